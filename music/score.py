@@ -1,0 +1,223 @@
+"""A score: notes on a tick grid, in one canonical form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from os import PathLike
+
+import numpy as np
+
+TICKS_PER_BEAT = 24  # thirty-seconds and triplets both fall on it: it misses 0-2 % of real keyboard onsets
+
+NOTE_DTYPE = np.dtype(
+    [
+        ("onset_tick", np.int32),  # >= 0
+        ("duration_ticks", np.int32),  # >= 1
+        ("pitch", np.int16),  # MIDI number, 0-127; 60 is middle C
+        ("velocity", np.int16),  # 1-127
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """One piece for one instrument.
+
+    The notes are put into canonical form on construction, so that equal music is an equal `Score`: sorted by
+    onset, then pitch; two notes of one pitch never sound at once (an earlier one ends where the next begins; of
+    several struck together the longest stays).
+
+    Args:
+        notes: structured array of `NOTE_DTYPE`, or any iterable of `(onset_tick, duration_ticks, pitch,
+            velocity)`.
+        ticks_per_beat: grid, ticks in a quarter note.
+        beats_per_bar: quarter notes in a bar; 3 for 3/4 and 6/8, 3.5 for 7/8.
+        tempo_bpm: quarter notes a minute, rounded to 0.01 (what a MIDI file can hold), in [4, 600].
+        length_ticks: where the piece ends. By default the bar line at or after the last note's end; a longer
+            piece ends in silence. At least the end of the last note.
+
+    Raises:
+        ValueError: for a value outside the ranges above, naming it.
+    """
+
+    notes: np.ndarray = field(default_factory=lambda: np.empty(0, NOTE_DTYPE))
+    ticks_per_beat: int = TICKS_PER_BEAT
+    beats_per_bar: float = 4
+    tempo_bpm: float = 120.0
+    length_ticks: int = -1  # -1: derived from the notes
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ticks_per_beat <= 960:
+            raise ValueError(f"ticks_per_beat must be in 1..960, got {self.ticks_per_beat}")
+        ticks_per_bar = self.beats_per_bar * self.ticks_per_beat
+        if ticks_per_bar < 1 or ticks_per_bar != int(ticks_per_bar):
+            raise ValueError(
+                f"beats_per_bar must make a whole number of ticks a bar, got {self.beats_per_bar} beats of "
+                f"{self.ticks_per_beat} ticks"
+            )
+        if not 4 <= self.tempo_bpm <= 600:
+            raise ValueError(f"tempo_bpm must be in 4..600, got {self.tempo_bpm}")
+        notes = _canonical(_as_notes(self.notes))
+        end = int((notes["onset_tick"] + notes["duration_ticks"]).max()) if len(notes) else 0
+        length = self.length_ticks if self.length_ticks >= 0 else -(-end // int(ticks_per_bar)) * int(ticks_per_bar)
+        if length < end:
+            raise ValueError(f"length_ticks is {length}, but the last note ends at tick {end}")
+        notes.setflags(write=False)
+        beats = float(self.beats_per_bar)
+        for name, value in (
+            ("notes", notes),
+            ("tempo_bpm", round(float(self.tempo_bpm), 2)),
+            ("beats_per_bar", int(beats) if beats.is_integer() else beats),
+            ("length_ticks", int(length)),
+        ):
+            object.__setattr__(self, name, value)
+
+    # Derived values
+
+    def __len__(self) -> int:
+        """Number of notes."""
+        return len(self.notes)
+
+    @property
+    def ticks_per_bar(self) -> int:
+        """Ticks in a bar."""
+        return int(self.beats_per_bar * self.ticks_per_beat)
+
+    @property
+    def bars(self) -> int:
+        """Bars begun before the piece ends."""
+        return -(-self.length_ticks // self.ticks_per_bar)
+
+    @property
+    def seconds_per_tick(self) -> float:
+        """Seconds a tick lasts."""
+        return 60.0 / (self.tempo_bpm * self.ticks_per_beat)
+
+    @property
+    def length_seconds(self) -> float:
+        """Seconds until the piece ends, without the last notes' ringing."""
+        return self.length_ticks * self.seconds_per_tick
+
+    @property
+    def offset_ticks(self) -> np.ndarray:
+        """(notes,) int32, the tick at which each note ends."""
+        return self.notes["onset_tick"] + self.notes["duration_ticks"]
+
+    def _key(self) -> tuple:
+        return (
+            self.notes.tobytes(),
+            self.ticks_per_beat,
+            self.beats_per_bar,
+            self.tempo_bpm,
+            self.length_ticks,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Score) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return (
+            f"Score({len(self)} notes, {self.bars} bars of {self.beats_per_bar} beats, {self.tempo_bpm:g} bpm)"
+        )
+
+    # Other scores made from this one
+
+    def transpose(self, semitones: int) -> Score:
+        """The score moved by `semitones`.
+
+        Raises:
+            ValueError: when a note would leave MIDI's 0..127.
+        """
+        notes = self.notes.copy()
+        notes["pitch"] += semitones
+        if len(notes) and not (0 <= notes["pitch"].min() and notes["pitch"].max() <= 127):
+            raise ValueError(f"transposing by {semitones} semitones takes a note outside MIDI's range 0..127")
+        return replace(self, notes=notes)
+
+    def slice(self, start_tick: int, end_tick: int) -> Score:
+        """What is struck in `start_tick <= onset < end_tick`, moved to start at 0 and cut at `end_tick`."""
+        if not 0 <= start_tick <= end_tick:
+            raise ValueError(f"need 0 <= start_tick <= end_tick, got {start_tick} and {end_tick}")
+        onset = self.notes["onset_tick"]
+        notes = self.notes[(onset >= start_tick) & (onset < end_tick)].copy()
+        notes["onset_tick"] -= start_tick
+        length = end_tick - start_tick
+        notes["duration_ticks"] = np.minimum(notes["duration_ticks"], length - notes["onset_tick"])
+        return replace(self, notes=notes, length_ticks=length)
+
+    # Views
+
+    def roll(self) -> np.ndarray:
+        """Piano roll, (length_ticks, 128) uint8: the velocity of each pitch sounding at each tick, 0 for silence."""
+        roll = np.zeros((self.length_ticks, 128), np.uint8)
+        for onset, duration, pitch, velocity in self.notes.tolist():
+            roll[onset : onset + duration, pitch] = velocity
+        return roll
+
+    def audio(self, sample_rate: int = 16_000) -> np.ndarray:
+        """The piece on the piano of the sound font, (samples,) float32 mono in [-1, 1]."""
+        from toccata.music.sound import note_bank
+
+        return note_bank(sample_rate).render([self])[0]
+
+    # Files
+
+    @classmethod
+    def from_midi(cls, path: str | PathLike[str]) -> Score:
+        """Read a MIDI file onto the grid; see `toccata.music.midi.read_midi`."""
+        from toccata.music.midi import read_midi
+
+        return read_midi(path)
+
+    def to_midi(self, path: str | PathLike[str]) -> None:
+        """Write a MIDI file that `from_midi` reads back as an equal score."""
+        from toccata.music.midi import write_midi
+
+        write_midi(self, path)
+
+    @classmethod
+    def from_musicxml(cls, path: str | PathLike[str]) -> Score:
+        """Read a MusicXML file (or any other that music21 reads); see `toccata.music.musicxml`."""
+        from toccata.music.musicxml import read_musicxml
+
+        return read_musicxml(path)
+
+    def to_musicxml(self, path: str | PathLike[str]) -> None:
+        """Write a MusicXML file on two staves, treble and bass."""
+        from toccata.music.musicxml import write_musicxml
+
+        write_musicxml(self, path)
+
+
+def _as_notes(notes: np.ndarray | Iterable[tuple[int, int, int, int]]) -> np.ndarray:
+    """Notes as a fresh `NOTE_DTYPE` array with every field inside its range."""
+    if not isinstance(notes, np.ndarray):
+        notes = np.array([tuple(note) for note in notes], NOTE_DTYPE)
+    notes = notes.astype(NOTE_DTYPE)
+    for name, low, high in (
+        ("onset_tick", 0, 2**30),
+        ("duration_ticks", 1, 2**30),
+        ("pitch", 0, 127),
+        ("velocity", 1, 127),
+    ):
+        bad = (notes[name] < low) | (notes[name] > high)
+        if bad.any():
+            raise ValueError(f"{name} must be in {low}..{high}, got {notes[name][bad][0]}")
+    return notes
+
+
+def _canonical(notes: np.ndarray) -> np.ndarray:
+    """Sort by onset, then pitch; end each note where the next of its pitch begins."""
+    notes = notes[np.lexsort((-notes["duration_ticks"], notes["onset_tick"], notes["pitch"]))]
+    same_pitch = notes["pitch"][1:] == notes["pitch"][:-1]
+    doubled = same_pitch & (notes["onset_tick"][1:] == notes["onset_tick"][:-1])
+    notes = notes[np.concatenate(([True], ~doubled))] if len(notes) else notes
+    same_pitch = notes["pitch"][1:] == notes["pitch"][:-1]
+    until_next = np.diff(notes["onset_tick"])
+    shortened = np.minimum(notes["duration_ticks"][:-1], until_next)
+    notes["duration_ticks"][:-1] = np.where(same_pitch, shortened, notes["duration_ticks"][:-1])
+    return notes[np.lexsort((notes["pitch"], notes["onset_tick"]))]
