@@ -1,0 +1,190 @@
+"""Piano reduction: what two hands can play of a score, melody and bass first."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from toccata.music.score import NOTE_DTYPE, Score
+
+LOWEST_KEY, HIGHEST_KEY = 21, 108  # A0 and C8, the ends of the piano's keyboard
+HAND_SPAN = 14  # semitones, a ninth: what most adult hands reach
+FINGERS_PER_HAND = 5
+NOTE_VALUES = (
+    1,
+    3,
+    4,
+    6,
+    8,
+    12,
+    16,
+    18,
+    24,
+    36,
+    48,
+    72,
+    96,
+)  # ticks of a 24-tick quarter: 1/96 to a whole note
+
+
+@dataclass(frozen=True)
+class ReductionReport:
+    """What a reduction did to a score."""
+
+    notes: int  # of the score that was reduced
+    dropped: int  # of them not in the reduced score
+    shortened: int  # of them in the reduced score, but with a shorter duration
+
+    @property
+    def kept(self) -> float:
+        """Share of the notes that are still there, in [0, 1]; 1 for a score without notes."""
+        return 1 - self.dropped / self.notes if self.notes else 1.0
+
+
+def fits_two_hands(
+    pitches: Iterable[int], hand_span: int = HAND_SPAN, fingers_per_hand: int = FINGERS_PER_HAND
+) -> bool:
+    """Whether two hands can hold these keys at once.
+
+    The left hand takes as many of the lowest keys as it can, the right hand must manage the rest. Hands
+    that do not cross need nothing cleverer, and every part of a set that fits, fits too.
+
+    Args:
+        pitches: MIDI numbers in any order.
+        hand_span: semitones from a hand's lowest to its highest key, at most.
+        fingers_per_hand: keys a hand holds, at most.
+    """
+    return _fits(sorted(set(pitches)), hand_span, fingers_per_hand)
+
+
+def reduce_to_two_hands(
+    score: Score,
+    *,
+    lowest: int = LOWEST_KEY,
+    highest: int = HIGHEST_KEY,
+    hand_span: int = HAND_SPAN,
+    fingers_per_hand: int = FINGERS_PER_HAND,
+    max_sounding: int = 2 * FINGERS_PER_HAND,
+    values: Sequence[int] = NOTE_VALUES,
+) -> tuple[Score, ReductionReport]:
+    """Keep of a score what two hands can play, melody and bass first.
+
+    Durations are cut to the largest note value they hold. Then, tick by tick, the struck notes are taken
+    from the outside in (highest, lowest, next highest, ...). A note that does not fit beside the held ones
+    makes them let go early, inner voices first and the bass last; if that does not help, it is dropped.
+
+    Args:
+        score: any score; all its notes count as one instrument's.
+        lowest: lowest key there is, MIDI number.
+        highest: highest key there is, MIDI number.
+        hand_span: semitones from a hand's lowest to its highest key, at most.
+        fingers_per_hand: keys a hand holds, at most.
+        max_sounding: keys both hands hold, at most.
+        values: durations a note may have, in ticks of the score, ascending. Shorter notes are dropped.
+
+    Returns:
+        The reduced score, of the same length, metre and tempo, and the report. At every tick of it the
+        sounding keys fit two hands; all its durations are in `values`; reducing it again changes nothing.
+
+    Raises:
+        ValueError: when `values` is empty, not ascending or not positive.
+    """
+    values = tuple(values)
+    if not values or values[0] < 1 or any(a >= b for a, b in pairwise(values)):
+        raise ValueError(f"values must be ascending positive numbers of ticks, got {values}")
+    strikes: dict[
+        int, list[tuple[int, int, int]]
+    ] = {}  # onset -> [(pitch, cut duration, index)], pitch ascending
+    for index, (onset, duration, pitch, _) in enumerate(score.notes.tolist()):
+        value = _largest_value(values, duration)
+        if value and lowest <= pitch <= highest:
+            strikes.setdefault(onset, []).append((pitch, value, index))
+
+    durations = [0] * len(score)  # 0: dropped
+    sounding: list[int] = []  # keys that are down, ascending
+    held: dict[int, tuple[int, int, int]] = {}  # key struck at an earlier tick -> (onset, end, index)
+    for now, struck in strikes.items():
+        for pitch in [pitch for pitch, (_, end, _) in held.items() if end <= now]:
+            del held[pitch]
+            sounding.remove(pitch)
+        new = {}
+        for pitch, value, index in _outside_in(struck):
+            released = _room_for(
+                pitch, sounding, held, now, values, (max_sounding, hand_span, fingers_per_hand)
+            )
+            if released is None:
+                continue
+            for key in released:
+                onset, _, held_index = held.pop(key)
+                sounding.remove(key)
+                durations[held_index] = _largest_value(values, now - onset)
+            insort(sounding, pitch)
+            durations[index] = value
+            new[pitch] = (now, now + value, index)
+        held.update(new)
+
+    reduced = np.array(durations, NOTE_DTYPE["duration_ticks"])
+    kept = reduced > 0
+    shortened = int((kept & (reduced < score.notes["duration_ticks"])).sum())
+    notes = score.notes.copy()
+    notes["duration_ticks"] = reduced
+    report = ReductionReport(notes=len(score), dropped=int((~kept).sum()), shortened=shortened)
+    return replace(score, notes=notes[kept]), report
+
+
+def _fits(keys: Sequence[int], hand_span: int, fingers_per_hand: int) -> bool:
+    """`fits_two_hands` for ascending keys."""
+    left = min(bisect_right(keys, keys[0] + hand_span), fingers_per_hand) if keys else 0
+    right = len(keys) - left
+    return right <= 0 or (right <= fingers_per_hand and keys[-1] - keys[left] <= hand_span)
+
+
+def _largest_value(values: Sequence[int], duration: int) -> int:
+    """The largest of the ascending values that is not above the duration, 0 if there is none."""
+    count = bisect_right(values, duration)
+    return values[count - 1] if count else 0
+
+
+def _outside_in(struck: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Notes of ascending pitch as highest, lowest, next highest, next lowest, ..."""
+    inwards = [note for pair in zip(reversed(struck), struck, strict=True) for note in pair]
+    return inwards[: len(struck)]
+
+
+def _room_for(
+    pitch: int,
+    sounding: list[int],
+    held: dict[int, tuple[int, int, int]],
+    now: int,
+    values: Sequence[int],
+    limits: tuple[int, int, int],
+) -> Collection[int] | None:
+    """The held keys to let go so that `pitch` can be struck, as few as possible; None if nothing helps."""
+    max_sounding, hand_span, fingers_per_hand = limits
+
+    def playable_without(released: Collection[int]) -> bool:
+        keys = [key for key in sounding if key not in released]
+        insort(keys, pitch)
+        return len(keys) <= max_sounding and _fits(keys, hand_span, fingers_per_hand)
+
+    if playable_without(()):
+        return ()
+    ends = sorted(held)
+    outer = {ends[-1]: 1, ends[0]: 2} if ends else {}  # the held bass goes last, the held melody before it
+    candidates = sorted(
+        (key for key, (onset, _, _) in held.items() if now - onset >= values[0]),
+        key=lambda key: (outer.get(key, 0), held[key][1] - now, key),  # what would end soonest loses least
+    )
+    for key in candidates:
+        if playable_without((key,)):
+            return (key,)
+    released: set[int] = set(candidates)
+    if not playable_without(released):
+        return None
+    for key in reversed(candidates):  # who need not let go stays, the bass asked first
+        if playable_without(released - {key}):
+            released.discard(key)
+    return released
