@@ -1,0 +1,147 @@
+"""One FluidSynth piano: keys go down and up, blocks of sound come out."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+BLOCK = 64  # samples FluidSynth renders at a time; events take effect between blocks
+GAIN = 0.6  # the ten loudest keys of the default sound font, struck together at velocity 100, sum to 0.96 at most
+VOICES = 1024  # strings that may ring at once; a voice stolen from another note would break linearity
+SAMPLE_RATES = (8_000, 96_000)  # what FluidSynth accepts, Hz
+
+INSTALL_HINT = (
+    "the FluidSynth library is missing: apt-get install libfluidsynth3 (Debian, Ubuntu), "
+    "brew install fluid-synth (macOS) or conda install -c conda-forge fluidsynth"
+)
+_LOG_LEVELS = range(5)  # panic, error, warning, information, debug
+
+
+class SoundError(RuntimeError):
+    """FluidSynth is missing or cannot use a sound font."""
+
+
+class FluidPiano:
+    """Program 0 of a sound font in FluidSynth, reverb and chorus off; a context manager.
+
+    Args:
+        sample_rate: samples a second, 8,000 to 96,000.
+        soundfont: path of an SF2 file.
+
+    Raises:
+        SoundError: when libfluidsynth is not installed or cannot read the sound font.
+        FileNotFoundError: when there is no such sound font.
+        ValueError: for a sample rate out of range.
+    """
+
+    def __init__(self, sample_rate: int, soundfont: str | PathLike[str]) -> None:
+        if not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1]:
+            raise ValueError(
+                f"sample_rate must be in {SAMPLE_RATES[0]}..{SAMPLE_RATES[1]} samples a second, got {sample_rate}"
+            )
+        if not Path(soundfont).is_file():
+            raise FileNotFoundError(f"no sound font at {soundfont}")
+        self._synth = None
+        fluidsynth = _fluidsynth()
+        self._write_float = fluidsynth._fl.fluid_synth_write_float
+        self._count_voices = fluidsynth.fluid_synth_get_active_voice_count
+        self._all_sounds_off = fluidsynth.fluid_synth_all_sounds_off
+        with _silent(fluidsynth):
+            self._synth = fluidsynth.Synth(
+                gain=GAIN,
+                samplerate=float(sample_rate),
+                channels=16,
+                **{"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.polyphony": VOICES},
+            )
+            font = self._synth.sfload(str(soundfont))
+            if font < 0 or self._synth.program_select(0, font, 0, 0) != 0:
+                raise SoundError(f"{soundfont}: not a sound font with a program 0 that FluidSynth can read")
+        # A voice glides to its filter setting in the first block it ever plays, so a fresh voice sounds a little
+        # different from a used one: let every voice play once.
+        with _silent(
+            fluidsynth
+        ):  # this font may need more voices a key than VOICES allows: FluidSynth would say so
+            rounds = 2 * VOICES // 128  # some keys may have no string
+            while rounds and self._count_voices(self._synth.synth) < VOICES:
+                for pitch in range(128):
+                    self.strike(pitch, 1)
+                self.write(1)
+                rounds -= 1
+            self.hush()
+
+    def __enter__(self) -> FluidPiano:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give FluidSynth's memory back."""
+        synth, self._synth = getattr(self, "_synth", None), None
+        if synth is not None:
+            synth.delete()
+
+    def strike(self, pitch: int, velocity: int) -> None:
+        """Press a key; a string that still rings on it is damped."""
+        self._synth.noteon(0, pitch, velocity)
+
+    def release(self, pitch: int) -> None:
+        """Let a key come up."""
+        self._synth.noteoff(0, pitch)
+
+    def hush(self) -> None:
+        """Stop every string at once."""
+        self._all_sounds_off(self._synth.synth, 0)
+        self.write(1)
+
+    def write(self, blocks: int) -> np.ndarray:
+        """The next (blocks * BLOCK,) float32 samples, mean of left and right."""
+        stereo = np.empty((2, blocks * BLOCK), np.float32)
+        left, right = (channel.ctypes.data for channel in stereo)
+        self._write_float(self._synth.synth, stereo.shape[1], left, 0, 1, right, 0, 1)
+        return stereo.mean(axis=0)
+
+    def record(self, pitch: int, velocity: int, blocks: int, silence: float) -> np.ndarray:
+        """One note held for `blocks`, until its ringing stays below `silence`, from a piano at rest."""
+        self.strike(pitch, velocity)
+        parts = [self.write(blocks)]
+        self.release(pitch)
+        while self._count_voices(self._synth.synth) and np.abs(parts[-1][-8 * BLOCK :]).max() >= silence:
+            parts.append(self.write(32))
+        self.hush()
+        sound = np.concatenate(parts)
+        loud = np.flatnonzero(np.abs(sound) >= silence)
+        return sound[: loud[-1] + 1] if len(loud) else sound[:0]
+
+
+def _fluidsynth() -> ModuleType:
+    """The pyfluidsynth module, with the one function it does not declare."""
+    try:
+        import fluidsynth
+    except (ImportError, OSError) as error:  # OSError: the library was found but could not be loaded
+        raise SoundError(INSTALL_HINT) from error
+    buffer = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    fluidsynth._fl.fluid_synth_write_float.argtypes = [ctypes.c_void_p, ctypes.c_int, *buffer, *buffer]
+    return fluidsynth
+
+
+@contextmanager
+def _silent(fluidsynth: ModuleType) -> Iterator[None]:
+    """FluidSynth says nothing on stderr (about sound cards that are not needed here) meanwhile."""
+    set_log = fluidsynth._fl.fluid_set_log_function
+    set_log.argtypes, set_log.restype = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p], ctypes.c_void_p
+    before = [set_log(level, None, None) for level in _LOG_LEVELS]
+    try:
+        yield
+    finally:
+        for level, function in zip(_LOG_LEVELS, before, strict=True):
+            set_log(level, function, None)
