@@ -1,0 +1,53 @@
+# Everything a user or developer does, in one place. `make help` lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ROOMS := music envs reward_models agents
+
+# Chosen once, when make starts: a run folder that does not exist yet.
+ifndef RUN
+RUN := $(shell n=1; while [ -e runs/compose-$$n ]; do n=$$((n + 1)); done; echo runs/compose-$$n)
+endif
+
+.PHONY: help compose test test-slow lint format bench setup sound clean
+.DEFAULT_GOAL := help
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+compose: sound  ## train a composer (minutes), evaluate it, say where to listen; RUN=runs/NAME names the run
+	$(BIN)/python train.py --run-dir $(RUN)
+	$(BIN)/python evaluate.py $(RUN)
+
+test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
+	$(BIN)/pytest $(ARGS)
+
+test-slow: sound  ## run the tests that need minutes
+	$(BIN)/pytest -m slow $(ARGS)
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@rm -rf build/typecheck && mkdir -p build/typecheck/toccata
+	@ln -s $(addprefix $(CURDIR)/,src/toccata/* $(ROOMS)) build/typecheck/toccata
+	$(BIN)/mypy
+
+format: setup  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: sound  ## measure against the peers, write benchmarks/results.json
+	$(BIN)/python benchmarks/run.py
+
+setup: .venv/ready  ## make .venv with everything pinned in constraints.txt (the others do this by themselves)
+
+.venv/ready: pyproject.toml constraints.txt scripts/setup.sh
+	PYTHON="$(PYTHON)" bash scripts/setup.sh
+	@touch $@
+
+sound: setup
+	@bash scripts/libfluidsynth.sh $(BIN)/python
+
+clean:  ## remove caches and build output; runs/ and .venv stay
+	rm -rf build dist ./*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,27 @@
+"""What every test relies on: one thread, no window, one corpus cache for the whole suite."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# numpy, torch and numba read these when they are imported, which no test has done yet. One thread: the
+# tensors are tiny here, and float sums must not depend on the machine's cores.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+hypothesis.settings.register_profile("toccata", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("toccata")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all tests and later runs share what is costly to make, apart from the user's own cache."""
+    os.environ.setdefault("TOCCATA_CACHE", str(config.rootpath / ".pytest_cache" / "toccata"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).parents[1]
