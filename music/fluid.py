@@ -13,7 +13,7 @@ import numpy as np
 
 BLOCK = 64  # samples FluidSynth renders at a time; events take effect between blocks
 GAIN = 0.6  # the ten loudest keys of the default sound font, struck together at velocity 100, sum to 0.96 at most
-VOICES = 1024  # strings that may ring at once; a voice stolen from another note would break linearity
+VOICES = 2048  # strings that may ring at once; a voice stolen from another note would break linearity
 SAMPLE_RATES = (8_000, 96_000)  # what FluidSynth accepts, Hz
 
 INSTALL_HINT = (
@@ -62,18 +62,7 @@ class FluidPiano:
             font = self._synth.sfload(str(soundfont))
             if font < 0 or self._synth.program_select(0, font, 0, 0) != 0:
                 raise SoundError(f"{soundfont}: not a sound font with a program 0 that FluidSynth can read")
-        # A voice glides to its filter setting in the first block it ever plays, so a fresh voice sounds a little
-        # different from a used one: let every voice play once.
-        with _silent(
-            fluidsynth
-        ):  # this font may need more voices a key than VOICES allows: FluidSynth would say so
-            rounds = 2 * VOICES // 128  # some keys may have no string
-            while rounds and self._count_voices(self._synth.synth) < VOICES:
-                for pitch in range(128):
-                    self.strike(pitch, 1)
-                self.write(1)
-                rounds -= 1
-            self.hush()
+        self._warm_up()
 
     def __enter__(self) -> FluidPiano:
         return self
@@ -110,13 +99,32 @@ class FluidPiano:
         self._write_float(self._synth.synth, stereo.shape[1], left, 0, 1, right, 0, 1)
         return stereo.mean(axis=0)
 
+    def _warm_up(self) -> None:
+        """Let every voice play once.
+
+        A voice glides to its filter setting during the first block it ever plays, so that a fresh one sounds a
+        little (0.1 % of full scale) different from a used one.
+        """
+        for _ in range(2 * VOICES // 128):  # some keys may have no string
+            for pitch in range(128):
+                if self._voices() > VOICES - 16:  # a key of a layered sound font may take several
+                    break
+                self.strike(pitch, 1)
+            self.write(1)
+        self.hush()
+
+    def _voices(self) -> int:
+        return self._count_voices(self._synth.synth)
+
     def record(self, pitch: int, velocity: int, blocks: int, silence: float) -> np.ndarray:
         """One note held for `blocks`, until its ringing stays below `silence`, from a piano at rest."""
         self.strike(pitch, velocity)
         parts = [self.write(blocks)]
         self.release(pitch)
-        while self._count_voices(self._synth.synth) and np.abs(parts[-1][-8 * BLOCK :]).max() >= silence:
+        while self._voices():
             parts.append(self.write(32))
+            if np.abs(parts[-1]).max() < silence:  # not asked of the first part: a string may speak late
+                break
         self.hush()
         sound = np.concatenate(parts)
         loud = np.flatnonzero(np.abs(sound) >= silence)
