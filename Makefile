@@ -42,7 +42,7 @@ bench: sound  ## measure against the peers, write benchmarks/results.json
 setup: .venv/ready  ## make .venv with everything pinned in constraints.txt (the others do this by themselves)
 
 .venv/ready: pyproject.toml constraints.txt scripts/setup.sh
-	PYTHON="$(PYTHON)" bash scripts/setup.sh
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh
 	@touch $@
 
 sound: setup
