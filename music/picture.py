@@ -171,13 +171,17 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
     black = np.array([pitch for pitch in range(lowest, highest) if pitch % 12 in _BLACK_KEYS])
     shade = _boxes(np.full(len(black), start), np.full(len(black), music_end), black)
     axes.add_collection(PolyCollection(shade, facecolors=[_unit(SHADE)], linewidths=0))
-    if bars <= 2 * BARS_PER_LINE:  # beyond, a bar is too narrow for beat lines
+    wide = bars <= 2 * BARS_PER_LINE  # bars wide enough for beat lines
+    if wide:
         beats = np.arange(start, music_end, score.ticks_per_beat)
         axes.vlines(beats, lowest, highest, colors=[_unit(BEAT_LINE)], linewidths=0.5)
     axes.hlines(
         np.arange(lowest, highest + 1, 12), start, music_end, colors=[_unit(OCTAVE_LINE)], linewidths=0.8
     )
-    bar_lines = np.arange(start, music_end + 1, score.ticks_per_bar)
+    every = 1 if bars <= BARS_PER_LINE else 4 * -(-bars // (4 * BARS_PER_LINE))  # bars from number to number
+    bar_lines = np.arange(
+        start, music_end + 1, score.ticks_per_bar * (1 if bars <= 8 * BARS_PER_LINE else every)
+    )
     axes.vlines(bar_lines, lowest, highest, colors=[_unit(BAR_LINE)], linewidths=0.8)
 
     notes = score.notes[(score.notes["onset_tick"] < end) & (score.offset_ticks > start)]
@@ -187,7 +191,7 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
         PolyCollection(
             _boxes(left, right, notes["pitch"]),
             facecolors=VELOCITY_COLOURS[notes["velocity"]] / 255,
-            edgecolors="white",  # parts notes that touch
+            edgecolors="white" if wide else "face",  # white parts notes that touch, but would hide thin ones
             linewidths=0.3,
             zorder=3,
         )
@@ -195,7 +199,6 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
     axes.set_xlim(start, end)
     axes.set_ylim(lowest, highest)
     octaves = np.arange(lowest, highest + 1, 12)
-    every = 1 if bars <= BARS_PER_LINE else 4
     numbers = [
         bar for bar in range(first_bar, first_bar + bars, every) if bar * score.ticks_per_bar < music_end
     ]
