@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toccata.music.files import write_atomically
+from toccata.music.metre import main_metre, time_signature
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
     midi = pretty_midi.PrettyMIDI(resolution=score.ticks_per_beat, initial_tempo=tempo_bpm)
     seconds_per_tick = 60.0 / (tempo_bpm * score.ticks_per_beat)
     header = f"{HEADER} ticks_per_beat={score.ticks_per_beat}"
-    signature = _signature(score.beats_per_bar)
+    signature = time_signature(score.beats_per_bar)
     if signature:
         midi.time_signature_changes.append(pretty_midi.TimeSignature(*signature, 0))
     else:
@@ -116,15 +117,6 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
     buffer = io.BytesIO()
     midi.write(buffer)
     write_atomically(path, buffer.getvalue())
-
-
-def _signature(beats_per_bar: float) -> tuple[int, int] | None:
-    """The time signature, such as (7, 8), of bars that long; None if MIDI has none."""
-    for denominator in (4, 8, 16, 32, 64, 2, 1):
-        numerator = beats_per_bar * denominator / 4
-        if numerator == int(numerator) and 1 <= numerator <= 255:
-            return int(numerator), denominator
-    return None
 
 
 def _own_fields(midi: mido.MidiFile) -> dict[str, str]:
@@ -222,7 +214,13 @@ def _score(midi: pretty_midi.PrettyMIDI, beats_per_bar: float | None) -> Score:
     last = int((notes["onset_tick"] + notes["duration_ticks"]).max()) if rows else 0
     if beats_per_bar is None:
         signatures = [(tick(s.time), 4 * s.numerator / s.denominator) for s in midi.time_signature_changes]
-        beats_per_bar, shift = _metre(signatures, last, midi.resolution)
+        if not signatures or signatures[0][0] > 0:
+            signatures.insert(0, (0, 4.0))
+        sections = [
+            (start, max(min(stop, last) - start, 0), beats)
+            for (start, beats), (stop, _) in pairwise([*signatures, (last, 0.0)])
+        ]
+        beats_per_bar, shift = main_metre(sections, midi.resolution)
         notes["onset_tick"] += shift
     ends = [tick(event.time) for event in midi.text_events if event.text == END]
     return Score(
@@ -232,31 +230,6 @@ def _score(midi: pretty_midi.PrettyMIDI, beats_per_bar: float | None) -> Score:
         tempo_bpm=_mean_tempo_bpm(midi, first, last),
         length_ticks=ends[0] if len(ends) == 1 and ends[0] >= last else -1,
     )
-
-
-def _metre(signatures: list[tuple[int, float]], end: int, ticks_per_beat: int) -> tuple[float, int]:
-    """The beats of a bar of the main metre, and the ticks by which the notes are late for its bar lines.
-
-    Args:
-        signatures: (tick, beats in a bar), in order.
-        end: tick of the last note's end.
-        ticks_per_beat: grid.
-    """
-    sections = signatures if signatures and signatures[0][0] == 0 else [(0, 4.0), *signatures]
-    spans = [
-        (start, max(min(stop, end) - start, 0), beats)
-        for (start, beats), (stop, _) in pairwise([*sections, (end, 0)])
-    ]
-    lengths: Counter[float] = Counter()
-    for _, span, beats in spans:
-        lengths[beats] += span
-    main = lengths.most_common(1)[0][0]
-    bar = int(main * ticks_per_beat)
-    shifts: Counter[int] = Counter()  # a signature stands at a bar line
-    for start, span, beats in spans:
-        if beats == main:
-            shifts[-start % bar] += span
-    return main, shifts.most_common(1)[0][0]
 
 
 def _mean_tempo_bpm(midi: pretty_midi.PrettyMIDI, first: int, last: int) -> float:

@@ -25,8 +25,8 @@ class Score:
     """One piece for one instrument.
 
     The notes are put into canonical form on construction, so that equal music is an equal `Score`: sorted by
-    onset, then pitch; two notes of one pitch never sound at once (an earlier one ends where the next begins; of
-    several struck together the longest stays).
+    onset, then pitch; two notes of one pitch never sound at once (an earlier one ends where the next begins;
+    of several struck together the longest stays).
 
     Args:
         notes: structured array of `NOTE_DTYPE`, or any iterable of `(onset_tick, duration_ticks, pitch,
@@ -50,8 +50,9 @@ class Score:
     def __post_init__(self) -> None:
         if not 1 <= self.ticks_per_beat <= 960:
             raise ValueError(f"ticks_per_beat must be in 1..960, got {self.ticks_per_beat}")
-        ticks_per_bar = self.beats_per_bar * self.ticks_per_beat
-        if ticks_per_bar < 1 or ticks_per_bar != int(ticks_per_bar):
+        exact_ticks_per_bar = self.beats_per_bar * self.ticks_per_beat
+        ticks_per_bar = round(exact_ticks_per_bar) if 1 - 1e-6 < exact_ticks_per_bar < 2**30 else 0
+        if not ticks_per_bar or abs(exact_ticks_per_bar - ticks_per_bar) > 1e-6:
             raise ValueError(
                 f"beats_per_bar must make a whole number of ticks a bar, got {self.beats_per_bar} beats of "
                 f"{self.ticks_per_beat} ticks"
@@ -60,11 +61,12 @@ class Score:
             raise ValueError(f"tempo_bpm must be in 4..600, got {self.tempo_bpm}")
         notes = _canonical(_as_notes(self.notes))
         end = int((notes["onset_tick"] + notes["duration_ticks"]).max()) if len(notes) else 0
-        length = self.length_ticks if self.length_ticks >= 0 else -(-end // int(ticks_per_bar)) * int(ticks_per_bar)
+        bars_end = -(-end // ticks_per_bar) * ticks_per_bar
+        length = self.length_ticks if self.length_ticks >= 0 else bars_end
         if length < end:
             raise ValueError(f"length_ticks is {length}, but the last note ends at tick {end}")
         notes.setflags(write=False)
-        beats = float(self.beats_per_bar)
+        beats = ticks_per_bar / self.ticks_per_beat
         for name, value in (
             ("notes", notes),
             ("tempo_bpm", round(float(self.tempo_bpm), 2)),
@@ -82,7 +84,7 @@ class Score:
     @property
     def ticks_per_bar(self) -> int:
         """Ticks in a bar."""
-        return int(self.beats_per_bar * self.ticks_per_beat)
+        return round(self.beats_per_bar * self.ticks_per_beat)
 
     @property
     def bars(self) -> int:
@@ -120,9 +122,8 @@ class Score:
         return hash(self._key())
 
     def __repr__(self) -> str:
-        return (
-            f"Score({len(self)} notes, {self.bars} bars of {self.beats_per_bar} beats, {self.tempo_bpm:g} bpm)"
-        )
+        bars = f"{self.bars} bars of {self.beats_per_bar} beats"
+        return f"Score({len(self)} notes, {bars}, {self.tempo_bpm:g} bpm)"
 
     # Other scores made from this one
 
@@ -133,9 +134,9 @@ class Score:
             ValueError: when a note would leave MIDI's 0..127.
         """
         notes = self.notes.copy()
-        notes["pitch"] += semitones
-        if len(notes) and not (0 <= notes["pitch"].min() and notes["pitch"].max() <= 127):
+        if len(notes) and not -notes["pitch"].min() <= semitones <= 127 - notes["pitch"].max():
             raise ValueError(f"transposing by {semitones} semitones takes a note outside MIDI's range 0..127")
+        notes["pitch"] += semitones
         return replace(self, notes=notes)
 
     def slice(self, start_tick: int, end_tick: int) -> Score:
@@ -152,7 +153,7 @@ class Score:
     # Views
 
     def roll(self) -> np.ndarray:
-        """Piano roll, (length_ticks, 128) uint8: the velocity of each pitch sounding at each tick, 0 for silence."""
+        """Piano roll, (length_ticks, 128) uint8: each pitch's velocity at each tick, 0 where it is silent."""
         roll = np.zeros((self.length_ticks, 128), np.uint8)
         for onset, duration, pitch, velocity in self.notes.tolist():
             roll[onset : onset + duration, pitch] = velocity
@@ -196,18 +197,18 @@ class Score:
 def _as_notes(notes: np.ndarray | Iterable[tuple[int, int, int, int]]) -> np.ndarray:
     """Notes as a fresh `NOTE_DTYPE` array with every field inside its range."""
     if not isinstance(notes, np.ndarray):
-        notes = np.array([tuple(note) for note in notes], NOTE_DTYPE)
-    notes = notes.astype(NOTE_DTYPE)
+        wide = np.dtype([(name, np.int64) for name in NOTE_DTYPE.names])  # so that no value wraps around
+        notes = np.array([tuple(note) for note in notes], wide)
     for name, low, high in (
-        ("onset_tick", 0, 2**30),
-        ("duration_ticks", 1, 2**30),
+        ("onset_tick", 0, 2**29),  # onset + duration stay inside int32
+        ("duration_ticks", 1, 2**29),
         ("pitch", 0, 127),
         ("velocity", 1, 127),
     ):
         bad = (notes[name] < low) | (notes[name] > high)
         if bad.any():
             raise ValueError(f"{name} must be in {low}..{high}, got {notes[name][bad][0]}")
-    return notes
+    return notes.astype(NOTE_DTYPE)
 
 
 def _canonical(notes: np.ndarray) -> np.ndarray:

@@ -290,7 +290,7 @@ def test_mutated_files_are_scores_or_midi_errors(tmp_path):
             else:
                 assert isinstance(score, Score)
                 read += 1
-    assert read > 50  # the mutations leave some files readable
+    assert read > 30  # the mutations leave some files readable
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,121 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toccata.music.score import NOTE_DTYPE, Score
+
+
+def rows(score):
+    return [tuple(row) for row in score.notes.tolist()]
+
+
+def test_notes_are_sorted_by_onset_then_pitch():
+    score = Score([(24, 24, 60, 80), (0, 24, 64, 80), (0, 24, 60, 80)])
+    assert rows(score) == [(0, 24, 60, 80), (0, 24, 64, 80), (24, 24, 60, 80)]
+    assert not score.notes.flags.writeable
+
+
+def test_one_pitch_never_sounds_twice():
+    score = Score([(0, 100, 60, 80), (24, 24, 60, 81), (24, 48, 60, 82), (0, 30, 61, 80)])
+    assert rows(score) == [(0, 24, 60, 80), (0, 30, 61, 80), (24, 48, 60, 82)]
+
+
+def test_equal_music_is_an_equal_score():
+    notes = [(0, 24, 60, 80), (24, 24, 62, 80)]
+    assert Score(notes) == Score(np.array(notes[::-1], NOTE_DTYPE))
+    assert hash(Score(notes)) == hash(Score(notes[::-1]))
+    assert Score(notes) != Score(notes, tempo_bpm=60)
+    assert Score(notes) != notes
+
+
+def test_derived_values():
+    score = Score([(0, 24, 60, 80), (90, 7, 62, 80)], tempo_bpm=60.004)
+    assert (len(score), score.bars, score.ticks_per_bar, score.length_ticks) == (2, 2, 96, 192)
+    assert score.tempo_bpm == 60
+    assert score.length_seconds == pytest.approx(8)
+    assert score.offset_ticks.tolist() == [24, 97]
+    assert Score().length_ticks == Score().bars == 0
+
+
+@pytest.mark.parametrize(("beats", "ticks"), [(4, 96), (3.5, 84), (1 / 3, 8), (31 / 24, 31)])
+def test_bars_are_whole_ticks(beats, ticks):
+    assert Score(beats_per_bar=beats).ticks_per_bar == ticks
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"ticks_per_beat": 0}, "ticks_per_beat"),
+        ({"ticks_per_beat": 961}, "ticks_per_beat"),
+        ({"beats_per_bar": 0}, "beats_per_bar"),
+        ({"beats_per_bar": 1.01}, "beats_per_bar"),
+        ({"beats_per_bar": float("inf")}, "beats_per_bar"),
+        ({"beats_per_bar": float("nan")}, "beats_per_bar"),
+        ({"tempo_bpm": 3.99}, "tempo_bpm"),
+        ({"tempo_bpm": float("nan")}, "tempo_bpm"),
+        ({"length_ticks": 23}, "length_ticks"),
+        ({"notes": [(-1, 24, 60, 80)]}, "onset_tick"),
+        ({"notes": [(2**40, 24, 60, 80)]}, "onset_tick"),
+        ({"notes": [(0, 0, 60, 80)]}, "duration_ticks"),
+        ({"notes": [(0, 24, 128, 80)]}, "pitch"),
+        ({"notes": [(0, 24, 70_000, 80)]}, "pitch"),
+        ({"notes": [(0, 24, 60, 0)]}, "velocity"),
+    ],
+)
+def test_values_out_of_range_are_named(fields, name):
+    with pytest.raises(ValueError, match=name):
+        Score(**{"notes": [(0, 24, 60, 80)], **fields})
+
+
+def test_roll():
+    roll = Score([(1, 2, 60, 80), (2, 1, 64, 1)], ticks_per_beat=1).roll()
+    assert roll.shape == (4, 128)
+    assert roll.dtype == np.uint8
+    assert roll[:, 60].tolist() == [0, 80, 80, 0]
+    assert roll[:, 64].tolist() == [0, 0, 1, 0]
+    assert roll.sum() == 161
+
+
+def test_transpose():
+    assert rows(Score([(0, 24, 60, 80)]).transpose(-60)) == [(0, 24, 0, 80)]
+    with pytest.raises(ValueError, match=r"outside MIDI's range 0..127"):
+        Score([(0, 24, 60, 80)]).transpose(68)
+
+
+def test_slice():
+    score = Score([(0, 24, 60, 80), (24, 100, 62, 80), (96, 24, 64, 80)])
+    piece = score.slice(24, 96)
+    assert rows(piece) == [(0, 72, 62, 80)]
+    assert piece.length_ticks == 72
+    with pytest.raises(ValueError, match="start_tick <= end_tick"):
+        score.slice(96, 24)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 99), st.integers(1, 99), st.integers(0, 127), st.integers(1, 127)),
+        max_size=30,
+    ),
+    st.randoms(),
+)
+@settings(max_examples=60, deadline=None)
+def test_canonical_form_is_a_fixed_point_of_any_order(notes, random):
+    score = Score(notes)
+    assert Score(score.notes) == score
+    assert {row[::2] for row in rows(score)} == {note[::2] for note in notes}
+    for pitch in range(128):
+        of_pitch = score.notes[score.notes["pitch"] == pitch]
+        ends = of_pitch["onset_tick"] + of_pitch["duration_ticks"]
+        assert (ends[:-1] <= of_pitch["onset_tick"][1:]).all()
+
+
+def test_import_is_light():
+    heavy = "music21", "pretty_midi", "matplotlib", "numba", "scipy", "fluidsynth", "torch"
+    code = f"import sys, toccata.music; print([name for name in {heavy} if name in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
