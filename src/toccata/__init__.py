@@ -1,5 +1,11 @@
-"""Toccata: a Gymnasium piano on which reinforcement-learning agents compose."""
+"""Toccata: a Gymnasium piano on which reinforcement-learning agents compose.
+
+`import toccata` registers `toccata/Piano-v0` and `toccata/PianoDiscrete-v0`.
+"""
 
 from toccata._version import __version__
+from toccata.registration import register_environments
 
 __all__ = ["__version__"]
+
+register_environments()

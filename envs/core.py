@@ -1,0 +1,258 @@
+"""Episodes and pay on top of the dynamics: what the single env and both vector envs share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from toccata.envs.codec import encode
+from toccata.envs.dynamics import MOST_BEATS, RECENT_FRAMES, Dynamics
+from toccata.envs.instrument import Piano
+from toccata.envs.rewards import Piece, Pieces, RewardModel, contributions
+from toccata.music.score import Score
+
+GENRES = ("classical", "folk", "jazz", "popular", "rock", "electronic")
+OBSERVATIONS = ("full", "actions")
+REWARD_TIMES = ("piece", "bar")
+STEPS_PER_BAR = (
+    128  # guard on an episode's steps: real keyboard music needs 30-40 a bar, the densest about 100
+)
+MOST_BARS = 10_000  # of a piece and its primer together: ticks stay far inside 32 bits
+
+Primer = Score | str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of every env brought; arrays have a leading env axis."""
+
+    rewards: np.ndarray  # (n,) float64
+    terminated: np.ndarray  # (n,) bool, the last bar line is reached
+    truncated: np.ndarray  # (n,) bool, max_steps were played before it
+    terms: dict[str, np.ndarray]  # (n,) float64 each, they add up to `rewards`
+    pieces: dict[int, Piece]  # by env: the piece so far, where a reward falls due in this step
+
+
+class PianoCore:
+    """`num_envs` composing episodes; see `PianoEnv` for the arguments."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        bars: int = 8,
+        genre: str | None = "classical",
+        primer: Primer | None = None,
+        reward: RewardModel | None = None,
+        observation: str = "full",
+        reward_at: str = "piece",
+        piano: Piano | None = None,
+        beats_per_bar: float = 4,
+        tempo_bpm: float = 120.0,
+        illegal_penalty: float = 0.0,
+        max_steps: int | None = None,
+        genres: Sequence[str] = GENRES,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        if not 1 <= bars <= MOST_BARS:
+            raise ValueError(f"bars must be in 1..{MOST_BARS}, got {bars}")
+        if reward is not None and not callable(getattr(reward, "score", None)):
+            raise TypeError(
+                f"reward must be a reward model with a score(pieces) method, got {reward!r}; "
+                "toccata.reward_models.load_reward makes one from a name"
+            )
+        if illegal_penalty < 0:
+            raise ValueError(f"illegal_penalty must not be negative, got {illegal_penalty}")
+        self.piano = piano or Piano()
+        self.num_envs = num_envs
+        self.bars = bars
+        self.genres = tuple(genres)
+        self.genre = None if genre is None else self.genres[_index("genre", genre, self.genres)]
+        self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
+        self.reward_at = REWARD_TIMES[_index("reward_at", reward_at, REWARD_TIMES)]
+        self.reward = reward
+        self.illegal_penalty = float(illegal_penalty)
+        self.tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
+        self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
+        self._check_grid(self.ticks_per_bar)
+        self.max_steps = STEPS_PER_BAR * bars if max_steps is None else max_steps
+        if self.max_steps < 1:
+            raise ValueError(f"max_steps must be at least 1, got {max_steps}")
+        self.primer = None if primer is None else self._read_primer(primer)
+
+        self.dynamics = Dynamics(num_envs, self.piano, self.max_steps)
+        self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
+        self._paid: dict[str, np.ndarray] = {}  # (n,) by term: what this episode was paid so far
+        self._bars_paid = np.zeros(num_envs, np.int32)
+        self.action_space = spaces.MultiDiscrete(self.piano.nvec)
+        self.observation_space = self._observation_space()
+
+    def _check_grid(self, ticks_per_bar: int) -> None:
+        if ticks_per_bar % self.piano.values[0]:
+            raise ValueError(
+                f"a bar of {ticks_per_bar} ticks is no multiple of the piano's shortest value, {self.piano.values[0]}"
+            )
+
+    def _observation_space(self) -> spaces.Dict:
+        keys = self.piano.keys
+        shared: dict[str, spaces.Space] = {
+            "last": spaces.MultiDiscrete(self.piano.nvec),
+            "genre": spaces.Discrete(len(self.genres)),
+        }
+        if self.observation == "actions":
+            highest = np.array([2**20, MOST_BARS, MOST_BARS], np.int32)
+            return spaces.Dict(
+                {"place": spaces.Box(np.zeros(3, np.int32), highest, dtype=np.int32), **shared}
+            )
+        return spaces.Dict(
+            {
+                "held": spaces.Box(0, MOST_BEATS, (keys,), np.float32),
+                "recent": spaces.Box(0, 2, (RECENT_FRAMES * keys,), np.uint8),
+                "clock": spaces.Box(-1, 1, (6,), np.float32),
+                **shared,
+            }
+        )
+
+    # Episodes
+
+    def reset(
+        self,
+        rows: Sequence[int],
+        rngs: Sequence[np.random.Generator],
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Begin a new piece in the envs `rows`; `rngs` has one source of chance for each of them."""
+        options = dict(options or {})
+        primer = options.pop("primer", None)
+        primer = self.primer if primer is None else self._read_primer(primer)
+        genre = options.pop("genre", self.genre)
+        chosen = None if genre is None else _index("genre", genre, self.genres)
+        tempo_bpm = options.pop("tempo_bpm", self.tempo_bpm if primer is None else primer.tempo_bpm)
+        tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
+        if options:
+            raise ValueError(
+                f"unknown reset option {next(iter(options))!r}; there are primer, genre, tempo_bpm"
+            )
+
+        ticks_per_bar = self.ticks_per_bar if primer is None else primer.ticks_per_bar
+        length_ticks = self.bars * ticks_per_bar + (0 if primer is None else primer.length_ticks)
+        self.dynamics.begin(rows, length_ticks=length_ticks, ticks_per_bar=ticks_per_bar)
+        states = self.dynamics.states
+        for i, rng in zip(rows, rngs, strict=True):
+            states["genre"][i] = rng.integers(len(self.genres)) if chosen is None else chosen
+            if primer is not None:
+                self.dynamics.write(i, primer)
+        self.tempos_bpm[rows] = tempo_bpm
+        self._bars_paid[rows] = 0
+        for paid in self._paid.values():
+            paid[rows] = 0
+
+    def _read_primer(self, primer: Primer) -> Score:
+        """A primer as the piano plays it, filled up to a bar line."""
+        score = primer if isinstance(primer, Score) else Score.from_midi(primer)
+        score = encode(score, self.piano)[1].score
+        self._check_grid(score.ticks_per_bar)
+        if not 1 <= score.bars <= MOST_BARS - self.bars:
+            raise ValueError(f"a primer must have 1..{MOST_BARS - self.bars} bars, got {score.bars}")
+        return Score(
+            score.notes,
+            beats_per_bar=score.beats_per_bar,
+            tempo_bpm=score.tempo_bpm,
+            length_ticks=score.bars * score.ticks_per_bar,
+        )
+
+    def step(self, actions: np.ndarray) -> Step:
+        """Play `actions` (n, 2) and pay what falls due.
+
+        Raises:
+            ValueError: for an action outside the action space, naming it.
+            RewardModelError: naming the reward model, when it fails.
+        """
+        actions = np.asarray(actions, np.int64).reshape(self.num_envs, 2)
+        outside = (actions < 0) | (actions >= self.piano.nvec)
+        if outside.any():
+            worst = actions[outside.any(axis=1)][0].tolist()
+            raise ValueError(f"action {worst} is outside the action space {self.action_space}")
+        legal = self.dynamics.step(actions)
+        states = self.dynamics.states
+        terminated = states["clock"] >= states["end_tick"]
+        truncated = (states["steps"] >= self.max_steps) & ~terminated
+        done = terminated | truncated
+        pieces = self._due(done)
+        rewards = np.zeros(self.num_envs)
+        terms = self._pay(pieces) if self.reward is not None and pieces else {}
+        if self.illegal_penalty:
+            terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty)
+        for term in terms.values():
+            rewards += term
+        return Step(rewards, terminated, truncated, terms, pieces)
+
+    def _due(self, done: np.ndarray) -> dict[int, Piece]:
+        """The pieces so far of the envs that a reward falls due in."""
+        if self.reward_at == "piece":
+            return {i: self.piece(i) for i in np.flatnonzero(done).tolist()} if done.any() else {}
+        states = self.dynamics.states
+        bars = (states["clock"] - states["start_tick"]) // states["ticks_per_bar"]
+        due = (bars > self._bars_paid) | done
+        self._bars_paid = np.maximum(self._bars_paid, bars)
+        return {i: self.piece(i, None if done[i] else int(bars[i])) for i in np.flatnonzero(due).tolist()}
+
+    def _pay(self, pieces: dict[int, Piece]) -> dict[str, np.ndarray]:
+        """(n,) by term: what each due piece is worth beyond what its episode was paid already."""
+        assert self.reward is not None
+        rows = list(pieces)
+        terms = {}
+        for name, worth in contributions(self.reward, Pieces(pieces.values(), self.piano)).items():
+            paid = self._paid.setdefault(name, np.zeros(self.num_envs))
+            terms[name] = np.zeros(self.num_envs)
+            terms[name][rows] = worth - paid[rows]
+            paid[rows] = worth
+        return terms
+
+    # What is there to see
+
+    def piece(self, i: int, bars: int | None = None) -> Piece:
+        """The piece of env `i`: the whole length, or only its first own `bars`."""
+        state = self.dynamics.states[i]
+        end_tick = state["end_tick"] if bars is None else state["start_tick"] + bars * state["ticks_per_bar"]
+        return Piece(
+            self.dynamics.score(i, int(end_tick), float(self.tempos_bpm[i])),
+            genre=self.genres[state["genre"]],
+            start_tick=int(state["start_tick"]),
+            actions=self.dynamics.played[i, : state["steps"]].copy(),
+        )
+
+    def observe(self) -> dict[str, np.ndarray]:
+        """The observations, each a fresh array with a leading env axis."""
+        states = self.dynamics.states
+        shared = {
+            "last": np.stack([states["what"], states["value"]], axis=1, dtype=np.int64),
+            "genre": states["genre"].astype(np.int64),
+        }
+        if self.observation == "actions":
+            return {"place": self.dynamics.place(), **shared}
+        return {
+            "held": self.dynamics.held(),
+            "recent": self.dynamics.recent(),
+            "clock": self.dynamics.clock(),
+            **shared,
+        }
+
+
+def _index(what: str, name: str, names: Sequence[str]) -> int:
+    """Index of `name` in `names`.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest that there is.
+    """
+    if name in names:
+        return list(names).index(name)
+    near = get_close_matches(str(name), names, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown {what} {name!r}: it must be one of {', '.join(names)}{hint}")

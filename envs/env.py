@@ -1,0 +1,241 @@
+"""The Gymnasium environments: one piano, one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from toccata.envs.core import PianoCore
+from toccata.envs.rewards import Piece
+from toccata.music.score import Score
+
+
+class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
+    """Compose on a piano, note by note and chord by chord.
+
+    ## Description
+
+    The agent writes a piece of a fixed number of bars. The piano constrains it to what two hands can play: see
+    `toccata.envs.Piano`. Time stands still while keys are struck, and passes when the agent waits, so any texture
+    can be written. Strikes at one moment go upward in pitch, so that a piece has one spelling.
+
+    ## Action Space
+
+    `MultiDiscrete([353, 13])`, an action is `(what, value)`:
+
+    | Num | Action | Min | Max |
+    |-----|--------|-----|-----|
+    | 0 | what: 0 waits, 1-88 strikes a key (A0-C8), 89-352 a chord of `Piano.chord_pitches` | 0 | 352 |
+    | 1 | value: index of the note value or wait, 1 3 4 6 8 12 16 18 24 36 48 72 96 ticks of a 24-tick quarter | 0 | 12 |
+
+    `info["action_mask"]` and `action_masks()` give the legal ones: (366,) bool, the two dimensions concatenated. An
+    illegal action becomes a wait of its value and is counted in `info["illegal_actions"]`.
+
+    ## Observation Space
+
+    A `Dict`:
+
+    | Key | Space | Shape | Dtype | Min | Max | Meaning |
+    |-----|-------|-------|-------|-----|-----|---------|
+    | held | Box | (88,) | float32 | 0 | 4 | beats each key will still sound |
+    | recent | Box | (2816,) | uint8 | 0 | 2 | the last 32 sixteenths by 88 keys, now last: 1 sounding, 2 struck |
+    | clock | Box | (6,) | float32 | -1 | 1 | sine and cosine of the place in the bar, of the place in the beat; progress; silence since the last onset |
+    | last | MultiDiscrete | (2,) | int64 | 0 | [352 12] | the last action, (0, 0) at the start |
+    | genre | Discrete | () | int64 | 0 | 5 | index in `genres`: classical, folk, jazz, popular, rock, electronic |
+
+    With `observation="actions"`, which is all that a sequence policy needs and costs less, `held`, `recent` and
+    `clock` give way to:
+
+    | Key | Space | Shape | Dtype | Min | Max | Meaning |
+    |-----|-------|-------|-------|-----|-----|---------|
+    | place | Box | (3,) | int32 | 0 | [1048576 10000 10000] | tick in the bar, bars finished, bars left |
+
+    ## Rewards
+
+    What `reward`, a `toccata.reward_models.RewardModel`, gives for the piece: all of it at the end
+    (`reward_at="piece"`), or at every bar line the change of its score (`reward_at="bar"`, which adds up to the same).
+    `info["reward_terms"]` holds the named terms, which add up to the reward, among them `illegal`, minus
+    `illegal_penalty` for an illegal action. Without a reward model every reward is 0. `info["piece"]` is the
+    `Piece` so far whenever a reward falls due.
+
+    ## Starting State
+
+    An empty page, or the end of `primer`. The genre is `genre`, or drawn with equal chances where that is None.
+
+    ## Episode End
+
+    Terminates at the last bar line; truncates after `max_steps` steps.
+
+    ## Arguments
+
+    | Argument | Default | Meaning |
+    |----------|---------|---------|
+    | bars | 8 | bars to write, after the primer |
+    | genre | "classical" | one of `genres`, or None to draw one for every piece |
+    | primer | None | a `Score` or the path of a MIDI file to continue |
+    | reward | None | a reward model; `gym.make` also takes what `load_reward` takes, such as "rating" |
+    | observation | "full" | "full" or "actions" |
+    | reward_at | "piece" | "piece" or "bar" |
+    | piano | None | the instrument; None is `Piano()` |
+    | beats_per_bar | 4 | quarter notes in a bar; a primer brings its own |
+    | tempo_bpm | 120.0 | quarter notes a minute, 4 to 600; a primer brings its own |
+    | illegal_penalty | 0.0 | taken off for each illegal action |
+    | max_steps | None | steps after which the episode is truncated; None is 128 a bar |
+    | genres | GENRES | the genre names |
+    | render_mode | None | "rgb_array" (a piano roll), "human" (the same in a window, as text where there is none) or "ansi" |
+
+    `reset(options=...)` takes `primer`, `genre` and `tempo_bpm` for the piece that begins.
+
+    ## Version History
+
+    - v0: first version.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}
+
+    def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(
+                f"render_mode must be one of {', '.join(self.metadata['render_modes'])}, got {render_mode!r}"
+            )
+        self.render_mode = render_mode
+        self.core = PianoCore(1, **arguments)
+        self.observation_space = self.core.observation_space
+        self.action_space = self.core.action_space
+        self._window: Any = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Begin a piece; `options` may hold `primer`, `genre` and `tempo_bpm` for it."""
+        super().reset(seed=seed)
+        self.core.reset([0], [self.np_random], options)
+        if self.render_mode == "human":
+            self.render()
+        return self._observation(), self._info()
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """Play one action."""
+        step = self.core.step(self._decoded(action))
+        info = self._info()
+        info["reward_terms"] = {name: float(term[0]) for name, term in step.terms.items()}
+        if 0 in step.pieces:
+            info["piece"] = step.pieces[0]
+        if self.render_mode == "human":
+            self.render()
+        return (
+            self._observation(),
+            float(step.rewards[0]),
+            bool(step.terminated[0]),
+            bool(step.truncated[0]),
+            info,
+        )
+
+    def _decoded(self, action: np.ndarray) -> np.ndarray:
+        """An action of this environment as (1, 2) `(what, value)`."""
+        action = np.asarray(action)
+        if action.shape != (2,):
+            raise ValueError(f"an action must be (what, value), got shape {action.shape}: {action}")
+        return action[None]
+
+    def action_masks(self) -> np.ndarray:
+        """The legal actions, (whats + values,) bool: the two dimensions concatenated."""
+        return self.core.dynamics.masks[0].copy()
+
+    @property
+    def piece(self) -> Piece:
+        """The piece as it stands, at its full length."""
+        return self.core.piece(0)
+
+    @property
+    def score(self) -> Score:
+        """The score as it stands, at its full length."""
+        return self.piece.score
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        return {key: value[0] for key, value in self.core.observe().items()}
+
+    def _info(self) -> dict[str, Any]:
+        illegal = int(self.core.dynamics.states["illegal_actions"][0])
+        return {"action_mask": self.action_masks(), "illegal_actions": illegal, "reward_terms": {}}
+
+    def render(self) -> np.ndarray | str | None:  # type: ignore[override]
+        """The piece as it stands, in the way that `render_mode` says."""
+        if self.render_mode is None:
+            gym.logger.warn('render() needs a render_mode, such as gym.make(..., render_mode="rgb_array")')
+            return None
+        from toccata.envs.rendering import Window, picture, text
+
+        now_tick = int(self.core.dynamics.states["clock"][0])
+        if self.render_mode == "rgb_array":
+            return picture(self.score, now_tick, self.core.piano)
+        if self.render_mode == "ansi":
+            return text(self.score, now_tick)
+        if self._window is None:
+            self._window = Window()
+        self._window.show(self.score, now_tick, self.core.piano)
+        return None
+
+    def close(self) -> None:
+        """Close the window of the "human" render mode, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+
+class PianoDiscreteEnv(PianoEnv):
+    """`PianoEnv` with one flat action, for algorithms that need it.
+
+    ## Description
+
+    As `PianoEnv`, but for the action.
+
+    ## Action Space
+
+    `Discrete(4589)`: `what * 13 + value` of `PianoEnv`'s action. The mask is (4589,) bool.
+
+    ## Observation Space
+
+    As `PianoEnv`.
+
+    ## Rewards
+
+    As `PianoEnv`.
+
+    ## Starting State
+
+    As `PianoEnv`.
+
+    ## Episode End
+
+    As `PianoEnv`.
+
+    ## Arguments
+
+    As `PianoEnv`.
+
+    ## Version History
+
+    - v0: first version.
+    """
+
+    def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
+        super().__init__(render_mode, **arguments)
+        self.action_space = spaces.Discrete(int(np.prod(self.core.piano.nvec)))
+
+    def _decoded(self, action: np.ndarray) -> np.ndarray:
+        flat = int(np.asarray(action).item())
+        if not 0 <= flat < self.action_space.n:
+            raise ValueError(f"action {flat} is outside the action space {self.action_space}")
+        return np.array([divmod(flat, self.core.piano.nvec[1])])
+
+    def action_masks(self) -> np.ndarray:
+        """The legal actions, (whats * values,) bool."""
+        return flat_masks(self.core.dynamics.masks, self.core.dynamics.whats)[0]
+
+
+def flat_masks(masks: np.ndarray, whats: int) -> np.ndarray:
+    """Masks (n, whats + values) of pairs as masks (n, whats * values) of flat actions."""
+    return (masks[:, :whats, None] & masks[:, None, whats:]).reshape(len(masks), -1)

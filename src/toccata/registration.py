@@ -1,0 +1,54 @@
+"""The environments by their Gymnasium ids. Rewards may be given by name here, above the layers of the package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+
+def register_environments() -> None:
+    """Make `toccata/Piano-v0` and `toccata/PianoDiscrete-v0` known to `gym.make` and `gym.make_vec`."""
+    for name, maker in (("Piano", "piano"), ("PianoDiscrete", "piano_discrete")):
+        gym.register(
+            f"toccata/{name}-v0",
+            entry_point=f"toccata.registration:make_{maker}",
+            vector_entry_point=f"toccata.registration:make_{maker}_vector",
+        )
+
+
+def _with_reward(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with a reward that is a name replaced by the model it names."""
+    if isinstance(arguments.get("reward"), str):
+        from toccata.reward_models import load_reward
+
+        return {**arguments, "reward": load_reward(arguments["reward"])}
+    return arguments
+
+
+def make_piano(**arguments: Any) -> gym.Env:
+    """`toccata/Piano-v0`."""
+    from toccata.envs import PianoEnv
+
+    return PianoEnv(**_with_reward(arguments))
+
+
+def make_piano_discrete(**arguments: Any) -> gym.Env:
+    """`toccata/PianoDiscrete-v0`."""
+    from toccata.envs import PianoDiscreteEnv
+
+    return PianoDiscreteEnv(**_with_reward(arguments))
+
+
+def make_piano_vector(num_envs: int = 1, **arguments: Any) -> gym.vector.VectorEnv:
+    """`toccata/Piano-v0`, batched."""
+    from toccata.envs import PianoVectorEnv
+
+    return PianoVectorEnv(num_envs, **_with_reward(arguments))
+
+
+def make_piano_discrete_vector(num_envs: int = 1, **arguments: Any) -> gym.vector.VectorEnv:
+    """`toccata/PianoDiscrete-v0`, batched."""
+    from toccata.envs import PianoDiscreteVectorEnv
+
+    return PianoDiscreteVectorEnv(num_envs, **_with_reward(arguments))
