@@ -1,42 +1,40 @@
 """The sound of a score: FluidSynth itself, and the same sound from a bank of notes, far faster.
 
-With reverb and chorus off FluidSynth is linear: a piece is the sum of its notes. `NoteBank` lets FluidSynth play
-each (pitch, velocity, duration) once and adds the recordings up. `render_fluidsynth` is what it is tested against.
+With reverb and chorus off FluidSynth is linear: a piece is the sum of its notes. `NoteBank` lets FluidSynth
+play each (pitch, velocity, duration) once and adds the recordings up; `render_fluidsynth` is what it is
+tested against.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
-
-from toccata.music.fluid import BLOCK, FluidPiano
+from toccata.music.fluid import BLOCK, VOICES_PER_NOTE, FluidPiano
 from toccata.music.score import Score
 
 RING_SECONDS = (
-    1.0  # after the last bar line: the dampers of the default sound font take 1.04 s to silence a string
+    1.0  # of sound after the last bar line: the default font's dampers take 1.04 s to silence a key
 )
-SILENCE = (
-    1e-5  # of full scale (-100 dB): a recording ends where its ringing falls below; 16-bit sound ends at 3e-5
-)
-BANK_SAMPLES = (
-    2**28
-)  # float32 recordings a bank holds at most: 1 GiB; 8 bars of 13 note values on 88 keys fill 0.2
-FIRST_SAMPLES = 2**22  # the buffer begins with 16 MiB and doubles
+SILENCE = 1e-5  # of full scale, -100 dB: where a recording ends; the finest step of 16-bit sound is 3e-5
+BANK_SAMPLES = 2**27  # 512 MiB of recordings, then a bank starts anew; 13 note values on 88 keys fill 150 MiB
+FIRST_SAMPLES = 2**22  # a bank begins with 16 MiB and doubles
 
-_EVENT_DTYPE = np.dtype(
-    [("on_block", np.int64), ("off_block", np.int64), ("pitch", np.int64), ("velocity", np.int64)]
-)
+_EVENT_DTYPE = np.dtype([(name, np.int64) for name in ("on_block", "off_block", "pitch", "velocity")])
 
 
 def audio_samples(score: Score, sample_rate: int = 16_000) -> int:
     """Samples in the sound of `score`: its length and `RING_SECONDS` for the last notes to ring."""
-    return math.ceil(score.length_seconds * sample_rate) + math.ceil(RING_SECONDS * sample_rate)
+    seconds = score.length_seconds + RING_SECONDS
+    return math.ceil(round(seconds * sample_rate, 6))  # rounded: 256000.00000000003 is 256000
 
 
 def default_soundfont() -> Path:
@@ -52,8 +50,8 @@ def render_fluidsynth(
 ) -> np.ndarray:
     """FluidSynth's own rendering of a score by a piano without reverb or chorus.
 
-    FluidSynth hears events only at the borders of blocks of 64 samples; here each takes effect at the first border
-    at or after its time, so 4 ms late at most at 16 kHz.
+    FluidSynth hears events only at the borders of blocks of 64 samples; here each takes effect at the first
+    border at or after its time, so 4 ms late at most at 16 kHz.
 
     Args:
         score: the piece.
@@ -71,16 +69,20 @@ def render_fluidsynth(
     notes = _schedule(score, sample_rate)
     samples = audio_samples(score, sample_rate)
     audio = np.zeros(-(-samples // BLOCK) * BLOCK, np.float32)
-    with FluidPiano(sample_rate, soundfont or default_soundfont()) as piano:
+    with FluidPiano(
+        sample_rate, soundfont or default_soundfont(), voices=(len(notes) + 4) * VOICES_PER_NOTE
+    ) as piano:
         _play(piano, notes, audio)
     return np.clip(audio[:samples], -1, 1)
 
 
 class NoteBank:
-    """Renders scores as `render_fluidsynth` does, within 1e-3 of full scale, by adding up recordings of their notes.
+    """Renders scores as `render_fluidsynth` does, to 1e-3 of full scale, by adding up recordings of notes.
 
-    A recording is made by FluidSynth when a note is first asked for and kept; the bank forgets all of them when it
-    would outgrow 1 GiB. The sound of a score does not depend on what was rendered before.
+    A note is recorded by FluidSynth when it is first asked for. The bank forgets its recordings when they
+    outgrow 512 MiB; a score whose own notes would goes to FluidSynth itself. The sound of a score does not
+    depend on what was rendered before: it is the same to the last bit every time. A bank may be used by
+    threads and by forked and spawned processes, and pickles without its recordings.
 
     Args:
         sample_rate: samples a second, 8,000 to 96,000.
@@ -93,8 +95,10 @@ class NoteBank:
     def __init__(self, sample_rate: int = 16_000, soundfont: str | PathLike[str] | None = None) -> None:
         self.sample_rate = sample_rate
         self.soundfont = Path(soundfont or default_soundfont())
-        self._piano = FluidPiano(sample_rate, self.soundfont)
-        self._samples = np.empty(FIRST_SAMPLES, np.float32)  # all recordings, one after the other
+        self._piano = FluidPiano(
+            sample_rate, self.soundfont, voices=4 * VOICES_PER_NOTE
+        )  # one note at a time
+        self._lock = Lock()
         self._forget()
 
     def __len__(self) -> int:
@@ -104,7 +108,7 @@ class NoteBank:
     @property
     def nbytes(self) -> int:
         """Bytes of the recordings held."""
-        return 4 * self._used
+        return self._used * self._recordings.itemsize
 
     def __reduce__(self) -> tuple:
         return NoteBank, (self.sample_rate, self.soundfont)
@@ -117,49 +121,60 @@ class NoteBank:
         """
         lengths = [audio_samples(score, self.sample_rate) for score in scores]
         audio = np.zeros((len(scores), max(lengths, default=0)), np.float32)
-        for score, length, row in zip(scores, lengths, audio, strict=True):
-            self._add(_schedule(score, self.sample_rate), row[:length])
+        pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        with self._lock:
+            for score, length, row in zip(scores, lengths, audio, strict=True):
+                notes = _schedule(score, self.sample_rate)
+                blocks = notes["off_block"] - notes["on_block"]
+                keys = list(
+                    zip(notes["pitch"].tolist(), notes["velocity"].tolist(), blocks.tolist(), strict=True)
+                )
+                if sum(blocks for _, _, blocks in set(keys)) * BLOCK > BANK_SAMPLES:
+                    row[:length] = render_fluidsynth(score, self.sample_rate, self.soundfont)
+                    continue
+                if self._used > BANK_SAMPLES:
+                    self._mix(pieces)
+                    pieces = []
+                    self._forget()
+                spans = [self._spans.get(key) or self._record(*key) for key in keys]
+                pieces.append(
+                    (row[:length], notes["on_block"] * BLOCK, np.array(spans, np.int64).reshape(-1, 2))
+                )
+            self._mix(pieces)
         return audio
 
     def render_one(self, score: Score) -> np.ndarray:
         """Sound of one score, (samples,) float32 in [-1, 1]."""
         return self.render([score])[0]
 
-    def _add(self, notes: np.ndarray, audio: np.ndarray) -> None:
-        """Fill `audio`, (samples,) zeros, with `notes`."""
-        blocks = notes["off_block"] - notes["on_block"]
-        keys = list(zip(notes["pitch"].tolist(), notes["velocity"].tolist(), blocks.tolist(), strict=True))
-        for start, key in zip((notes["on_block"] * BLOCK).tolist(), keys, strict=True):
-            span = self._spans.get(key)
-            if span is None:
-                span = self._record(*key)
-            begin, end = span
-            end = min(end, begin + len(audio) - start)
-            into = audio[start : start + end - begin]
-            into += self._samples[begin:end]
-        np.clip(audio, -1, 1, out=audio)
-
     def _record(self, pitch: int, velocity: int, blocks: int) -> tuple[int, int]:
-        """Record one note; where it begins and ends in the buffer."""
+        """Record one note; where its recording begins and ends."""
         recording = self._piano.record(pitch, velocity, blocks, SILENCE)
-        if self._used + len(recording) > BANK_SAMPLES:
-            self._forget()
         begin, end = self._used, self._used + len(recording)
-        if end > len(self._samples):
-            grown = np.empty(max(2 * len(self._samples), end), np.float32)
-            grown[:begin] = self._samples[:begin]
-            self._samples = grown
-        self._samples[begin:end] = recording
+        if end > len(self._recordings):
+            grown = np.empty(max(2 * len(self._recordings), end), np.float32)
+            grown[:begin] = self._recordings[:begin]
+            self._recordings = grown
+        self._recordings[begin:end] = recording
         self._used = end
         self._spans[pitch, velocity, blocks] = begin, end
         return begin, end
 
     def _forget(self) -> None:
-        self._used = 0
-        self._spans: dict[tuple[int, int, int], tuple[int, int]] = {}
+        """Drop all recordings."""
+        self._recordings = np.empty(FIRST_SAMPLES, np.float32)  # one after the other
+        self._used = 0  # samples of them
+        self._spans: dict[tuple[int, int, int], tuple[int, int]] = {}  # of (pitch, velocity, blocks)
+
+    def _mix(self, pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+        """Add up each piece: its row of sound, where in it each note begins, the span of each recording."""
+        from toccata.music._mix import mix
+
+        with ThreadPoolExecutor(max(1, min(len(pieces), os.cpu_count() or 1))) as threads:
+            list(threads.map(lambda piece: mix(*piece, self._recordings), pieces))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def note_bank(sample_rate: int = 16_000) -> NoteBank:
     """The bank of the default sound font, shared by everything in this process."""
     return NoteBank(sample_rate)
@@ -182,8 +197,8 @@ def write_wav(path: str | PathLike[str], audio: np.ndarray, sample_rate: int = 1
 def _schedule(score: Score, sample_rate: int) -> np.ndarray:
     """(notes,) of `_EVENT_DTYPE`: the blocks at whose beginning each note is struck and released.
 
-    A note lasts a block at least. Of notes of one pitch struck in one block (several ticks may fall into one) the
-    last remains, and no two of one pitch overlap.
+    A note lasts a block at least. Of notes of one pitch struck in one block (which may hold several ticks)
+    the last remains, and no two of one pitch overlap.
     """
     samples_per_tick = score.seconds_per_tick * sample_rate
     notes = np.empty(len(score), _EVENT_DTYPE)

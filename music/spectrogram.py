@@ -1,0 +1,123 @@
+"""What an ear or a convolutional network hears of a sound: its log-mel spectrogram."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+SAMPLE_RATE = 16_000  # Hz; the fundamental of the highest piano key, 4,186 Hz, keeps its first partial
+N_FFT = 1024  # samples, 64 ms: half of a sixteenth at 120 bpm
+HOP = 512  # samples, 32 ms: four frames a sixteenth at 120 bpm
+N_MELS = 64
+F_MIN = 30.0  # Hz, near the lowest piano key (27.5 Hz), whose sound lies in its overtones
+F_MAX = 8_000.0  # Hz, half of `SAMPLE_RATE`
+FLOOR = 1e-5  # added to the mel power; what rounding to 16 bits makes of silence is 1e-9
+
+LOUDEST = 1e6  # samples beyond are clipped: their squares would leave float32
+CHUNK_FRAMES = 512  # frames transformed at a time: 2 MiB, which stays in the cache
+
+
+def mel_frames(samples: int) -> int:
+    """Frames in the log-mel spectrogram of a sound: `1 + samples // HOP`."""
+    return 1 + samples // HOP
+
+
+@lru_cache(maxsize=8)
+def mel_filterbank(
+    sample_rate: int = SAMPLE_RATE,
+    n_fft: int = N_FFT,
+    n_mels: int = N_MELS,
+    f_min: float = F_MIN,
+    f_max: float = F_MAX,
+) -> np.ndarray:
+    """Triangular filters, equally wide on the mel scale and of equal area in Hz.
+
+    Source: Slaney 1998, "Auditory Toolbox": the mel scale is linear up to 1 kHz (3 mels each 200 Hz), then
+    logarithmic (27 mels each factor of 6.4). The same as `librosa.filters.mel`.
+
+    Args:
+        sample_rate: samples a second.
+        n_fft: samples in a frame.
+        n_mels: filters.
+        f_min: where the lowest filter begins, Hz.
+        f_max: where the highest filter ends, Hz.
+
+    Returns:
+        (n_mels, n_fft // 2 + 1) float32, read-only.
+
+    Raises:
+        ValueError: unless 0 <= f_min < f_max <= sample_rate / 2 and n_mels >= 1.
+    """
+    if not 0 <= f_min < f_max <= sample_rate / 2 or n_mels < 1:
+        raise ValueError(
+            f"need 0 <= f_min < f_max <= sample_rate / 2 and n_mels >= 1, got {f_min=}, {f_max=}, "
+            f"{sample_rate=}, {n_mels=}"
+        )
+    bins = np.linspace(0, sample_rate / 2, n_fft // 2 + 1)
+    edges = _mel_to_hz(np.linspace(_hz_to_mel(f_min), _hz_to_mel(f_max), n_mels + 2))
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising = (bins - low) / (centre - low)
+    falling = (high - bins) / (high - centre)
+    filters = np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
+    filters = filters.astype(np.float32)
+    filters.setflags(write=False)
+    return filters
+
+
+def log_mel(audio: np.ndarray) -> np.ndarray:
+    """Log-mel spectrogram, natural logarithm of mel power and `FLOOR`.
+
+    Frame k is a Hann window of `N_FFT` samples centred on sample `k * HOP`; beyond its ends the sound is
+    silence. The same as `librosa.feature.melspectrogram(center=True, pad_mode="constant")`.
+
+    Args:
+        audio: (n, samples) in [-1, 1] at `SAMPLE_RATE`.
+
+    Returns:
+        (n, N_MELS, mel_frames(samples)) float32, finite; `log(FLOOR)` = -11.5 for silence.
+
+    Raises:
+        ValueError: when `audio` is not two-dimensional or not finite.
+    """
+    from scipy.fft import rfft
+
+    audio = np.asarray(audio, np.float32)
+    if audio.ndim != 2:
+        raise ValueError(f"audio must be (n, samples), got shape {audio.shape}")
+    peak = np.abs(audio).max(initial=0)
+    if not np.isfinite(peak):
+        raise ValueError(
+            f"audio must be finite, got {np.count_nonzero(~np.isfinite(audio))} values that are not"
+        )
+    if peak > LOUDEST:
+        audio = np.clip(audio, -LOUDEST, LOUDEST)
+
+    n, samples = audio.shape
+    frames = mel_frames(samples)
+    window = np.hanning(N_FFT + 1)[:-1].astype(
+        np.float32
+    )  # periodic: the window of a frame that could repeat
+    filters = mel_filterbank()
+    mel = np.empty((n, N_MELS, frames), np.float32)
+    padded = np.zeros(samples + N_FFT, np.float32)
+    for piece in range(n):
+        padded[N_FFT // 2 : N_FFT // 2 + samples] = audio[piece]
+        framed = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
+        for begin in range(0, frames, CHUNK_FRAMES):
+            spectrum = rfft(framed[begin : begin + CHUNK_FRAMES] * window)
+            power = spectrum.real**2
+            power += spectrum.imag**2
+            np.matmul(filters, power.T, out=mel[piece, :, begin : begin + CHUNK_FRAMES])
+    mel += FLOOR
+    return np.log(mel, out=mel)
+
+
+def _hz_to_mel(hz: float) -> float:
+    """Slaney's mel of a frequency."""
+    return hz * 3 / 200 if hz < 1000 else 15 + 27 * np.log(hz / 1000) / np.log(6.4)
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    """Inverse of `_hz_to_mel`, of an array."""
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
