@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +16,7 @@ import numpy as np
 BLOCK = 64  # samples FluidSynth renders at a time; events take effect between blocks
 GAIN = 0.6  # ten keys of the default sound font struck at velocity 100 sum to 0.96 of full scale at most
 VOICES_PER_NOTE = 4  # a layered sound font takes several for one key; the default one takes one
-MAX_VOICES = (
-    2048  # FluidSynth looks through all of them at every note; 16 notes a second on all 88 keys ring as 1,800
-)
+MAX_VOICES = 2048  # FluidSynth looks through all of them at every note; 16 notes a second on all 88 keys ring as 1,800
 SAMPLE_RATES = (8_000, 96_000)  # what FluidSynth accepts, Hz
 
 INSTALL_HINT = (
@@ -63,9 +62,7 @@ class FluidPiano:
                 channels=16,
                 **{"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.polyphony": voices},
             )
-            self.close = weakref.finalize(
-                self, self._synth.delete
-            )  # also at exit, while the library still stands
+            self.close = weakref.finalize(self, self._synth.delete)  # also at exit, while the library still stands
             font = self._synth.sfload(str(soundfont))
             if font < 0 or self._synth.program_select(0, font, 0, 0) != 0:
                 raise SoundError(f"{soundfont}: not a sound font with a program 0 that FluidSynth can read")
@@ -136,7 +133,8 @@ class FluidPiano:
 def _fluidsynth() -> ModuleType:
     """The pyfluidsynth module, with the one function it does not declare."""
     try:
-        import fluidsynth
+        with redirect_stdout(StringIO()):  # where the variable CI is set it prints what it found
+            import fluidsynth
     except (ImportError, OSError) as error:  # OSError: the library was found but could not be loaded
         raise SoundError(INSTALL_HINT) from error
     buffer = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]

@@ -1,0 +1,198 @@
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toccata.music import Score, sound
+from toccata.music.fluid import SoundError
+from toccata.music.sound import NoteBank, audio_samples, note_bank, render_fluidsynth, write_wav
+
+CLOSE = 1e-3  # of full scale: the promise
+MELODY = Score([(0, 24, 60, 80), (24, 24, 64, 80), (48, 48, 67, 80)])
+
+
+def difference(score: Score, sample_rate: int = 16_000) -> float:
+    return float(np.abs(note_bank(sample_rate).render_one(score) - render_fluidsynth(score, sample_rate)).max())
+
+
+def test_length_is_the_score_and_a_second_of_ringing():
+    assert audio_samples(Score(length_ticks=8 * 96)) == 16 * 16_000 + 16_000
+    assert audio_samples(Score(length_ticks=96, tempo_bpm=60), 22_050) == 5 * 22_050
+    assert audio_samples(Score(length_ticks=1, ticks_per_beat=1, tempo_bpm=90)) == 26_667  # 2/3 s, rounded up
+    assert audio_samples(Score()) == 16_000
+    assert MELODY.audio().shape == (audio_samples(MELODY),)
+
+
+def test_an_empty_score_is_silence():
+    empty = Score(length_ticks=96)
+    assert not note_bank().render_one(empty).any()
+    assert not render_fluidsynth(empty).any()
+    assert note_bank().render([]).shape == (0, 0)
+
+
+def test_shorter_pieces_are_padded_with_zeros():
+    short, long = MELODY, Score([(0, 6, 72, 80)], length_ticks=4 * 96)
+    audio = note_bank().render([short, long])
+    assert audio.shape == (2, audio_samples(long)) and audio.dtype == np.float32
+    np.testing.assert_array_equal(audio[0, : audio_samples(short)], note_bank().render_one(short))
+    assert not audio[0, audio_samples(short) :].any()
+
+
+NOTE = st.tuples(st.integers(0, 96), st.integers(1, 60), st.integers(0, 127), st.integers(1, 127))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    notes=st.lists(NOTE, max_size=30),
+    tempo_bpm=st.floats(40, 600),
+    ticks_per_beat=st.sampled_from([4, 24, 480]),
+)
+def test_bank_is_fluidsynth(notes, tempo_bpm, ticks_per_beat):
+    assert difference(Score(notes, tempo_bpm=tempo_bpm, ticks_per_beat=ticks_per_beat)) < CLOSE
+
+
+@pytest.mark.parametrize(
+    ("notes", "tempo_bpm"),
+    [
+        pytest.param([(3 * i, 3, 60, 80) for i in range(40)], 97, id="one key struck again and again"),
+        pytest.param([(i, 1, 65, 106) for i in range(80)], 600, id="faster than a block"),
+        pytest.param([(i, 96, 21 + i, 127) for i in range(88)], 333, id="every key, held"),
+        pytest.param([(i, 6, 60 + i % 12, i) for i in range(1, 128)], 121, id="every velocity"),
+        pytest.param([(12 * i, 5, 96 + i, 90) for i in range(13)], 120, id="strings without dampers"),
+        pytest.param([(0, 24 * 60, 33, 100)], 120, id="a note of half a minute"),
+    ],
+)
+def test_bank_is_fluidsynth_where_it_is_hard(notes, tempo_bpm):
+    assert difference(Score(notes, tempo_bpm=tempo_bpm)) < CLOSE / 4
+
+
+def test_bank_is_fluidsynth_at_other_sample_rates():
+    assert difference(MELODY, 22_050) < CLOSE / 4
+
+
+def test_recordings_end_without_a_click():
+    note = Score([(0, 24, 60, 127)], length_ticks=4 * 96)
+    assert difference(note) < 2 * sound.SILENCE
+
+
+def test_sound_does_not_depend_on_what_was_rendered_before():
+    others = [Score([(i, 7, 50 + i, 60 + i)]) for i in range(20)]
+    fresh = NoteBank().render_one(MELODY)
+    used = NoteBank()
+    used.render(others)
+    np.testing.assert_array_equal(used.render([*others, MELODY])[-1, : len(fresh)], fresh)
+    np.testing.assert_array_equal(used.render_one(MELODY), fresh)
+    np.testing.assert_array_equal(render_fluidsynth(MELODY), render_fluidsynth(MELODY))
+
+
+def test_a_full_bank_starts_anew(monkeypatch):
+    scores = [Score([(0, 12 + i, 60 + i, 80)]) for i in range(6)]
+    expected = NoteBank().render(scores)
+    monkeypatch.setattr(sound, "BANK_SAMPLES", 20_000)  # about two of these notes
+    bank = NoteBank()
+    np.testing.assert_array_equal(bank.render(scores), expected)
+    assert 1 <= len(bank) < len(scores)
+    assert bank.nbytes < 4 * 40_000
+
+
+def test_a_score_too_big_for_a_bank_goes_to_fluidsynth(monkeypatch):
+    monkeypatch.setattr(sound, "BANK_SAMPLES", 1_000)
+    bank = NoteBank()
+    np.testing.assert_array_equal(bank.render_one(MELODY), render_fluidsynth(MELODY))
+    assert len(bank) == 0
+
+
+def test_ten_notes_do_not_clip_and_a_wall_of_notes_stays_in_range():
+    chords = [Score([(0, 24, low + step * i, 100) for i in range(10)]) for low in (21, 48, 60, 81) for step in (1, 3)]
+    assert 0.05 < np.abs(note_bank().render(chords)).max() < 1
+    wall = note_bank().render_one(Score([(t, 12, p, 127) for t in range(0, 48, 12) for p in range(128)]))
+    assert np.abs(wall).max() == 1
+
+
+def test_a_scale_has_the_right_frequencies():
+    pitches = [60, 62, 64, 65, 67, 69, 71, 72]
+    audio = note_bank().render_one(Score([(24 * i, 24, p, 90) for i, p in enumerate(pitches)]))
+    for i, pitch in enumerate(pitches):
+        spectrum = np.abs(np.fft.rfft(audio[8_000 * i : 8_000 * (i + 1)] * np.hanning(8_000)))  # bins of 2 Hz
+        fundamental = 440 * 2 ** ((pitch - 69) / 12)
+        near = slice(int(fundamental / 2 * 0.97), int(fundamental / 2 * 1.03) + 1)  # less than a semitone around
+        assert abs(2 * (near.start + spectrum[near].argmax()) - fundamental) < 3
+        assert spectrum[near].max() > 0.2 * spectrum.max()
+
+
+def test_louder_velocity_is_louder():
+    audio = note_bank().render([Score([(0, 24, 60, velocity)]) for velocity in (20, 60, 100, 127)])
+    rms = np.sqrt((audio**2).mean(1))
+    assert (np.diff(rms) > 0).all() and rms[-1] < 0.1
+
+
+def test_banks_travel_to_other_processes():
+    expected = note_bank().render_one(MELODY)
+    bank = pickle.loads(pickle.dumps(note_bank()))
+    assert len(bank) == 0
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        np.testing.assert_array_equal(pool.apply(bank.render_one, (MELODY,)), expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forking is the custom on Linux only")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 warns of forking with threads around
+def test_a_bank_in_use_survives_a_fork():
+    expected = note_bank().render_one(MELODY)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        np.testing.assert_array_equal(pool.apply(_render_shared, (MELODY,)), expected)
+
+
+def _render_shared(score: Score) -> np.ndarray:
+    return note_bank().render([score, score.transpose(1)])[0]
+
+
+def test_nothing_is_printed_and_nothing_heavy_imported():
+    code = (
+        "import sys, toccata.music\n"
+        "import toccata.music.sound, toccata.music.spectrogram\n"
+        "assert not {'fluidsynth', 'numba', 'scipy', 'pretty_midi', 'soundfile'} & set(sys.modules)\n"
+        "toccata.music.Score([(0, 4, 60, 80)]).audio()\n"
+    )
+    environment = {**os.environ, "CI": "true"}  # which makes pyfluidsynth talk
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_without_the_library_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fluidsynth", None)
+    with pytest.raises(SoundError, match="apt-get install libfluidsynth3"):
+        NoteBank()
+
+
+def test_sound_fonts_that_are_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no sound font at .*nowhere\.sf2"):
+        render_fluidsynth(MELODY, soundfont=tmp_path / "nowhere.sf2")
+    text = tmp_path / "text.sf2"
+    text.write_text("la la la")
+    with pytest.raises(SoundError, match=r"text\.sf2"):
+        NoteBank(soundfont=text)
+
+
+@pytest.mark.parametrize("sample_rate", [0, 4_000, 192_000])
+def test_sample_rates_that_fluidsynth_cannot(sample_rate):
+    with pytest.raises(ValueError, match=r"8000\.\.96000"):
+        MELODY.audio(sample_rate)
+
+
+def test_wav_files_are_read_back(tmp_path):
+    import soundfile
+
+    audio = MELODY.audio()
+    write_wav(tmp_path / "melody.wav", audio, 16_000)
+    read, sample_rate = soundfile.read(tmp_path / "melody.wav", dtype="float32")
+    assert sample_rate == 16_000
+    np.testing.assert_allclose(read, audio, atol=1 / 32_000)
+    with pytest.raises(ValueError, match="finite"):
+        write_wav(tmp_path / "nan.wav", np.full(10, np.nan), 16_000)
+    assert not (tmp_path / "nan.wav").exists()

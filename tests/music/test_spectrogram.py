@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from toccata.music import spectrogram
+from toccata.music.spectrogram import (
+    F_MAX,
+    F_MIN,
+    FLOOR,
+    HOP,
+    N_FFT,
+    N_MELS,
+    SAMPLE_RATE,
+    log_mel,
+    mel_filterbank,
+    mel_frames,
+)
+
+
+def tone(hz: float, seconds: float = 1.0, peak: float = 0.1) -> np.ndarray:
+    return (peak * np.sin(2 * np.pi * hz * np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE)).astype(np.float32)
+
+
+def centres() -> np.ndarray:
+    return mel_filterbank().argmax(1) * SAMPLE_RATE / N_FFT
+
+
+def test_silence_is_the_floor():
+    assert (log_mel(np.zeros((2, 5_000))) == np.log(np.float32(FLOOR))).all()
+
+
+@pytest.mark.parametrize("samples", [0, 1, HOP - 1, HOP, N_FFT, 17 * SAMPLE_RATE])
+def test_shape(samples):
+    mel = log_mel(np.full((1, samples), 0.5, np.float32))
+    assert mel.shape == (1, N_MELS, mel_frames(samples)) and mel.dtype == np.float32
+    assert np.isfinite(mel).all()
+
+
+def test_no_pieces():
+    assert log_mel(np.zeros((0, 1_000))).shape == (0, N_MELS, mel_frames(1_000))
+
+
+def test_frames_start_at_the_first_sample():
+    assert [mel_frames(samples) for samples in (0, HOP - 1, HOP, 272_000)] == [1, 1, 2, 532]
+
+
+@pytest.mark.parametrize("hz", [110.0, 440.0, 1_000.0, 4_186.0])
+def test_a_tone_lights_the_filter_at_its_frequency(hz):
+    mel = log_mel(tone(hz)[None])[0, :, 3:-3]
+    brightest = mel.mean(1).argmax()
+    spacing = np.gradient(centres())[brightest]
+    assert abs(centres()[brightest] - hz) <= spacing
+
+
+def test_a_tone_has_its_known_power():
+    # A sine of peak a on a bin: |X| = a/2 * sum(window) there, half of that on both neighbours (Hann window).
+    bin_number = 64
+    mel = np.exp(log_mel(tone(bin_number * SAMPLE_RATE / N_FFT)[None])[0, :, 10]) - FLOOR
+    magnitudes = np.zeros(N_FFT // 2 + 1)
+    magnitudes[[bin_number - 1, bin_number, bin_number + 1]] = 0.1 / 2 * N_FFT / 2 * np.array([0.5, 1, 0.5])
+    np.testing.assert_allclose(mel, mel_filterbank() @ magnitudes**2, rtol=1e-3, atol=1e-6)
+
+
+def test_twice_the_amplitude_is_four_times_the_power():
+    loud, soft = log_mel(np.stack([tone(440, peak=0.2), tone(440, peak=0.1)]))
+    audible = soft > np.log(100 * FLOOR)
+    np.testing.assert_allclose((loud - soft)[audible], np.log(4), atol=0.02)
+
+
+def test_a_click_is_heard_where_it_is():
+    audio = np.zeros((1, 40 * HOP), np.float32)
+    audio[0, 20 * HOP] = 1
+    heard = np.flatnonzero((log_mel(audio)[0] > np.log(2 * FLOOR)).any(0))
+    assert 20 in heard and heard.min() >= 19 and heard.max() <= 21
+
+
+def test_batches_and_chunks_change_nothing(monkeypatch):
+    audio = np.random.default_rng(0).normal(0, 0.1, (3, 30_001)).astype(np.float32)
+    together = log_mel(audio)
+    monkeypatch.setattr(spectrogram, "CHUNK_FRAMES", 7)
+    for piece, mel in zip(audio, together, strict=True):
+        np.testing.assert_allclose(log_mel(piece[None])[0], mel, atol=1e-5)
+
+
+def test_padding_adds_frames_and_changes_none():
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 10 * HOP)).astype(np.float32)
+    padded = np.pad(audio, ((0, 0), (0, 9 * HOP)))
+    np.testing.assert_allclose(log_mel(padded)[..., :11], log_mel(audio), atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [1.0, 32_767.0, 1e30, 3e38])
+def test_finite_for_any_finite_sound(value):
+    audio = np.full((1, 3_000), value, np.float32)
+    audio[:, ::2] *= -1
+    assert np.isfinite(log_mel(audio)).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_not_finite(value):
+    audio = np.zeros((2, 3_000), np.float32)
+    audio[1, 7] = value
+    with pytest.raises(ValueError, match="finite"):
+        log_mel(audio)
+
+
+def test_one_dimension_is_refused():
+    with pytest.raises(ValueError, match=r"\(n, samples\)"):
+        log_mel(np.zeros(3_000))
+
+
+def test_filters_are_triangles_of_equal_area():
+    filters = mel_filterbank(n_fft=2**14)
+    np.testing.assert_allclose(filters.sum(1) * SAMPLE_RATE / 2**14, 1, atol=1e-2)
+    assert (mel_filterbank().sum(1) > 0).all() and (mel_filterbank() >= 0).all()
+    assert np.diff(centres()[centres() > 1_000]).min() >= np.diff(centres()[centres() < 900]).max()
+
+
+@pytest.mark.parametrize("bad", [{"f_min": -1.0}, {"f_max": 9_000.0}, {"f_min": 8_000.0}, {"n_mels": 0}])
+def test_filters_that_cannot_be(bad):
+    with pytest.raises(ValueError, match="f_min < f_max"):
+        mel_filterbank(**bad)
+
+
+def test_the_same_as_librosa():
+    librosa = pytest.importorskip("librosa")
+    settings = {"sr": SAMPLE_RATE, "n_fft": N_FFT, "n_mels": N_MELS, "fmin": F_MIN, "fmax": F_MAX}
+    np.testing.assert_allclose(mel_filterbank(), librosa.filters.mel(**settings), atol=1e-6)
+    audio = np.stack([tone(440), tone(60) + np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE)]).astype(np.float32)
+    theirs = librosa.feature.melspectrogram(y=audio, hop_length=HOP, pad_mode="constant", **settings)
+    np.testing.assert_allclose(log_mel(audio), np.log(theirs + FLOOR), atol=1e-4)
