@@ -1,0 +1,251 @@
+"""MusicXML files, and any other notation that music21 reads: a score in, a score out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from math import floor
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toccata.music.files import write_atomically
+from toccata.music.metre import main_metre, time_signature
+from toccata.music.score import TICKS_PER_BEAT, Score
+
+if TYPE_CHECKING:
+    from music21.note import GeneralNote
+    from music21.stream import Measure, Stream
+
+DEFAULT_VELOCITY = 80  # mezzo-forte, for notes whose file says nothing
+MIDDLE_C = 60  # and what is above is written on the treble staff
+# Ticks of the 24-tick quarter that are one written note each: plain, dotted, or in triplets. The last is a
+# triplet of sixty-fourths, so every duration is a sum of them, tied.
+WRITTEN_TICKS = (96, 72, 48, 36, 24, 18, 16, 12, 9, 8, 6, 4, 3, 2, 1)
+# (held over from before, held on) -> music21's name for it
+TIES = {(False, False): None, (False, True): "start", (True, True): "continue", (True, False): "stop"}
+
+
+class MusicXMLError(ValueError):
+    """A file of notation that cannot be read; names the file and the reason."""
+
+
+def read_musicxml(path: str | PathLike[str]) -> Score:
+    """Read a MusicXML file, or any other that music21 reads, onto the grid; see `score_from_stream`.
+
+    Raises:
+        MusicXMLError: when music21 cannot read the file, or finds several pieces in it.
+        OSError: when the file does not exist or cannot be opened.
+    """
+    from music21 import converter, stream
+
+    path = Path(path)
+    if path.is_dir():
+        raise MusicXMLError(f"{path}: is a folder, not a file")
+    path.open("rb").close()  # music21 would take a missing file's name for a piece of music
+    try:
+        parsed = converter.parse(path, forceSource=True)
+        if not isinstance(parsed, stream.Opus):
+            return score_from_stream(parsed)
+    except Exception as error:  # a damaged file brings out every kind there is in music21
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise MusicXMLError(f"{path}: {reason}") from None
+    raise MusicXMLError(f"{path}: has {len(parsed.scores)} pieces, expected one")
+
+
+def score_from_stream(stream: Stream) -> Score:
+    """The notes of a music21 stream on the grid of 24 ticks a quarter, all parts as one.
+
+    - Pitches are sounding ones; tied notes are one note; grace notes, chord symbols and unpitched notes are
+      left out; repeats are not unfolded. Notes without a velocity get 80.
+    - The metre is the one that holds longest. An upbeat ends at a bar line: its notes are moved to the end of
+      the first bar.
+    - The tempo is the first metronome mark's, 120 quarters a minute if there is none.
+    - The score ends with the bar of the last measure.
+
+    Raises:
+        ValueError: when the metre or the tempo is outside what a `Score` holds.
+    """
+    parts = list(getattr(stream, "parts", ())) or [stream]
+    rows = [row for part in parts for row in _sounding_notes(part)]
+    sections = _sections(parts[0])
+    end = max([onset + duration for onset, duration, _, _ in rows] + [start + span for start, span, _ in sections])
+    beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
+    ticks_per_bar = round(beats_per_bar * TICKS_PER_BEAT)
+    return Score(
+        notes=[(onset + shift, duration, pitch, velocity) for onset, duration, pitch, velocity in rows],
+        beats_per_bar=beats_per_bar,
+        tempo_bpm=_tempo_bpm(stream),
+        length_ticks=-(-(end + shift) // ticks_per_bar) * ticks_per_bar,
+    )
+
+
+def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
+    """Write a MusicXML file on two staves, treble from middle C upward and bass below.
+
+    What sounds together on a staff is written as a chord; what is held while something else changes is tied.
+    Every onset and duration on the 24-tick grid is kept exactly, others are rounded to it. Bars that no time
+    signature can say are written in 4/4.
+
+    Raises:
+        OSError: when the file cannot be written.
+    """
+    from music21 import clef, layout, metadata, meter, stream, tempo
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    score = _on_grid_of_24(score)
+    signature = time_signature(score.beats_per_bar) or (4, 4)
+    ticks_per_bar = 4 * TICKS_PER_BEAT * signature[0] // signature[1]
+    high = score.notes["pitch"] >= MIDDLE_C
+    staves = []
+    for notes, staff_clef in ((score.notes[high], clef.TrebleClef()), (score.notes[~high], clef.BassClef())):
+        staff = stream.PartStaff()
+        for number, bar in enumerate(_bars(notes.tolist(), ticks_per_bar, score.length_ticks), start=1):
+            measure = stream.Measure(number=number)
+            if number == 1:
+                measure.append([staff_clef, meter.TimeSignature("{}/{}".format(*signature))])
+            for written in bar:
+                measure.append(_written(*written))
+            staff.append(measure)
+        staves.append(staff)
+    mark = tempo.MetronomeMark(number=score.tempo_bpm)
+    staves[0].getElementsByClass(stream.Measure).first().insert(0, mark)
+    page = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
+    page.metadata = metadata.Metadata(title=Path(path).stem, composer="Toccata")
+    write_atomically(path, GeneralObjectExporter(page).parse())
+
+
+def _sounding_notes(part: Stream) -> list[list[int]]:
+    """[onset tick, duration in ticks, pitch, velocity] of every note of a part, tied notes joined."""
+    from music21 import chord, harmony, note
+
+    if any(instrument.transposition for instrument in part.getInstruments(recurse=True)):
+        part = part.toSoundingPitch()
+    rows: list[list[int]] = []
+    tied: dict[int, tuple[list[int], Fraction]] = {}  # pitch -> (row of the note tied over, its exact end)
+    for element in part.flatten().notes:
+        if isinstance(element, harmony.Harmony) or element.duration.isGrace:
+            continue
+        start = Fraction(element.offset)
+        end = start + Fraction(element.quarterLength)
+        for member in element.notes if isinstance(element, chord.ChordBase) else (element,):
+            if not isinstance(member, note.Note):
+                continue
+            pitch = member.pitch.midi
+            tie = member.tie.type if member.tie else None
+            row, row_end = tied.pop(pitch, (None, None))
+            if row is None or row_end != start or tie not in ("stop", "continue"):
+                row = [_tick(start), 0, pitch, member.volume.velocity or DEFAULT_VELOCITY]
+                rows.append(row)
+            row[1] = max(_tick(end) - row[0], 1)
+            if tie in ("start", "continue"):
+                tied[pitch] = row, end
+    return rows
+
+
+def _tick(quarters: Fraction) -> int:
+    """The nearest tick of the grid, halves up."""
+    return floor(quarters * TICKS_PER_BEAT + Fraction(1, 2))
+
+
+def _sections(part: Stream) -> list[tuple[int, int, float]]:
+    """(first tick, ticks, beats in a bar) of every measure, or of the whole part if it has none."""
+    from music21.meter import TimeSignature
+    from music21.stream import Measure
+
+    measures: list[Measure] = list(part.getElementsByClass(Measure))
+    bounds = [_tick(Fraction(measure.offset)) for measure in measures]
+    if not measures:
+        measures, bounds = [part], [0]
+    bounds.append(bounds[-1] + _tick(Fraction(measures[-1].duration.quarterLength)))
+    beats: float = 4
+    sections = []
+    for measure, (start, end) in zip(measures, pairwise(bounds), strict=True):
+        signature = measure.getElementsByClass(TimeSignature).first()
+        if signature is not None and (signature.barDuration.quarterLength * TICKS_PER_BEAT) % 1 == 0:
+            beats = float(signature.barDuration.quarterLength)
+        sections.append((start, end - start, beats))
+    return sections
+
+
+def _tempo_bpm(stream: Stream) -> float:
+    """Quarters a minute of the first metronome mark that tells them."""
+    from music21.tempo import MetronomeMark
+
+    tempi = (mark.getQuarterBPM() for mark in stream.recurse().getElementsByClass(MetronomeMark))
+    return next((tempo for tempo in tempi if tempo), 120.0)
+
+
+def _on_grid_of_24(score: Score) -> Score:
+    """The score with its ticks rounded to the grid of 24 a quarter, halves up."""
+    if score.ticks_per_beat == TICKS_PER_BEAT:
+        return score
+
+    def tick(other: int) -> int:
+        return (2 * other * TICKS_PER_BEAT + score.ticks_per_beat) // (2 * score.ticks_per_beat)
+
+    beats_per_bar = score.beats_per_bar if score.beats_per_bar * TICKS_PER_BEAT % 1 == 0 else 4
+    notes = [
+        (tick(onset), max(tick(onset + duration) - tick(onset), 1), pitch, velocity)
+        for onset, duration, pitch, velocity in score.notes.tolist()
+    ]
+    end = max([tick(score.length_ticks), *(onset + duration for onset, duration, _, _ in notes)])
+    return Score(notes, beats_per_bar=beats_per_bar, tempo_bpm=score.tempo_bpm, length_ticks=end)
+
+
+def _bars(
+    notes: list[tuple[int, int, int, int]], ticks_per_bar: int, length_ticks: int
+) -> Iterator[list[tuple[int, list[tuple[int, int, str | None]]]]]:
+    """What to write in each bar of a staff: (ticks, [(pitch, velocity, tie), ...]), a rest without pitches.
+
+    At least one bar; the last one is filled up with rests.
+    """
+    bar_count = max(-(-length_ticks // ticks_per_bar), 1)
+    changes = {tick for onset, duration, _, _ in notes for tick in (onset, onset + duration)}
+    changes |= set(range(0, bar_count * ticks_per_bar + 1, ticks_per_bar))
+    ticks = sorted(changes)
+    waiting = notes[::-1]
+    sounding: list[tuple[int, int, int, int]] = []
+    bar: list[tuple[int, list[tuple[int, int, str | None]]]] = []
+    for start, end in pairwise(ticks):
+        sounding = [note for note in sounding if note[0] + note[1] > start]
+        while waiting and waiting[-1][0] == start:
+            sounding.append(waiting.pop())
+        now = start
+        for written in _written_values(end - start):
+            tied = [
+                (pitch, velocity, TIES[now > onset, now + written < onset + duration])
+                for onset, duration, pitch, velocity in sounding
+            ]
+            bar.append((written, tied))
+            now += written
+        if end % ticks_per_bar == 0:
+            yield bar
+            bar = []
+
+
+def _written_values(ticks: int) -> Iterator[int]:
+    """The fewest large values of `WRITTEN_TICKS` that make up the duration."""
+    for value in WRITTEN_TICKS:
+        while ticks >= value:
+            yield value
+            ticks -= value
+
+
+def _written(ticks: int, notes: list[tuple[int, int, str | None]]) -> GeneralNote:
+    """A music21 rest, note or chord."""
+    from music21 import chord, duration, note, tie
+    from music21.pitch import Pitch
+
+    length = duration.Duration(quarterLength=Fraction(ticks, TICKS_PER_BEAT))
+    if not notes:
+        return note.Rest(duration=length)
+    members = []
+    for number, velocity, tie_type in notes:
+        member = note.Note(pitch=Pitch(midi=number), duration=length)
+        member.volume.velocity = velocity
+        if tie_type:
+            member.tie = tie.Tie(tie_type)
+        members.append(member)
+    return chord.Chord(members, duration=length) if len(members) > 1 else members[0]
