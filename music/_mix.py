@@ -13,13 +13,15 @@ def mix(audio: np.ndarray, starts: np.ndarray, spans: np.ndarray, recordings: np
     Args:
         audio: (samples,) float32, changed; what would ring on after its end is left out.
         starts: (notes,) int64, the sample of `audio` at which each note begins.
-        spans: (notes, 2) int64, where in `recordings` each note's recording begins and ends.
-        recordings: (any,) float32.
+        spans: (notes,) records: where in `recordings` each note's recording begins and ends, and its step.
+        recordings: (any,) int16, samples in steps of their recording.
     """
     for note in range(len(starts)):
-        recording = recordings[spans[note, 0] : spans[note, 1]]
+        span = spans[note]
+        recording = recordings[span.begin : span.end]
         into = audio[starts[note] : starts[note] + len(recording)]
+        step = span.step
         for sample in range(len(into)):
-            into[sample] += recording[sample]
+            into[sample] += step * np.float32(recording[sample])
     for sample in range(len(audio)):
         audio[sample] = min(max(audio[sample], np.float32(-1)), np.float32(1))

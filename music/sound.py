@@ -18,16 +18,17 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+
 from toccata.music.fluid import BLOCK, VOICES_PER_NOTE, FluidPiano
 from toccata.music.score import Score
 
-RING_SECONDS = (
-    1.0  # of sound after the last bar line: the default font's dampers take 1.04 s to silence a key
-)
+RING_SECONDS = 1.0  # of sound after the last bar line: the default font's dampers take 1.04 s to silence a key
 SILENCE = 1e-5  # of full scale, -100 dB: where a recording ends; the finest step of 16-bit sound is 3e-5
-BANK_SAMPLES = 2**27  # 512 MiB of recordings, then a bank starts anew; 13 note values on 88 keys fill 150 MiB
-FIRST_SAMPLES = 2**22  # a bank begins with 16 MiB and doubles
+LEVELS = 2**15 - 1  # a recording is kept in 16 bits, its peak at the last level: half the memory and traffic
+BANK_SAMPLES = 2**28  # 512 MiB of recordings, then a bank starts anew; 13 note values on 88 keys fill 75 MiB
+FIRST_SAMPLES = 2**22  # a bank begins with 8 MiB and doubles
 
+_SPAN_DTYPE = np.dtype([("begin", np.int64), ("end", np.int64), ("step", np.float32)])
 _EVENT_DTYPE = np.dtype([(name, np.int64) for name in ("on_block", "off_block", "pitch", "velocity")])
 
 
@@ -69,9 +70,7 @@ def render_fluidsynth(
     notes = _schedule(score, sample_rate)
     samples = audio_samples(score, sample_rate)
     audio = np.zeros(-(-samples // BLOCK) * BLOCK, np.float32)
-    with FluidPiano(
-        sample_rate, soundfont or default_soundfont(), voices=(len(notes) + 4) * VOICES_PER_NOTE
-    ) as piano:
+    with FluidPiano(sample_rate, soundfont or default_soundfont(), voices=(len(notes) + 4) * VOICES_PER_NOTE) as piano:
         _play(piano, notes, audio)
     return np.clip(audio[:samples], -1, 1)
 
@@ -95,10 +94,11 @@ class NoteBank:
     def __init__(self, sample_rate: int = 16_000, soundfont: str | PathLike[str] | None = None) -> None:
         self.sample_rate = sample_rate
         self.soundfont = Path(soundfont or default_soundfont())
-        self._piano = FluidPiano(
-            sample_rate, self.soundfont, voices=4 * VOICES_PER_NOTE
-        )  # one note at a time
+        self._piano = FluidPiano(sample_rate, self.soundfont, voices=4 * VOICES_PER_NOTE)  # one note at a time
         self._lock = Lock()
+        self._recordings: np.ndarray  # int16, all of them one after the other, with room for more
+        self._used: int  # samples of them
+        self._spans: dict[tuple[int, int, int], tuple[int, int, float]]  # (pitch, velocity, blocks): begin, end, step
         self._forget()
 
     def __len__(self) -> int:
@@ -126,9 +126,7 @@ class NoteBank:
             for score, length, row in zip(scores, lengths, audio, strict=True):
                 notes = _schedule(score, self.sample_rate)
                 blocks = notes["off_block"] - notes["on_block"]
-                keys = list(
-                    zip(notes["pitch"].tolist(), notes["velocity"].tolist(), blocks.tolist(), strict=True)
-                )
+                keys = list(zip(notes["pitch"].tolist(), notes["velocity"].tolist(), blocks.tolist(), strict=True))
                 if sum(blocks for _, _, blocks in set(keys)) * BLOCK > BANK_SAMPLES:
                     row[:length] = render_fluidsynth(score, self.sample_rate, self.soundfont)
                     continue
@@ -137,9 +135,7 @@ class NoteBank:
                     pieces = []
                     self._forget()
                 spans = [self._spans.get(key) or self._record(*key) for key in keys]
-                pieces.append(
-                    (row[:length], notes["on_block"] * BLOCK, np.array(spans, np.int64).reshape(-1, 2))
-                )
+                pieces.append((row[:length], notes["on_block"] * BLOCK, np.array(spans, _SPAN_DTYPE)))
             self._mix(pieces)
         return audio
 
@@ -147,24 +143,24 @@ class NoteBank:
         """Sound of one score, (samples,) float32 in [-1, 1]."""
         return self.render([score])[0]
 
-    def _record(self, pitch: int, velocity: int, blocks: int) -> tuple[int, int]:
-        """Record one note; where its recording begins and ends."""
-        recording = self._piano.record(pitch, velocity, blocks, SILENCE)
-        begin, end = self._used, self._used + len(recording)
+    def _record(self, pitch: int, velocity: int, blocks: int) -> tuple[int, int, float]:
+        """Record one note; where its recording begins and ends, and the size of its steps."""
+        sound = self._piano.record(pitch, velocity, blocks, SILENCE)
+        step = float(np.abs(sound).max(initial=0)) / LEVELS
+        begin, end = self._used, self._used + len(sound)
         if end > len(self._recordings):
-            grown = np.empty(max(2 * len(self._recordings), end), np.float32)
+            grown = np.empty(max(2 * len(self._recordings), end), np.int16)
             grown[:begin] = self._recordings[:begin]
             self._recordings = grown
-        self._recordings[begin:end] = recording
+        if len(sound):
+            self._recordings[begin:end] = np.rint(sound / step)
         self._used = end
-        self._spans[pitch, velocity, blocks] = begin, end
-        return begin, end
+        self._spans[pitch, velocity, blocks] = begin, end, step
+        return begin, end, step
 
     def _forget(self) -> None:
         """Drop all recordings."""
-        self._recordings = np.empty(FIRST_SAMPLES, np.float32)  # one after the other
-        self._used = 0  # samples of them
-        self._spans: dict[tuple[int, int, int], tuple[int, int]] = {}  # of (pitch, velocity, blocks)
+        self._recordings, self._used, self._spans = np.empty(FIRST_SAMPLES, np.int16), 0, {}
 
     def _mix(self, pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
         """Add up each piece: its row of sound, where in it each note begins, the span of each recording."""

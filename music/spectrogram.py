@@ -87,17 +87,13 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
         raise ValueError(f"audio must be (n, samples), got shape {audio.shape}")
     peak = np.abs(audio).max(initial=0)
     if not np.isfinite(peak):
-        raise ValueError(
-            f"audio must be finite, got {np.count_nonzero(~np.isfinite(audio))} values that are not"
-        )
+        raise ValueError(f"audio must be finite, got {np.count_nonzero(~np.isfinite(audio))} values that are not")
     if peak > LOUDEST:
         audio = np.clip(audio, -LOUDEST, LOUDEST)
 
     n, samples = audio.shape
     frames = mel_frames(samples)
-    window = np.hanning(N_FFT + 1)[:-1].astype(
-        np.float32
-    )  # periodic: the window of a frame that could repeat
+    window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)  # periodic: the window of a frame that could repeat
     filters = mel_filterbank()
     mel = np.empty((n, N_MELS, frames), np.float32)
     padded = np.zeros(samples + N_FFT, np.float32)

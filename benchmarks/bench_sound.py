@@ -1,0 +1,134 @@
+"""Scores to sound and to spectrograms, against pretty_midi and librosa on the same scores in the same run.
+
+`python benchmarks/bench_sound.py` prints the table; `rows()` returns it: a list of dicts with `name`,
+`ours_per_second`, `peer`, `peer_per_second`, `ratio`, `target`, `ok`. In the row of the greatest difference the
+rates are None and `ratio` is the difference, which must not exceed `target`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import pretty_midi
+
+from toccata.music import Score
+from toccata.music.sound import NoteBank, audio_samples, render_fluidsynth
+from toccata.music.spectrogram import F_MAX, F_MIN, FLOOR, HOP, N_FFT, N_MELS, SAMPLE_RATE, log_mel
+
+PIECES = 64
+BARS = 8  # 16 s at 120 bpm
+NOTE_VALUES = (1, 3, 4, 6, 8, 12, 16, 18, 24, 36, 48, 72, 96)  # ticks, as an agent plays them
+SOUND_TARGET, MEL_TARGET = 50, 10  # times the peer
+DIFFERENCE_TARGET = 1e-3  # of full scale
+OUR_REPEATS, PEER_REPEATS = 9, 3  # of which the median counts; ours are short
+
+
+def agent_like_score(rng: np.random.Generator) -> Score:
+    """`BARS` bars as an agent plays them: chords and single notes one after the other, 100 to 250 in all."""
+    end, tick, notes = BARS * 96, 0, []
+    while tick < end:
+        lowest = int(rng.integers(30, 84))
+        chord = {lowest, *(lowest + rng.integers(1, 24, rng.integers(0, 5))).tolist()}
+        notes += [(tick, min(int(rng.choice(NOTE_VALUES)), end - tick), pitch, 80) for pitch in sorted(chord)]
+        tick += int(rng.choice(NOTE_VALUES[3:9]))
+    return Score(notes, length_ticks=end)
+
+
+def as_pretty_midi(score: Score) -> pretty_midi.PrettyMIDI:
+    """The same notes at the same times for the peer."""
+    midi = pretty_midi.PrettyMIDI(initial_tempo=score.tempo_bpm)
+    piano = pretty_midi.Instrument(program=0)
+    seconds = score.seconds_per_tick
+    for onset, duration, pitch, velocity in score.notes.tolist():
+        piano.notes.append(pretty_midi.Note(velocity, pitch, onset * seconds, (onset + duration) * seconds))
+    midi.instruments.append(piano)
+    return midi
+
+
+def per_second(work: Callable[[], object], repeats: int) -> float:
+    """Pieces a second, median of `repeats`."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return PIECES / median(seconds)
+
+
+def librosa_log_mel(audio: np.ndarray) -> np.ndarray:
+    """The peer's log-mel spectrogram with our settings."""
+    import librosa
+
+    mel = librosa.feature.melspectrogram(
+        y=audio, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS, fmin=F_MIN, fmax=F_MAX, pad_mode="constant"
+    )
+    return np.log(mel + FLOOR)
+
+
+def rows() -> list[dict]:
+    """Measure everything; about a minute."""
+    rng = np.random.default_rng(0)
+    scores = [agent_like_score(rng) for _ in range(PIECES)]
+    midis = [as_pretty_midi(score) for score in scores]
+    NoteBank().render(scores[:1])  # load the compiled loop
+    log_mel(np.zeros((1, SAMPLE_RATE)))
+    librosa_log_mel(np.zeros(SAMPLE_RATE, np.float32))
+
+    def peer_sound() -> list[np.ndarray]:
+        return [midi.fluidsynth(fs=SAMPLE_RATE) for midi in midis]
+
+    bank = NoteBank()
+    cold = per_second(lambda: bank.render(scores), 1)
+    sound = per_second(lambda: bank.render(scores), OUR_REPEATS)
+    mel = per_second(lambda: log_mel(bank.render(scores)), OUR_REPEATS)
+    peer = per_second(peer_sound, PEER_REPEATS)
+    peer_mel = per_second(lambda: [librosa_log_mel(audio) for audio in peer_sound()], PEER_REPEATS)
+
+    audio = bank.render(scores)
+    difference = max(
+        float(np.abs(ours[: audio_samples(score)] - render_fluidsynth(score)).max())
+        for score, ours in zip(scores, audio, strict=True)
+    )
+
+    def row(name: str, ours: float, peer_name: str, peer_rate: float, target: float | None) -> dict:
+        ratio = ours / peer_rate
+        return {
+            "name": name,
+            "ours_per_second": ours,
+            "peer": peer_name,
+            "peer_per_second": peer_rate,
+            "ratio": ratio,
+            "target": target,
+            "ok": target is None or ratio >= target,
+        }
+
+    return [
+        row("scores to sound, warm bank", sound, "pretty_midi.fluidsynth", peer, SOUND_TARGET),
+        row("scores to sound, empty bank", cold, "pretty_midi.fluidsynth", peer, None),
+        row("scores to log-mel, warm bank", mel, "pretty_midi.fluidsynth + librosa", peer_mel, MEL_TARGET),
+        {
+            "name": "greatest difference of sound",
+            "ours_per_second": None,
+            "peer": "FluidSynth",
+            "peer_per_second": None,
+            "ratio": difference,
+            "target": DIFFERENCE_TARGET,
+            "ok": difference <= DIFFERENCE_TARGET,
+        },
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"{PIECES} pieces of {BARS} bars; rates are pieces a second")
+    for row in rows():
+        rates = "".join(f"{row[key]:10.1f}" if row[key] else " " * 10 for key in ("ours_per_second", "peer_per_second"))
+        target = "" if row["target"] is None else f"target {row['target']:g}: {'ok' if row['ok'] else 'MISSED'}"
+        print(f"{row['name']:30}{rates}  {row['peer']:34}{row['ratio']:10.5g}  {target}")
+
+
+if __name__ == "__main__":
+    main()
