@@ -182,9 +182,7 @@ def _on_grid(midi: mido.MidiFile, ticks_per_beat: int) -> mido.MidiFile:
         tracks.append(events)
     # pretty_midi takes the first track's tempi and metres only, and needs an event in every track.
     end = mido.MetaMessage("end_of_track", time=max((e.time for events in tracks for e in events), default=0))
-    return mido.MidiFile(
-        ticks_per_beat=ticks_per_beat, tracks=[_as_track([*events, end.copy()]) for events in tracks]
-    )
+    return mido.MidiFile(ticks_per_beat=ticks_per_beat, tracks=[_as_track([*events, end.copy()]) for events in tracks])
 
 
 def _as_track(events: list[mido.Message]) -> mido.MidiTrack:

@@ -45,7 +45,7 @@ def read_musicxml(path: str | PathLike[str]) -> Score:
         raise MusicXMLError(f"{path}: is a folder, not a file")
     path.open("rb").close()  # music21 would take a missing file's name for a piece of music
     try:
-        parsed = converter.parse(path, forceSource=True)
+        parsed = converter.parse(path, forceSource=True, storePickle=False)
         if not isinstance(parsed, stream.Opus):
             return score_from_stream(parsed)
     except Exception as error:  # a damaged file brings out every kind there is in music21

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+
 from toccata.music.score import NOTE_DTYPE, Score
 
 LOWEST_KEY, HIGHEST_KEY = 21, 108  # A0 and C8, the ends of the piano's keyboard
@@ -95,9 +96,7 @@ def reduce_to_two_hands(
     values = tuple(values)
     if not values or values[0] < 1 or any(a >= b for a, b in pairwise(values)):
         raise ValueError(f"values must be ascending positive numbers of ticks, got {values}")
-    strikes: dict[
-        int, list[tuple[int, int, int]]
-    ] = {}  # onset -> [(pitch, cut duration, index)], pitch ascending
+    strikes: dict[int, list[tuple[int, int, int]]] = {}  # onset -> [(pitch, cut duration, index)], pitch ascending
     for index, (onset, duration, pitch, _) in enumerate(score.notes.tolist()):
         value = _largest_value(values, duration)
         if value and lowest <= pitch <= highest:
@@ -112,9 +111,7 @@ def reduce_to_two_hands(
             sounding.remove(pitch)
         new = {}
         for pitch, value, index in _outside_in(struck):
-            released = _room_for(
-                pitch, sounding, held, now, values, (max_sounding, hand_span, fingers_per_hand)
-            )
+            released = _room_for(pitch, sounding, held, now, values, (max_sounding, hand_span, fingers_per_hand))
             if released is None:
                 continue
             for key in released:

@@ -61,9 +61,7 @@ def scores(draw):
         tempo_bpm=draw(st.integers(400, 60_000)) / 100,
     )
     extra = draw(st.sampled_from([0, 1, 700]))
-    return Score(
-        score.notes, ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks + extra
-    )
+    return Score(score.notes, ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks + extra)
 
 
 @given(scores())
@@ -119,9 +117,7 @@ def test_foreign_file_on_the_grid(tmp_path):
 def test_zero_length_hanging_and_restruck_notes(tmp_path):
     on, off = mido.Message("note_on", note=60, velocity=80), mido.Message("note_off", note=60)
     events = [(0, on), (0, off), (48, on), (48, off), (96, on), (192, on), (192, off), (240, off), (288, on)]
-    score = read_midi(
-        midi_file(tmp_path / "a.mid", [*events, (384, mido.MetaMessage("end_of_track"))], resolution=24)
-    )
+    score = read_midi(midi_file(tmp_path / "a.mid", [*events, (384, mido.MetaMessage("end_of_track"))], resolution=24))
     assert [row[:2] for row in rows(score)] == [(0, 1), (48, 1), (96, 96), (192, 48), (288, 96)]
 
 
@@ -268,10 +264,7 @@ def _mutants(data, count, seed):
 
 def test_mutated_files_are_scores_or_midi_errors(tmp_path):
     generator = np.random.default_rng(0)
-    notes = [
-        (int(t), 12, int(p), 80)
-        for t, p in zip(range(0, 400, 8), generator.integers(30, 90, 50), strict=True)
-    ]
+    notes = [(int(t), 12, int(p), 80) for t, p in zip(range(0, 400, 8), generator.integers(30, 90, 50), strict=True)]
     write_midi(Score(notes, beats_per_bar=3, length_ticks=1000), tmp_path / "ours.mid")
     foreign = midi_file(
         tmp_path / "foreign.mid",

@@ -109,9 +109,7 @@ def test_reduction_is_playable_at_every_tick_and_idempotent(score, max_sounding,
 def test_what_is_kept_is_a_part_of_the_score(score):
     reduced, report = reduce_to_two_hands(score)
     whole = {(onset, pitch, velocity): duration for onset, duration, pitch, velocity in score.notes.tolist()}
-    parts = {
-        (onset, pitch, velocity): duration for onset, duration, pitch, velocity in reduced.notes.tolist()
-    }
+    parts = {(onset, pitch, velocity): duration for onset, duration, pitch, velocity in reduced.notes.tolist()}
     assert parts.keys() <= whole.keys()
     assert all(parts[note] <= whole[note] for note in parts)
     assert report.shortened == sum(parts[note] < whole[note] for note in parts)

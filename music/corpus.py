@@ -1,0 +1,338 @@
+"""Collections of real music: music21's, or a folder of your own, parsed once and then cached."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from importlib.metadata import version
+from importlib.util import find_spec
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from toccata.music.files import write_atomically
+from toccata.music.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job, parse_all
+from toccata.music.score import NOTE_DTYPE, Score
+from toccata.music.versions import version_groups
+
+CACHE_FORMAT = 1  # raise it when a reader or the cache changes what a score comes out as
+NAMED = {"bach": "classical", "ryan": "folk", "oneill": "folk", "aird": "folk"}  # corpus -> genre
+ALIASES = {"classical": ("bach",), "folk": ("ryan", "oneill", "aird")}
+FOLDERS = {"bach": "bach", "ryan": "ryansMammoth", "oneill": "oneills1850", "aird": "airdsAirs"}
+CHORALE_PARTS = 4  # the works of music21's bach folder that are four-part chorales: 368
+PARTS = {"train": range(8), "valid": range(8, 9), "test": range(9, 10)}  # tenths of the groups of works
+
+
+class CorpusError(ValueError):
+    """A corpus that cannot be loaded or does not have what was asked of it, in one line."""
+
+
+class CorpusWarning(UserWarning):
+    """Files of a corpus that were left out."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One piece of a corpus."""
+
+    id: str  # unique in the corpus, the same on every machine: "bach/bwv66.6", "mine/jazz/solace.mid"
+    genre: str
+    score: Score
+    title: str = ""
+    licence: str = ""  # as the folder's metadata.csv says
+    group: str = ""  # works that are versions of one another share it; see `Corpus.split`
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Works, and what of the corpus could not be read."""
+
+    name: str
+    works: tuple[Work, ...]
+    failures: tuple[str, ...] = ()  # one line a file: its path and the reason
+
+    def __len__(self) -> int:
+        """Number of works."""
+        return len(self.works)
+
+    def __iter__(self) -> Iterator[Work]:
+        """The works, ordered by id within each source."""
+        return iter(self.works)
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """The works' scores."""
+        return tuple(work.score for work in self.works)
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The genres there are, in alphabetical order."""
+        return tuple(sorted({work.genre for work in self.works}))
+
+    def genre(self, name: str) -> Corpus:
+        """The works of one genre.
+
+        Raises:
+            CorpusError: when there is none, naming those there are.
+        """
+        if name not in self.genres:
+            raise CorpusError(_unknown("genre", name, self.genres, f" in corpus {self.name}"))
+        works = tuple(work for work in self.works if work.genre == name)
+        return replace(self, name=f"{self.name}:{name}", works=works)
+
+    def split(self, part: str) -> Corpus:
+        """The works of "train", "valid" or "test": about 80, 10 and 10 % of them.
+
+        The side depends on nothing but a hash of the work's group, so it is the same on every machine and in
+        every order of files. Versions of one work stay together: those of one BWV number or title, and those
+        whose melodies begin alike, transposed or not. A corpus of a few works may have none on one side.
+        """
+        if part not in PARTS:
+            raise CorpusError(_unknown("part", part, PARTS))
+        works = tuple(work for work in self.works if _tenth(work.group) in PARTS[part])
+        return replace(self, name=f"{self.name}:{part}", works=works)
+
+
+def load_corpus(
+    source: str | PathLike[str] | Sequence[str | PathLike[str]] = "bach", *, genre: str | None = None
+) -> Corpus:
+    """Load one corpus, or several as one.
+
+    The first time its files are parsed by all cores under a progress bar; from then on it comes from one file in
+    the cache (the platform's cache folder of "toccata", or the environment variable TOCCATA_CACHE), until the
+    files or music21 change. Works are as written, not yet reduced to two hands.
+
+    Args:
+        source: "bach" (368 four-part chorales; also as "classical"), "ryan", "oneill", "aird" (1,059, 2,009 and
+            1,180 tunes; all three as "folk"), all from music21; or the path of a folder; or a list of such. A
+            folder holds MIDI or MusicXML files either as GENRE/**/*.mid or in midi/ beside a metadata.csv with
+            columns file and genre (title, composer and licence are read if there).
+        genre: genre of all works of a folder, in place of what the folder says.
+
+    Raises:
+        CorpusError: for an unknown name, and for a folder without a readable file or without genres.
+
+    Warns:
+        CorpusWarning: how many files of a folder were left out, and why; all are in `Corpus.failures`.
+    """
+    sources = [source] if isinstance(source, (str, PathLike)) else list(source)
+    if not sources:
+        raise CorpusError("no corpus given")
+    parts: dict[str, Corpus] = {}
+    for each in sources:
+        names = ALIASES.get(each, (each,)) if isinstance(each, str) else (each,)
+        for name in names:
+            parts[str(name)] = _load_named(name) if name in NAMED else _load_folder(Path(name), genre)
+    works = [work for part in parts.values() for work in part.works]
+    failures = tuple(failure for part in parts.values() for failure in part.failures)
+    groups = version_groups([work.group for work in works], [work.score for work in works])
+    grouped = tuple(replace(work, group=group) for work, group in zip(works, groups, strict=True))
+    return Corpus("+".join(parts), grouped, failures)
+
+
+# Where the pieces of a corpus are: (what is known of each work, how to parse it)
+
+_Piece = tuple[Work, Job]
+
+
+def _load_named(name: str) -> Corpus:
+    """One of music21's corpora."""
+    key = f"{CACHE_FORMAT} music21 {version('music21')}"
+    return _cached(name, key, lambda: _named_pieces(name))
+
+
+def _named_pieces(name: str) -> list[_Piece]:
+    """The chorales, or the tunes of one collection."""
+    spec = find_spec("music21")  # not imported: a cached corpus is there in a tenth of the time
+    if spec is None or not spec.submodule_search_locations:
+        raise CorpusError(f"corpus {name} is a part of music21, which is not installed")
+    folder = Path(spec.submodule_search_locations[0], "corpus", FOLDERS[name])
+    pieces = []
+    for path in sorted(folder.iterdir()):
+        if name == "bach" and path.suffix in (".mxl", ".xml", ".krn"):
+            number = path.stem if path.suffix == ".mxl" else path.name
+            group = path.stem.partition("-")[0]
+            work = Work(f"bach/{number}", NAMED[name], Score(), title=path.stem.upper(), group=group)
+            pieces.append((work, Job(str(path), parts=CHORALE_PARTS)))
+        elif path.suffix == ".abc":
+            text = _decoded(path.read_bytes())
+            for tune in re.split(r"(?m)^(?=X:)", text)[1:]:
+                title = re.search(r"(?m)^T:\s*(.*?)\s*$", tune)
+                number = f"{name}/{path.stem}/{len(pieces):04}"
+                pieces.append((_titled(number, NAMED[name], title[1] if title else ""), Job(str(path), abc=tune)))
+    return pieces
+
+
+def _load_folder(root: Path, genre: str | None) -> Corpus:
+    """A folder of files, with or without a table of them."""
+    if not root.is_dir():
+        raise CorpusError(_unknown("corpus", str(root), [*NAMED, *ALIASES], ", nor is there such a folder"))
+    table = root / "metadata.csv"
+    pieces, failures = _tabled(table, genre) if table.is_file() else _filed(root, genre)
+    if not pieces:
+        raise CorpusError(f"{root}: has no MIDI or MusicXML file" + "".join(f"; {f}" for f in failures[:1]))
+    key = hashlib.sha256(f"{CACHE_FORMAT} {genre}".encode())
+    for work, job in pieces:
+        path = Path(job.path)
+        status = path.stat() if path.is_file() else None
+        key.update(repr((replace(work, score=None), status and (status.st_size, status.st_mtime_ns))).encode())
+        if path.suffix.lower() in NOTATION_SUFFIXES:
+            key.update(version("music21").encode())
+    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
+    corpus = _cached(f"{root.name}-{place}", key.hexdigest(), lambda: pieces)
+    corpus = replace(corpus, name=root.name, failures=(*failures, *corpus.failures))
+    if not corpus.works:
+        raise CorpusError(f"{root}: none of its {len(pieces)} files can be read; {corpus.failures[0]}")
+    message = f"{len(corpus.failures)} of {len(pieces) + len(failures)} files of {root} were left out: "
+    if corpus.failures:
+        rest = f"; and {len(corpus.failures) - 3} more" if len(corpus.failures) > 3 else ""
+        warnings.warn(message + "; ".join(corpus.failures[:3]) + rest, CorpusWarning, stacklevel=3)
+    return corpus
+
+
+def _filed(root: Path, genre: str | None) -> tuple[list[_Piece], list[str]]:
+    """The pieces of root/GENRE/**, and what is wrong with others."""
+    pieces, failures = [], []
+    for path in sorted(root.rglob("*")):
+        place = path.relative_to(root)
+        if path.suffix.lower() not in MIDI_SUFFIXES + NOTATION_SUFFIXES or not path.is_file():
+            continue
+        if any(part.startswith(".") for part in place.parts):
+            continue  # what file managers leave behind
+        if genre is None and len(place.parts) == 1:
+            failures.append(f"{path}: lies in no genre's folder, and no genre is given")
+            continue
+        work = Work(
+            f"{root.name}/{place.as_posix()}",
+            genre or place.parts[0],
+            Score(),
+            title=path.stem,
+            group=f"file:{place.as_posix()}",
+        )
+        pieces.append((work, Job(str(path))))
+    return pieces, failures
+
+
+def _tabled(table: Path, genre: str | None) -> tuple[list[_Piece], list[str]]:
+    """The pieces that metadata.csv lists, and what is wrong with others."""
+    try:
+        rows = list(csv.DictReader(_decoded(table.read_bytes()).splitlines()))
+    except csv.Error as error:
+        raise CorpusError(f"{table}: {error}") from None
+    columns = list(rows[0]) if rows else []
+    missing = [name for name in ("file", *(() if genre else ("genre",))) if name not in columns]
+    if missing:
+        raise CorpusError(f"{table}: has no column {' nor '.join(missing)}, only {', '.join(map(str, columns))}")
+    folder = table.parent / "midi" if (table.parent / "midi").is_dir() else table.parent
+    pieces, failures = {}, []
+    for row in rows:
+        name = row["file"] or ""
+        label = genre or (row["genre"] or "").strip()
+        if not label or Path(name).suffix.lower() not in MIDI_SUFFIXES + NOTATION_SUFFIXES:
+            failures.append(f"{folder / name}: has no genre" if name and not label else f"{table}: bad file {name!r}")
+            continue
+        title = row.get("title") or ""
+        work = _titled(f"{table.parent.name}/{name}", label, title, row.get("composer") or "")
+        pieces[name] = replace(work, licence=row.get("licence") or ""), Job(str(folder / name))
+    return [pieces[name] for name in sorted(pieces)], failures
+
+
+def _titled(number: str, genre: str, title: str, composer: str = "") -> Work:
+    """A work, still without its score, grouped by its title."""
+    words = [word for word in re.split(r"[^a-z0-9]+", f"{composer} {title}".casefold()) if word not in ("", "the")]
+    group = f"title:{' '.join(words)}" if title and words else f"file:{number}"
+    return Work(number, genre, Score(), title, group=group)
+
+
+def _decoded(data: bytes) -> str:
+    """Text in UTF-8, or in the older Latin-1 of many tune books."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+# The cache: one npz a corpus, with "notes" (all notes in a row) and "about" (JSON: key, works, failures)
+
+
+def _cache_folder() -> Path:
+    """Where parsed corpora are kept."""
+    if folder := os.environ.get("TOCCATA_CACHE"):
+        return Path(folder)
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("toccata"))
+
+
+def _cached(name: str, key: str, pieces: Callable[[], list[_Piece]]) -> Corpus:
+    """The corpus from the cache if it is there under this key, else parsed and put there."""
+    path = _cache_folder() / f"{name}.npz"
+    corpus = _read_cache(path, name, key)
+    if corpus is not None:
+        return corpus
+    works, jobs = zip(*pieces(), strict=True)
+    results = parse_all(jobs, f"Reading {name}")
+    parsed = sorted(
+        (replace(work, score=result.score) for work, result in zip(works, results, strict=True) if result.score),
+        key=lambda work: work.id,
+    )
+    corpus = Corpus(name, tuple(parsed), tuple(result.error for result in results if result.error))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _packed(corpus, key))
+    except OSError as error:
+        warnings.warn(f"the corpus is not cached: {error}", CorpusWarning, stacklevel=4)
+    return corpus
+
+
+def _packed(corpus: Corpus, key: str) -> bytes:
+    """The bytes of a cache file."""
+    works = []
+    for work in corpus.works:
+        score = work.score
+        fields = [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks]
+        works.append([work.id, work.genre, work.title, work.licence, work.group, len(score), fields])
+    about = json.dumps({"key": key, "works": works, "failures": corpus.failures}).encode()
+    notes = np.concatenate([np.empty(0, NOTE_DTYPE), *(work.score.notes for work in corpus.works)])
+    buffer = BytesIO()
+    np.savez(buffer, notes=notes, about=np.frombuffer(about, np.uint8))
+    return buffer.getvalue()
+
+
+def _read_cache(path: Path, name: str, key: str) -> Corpus | None:
+    """The corpus in a cache file; None if there is none, or an older one, or a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            if about["key"] != key:
+                return None
+            notes, end, works = arrays["notes"], 0, []
+            for number, genre, title, licence, group, count, fields in about["works"]:
+                start, end = end, end + count
+                works.append(Work(number, genre, Score(notes[start:end], *fields), title, licence, group))
+            return Corpus(name, tuple(works), tuple(about["failures"]))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+
+
+def _tenth(group: str) -> int:
+    """0 to 9, by the group's name alone."""
+    return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) % 10
+
+
+def _unknown(what: str, name: str, known: Iterable[str], where: str = "") -> str:
+    """The words for a name that is not known, with the nearest that is."""
+    known = sorted(known)
+    nearest = get_close_matches(name, known, 1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"unknown {what} {name!r}{where}; known are {', '.join(known)}{hint}"
