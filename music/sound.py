@@ -166,8 +166,12 @@ class NoteBank:
         """Add up each piece: its row of sound, where in it each note begins, the span of each recording."""
         from toccata.music._mix import mix
 
+        def add_up(piece: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+            row, starts, spans = piece
+            mix(row, starts, spans, self._recordings)
+
         with ThreadPoolExecutor(max(1, min(len(pieces), os.cpu_count() or 1))) as threads:
-            list(threads.map(lambda piece: mix(*piece, self._recordings), pieces))
+            list(threads.map(add_up, pieces))
 
 
 @lru_cache(maxsize=2)
