@@ -215,6 +215,26 @@ class PianoCore:
             paid[rows] = worth
         return terms
 
+    # Where everything stands, for resuming exactly
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of every array that the next steps depend on, by name."""
+        dynamics = self.dynamics
+        arrays = {name: getattr(dynamics, name) for name in ("states", "sounding", "release", "notes", "played", "masks")}
+        arrays |= {"tempos_bpm": self.tempos_bpm, "bars_paid": self._bars_paid}
+        arrays |= {f"paid:{name}": paid for name, paid in self._paid.items()}
+        return {name: array.copy() for name, array in arrays.items()}
+
+    def set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `state` gave, on the same number of envs of the same piano."""
+        dynamics = self.dynamics
+        for name in ("states", "sounding", "release", "notes", "played", "masks"):
+            setattr(dynamics, name, arrays[name].copy())
+        dynamics.look_for_room()
+        self.tempos_bpm = arrays["tempos_bpm"].copy()
+        self._bars_paid = arrays["bars_paid"].copy()
+        self._paid = {name[5:]: array.copy() for name, array in arrays.items() if name.startswith("paid:")}
+
     # What is there to see
 
     def piece(self, i: int, bars: int | None = None) -> Piece:

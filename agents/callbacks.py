@@ -1,0 +1,105 @@
+"""What happens beside PPO after each rollout: the discriminator learns, progress is written, checkpoints are kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter
+
+from toccata.agents.ppo import ComposerPPO
+from toccata.agents.run import Progress
+from toccata.envs.material import RealMusic
+from toccata.music.metrics import repeated_note_rate, silence_rate
+
+if TYPE_CHECKING:
+    from toccata.reward_models.realism import Realism
+
+WATCHED = {"repeated_note_rate": repeated_note_rate, "silence_rate": silence_rate}  # the first to degenerate
+
+
+class DiscriminatorCallback(BaseCallback):
+    """After each rollout the discriminator hears the pieces that were finished in it, and as many real excerpts."""
+
+    model: ComposerPPO
+
+    def __init__(self, realism: Realism, music: RealMusic, rng: np.random.Generator) -> None:
+        super().__init__()
+        self.realism = realism
+        self.music = music
+        self.rng = rng
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if not len(self.model.finished):
+            return
+        begun = time.perf_counter()
+        real = [piece.score for piece in self.music.sample(len(self.model.finished), self.rng)]
+        for name, value in self.realism.update(self.model.finished, real, self.rng).items():
+            self.logger.record(f"realism/{name}", value)
+        self.logger.record("time/discriminator_seconds", time.perf_counter() - begun)
+
+
+class WatchCallback(BaseCallback):
+    """Logs, after each rollout, the metrics that tell first when a piece degenerates, and tells a progress bar."""
+
+    model: ComposerPPO
+
+    def __init__(self, on_rollout: Callable[[int, dict[str, float]], None]) -> None:
+        super().__init__()
+        self.on_rollout = on_rollout
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        for name, metric in WATCHED.items():
+            if len(self.model.finished):
+                value = float(np.mean([metric(score) for score in self.model.finished.own]))
+                self.logger.record(f"music/{name}", value)
+        self.on_rollout(self.num_timesteps, dict(self.logger.name_to_value))
+
+
+class CheckpointCallback(BaseCallback):
+    """Calls `save` between an update and the next rollout, every `every` steps."""
+
+    def __init__(self, save: Callable[[], Any], every: int) -> None:
+        super().__init__()
+        self.save = save
+        self.every = every
+        self.next_step = 0
+
+    def _on_training_start(self) -> None:
+        self.next_step = (self.num_timesteps // self.every + 1) * self.every
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self.next_step:
+            self.save()
+            self.next_step = (self.num_timesteps // self.every + 1) * self.every
+
+
+class ProgressWriter(KVWriter):
+    """Stable-Baselines3 log output into `Progress`, that is progress.csv."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        """Write one row."""
+        row = {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in key_values.items()
+            if "csv" not in (key_excluded.get(key) or ())
+        }
+        self.progress.add(row)
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,182 @@
+"""What a training run can be told. No torch here, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 1.0))
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message says which field and what is allowed."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train an agent that composes on the piano.
+
+    It first learns to play real music by behaviour cloning, then PPO changes it towards what the rewards pay.
+    """
+
+    run_dir: Path | None = None
+    """Folder to write; it must not exist. By default the next free runs/run-N."""
+
+    resume: Path | None = None
+    """Run folder to go on with from its last checkpoint, up to --total-timesteps; its own settings hold."""
+
+    total_timesteps: int = 230_000
+    """Environment steps of PPO; a bar of music takes about 20."""
+
+    rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
+    """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own."""
+
+    reward_at: Literal["piece", "bar"] = "piece"
+    """When rewards fall due: at the end of the piece, or at every bar line."""
+
+    corpus: tuple[str, ...] = ()
+    """Real music: bach, ryan, oneill, aird (they come with music21), or folders of MIDI files by genre. By default
+    what music21 has of the genre: Bach's chorales for classical, three collections of tunes for folk."""
+
+    genre: str = "classical"
+    """Genre of the real music and of the pieces: classical, folk, jazz, popular, rock, electronic."""
+
+    train_realism: bool = True
+    """Let the discriminator learn along with the agent; --no-train-realism keeps it frozen."""
+
+    bars: int = 8
+    """Bars of a piece."""
+
+    beats_per_bar: float = 4
+    """Quarter notes in a bar."""
+
+    tempo_bpm: float = 120.0
+    """Quarter notes a minute."""
+
+    policy: Literal["mlp", "cnn"] = "mlp"
+    """Network on the observation; cnn hears transposed music as alike and is slower."""
+
+    clone_epochs: int = 6
+    """Epochs of behaviour cloning before PPO; 0 starts from noise."""
+
+    num_envs: int = 64
+    """Pianos played side by side."""
+
+    n_steps: int = 128
+    """Steps of each piano in a rollout."""
+
+    batch_size: int = 1024
+    """Steps in a minibatch of the update."""
+
+    n_epochs: int = 4
+    """Passes over a rollout in an update."""
+
+    learning_rate: float = 1e-4
+    """Of PPO's Adam."""
+
+    gamma: float = 1.0
+    """Discount; a piece has a fixed length, so none is needed."""
+
+    gae_lambda: float = 0.97
+    """Of generalised advantage estimation."""
+
+    clip_range: float = 0.2
+    """How far a probability ratio may go before it earns nothing more."""
+
+    ent_coef: float = 0.003
+    """Weight of the entropy bonus."""
+
+    target_kl: float | None = 0.03
+    """An update stops early when the policy has moved further than 1.5 of this; None never stops."""
+
+    seed: int = 0
+    """One seed gives one result."""
+
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+    checkpoint_every: int = 65_536
+    """Steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name, low in (
+            ("total_timesteps", 1),
+            ("bars", 1),
+            ("num_envs", 1),
+            ("n_steps", 2),
+            ("batch_size", 2),
+            ("n_epochs", 1),
+            ("clone_epochs", 0),
+            ("checkpoint_every", 1),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        if not self.rewards:
+            raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
+
+    def to_json(self) -> str:
+        """The settings that make the run what it is, without where it lies."""
+        settings = {key: value for key, value in asdict(self).items() if key not in ("run_dir", "resume")}
+        return json.dumps(settings, indent=2)
+
+    @classmethod
+    def from_json(cls, path: Path) -> TrainConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConfigError: naming the file, for anything that is not such a configuration.
+        """
+        try:
+            settings: Any = json.loads(path.read_text())
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ConfigError(f"{path}: not a readable configuration: {error}") from error
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{path}: a configuration is an object of settings, got {type(settings).__name__}")
+        known = {field.name for field in fields(cls)} - {"run_dir", "resume"}
+        for name in settings:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+                raise ConfigError(f"{path}: unknown field {name!r}{hint}")
+        try:
+            settings["rewards"] = tuple((str(name), float(weight)) for name, weight in settings["rewards"])
+            settings["corpus"] = tuple(settings["corpus"])
+            return cls(**settings)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: not a configuration of this version: {error}") from error
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Compose with a trained agent: MIDI, sound, pictures, notation, and a table beside real music.
+
+    Everything is written to RUN_DIR/evaluation.
+    """
+
+    run_dir: tyro.conf.Positional[Path]
+    """Run folder that training wrote."""
+
+    pieces: int = 8
+    """Pieces of the agent to write out as MIDI, WAV, PNG and MusicXML."""
+
+    samples: int = 64
+    """Pieces of each composer that the table compares; at least --pieces."""
+
+    seed: int = 0
+    """One seed gives one set of pieces."""
+
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("pieces", 1), ("samples", 2), ("seed", 0)):
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")

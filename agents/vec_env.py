@@ -1,0 +1,160 @@
+"""Many pianos as one Stable-Baselines3 environment, stepped in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import seeding
+from stable_baselines3.common.vec_env import VecEnv
+
+from toccata.envs.core import PianoCore
+from toccata.envs.env import flat_masks
+
+
+class PianoVecEnv(VecEnv):
+    """`num_envs` copies of `PianoEnv`, whose arguments it takes, in the form that Stable-Baselines3 wants.
+
+    An env whose piece ends begins the next one in the same step; its last observation is then in
+    `info["terminal_observation"]`. `env_method("action_masks")` gives each env's legal actions.
+    """
+
+    def __init__(self, num_envs: int, *, flat: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
+        if isinstance(arguments.get("reward"), str):
+            from toccata.reward_models import load_reward
+
+            arguments["reward"] = load_reward(arguments["reward"])
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        self.core = PianoCore(num_envs, **arguments)
+        self.flat = flat
+        self.render_mode = render_mode
+        action_space: spaces.Space = self.core.action_space
+        if flat:
+            action_space = spaces.Discrete(int(np.prod(self.core.piano.nvec)))
+        self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
+        self._actions = np.zeros((num_envs, 2), np.int64)
+        super().__init__(num_envs, self.core.observation_space, action_space)
+
+    def reset(self) -> dict[str, np.ndarray]:
+        """Begin a piece in every env, with the seeds and options set for it."""
+        for i, seed in enumerate(self._seeds):
+            if seed is not None:
+                self._rngs[i] = seeding.np_random(seed)[0]
+            self.core.reset([i], [self._rngs[i]], self._options[i])
+        self._reset_seeds()
+        self._reset_options()
+        masks = self.action_masks()
+        self.reset_infos = [{"action_mask": mask, "illegal_actions": 0, "reward_terms": {}} for mask in masks]
+        return self.core.observe()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Take the actions of the next step."""
+        if self.flat:
+            actions = np.stack(np.divmod(actions.reshape(-1), self.core.piano.nvec[1]), axis=1)
+        self._actions = actions
+
+    def step_wait(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Play one action in every env."""
+        step = self.core.step(self._actions)
+        illegal = self.core.dynamics.states["illegal_actions"].tolist()
+        infos: list[dict[str, Any]] = [
+            {
+                "illegal_actions": illegal[i],
+                "reward_terms": {name: float(term[i]) for name, term in step.terms.items()},
+                "TimeLimit.truncated": False,
+            }
+            for i in range(self.num_envs)
+        ]
+        for i, piece in step.pieces.items():
+            infos[i]["piece"] = piece
+        dones = step.terminated | step.truncated
+        if dones.any():
+            rows = np.flatnonzero(dones)
+            last = self.core.observe()
+            for i in rows.tolist():
+                infos[i]["terminal_observation"] = {key: value[i] for key, value in last.items()}
+                infos[i]["TimeLimit.truncated"] = bool(step.truncated[i])
+            self.core.reset(rows, [self._rngs[i] for i in rows])
+        for info, mask in zip(infos, self.action_masks(), strict=True):
+            info["action_mask"] = mask
+        return self.core.observe(), step.rewards.astype(np.float32), dones, infos
+
+    def action_masks(self) -> np.ndarray:
+        """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values)."""
+        masks = self.core.dynamics.masks
+        return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks.copy()
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """A piano roll of each env's piece as it stands."""
+        from toccata.envs.rendering import picture
+
+        clocks = self.core.dynamics.states["clock"]
+        return [picture(self.core.piece(i).score, int(clocks[i]), self.core.piano) for i in range(self.num_envs)]
+
+    # Where everything stands, for resuming exactly
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Every array that the next steps depend on, by name."""
+        return self.core.state()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go back to what `state` gave."""
+        self.core.set_state(state)
+
+    def random_state(self) -> list[dict[str, Any]]:
+        """The state of each env's source of chance, as JSON holds it."""
+        return [rng.bit_generator.state for rng in self._rngs]
+
+    def set_random_state(self, states: list[dict[str, Any]]) -> None:
+        """Go back to what `random_state` gave."""
+        for rng, state in zip(self._rngs, states, strict=True):
+            rng.bit_generator.state = state
+
+    # What each env would answer
+
+    def _rows(self, indices: int | Iterable[int] | None) -> list[int]:
+        return list(self._get_indices(indices))
+
+    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
+        """The attribute once for each env; they share all but their pieces."""
+        owner = self if hasattr(self, attr_name) else self.core
+        return [getattr(owner, attr_name)] * len(self._rows(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
+        """Set an attribute of all envs.
+
+        Raises:
+            ValueError: for some of them only: they share it.
+        """
+        if len(self._rows(indices)) != self.num_envs:
+            raise ValueError(f"the envs share {attr_name!r}; it can be set for all of them only")
+        setattr(self.core if hasattr(self.core, attr_name) else self, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call `action_masks` or `piece` of the envs.
+
+        Raises:
+            AttributeError: for any other method.
+        """
+        rows = self._rows(indices)
+        if method_name == "action_masks":
+            masks = self.action_masks()
+            return [masks[i] for i in rows]
+        if method_name == "piece":
+            return [self.core.piece(i, *method_args, **method_kwargs) for i in rows]
+        raise AttributeError(f"the envs of a PianoVecEnv have action_masks and piece, not {method_name!r}")
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper], indices: int | Iterable[int] | None = None
+    ) -> list[bool]:
+        """False for every env: nothing stands between them and the batch."""
+        return [False] * len(self._rows(indices))
+
+    def close(self) -> None:
+        """Nothing is open."""

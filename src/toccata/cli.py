@@ -1,0 +1,87 @@
+"""The `toccata` command. Nothing heavy is imported before the arguments are read, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import tyro
+
+from toccata._version import __version__
+
+
+def train(config: Any) -> None:
+    """Train an agent that composes on the piano."""
+    from toccata.agents.run import command_line
+    from toccata.agents.training import train as run_training
+
+    run = run_training(config, command_line())
+    print(f"trained: {run.folder}\nevaluate it with: python evaluate.py {run.folder}")
+
+
+def evaluate(config: Any) -> None:
+    """Compose with a trained agent: MIDI, sound, pictures, notation, and a table beside real music."""
+    from toccata.agents.evaluation import evaluate as run_evaluation
+
+    run_evaluation(config)
+
+
+def fit_rating(config: Any) -> None:
+    """Fit a rating network of your own to likes and plays."""
+    from toccata.reward_models.fit_rating import main as fit
+
+    fit(config)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configuration is, and what it is for
+    "train": ("toccata.agents.config:TrainConfig", train),
+    "evaluate": ("toccata.agents.config:EvaluateConfig", evaluate),
+    "fit-rating": ("toccata.reward_models.fit_rating:FitRatingConfig", fit_rating),
+}
+
+
+def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run one command and give its exit status; what a user can mend is one line on standard error."""
+    where, command = COMMANDS[name]
+    module, _, attribute = where.partition(":")
+    try:
+        config_type = getattr(import_module(module), attribute)
+        command(tyro.cli(config_type, prog=prog, args=arguments))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception as error:  # those that Toccata defines are written for users; any other is a bug of ours
+        if not type(error).__module__.startswith("toccata."):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 130 if type(error).__name__ == "Interrupted" else 1
+    return 0
+
+
+def main() -> None:
+    """`toccata COMMAND ...`."""
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in COMMANDS:
+        sys.exit(run_command(arguments[0], arguments[1:], prog=f"toccata {arguments[0]}"))
+    if arguments and arguments[0] == "--version":
+        print(f"toccata {__version__}")
+    elif not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+    else:
+        near = get_close_matches(arguments[0], COMMANDS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        print(f"error: unknown command {arguments[0]!r}{hint}\n\n{_usage()}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _usage() -> str:
+    """What `toccata --help` says."""
+    lines = [f"  {name:<12} {(command.__doc__ or '').strip()}" for name, (_, command) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: toccata COMMAND ...", "", "A piano on which reinforcement-learning agents compose.", "", "commands:"]
+        + lines
+        + ["", "toccata COMMAND --help tells what a command can be told; toccata --version the version."]
+    )
