@@ -23,7 +23,8 @@ BARS = 8  # 16 s at 120 bpm
 NOTE_VALUES = (1, 3, 4, 6, 8, 12, 16, 18, 24, 36, 48, 72, 96)  # ticks, as an agent plays them
 SOUND_TARGET, MEL_TARGET = 50, 10  # times the peer
 DIFFERENCE_TARGET = 1e-3  # of full scale
-OUR_REPEATS, PEER_REPEATS = 9, 3  # of which the median counts; ours are short
+ROUNDS = 3  # each times the peers once
+OUR_REPEATS = 5  # and ours so often, since they are short; the medians over all rounds count
 
 
 def agent_like_score(rng: np.random.Generator) -> Score:
@@ -48,14 +49,11 @@ def as_pretty_midi(score: Score) -> pretty_midi.PrettyMIDI:
     return midi
 
 
-def per_second(work: Callable[[], object], repeats: int) -> float:
-    """Pieces a second, median of `repeats`."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return PIECES / median(seconds)
+def seconds_of(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def librosa_log_mel(audio: np.ndarray) -> np.ndarray:
@@ -81,11 +79,15 @@ def rows() -> list[dict]:
         return [midi.fluidsynth(fs=SAMPLE_RATE) for midi in midis]
 
     bank = NoteBank()
-    cold = per_second(lambda: bank.render(scores), 1)
-    sound = per_second(lambda: bank.render(scores), OUR_REPEATS)
-    mel = per_second(lambda: log_mel(bank.render(scores)), OUR_REPEATS)
-    peer = per_second(peer_sound, PEER_REPEATS)
-    peer_mel = per_second(lambda: [librosa_log_mel(audio) for audio in peer_sound()], PEER_REPEATS)
+    cold = PIECES / seconds_of(lambda: bank.render(scores))
+    timed: dict[str, list[float]] = {"sound": [], "mel": [], "peer": [], "peer_mel": []}
+    for _ in range(ROUNDS):  # in turns, so that a busy machine slows all of them
+        for _ in range(OUR_REPEATS):
+            timed["sound"].append(seconds_of(lambda: bank.render(scores)))
+            timed["mel"].append(seconds_of(lambda: log_mel(bank.render(scores))))
+        timed["peer"].append(seconds_of(peer_sound))
+        timed["peer_mel"].append(seconds_of(lambda: [librosa_log_mel(audio) for audio in peer_sound()]))
+    sound, mel, peer, peer_mel = (PIECES / median(seconds) for seconds in timed.values())
 
     audio = bank.render(scores)
     difference = max(
