@@ -137,7 +137,7 @@ def load_corpus(
     failures = tuple(failure for part in parts.values() for failure in part.failures)
     groups = version_groups([work.group for work in works], [work.score for work in works])
     grouped = tuple(replace(work, group=group) for work, group in zip(works, groups, strict=True))
-    return Corpus("+".join(parts), grouped, failures)
+    return Corpus("+".join(part.name for part in parts.values()), grouped, failures)
 
 
 # Where the pieces of a corpus are: (what is known of each work, how to parse it)
@@ -312,7 +312,7 @@ def _packed(corpus: Corpus, key: str) -> bytes:
 def _read_cache(path: Path, name: str, key: str) -> Corpus | None:
     """The corpus in a cache file; None if there is none, or an older one, or a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             if about["key"] != key:
                 return None

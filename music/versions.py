@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from toccata.music.score import Score
 
-FINGERPRINT_NOTES = 12  # of the melody: enough that only the same tune begins so
+FINGERPRINT_NOTES = 12  # of the melody: enough that only the same tune begins so,
+FINGERPRINT_PITCHES = 4  # if they are not a repeated note or a trill
 
 
 def version_groups(names: Sequence[str], scores: Sequence[Score]) -> list[str]:
@@ -33,7 +34,8 @@ def version_groups(names: Sequence[str], scores: Sequence[Score]) -> list[str]:
 def melody_fingerprint(score: Score) -> str:
     """The steps in semitones between the melody's first notes, the same in every key and rhythm.
 
-    The melody is every note that nothing above it covers as it begins. "" for fewer than 12 of them.
+    The melody is every note that nothing above it covers as it begins. "" when its first 12 are missing or have fewer
+    than four pitches.
     """
     melody: list[int] = []
     top_end = top_pitch = -1
@@ -43,6 +45,8 @@ def melody_fingerprint(score: Score) -> str:
             continue
         melody.append(pitch)
         if len(melody) == FINGERPRINT_NOTES:
-            return "melody:" + " ".join(str(b - a) for a, b in pairwise(melody))
+            break
         top_end, top_pitch = onset + duration, pitch
-    return ""
+    if len(melody) < FINGERPRINT_NOTES or len(set(melody)) < FINGERPRINT_PITCHES:
+        return ""
+    return "melody:" + " ".join(str(b - a) for a, b in pairwise(melody))
