@@ -1,0 +1,286 @@
+"""The rating: a frozen CNN that hears a piece and predicts how popular it would be.
+
+Sound in, popularity out. A `Listener` turns the log-mel spectrogram into a description of every two bars or so;
+three `Taster`s, fitted on different melodies, each read a popularity from it. The rating of a piece is their mean
+less their standard deviation: where they disagree, because nothing like it was ever rated, they are not believed.
+How it was fitted: `fit_rating.py`, `docs/rating.md` and the model card beside the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from toccata.envs.rewards import Pieces
+
+SHIPPED = Path(__file__).parent / "weights" / "rating"
+WEIGHTS_FILE = "rating.safetensors"
+CONFIG_FILE = "config.json"
+
+KEYS = 88
+LOWEST = 21  # MIDI number of the first key
+STRIDE = 2  # spectrogram frames per step of the upper layers: 64 ms, half a sixteenth at 120 bpm
+WINDOW_STEPS = 80  # 5.1 s: two bars at 120 bpm and their ringing, which is what the network was fitted on
+HOP_STEPS = 40  # windows of longer pieces overlap by half
+RATING_LIMIT = 4.0  # standard deviations; the real melodies lie within -1.6..4.3, beyond it is extrapolation
+BATCH = 64  # pieces heard at once: 64 of 16 s take 100 MB
+
+
+class RatingError(ValueError):
+    """A folder that holds no usable rating network; names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class RatingConfig:
+    """The shape of a rating network.
+
+    Args:
+        mels: mel bands of the spectrogram.
+        features: note features that the listener names.
+        bins: steps into which each feature is cut for the tasters.
+        channels: width of the listener's convolutions.
+        hidden: width of the listener's description and of the tasters.
+        members: tasters in the ensemble.
+        pessimism: how many standard deviations of the members are taken off their mean.
+    """
+
+    mels: int = 64
+    features: int = 17
+    bins: int = 16
+    channels: int = 96
+    hidden: int = 128
+    members: int = 3
+    pessimism: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("mels", "features", "bins", "channels", "hidden", "members"):
+            if not 1 <= getattr(self, name) <= 4096:
+                raise ValueError(f"{name} must be in 1..4096, got {getattr(self, name)}")
+        if not 0 <= self.pessimism <= 10:
+            raise ValueError(f"pessimism must be in 0..10, got {self.pessimism}")
+
+
+class Listener(nn.Module):
+    """Hears which keys are struck and sound, and describes each window of a piece.
+
+    Two convolutions name the keys in every frame, as probabilities; four more, at half the rate and seeing 4 s,
+    follow the lines that these make. What lies behind the end of a piece is set to zero after every layer, as if
+    the sound ended there, so padding changes nothing.
+    """
+
+    def __init__(self, config: RatingConfig) -> None:
+        super().__init__()
+        c = config.channels
+        self.register_buffer("mel_mean", torch.zeros(config.mels, 1))
+        self.register_buffer("mel_scale", torch.ones(config.mels, 1))
+        self.hear = nn.Conv1d(config.mels, c, 5, padding=2)
+        self.keys = nn.Conv1d(c, 2 * KEYS, 3, padding=1)
+        self.line = nn.Conv1d(2 * KEYS, c, 5, stride=STRIDE, padding=2)
+        self.follow = nn.ModuleList(nn.Conv1d(c, c, 5, padding=2 * d, dilation=d) for d in (1, 3, 8))
+        self.describe = nn.Linear(c + 2 * KEYS, config.hidden)
+        self.name = nn.Linear(config.hidden, config.features)
+
+    def frames(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Key logits (n, 2 * 88, frames), struck then sounding, and what is pooled, (n, channels + 176, steps)."""
+        mask = torch.arange(log_mel.shape[-1]) < valid[:, None]
+        mask = mask[:, None].to(log_mel.dtype)
+        step_mask = mask[..., ::STRIDE]
+        x = (log_mel - self.mel_mean) * self.mel_scale * mask
+        x = torch.relu(self.hear(x)) * mask
+        logits = self.keys(x)
+        keys = torch.sigmoid(logits) * mask
+        x = torch.relu(self.line(keys)) * step_mask
+        for layer in self.follow:
+            x = (x + torch.relu(layer(x))) * step_mask
+        keys = functional.pad(keys, (0, -keys.shape[-1] % STRIDE))
+        return logits, torch.cat([x, functional.avg_pool1d(keys, STRIDE)], 1)
+
+    def forward(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Describe every window of every piece.
+
+        Args:
+            log_mel: (n, mels, frames).
+            valid: (n,) int64, frames of each piece before padding, at least 1.
+
+        Returns:
+            key logits (n, 176, frames); (windows, hidden) descriptions; (windows,) the piece each belongs to.
+        """
+        logits, steps = self.frames(log_mel, valid)
+        windows, owner = [], []
+        for piece, count in enumerate((-(-valid // STRIDE)).tolist()):
+            for start in window_starts(count):
+                windows.append(steps[piece, :, start : min(start + WINDOW_STEPS, count)].mean(-1))
+                owner.append(piece)
+        return logits, torch.relu(self.describe(torch.stack(windows))), torch.tensor(owner)
+
+
+def window_starts(steps: int) -> list[int]:
+    """First steps of the windows that cover a piece of `steps`: evenly spread, at most `HOP_STEPS` apart."""
+    if steps <= WINDOW_STEPS:
+        return [0]
+    count = -(-(steps - WINDOW_STEPS) // HOP_STEPS) + 1
+    return [round(index * (steps - WINDOW_STEPS) / (count - 1)) for index in range(count)]
+
+
+def mean_by_owner(values: Tensor, owner: Tensor, pieces: int) -> Tensor:
+    """(windows, k) to (pieces, k): the mean over each piece's windows."""
+    total = values.new_zeros(pieces, values.shape[1]).index_add_(0, owner, values)
+    return total / torch.bincount(owner, minlength=pieces)[:, None].clamp(min=1)
+
+
+class Taster(nn.Module):
+    """Reads a popularity from the listener's description of a window.
+
+    The named features enter cut into bins, each a ramp from 0 to 1 (piecewise-linear encoding, Gorishniy et al.
+    2022, "On Embeddings for Numerical Features"), because popularity has sharp edges in them.
+    """
+
+    def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("edges", torch.zeros(config.features, config.bins + 1))
+        width = config.hidden
+        self.layers = nn.Sequential(
+            nn.Linear(width + config.features * config.bins, width),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, 1),
+        )
+
+    def forward(self, description: Tensor, features: Tensor) -> Tensor:
+        """(windows, hidden), (windows, features) -> (windows, 1)."""
+        low, width = self.edges[:, :-1], self.edges.diff(dim=1)
+        ramps = ((features[..., None] - low) / width.clamp(min=1e-6)).clamp(0, 1)
+        return self.layers(torch.cat([description, ramps.flatten(1) - 0.5], 1))
+
+
+class RatingNetwork(nn.Module):
+    """The listener and the tasters: log-mel spectrograms in, each member's popularity out."""
+
+    def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.config = config
+        self.listener = Listener(config)
+        self.tasters = nn.ModuleList(Taster(config, dropout) for _ in range(config.members))
+
+    def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
+        """(n, mels, frames), (n,) -> (n, members) in standard deviations of log-popularity."""
+        _, description, owner = self.listener(log_mel, valid)
+        features = self.listener.name(description)
+        scores = torch.cat([taster(description, features) for taster in self.tasters], 1)
+        return mean_by_owner(scores, owner, len(log_mel))
+
+
+class RatingModel:
+    """Reward: the popularity that a frozen ensemble predicts from the sound of a piece.
+
+    The score is `mean - pessimism * std` of the members, in standard deviations of the log-popularity of real
+    melodies (0 is their mean), clipped to [-4, 4]. Longer pieces get the mean over windows of 5 s. The network is in
+    eval mode, takes no gradient and is never changed.
+
+    Args:
+        network: the fitted network; it is frozen.
+    """
+
+    name = "rating"
+
+    def __init__(self, network: RatingNetwork) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    @property
+    def pessimism(self) -> float:
+        """How many standard deviations of the members are taken off their mean."""
+        return self.network.config.pessimism
+
+    def members(self, pieces: Pieces) -> np.ndarray:
+        """(n, members) float32, what each member predicts, unclipped."""
+        return self.members_of_mel(pieces.log_mel, pieces.mel_frames) if len(pieces) else self._nothing()
+
+    def members_of_mel(self, log_mel: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """As `members`, of (n, mels, frames) spectrograms and (n,) valid frames.
+
+        Raises:
+            ValueError: when the spectrograms have another number of mel bands than the network.
+        """
+        if log_mel.ndim != 3 or log_mel.shape[1] != self.network.config.mels:
+            raise ValueError(f"log_mel must be (n, {self.network.config.mels}, frames), got {log_mel.shape}")
+        scores = [self._nothing()]
+        with torch.no_grad():
+            for start in range(0, len(log_mel), BATCH):
+                valid = torch.as_tensor(np.clip(frames[start : start + BATCH], 1, log_mel.shape[2]))
+                mel = torch.as_tensor(log_mel[start : start + BATCH, :, : int(valid.max())], dtype=torch.float32)
+                scores.append(self.network(mel, valid).numpy())
+        return np.concatenate(scores)
+
+    def terms(self, pieces: Pieces) -> dict[str, np.ndarray]:
+        """`mean` and `std` of the members, (n,) float32 each, before pessimism and clipping."""
+        members = self.members(pieces)
+        return {"mean": members.mean(1), "std": members.std(1)}
+
+    def score(self, pieces: Pieces) -> np.ndarray:
+        """(n,) float32 in [-4, 4], higher is better."""
+        terms = self.terms(pieces)
+        return np.clip(terms["mean"] - self.pessimism * terms["std"], -RATING_LIMIT, RATING_LIMIT)
+
+    def _nothing(self) -> np.ndarray:
+        return np.zeros((0, self.network.config.members), np.float32)
+
+    # Files
+
+    def weights_hash(self) -> str:
+        """SHA-256 of names, shapes and values of all weights, as 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: str | PathLike[str], notes: Mapping[str, object] | None = None) -> None:
+        """Write `rating.safetensors` and `config.json` into `folder`; `notes` go into the latter under `fit`."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
+        save_file(tensors, folder / WEIGHTS_FILE)
+        config = {
+            "network": asdict(self.network.config),
+            "weights_sha256": self.weights_hash(),
+            "fit": dict(notes or {}),
+        }
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str] | None = None) -> RatingModel:
+        """Read what `save` wrote; by default the weights that come with Toccata.
+
+        Raises:
+            RatingError: when a file is missing or broken, naming it.
+        """
+        folder = Path(folder) if folder is not None else SHIPPED
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise RatingError(f"{folder}: no rating network here, {name} is missing")
+        try:
+            config = RatingConfig(**json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["network"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RatingError(f"{folder / CONFIG_FILE}: not the config of a rating network: {error}") from error
+        network = RatingNetwork(config)
+        try:
+            network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        except (RuntimeError, SafetensorError) as error:
+            raise RatingError(f"{folder / WEIGHTS_FILE}: not the weights of this network: {error}") from error
+        if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+            raise RatingError(f"{folder / WEIGHTS_FILE}: holds weights that are not finite")
+        return cls(network)
