@@ -327,7 +327,7 @@ def _read_cache(path: Path, name: str, key: str) -> Corpus | None:
 
 def _tenth(group: str) -> int:
     """0 to 9, by the group's name alone."""
-    return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) % 10
+    return int(hashlib.sha256(f"group {group}".encode()).hexdigest()[:8], 16) % 10
 
 
 def _unknown(what: str, name: str, known: Iterable[str], where: str = "") -> str:

@@ -16,7 +16,7 @@ from toccata.music.score import TICKS_PER_BEAT, Score
 
 if TYPE_CHECKING:
     from music21.note import GeneralNote
-    from music21.stream import Measure, Stream
+    from music21.stream import Stream
 
 DEFAULT_VELOCITY = 80  # mezzo-forte, for notes whose file says nothing
 MIDDLE_C = 60  # and what is above is written on the treble staff
@@ -98,19 +98,19 @@ def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
     signature = time_signature(score.beats_per_bar) or (4, 4)
     ticks_per_bar = 4 * TICKS_PER_BEAT * signature[0] // signature[1]
     high = score.notes["pitch"] >= MIDDLE_C
-    staves = []
+    staves: list[Stream] = []
     for notes, staff_clef in ((score.notes[high], clef.TrebleClef()), (score.notes[~high], clef.BassClef())):
         staff = stream.PartStaff()
         for number, bar in enumerate(_bars(notes.tolist(), ticks_per_bar, score.length_ticks), start=1):
             measure = stream.Measure(number=number)
             if number == 1:
                 measure.append([staff_clef, meter.TimeSignature("{}/{}".format(*signature))])
+                if not staves:
+                    measure.insert(0, tempo.MetronomeMark(number=score.tempo_bpm))
             for written in bar:
                 measure.append(_written(*written))
             staff.append(measure)
         staves.append(staff)
-    mark = tempo.MetronomeMark(number=score.tempo_bpm)
-    staves[0].getElementsByClass(stream.Measure).first().insert(0, mark)
     page = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
     page.metadata = metadata.Metadata(title=Path(path).stem, composer="Toccata")
     write_atomically(path, GeneralObjectExporter(page).parse())
@@ -154,7 +154,7 @@ def _sections(part: Stream) -> list[tuple[int, int, float]]:
     from music21.meter import TimeSignature
     from music21.stream import Measure
 
-    measures: list[Measure] = list(part.getElementsByClass(Measure))
+    measures: list[Stream] = list(part.getElementsByClass(Measure))
     bounds = [_tick(Fraction(measure.offset)) for measure in measures]
     if not measures:
         measures, bounds = [part], [0]

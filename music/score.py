@@ -197,7 +197,7 @@ class Score:
 def _as_notes(notes: np.ndarray | Iterable[tuple[int, int, int, int]]) -> np.ndarray:
     """Notes as a fresh `NOTE_DTYPE` array with every field inside its range."""
     if not isinstance(notes, np.ndarray):
-        wide = np.dtype([(name, np.int64) for name in NOTE_DTYPE.names])  # so that no value wraps around
+        wide = np.dtype([(name, np.int64) for name in NOTE_DTYPE.fields or ()])  # so that no value wraps around
         notes = np.array([tuple(note) for note in notes], wide)
     for name, low, high in (
         ("onset_tick", 0, 2**29),  # onset + duration stay inside int32

@@ -7,6 +7,7 @@ import pretty_midi
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toccata.music.midi import MAX_FILE_BYTES, MAX_TICKS, MidiError, read_midi, write_midi
 from toccata.music.score import Score
 
@@ -274,7 +275,7 @@ def test_mutated_files_are_scores_or_midi_errors(tmp_path):
     path = tmp_path / "mutant.mid"
     read = 0
     for source in (tmp_path / "ours.mid", foreign):
-        for mutant in _mutants(source.read_bytes(), 300, seed=1):
+        for mutant in _mutants(source.read_bytes(), 200, seed=1):
             path.write_bytes(mutant)
             try:
                 score = read_midi(path)
@@ -283,7 +284,7 @@ def test_mutated_files_are_scores_or_midi_errors(tmp_path):
             else:
                 assert isinstance(score, Score)
                 read += 1
-    assert read > 30  # the mutations leave some files readable
+    assert read > 20  # the mutations leave some files readable
 
 
 @given(st.binary(max_size=200))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toccata.music.reduction import NOTE_VALUES, ReductionReport, fits_two_hands, reduce_to_two_hands
 from toccata.music.score import Score
 

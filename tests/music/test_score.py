@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toccata.music.score import NOTE_DTYPE, Score
 
 
@@ -115,7 +116,4 @@ def test_canonical_form_is_a_fixed_point_of_any_order(notes, random):
 def test_import_is_light():
     heavy = "music21", "pretty_midi", "matplotlib", "numba", "scipy", "fluidsynth", "torch"
     code = f"import sys, toccata.music; print([name for name in {heavy} if name in sys.modules])"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "[]\n"
-    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
