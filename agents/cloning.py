@@ -1,4 +1,4 @@
-"""Behaviour cloning: the policy learns to play real music before it is rewarded, so that it does not start from noise."""
+"""Behaviour cloning: the policy learns to play real music before it is rewarded, so it does not start from noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toccata.envs.material import RealMusic
 from toccata.envs.rewards import Piece
 
 EXCERPTS = 384  # encoded anew for every epoch, in new keys: about 80,000 steps of chorales
-BATCH_SIZE = 512
+BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def clone(
     Returns:
         the mean loss of each epoch, in nats an action.
     """
-    optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate, fused=True)
     policy.set_training_mode(True)
     losses = []
     for epoch in range(epochs):

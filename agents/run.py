@@ -148,13 +148,8 @@ def next_free(parent: Path, stem: str = "run") -> Path:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    packages = {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {"python": platform.python_version(), "platform": platform.platform(), **packages}
 
 
 # Chance, so that a resumed run goes on exactly
@@ -165,7 +160,7 @@ def random_state(**generators: np.random.Generator) -> dict[str, Any]:
     import torch
 
     version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    name, keys, position, has_gauss, cached = np.random.get_state()  # type: ignore[misc]  # noqa: NPY002  # SB3 draws from it
     return {
         "python": [version, list(internal), gauss],
         "numpy": [name, keys.tolist(), position, has_gauss, cached],  # type: ignore[union-attr]
@@ -181,7 +176,9 @@ def set_random_state(state: dict[str, Any], **generators: np.random.Generator) -
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, np.array(keys, np.uint32), position, has_gauss, cached))
+    np.random.set_state(  # noqa: NPY002
+        (name, np.array(keys, np.uint32), position, has_gauss, cached)
+    )
     torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
     for key, generator in generators.items():
         generator.bit_generator.state = state[key]

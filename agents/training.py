@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
@@ -34,7 +34,7 @@ STATE_FILE = "state.json"  # in a checkpoint: chance, and where the environments
 ENVS_FILE = "envs.npz"
 
 
-class Interrupted(Exception):
+class TrainingInterrupted(Exception):  # noqa: N818  # it is no error
     """Training was stopped by Ctrl-C; what there was is saved."""
 
 
@@ -162,7 +162,7 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
     Raises:
         RunError, ConfigError, CorpusError, RewardSpecError: before anything is written, when it cannot be run.
         RewardModelError: when a reward model fails while training; the run so far is saved.
-        Interrupted: after Ctrl-C; the run so far is saved.
+        TrainingInterrupted: after Ctrl-C; the run so far is saved.
     """
     console = console or Console(stderr=True)
     training = _resumed(config, console) if config.resume else _begun(config, command, console)
@@ -271,7 +271,7 @@ def _learn(training: Training, bar: Bar) -> None:
         model.learn(remaining, CallbackList(callbacks), log_interval=1, reset_num_timesteps=not resumed)
     except KeyboardInterrupt as error:
         training.save()
-        raise Interrupted(f"stopped at step {model.num_timesteps:,}; saved in {training.run.folder}") from error
+        raise TrainingInterrupted(f"stopped at step {model.num_timesteps:,}; saved in {training.run.folder}") from error
     except RewardModelError as error:
         training.save()
         raise RewardModelError(f"{error}; the run so far is saved in {training.run.folder}") from error

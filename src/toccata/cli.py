@@ -57,7 +57,7 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
         if not type(error).__module__.startswith("toccata."):
             raise
         print(f"error: {error}", file=sys.stderr)
-        return 130 if type(error).__name__ == "Interrupted" else 1
+        return 130 if type(error).__name__ == "TrainingInterrupted" else 1
     return 0
 
 
@@ -81,7 +81,9 @@ def _usage() -> str:
     """What `toccata --help` says."""
     lines = [f"  {name:<12} {(command.__doc__ or '').strip()}" for name, (_, command) in COMMANDS.items()]
     return "\n".join(
-        ["usage: toccata COMMAND ...", "", "A piano on which reinforcement-learning agents compose.", "", "commands:"]
-        + lines
-        + ["", "toccata COMMAND --help tells what a command can be told; toccata --version the version."]
+        [
+            "usage: toccata COMMAND ...\n\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
+            *lines,
+            "\ntoccata COMMAND --help tells what a command can be told; toccata --version the version.",
+        ]
     )

@@ -1,0 +1,179 @@
+"""Evaluation of a run: what the agent composes, in files and in numbers beside its start, chance and real music."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from toccata.agents.composers import compose
+from toccata.agents.config import EvaluateConfig
+from toccata.agents.ppo import ComposerPPO
+from toccata.agents.report import write_report
+from toccata.agents.run import Run, RunError
+from toccata.agents.training import environment_of, load_rewards, music_of
+from toccata.envs.rewards import Piece, Pieces
+from toccata.music.metrics import measure
+from toccata.music.picture import save_piano_roll
+from toccata.music.sound import note_bank, write_wav
+from toccata.reward_models import WeightedSum
+
+SAMPLE_RATE = 44_100  # of the WAV files: for people, not for networks
+RESAMPLES = 2000  # of the bootstrap
+CONFIDENCE = 0.95
+COMPOSERS = {  # in the order of the tables
+    "agent": "the agent after training",
+    "start": "the agent before PPO",
+    "random": "random legal play",
+    "real": "real music kept out of training",
+}
+REAL_RANGE = (5, 95)  # percentiles of real pieces that a metric should lie between
+
+
+def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
+    """Compose with the run's agent, write what it wrote and what that is worth to RUN_DIR/evaluation.
+
+    Returns:
+        what metrics.json holds.
+
+    Raises:
+        RunError: for a folder that is no run, or has no model yet.
+    """
+    console = console or Console()
+    run = Run.open(config.run_dir)
+    agent = load_model(run, run.model_path, config.device)
+    rewards = load_rewards(run.folder / "reward_models")
+    environment = environment_of(run.config)
+    samples = max(config.samples, config.pieces)
+    real = music_of(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)
+    with console.status("composing"):
+        pieces = {
+            "agent": compose(agent, samples, config.seed, environment),
+            "random": compose(None, samples, config.seed, environment),
+            "real": [Piece(piece.score, run.config.genre, actions=piece.actions) for piece in real],
+        }
+        if run.start_path.is_file():
+            start = load_model(run, run.start_path, config.device)
+            pieces["start"] = compose(start, samples, config.seed, environment)
+    with console.status("measuring"):
+        values = {name: measurements(Pieces(pieces[name]), rewards) for name in COMPOSERS if name in pieces}
+    summary = summarise(values, config.seed)
+
+    folder = run.folder / "evaluation"
+    shutil.rmtree(folder, ignore_errors=True)  # this command's own output, made anew
+    folder.mkdir()
+    for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
+        write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
+    write_piece(pieces["random"][0], folder, "random")
+    write_piece(pieces["real"][0], folder, "real")
+    (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_report(run, folder, summary, config.pieces)
+    console.print(table_of(summary))
+    console.print(f"listen: {folder}/piece-000.wav ...   read: {folder / 'report.html'}")
+    return summary
+
+
+def load_model(run: Run, path: Path, device: str) -> ComposerPPO:
+    """A model of the run.
+
+    Raises:
+        RunError: naming the file, when it cannot be read.
+    """
+    try:
+        return ComposerPPO.load(path, device=device)
+    except Exception as error:  # a damaged zip fails in many ways inside Stable-Baselines3 and torch
+        raise RunError(f"{path}: not a readable model: {type(error).__name__}: {error}") from error
+
+
+def write_piece(piece: Piece, folder: Path, stem: str) -> None:
+    """Write a piece as MIDI, WAV, PNG and MusicXML."""
+    score = piece.score
+    score.to_midi(folder / f"{stem}.mid")
+    write_wav(folder / f"{stem}.wav", note_bank(SAMPLE_RATE).render_one(score), SAMPLE_RATE)
+    save_piano_roll(score, folder / f"{stem}.png", title=stem)
+    score.to_musicxml(folder / f"{stem}.musicxml")
+
+
+# Numbers
+
+
+def measurements(pieces: Pieces, rewards: WeightedSum) -> dict[str, np.ndarray]:
+    """(n,) of every metric, then of every reward term unweighted, then of the weighted sum as `reward/total`."""
+    rows = [measure(score) for score in pieces.own]
+    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    terms = rewards.terms(pieces)
+    values |= {f"reward/{name}": term.astype(float) for name, term in terms.items()}
+    values["reward/total"] = np.sum(list(rewards.weighted(terms).values()), axis=0, dtype=float)
+    return values
+
+
+def summarise(values: Mapping[str, Mapping[str, np.ndarray]], seed: int) -> dict[str, Any]:
+    """Means with bootstrap intervals, the range of real pieces, and what the agent is ahead of start and chance.
+
+    Args:
+        values: (n,) by composer and metric.
+        seed: of the bootstrap.
+
+    Returns:
+        `composers`, by composer and metric: mean, low, high (95 % percentile bootstrap over pieces) and values;
+        `real_range`: by metric the 5th and 95th percentile of real pieces; `ahead`: by "agent - other" and metric
+        mean, low, high of the difference of means.
+    """
+    rng = np.random.default_rng(seed)
+    composers = {
+        name: {metric: {**interval(each, rng), "values": each.tolist()} for metric, each in metrics.items()}
+        for name, metrics in values.items()
+    }
+    ahead = {
+        f"agent - {other}": {
+            metric: interval_of_difference(values["agent"][metric], values[other][metric], rng)
+            for metric in values["agent"]
+        }
+        for other in ("start", "random", "real")
+        if other in values
+    }
+    real_range = {
+        metric: dict(zip(("low", "high"), np.percentile(each, REAL_RANGE).tolist(), strict=True))
+        for metric, each in values["real"].items()
+    }
+    return {"composers": composers, "real_range": real_range, "ahead": ahead}
+
+
+def interval(values: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Mean of (n,) values with its 95 % percentile-bootstrap interval (Efron & Tibshirani 1993, chapter 13)."""
+    return _interval(values.mean(), _resampled_means(values, rng))
+
+
+def interval_of_difference(ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Difference of two means with its 95 % percentile-bootstrap interval, both resampled."""
+    return _interval(ours.mean() - theirs.mean(), _resampled_means(ours, rng) - _resampled_means(theirs, rng))
+
+
+def _resampled_means(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.choice(values, (RESAMPLES, len(values))).mean(axis=1)
+
+
+def _interval(mean: float, resampled: np.ndarray) -> dict[str, float]:
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return {"mean": float(mean), "low": float(low), "high": float(high)}
+
+
+def table_of(summary: dict[str, Any]) -> Table:
+    """The summary as a table for the terminal."""
+    composers = summary["composers"]
+    table = Table("", *composers, "real 5-95 %", title="means with 95 % intervals")
+    for metric in composers["agent"]:
+        cells = [
+            f"{each[metric]['mean']:.2f} [dim]{each[metric]['low']:.2f}..{each[metric]['high']:.2f}[/dim]"
+            for each in composers.values()
+        ]
+        real = summary["real_range"][metric]
+        table.add_row(metric.replace("_", " "), *cells, f"{real['low']:.2f}..{real['high']:.2f}")
+    return table
