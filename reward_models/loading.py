@@ -92,7 +92,10 @@ def _load_shipped(spec: str, name: str, folder: str | None) -> Any:
     if folder is not None and not Path(folder).is_dir():
         raise RewardSpecError(f"reward {spec!r}: there is no folder {folder!r}")
     model = getattr(importlib.import_module(f"toccata.reward_models.{shipped.module}"), shipped.attribute)
-    return _guarded(lambda: model.load(folder) if shipped.has_weights else model(), spec)
+    try:
+        return model.load(folder) if shipped.has_weights else model()
+    except (ValueError, OSError) as error:  # the loaders' own errors name file and reason
+        raise RewardSpecError(f"reward {spec!r}: {' '.join(str(error).split())}") from error
 
 
 def _attribute(spec: str, module_name: str, path: str) -> Any:

@@ -32,7 +32,7 @@ class Silence:
         limit: greatest share of silence that costs nothing, in [0, 1).
     """
 
-    limit: float = 0.25
+    limit: float = 0.24
 
     name = "silence"
 
@@ -61,7 +61,7 @@ class Repetition:
         loop_limit: greatest share of looped strikes that costs nothing, in [0, 1).
     """
 
-    repeated_limit: float = 0.2
+    repeated_limit: float = 0.26
     loop_limit: float = 0.3
 
     name = "repetition"
@@ -97,7 +97,7 @@ class Density:
     """
 
     density_limit: float = 10.5
-    polyphony_limit: float = 5.0
+    polyphony_limit: float = 4.7
 
     name = "density"
 

@@ -1,0 +1,38 @@
+"""What docs/rewards.md says is run."""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toccata.reward_models import RewardModel, load_reward, reward_names
+
+
+@pytest.fixture
+def page(repository: Path) -> str:
+    return (repository / "docs" / "rewards.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_run_as_they_stand(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, module, usage = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "my_rewards.py").write_text(module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    names: dict = {}
+    exec(usage, names)
+    monkeypatch.delitem(sys.modules, "my_rewards")
+    assert names["total"].weights == {"silence": 1.0, "repetition": 0.5, "arch": 0.2}
+    assert isinstance(load_reward("my_rewards:Arch"), RewardModel)
+    monkeypatch.delitem(sys.modules, "my_rewards")
+    scores = names["total"].score(names["pieces"])
+    np.testing.assert_allclose(scores[1], -1)
+    assert scores[0] > -0.1
+
+
+def test_the_table_names_every_reward_and_its_range(page: str) -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (-?[\d.]+ to -?[\d.]+) \|", page, re.MULTILINE))
+    shipped = {name: bounds for name, bounds in rows.items() if name in reward_names()}
+    assert {"rating", "realism", "silence", "repetition", "density"} == set(shipped)
+    assert shipped["realism"] == "{:.3f} to {:.3f}".format(*np.logaddexp(0, [-4, 4]))
