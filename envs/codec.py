@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
 from toccata.envs.dynamics import DURATION, ONSET, Dynamics
 from toccata.envs.instrument import Piano
 from toccata.music.reduction import reduce_to_two_hands
@@ -151,15 +152,13 @@ def play(
         raise ValueError(f"actions must be integers of shape (steps, 2), got {actions.dtype} {actions.shape}")
     bad = ((actions < 0) | (actions >= piano.nvec)).any(axis=1)
     if bad.any():
-        raise ValueError(
-            f"action {actions[bad][0].tolist()} is outside 0..{[size - 1 for size in piano.nvec]}"
-        )
+        raise ValueError(f"action {actions[bad][0].tolist()} is outside 0..{[size - 1 for size in piano.nvec]}")
     waits = np.array(piano.values)[actions[:, 1]] * (actions[:, 0] == 0)
     dynamics = Dynamics(1, piano, max_steps=1)
     dynamics.begin(
         [0],
-        length_ticks=int(waits.sum()) + piano.values[-1],  # no note of a legal piece is cut
-        ticks_per_bar=round(beats_per_bar * TICKS_PER_BEAT),
+        ticks_per_bar=Score(beats_per_bar=beats_per_bar).ticks_per_bar,
+        end_tick=int(waits.sum()) + piano.values[-1],  # no note of a legal piece is cut
     )
     for i, action in enumerate(actions.astype(np.int64)):
         if not dynamics.step(action[None])[0]:

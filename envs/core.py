@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+
 from toccata.envs.codec import encode
 from toccata.envs.dynamics import MOST_BEATS, RECENT_FRAMES, Dynamics
 from toccata.envs.instrument import Piano
@@ -19,10 +20,9 @@ from toccata.music.score import Score
 GENRES = ("classical", "folk", "jazz", "popular", "rock", "electronic")
 OBSERVATIONS = ("full", "actions")
 REWARD_TIMES = ("piece", "bar")
-STEPS_PER_BAR = (
-    128  # guard on an episode's steps: real keyboard music needs 30-40 a bar, the densest about 100
-)
-MOST_BARS = 10_000  # of a piece and its primer together: ticks stay far inside 32 bits
+STEPS_PER_BAR = 128  # guard on an episode: real keyboard music needs 30-40 steps a bar, the densest about 100
+MOST_BARS = 10_000  # of a piece and its primer together; with the next, ticks stay far inside 32 bits
+MOST_TICKS_PER_BAR = 2**15
 
 Primer = Score | str | PathLike[str]
 
@@ -58,20 +58,19 @@ class PianoCore:
         max_steps: int | None = None,
         genres: Sequence[str] = GENRES,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
-        if not 1 <= bars <= MOST_BARS:
-            raise ValueError(f"bars must be in 1..{MOST_BARS}, got {bars}")
-        if reward is not None and not callable(getattr(reward, "score", None)):
+        if reward is not None and not (
+            callable(getattr(reward, "score", None)) and isinstance(getattr(reward, "name", None), str)
+        ):
             raise TypeError(
-                f"reward must be a reward model with a score(pieces) method, got {reward!r}; "
+                f"reward must be a reward model, with a name and a score(pieces) method, got {reward!r}; "
                 "toccata.reward_models.load_reward makes one from a name"
             )
-        if illegal_penalty < 0:
-            raise ValueError(f"illegal_penalty must not be negative, got {illegal_penalty}")
+        if not 0 <= illegal_penalty < np.inf:
+            raise ValueError(f"illegal_penalty must be finite and not negative, got {illegal_penalty}")
+        self.num_envs = _whole("num_envs", num_envs)
+        self.bars = _whole("bars", bars)
+        self.max_steps = _whole("max_steps", STEPS_PER_BAR * bars if max_steps is None else max_steps)
         self.piano = piano or Piano()
-        self.num_envs = num_envs
-        self.bars = bars
         self.genres = tuple(genres)
         self.genre = None if genre is None else self.genres[_index("genre", genre, self.genres)]
         self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
@@ -80,24 +79,33 @@ class PianoCore:
         self.illegal_penalty = float(illegal_penalty)
         self.tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
         self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
-        self._check_grid(self.ticks_per_bar)
-        self.max_steps = STEPS_PER_BAR * bars if max_steps is None else max_steps
-        if self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {max_steps}")
+        self._end_tick(self.ticks_per_bar)
         self.primer = None if primer is None else self._read_primer(primer)
 
         self.dynamics = Dynamics(num_envs, self.piano, self.max_steps)
         self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
         self._paid: dict[str, np.ndarray] = {}  # (n,) by term: what this episode was paid so far
         self._bars_paid = np.zeros(num_envs, np.int32)
+        self._all = np.arange(num_envs)
         self.action_space = spaces.MultiDiscrete(self.piano.nvec)
         self.observation_space = self._observation_space()
 
-    def _check_grid(self, ticks_per_bar: int) -> None:
-        if ticks_per_bar % self.piano.values[0]:
+    def _end_tick(self, ticks_per_bar: int, primer_bars: int = 0) -> int:
+        """Where a piece in this metre ends.
+
+        Raises:
+            ValueError: when the piano cannot play to the end of a bar, or the piece would be too long.
+        """
+        bars = primer_bars + self.bars
+        if bars > MOST_BARS or ticks_per_bar > MOST_TICKS_PER_BAR:
             raise ValueError(
-                f"a bar of {ticks_per_bar} ticks is no multiple of the piano's shortest value, {self.piano.values[0]}"
+                f"a piece has at most {MOST_BARS} bars, a primer's included, of at most {MOST_TICKS_PER_BAR} ticks, "
+                f"got {bars} of {ticks_per_bar}"
             )
+        shortest = self.piano.values[0]
+        if ticks_per_bar % shortest:
+            raise ValueError(f"a bar of {ticks_per_bar} ticks is no multiple of the piano's shortest value, {shortest}")
+        return bars * ticks_per_bar
 
     def _observation_space(self) -> spaces.Dict:
         keys = self.piano.keys
@@ -106,10 +114,8 @@ class PianoCore:
             "genre": spaces.Discrete(len(self.genres)),
         }
         if self.observation == "actions":
-            highest = np.array([2**20, MOST_BARS, MOST_BARS], np.int32)
-            return spaces.Dict(
-                {"place": spaces.Box(np.zeros(3, np.int32), highest, dtype=np.int32), **shared}
-            )
+            highest = np.array([MOST_TICKS_PER_BAR, MOST_BARS, MOST_BARS], np.int32)
+            return spaces.Dict({"place": spaces.Box(np.zeros(3, np.int32), highest, dtype=np.int32), **shared})
         return spaces.Dict(
             {
                 "held": spaces.Box(0, MOST_BEATS, (keys,), np.float32),
@@ -129,25 +135,22 @@ class PianoCore:
     ) -> None:
         """Begin a new piece in the envs `rows`; `rngs` has one source of chance for each of them."""
         options = dict(options or {})
-        primer = options.pop("primer", None)
-        primer = self.primer if primer is None else self._read_primer(primer)
-        genre = options.pop("genre", self.genre)
+        unknown = set(options) - {"primer", "genre", "tempo_bpm"}
+        if unknown:
+            raise ValueError(f"unknown reset option {min(map(str, unknown))!r}; there are primer, genre, tempo_bpm")
+        primer = self.primer if options.get("primer") is None else self._read_primer(options["primer"])
+        genre = options.get("genre", self.genre)
         chosen = None if genre is None else _index("genre", genre, self.genres)
-        tempo_bpm = options.pop("tempo_bpm", self.tempo_bpm if primer is None else primer.tempo_bpm)
-        tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
-        if options:
-            raise ValueError(
-                f"unknown reset option {next(iter(options))!r}; there are primer, genre, tempo_bpm"
-            )
+        tempo_bpm = self.tempo_bpm if primer is None else primer.tempo_bpm
+        if "tempo_bpm" in options:
+            tempo_bpm = Score(tempo_bpm=options["tempo_bpm"]).tempo_bpm
 
         ticks_per_bar = self.ticks_per_bar if primer is None else primer.ticks_per_bar
-        length_ticks = self.bars * ticks_per_bar + (0 if primer is None else primer.length_ticks)
-        self.dynamics.begin(rows, length_ticks=length_ticks, ticks_per_bar=ticks_per_bar)
-        states = self.dynamics.states
-        for i, rng in zip(rows, rngs, strict=True):
-            states["genre"][i] = rng.integers(len(self.genres)) if chosen is None else chosen
-            if primer is not None:
-                self.dynamics.write(i, primer)
+        end_tick = self._end_tick(ticks_per_bar, 0 if primer is None else primer.bars)
+        self.dynamics.begin(rows, ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
+        self.dynamics.states["genre"][rows] = [
+            rng.integers(len(self.genres)) if chosen is None else chosen for rng in rngs
+        ]
         self.tempos_bpm[rows] = tempo_bpm
         self._bars_paid[rows] = 0
         for paid in self._paid.values():
@@ -155,17 +158,13 @@ class PianoCore:
 
     def _read_primer(self, primer: Primer) -> Score:
         """A primer as the piano plays it, filled up to a bar line."""
+        if not isinstance(primer, (Score, str, PathLike)):
+            raise TypeError(f"a primer must be a Score or the path of a MIDI file, got {primer!r}")
         score = primer if isinstance(primer, Score) else Score.from_midi(primer)
         score = encode(score, self.piano)[1].score
-        self._check_grid(score.ticks_per_bar)
-        if not 1 <= score.bars <= MOST_BARS - self.bars:
-            raise ValueError(f"a primer must have 1..{MOST_BARS - self.bars} bars, got {score.bars}")
-        return Score(
-            score.notes,
-            beats_per_bar=score.beats_per_bar,
-            tempo_bpm=score.tempo_bpm,
-            length_ticks=score.bars * score.ticks_per_bar,
-        )
+        if score.bars == 0:
+            raise ValueError("a primer must have at least one bar, got an empty score")
+        return replace(score, length_ticks=self._end_tick(score.ticks_per_bar, score.bars - self.bars))
 
     def step(self, actions: np.ndarray) -> Step:
         """Play `actions` (n, 2) and pay what falls due.
@@ -174,21 +173,25 @@ class PianoCore:
             ValueError: for an action outside the action space, naming it.
             RewardModelError: naming the reward model, when it fails.
         """
-        actions = np.asarray(actions, np.int64).reshape(self.num_envs, 2)
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs, 2) or not np.issubdtype(actions.dtype, np.integer):
+            raise ValueError(
+                f"actions must be integers of shape ({self.num_envs}, 2), got {actions.dtype} {actions.shape}"
+            )
         outside = (actions < 0) | (actions >= self.piano.nvec)
         if outside.any():
             worst = actions[outside.any(axis=1)][0].tolist()
             raise ValueError(f"action {worst} is outside the action space {self.action_space}")
-        legal = self.dynamics.step(actions)
+        legal = self.dynamics.step(actions.astype(np.int64))
         states = self.dynamics.states
         terminated = states["clock"] >= states["end_tick"]
         truncated = (states["steps"] >= self.max_steps) & ~terminated
         done = terminated | truncated
         pieces = self._due(done)
-        rewards = np.zeros(self.num_envs)
         terms = self._pay(pieces) if self.reward is not None and pieces else {}
         if self.illegal_penalty:
-            terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty)
+            terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty) + terms.get("illegal", 0.0)
+        rewards = np.zeros(self.num_envs)
         for term in terms.values():
             rewards += term
         return Step(rewards, terminated, truncated, terms, pieces)
@@ -218,22 +221,22 @@ class PianoCore:
     # Where everything stands, for resuming exactly
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of every array that the next steps depend on, by name."""
-        dynamics = self.dynamics
-        arrays = {name: getattr(dynamics, name) for name in ("states", "sounding", "release", "notes", "played", "masks")}
-        arrays |= {"tempos_bpm": self.tempos_bpm, "bars_paid": self._bars_paid}
+        """Copies of every array that the next steps depend on, by name; the sources of chance are the caller's."""
+        arrays = {"tempos_bpm": self.tempos_bpm, "bars_paid": self._bars_paid, **self.dynamics.arrays()}
         arrays |= {f"paid:{name}": paid for name, paid in self._paid.items()}
         return {name: array.copy() for name, array in arrays.items()}
 
     def set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state` gave, on the same number of envs of the same piano."""
-        dynamics = self.dynamics
-        for name in ("states", "sounding", "release", "notes", "played", "masks"):
-            setattr(dynamics, name, arrays[name].copy())
-        dynamics.look_for_room()
-        self.tempos_bpm = arrays["tempos_bpm"].copy()
-        self._bars_paid = arrays["bars_paid"].copy()
-        self._paid = {name[5:]: array.copy() for name, array in arrays.items() if name.startswith("paid:")}
+        """Go back to what `state` gave.
+
+        Raises:
+            ValueError: when it comes from another number of envs, or from another piano.
+        """
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        self.dynamics.set_arrays(arrays)
+        self.tempos_bpm = arrays["tempos_bpm"]
+        self._bars_paid = arrays["bars_paid"]
+        self._paid = {name[len("paid:") :]: paid for name, paid in arrays.items() if name.startswith("paid:")}
 
     # What is there to see
 
@@ -241,28 +244,40 @@ class PianoCore:
         """The piece of env `i`: the whole length, or only its first own `bars`."""
         state = self.dynamics.states[i]
         end_tick = state["end_tick"] if bars is None else state["start_tick"] + bars * state["ticks_per_bar"]
-        return Piece(
-            self.dynamics.score(i, int(end_tick), float(self.tempos_bpm[i])),
+        return Piece.later(
+            self.dynamics.draft(i, int(end_tick), float(self.tempos_bpm[i])),
             genre=self.genres[state["genre"]],
             start_tick=int(state["start_tick"]),
             actions=self.dynamics.played[i, : state["steps"]].copy(),
         )
 
-    def observe(self) -> dict[str, np.ndarray]:
-        """The observations, each a fresh array with a leading env axis."""
+    def observe(self, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The observations of the envs `rows` (k,), by default all: fresh arrays with a leading env axis."""
+        rows = self._all if rows is None else rows
         states = self.dynamics.states
         shared = {
-            "last": np.stack([states["what"], states["value"]], axis=1, dtype=np.int64),
-            "genre": states["genre"].astype(np.int64),
+            "last": np.stack([states["what"][rows], states["value"][rows]], axis=1, dtype=np.int64),
+            "genre": states["genre"][rows].astype(np.int64),
         }
         if self.observation == "actions":
-            return {"place": self.dynamics.place(), **shared}
+            return {"place": self.dynamics.place(rows), **shared}
         return {
-            "held": self.dynamics.held(),
-            "recent": self.dynamics.recent(),
-            "clock": self.dynamics.clock(),
+            "held": self.dynamics.held(rows),
+            "recent": self.dynamics.recent(rows),
+            "clock": self.dynamics.clock(rows),
             **shared,
         }
+
+
+def _whole(name: str, value: int) -> int:
+    """A number that counts something.
+
+    Raises:
+        ValueError: when it is no positive integer, naming it.
+    """
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    return int(value)
 
 
 def _index(what: str, name: str, names: Sequence[str]) -> int:

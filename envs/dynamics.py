@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from toccata.envs.instrument import CHORD_SIZE, Piano
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 
@@ -16,6 +17,7 @@ TICKS_PER_FRAME = TICKS_PER_BEAT // 4
 MOST_BEATS = 4.0  # where observed times are clipped: the longest note value
 NOTES_ROOM = 256  # notes that an env has room for at first; it doubles when one needs more
 
+ARRAYS = ("states", "sounding", "release", "notes", "played", "masks")  # where a `Dynamics` stands
 ONSET, DURATION, PITCH, NOTE_VELOCITY = range(4)  # columns of `Dynamics.notes`
 
 
@@ -50,11 +52,10 @@ class Dynamics:
         self.notes = np.zeros((num_envs, NOTES_ROOM, 4), np.int32)
         self.played = np.zeros((num_envs, max_steps, 2), np.int16)
         self._keyboard = kernels().keyboard_of(piano)
+        self._all = np.arange(num_envs)
         self._most_notes = 0  # bound on any env's notes, so that they are counted now and then only
 
-    def begin(
-        self, rows: ArrayLike, *, ticks_per_bar: int, end_tick: int, primer: Score | None = None
-    ) -> None:
+    def begin(self, rows: ArrayLike, *, ticks_per_bar: int, end_tick: int, primer: Score | None = None) -> None:
         """Clear the envs `rows` (k,) for pieces that end at `end_tick`, after the primer on their page."""
         rows = np.asarray(rows, np.int64)
         start_tick = 0 if primer is None else primer.length_ticks
@@ -62,9 +63,7 @@ class Dynamics:
         if primer is not None and len(primer):
             self._most_notes = max(self._most_notes, len(primer))
             self._make_room(len(primer))
-            self.notes[rows, : len(primer)] = np.stack(
-                [primer.notes[name] for name in NOTE_DTYPE.names], axis=1
-            )
+            self.notes[rows, : len(primer)] = np.stack([primer.notes[name] for name in NOTE_DTYPE.names], axis=1)
             self.states["notes"][rows] = len(primer)
             self.states["last_onset_tick"][rows] = primer.notes["onset_tick"][-1]
         self.masks = self.masks.copy()
@@ -88,6 +87,7 @@ class Dynamics:
             legal,
             self.masks,
             new_masks,
+            self._all,
             self._keyboard,
         )
         self.masks = new_masks
@@ -103,6 +103,25 @@ class Dynamics:
     def random_legal_actions(self, rng: np.random.Generator) -> np.ndarray:
         """(n, 2) int64: for each env a legal `what` and a legal `value`, uniform over each."""
         return random_legal_actions(self.masks, self.whats, rng)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every array that the next steps depend on, by name."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
+    def set_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `arrays` gave.
+
+        Raises:
+            ValueError: when it comes from another number of envs, or from another piano.
+        """
+        for name in ARRAYS:
+            given, own = arrays[name], getattr(self, name)
+            fits = given.shape[::2] == own.shape[::2] if name == "notes" else given.shape == own.shape
+            if not fits or given.dtype != own.dtype:
+                raise ValueError(f"the state's {name} has shape {given.shape}, this piano's {own.shape}")
+        for name in ARRAYS:
+            setattr(self, name, arrays[name])
+        self._most_notes = int(self.states["notes"].max())
 
     # What an agent sees; each a fresh array
 

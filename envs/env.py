@@ -7,7 +7,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+
 from toccata.envs.core import PianoCore
+from toccata.envs.instrument import Piano
 from toccata.envs.rewards import Piece
 from toccata.music.score import Score
 
@@ -50,7 +52,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
 
     | Key | Space | Shape | Dtype | Min | Max | Meaning |
     |-----|-------|-------|-------|-----|-----|---------|
-    | place | Box | (3,) | int32 | 0 | [1048576 10000 10000] | tick in the bar, bars finished, bars left |
+    | place | Box | (3,) | int32 | 0 | [32768 10000 10000] | tick in the bar, bars finished, bars left |
 
     ## Rewards
 
@@ -138,7 +140,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
         action = np.asarray(action)
         if action.shape != (2,):
             raise ValueError(f"an action must be (what, value), got shape {action.shape}: {action}")
-        return action[None]
+        return action[None]  # the core looks at its numbers
 
     def action_masks(self) -> np.ndarray:
         """The legal actions, (whats + values,) bool: the two dimensions concatenated."""
@@ -223,19 +225,36 @@ class PianoDiscreteEnv(PianoEnv):
 
     def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
         super().__init__(render_mode, **arguments)
-        self.action_space = spaces.Discrete(int(np.prod(self.core.piano.nvec)))
+        self.action_space = flat_space(self.core.piano)
 
     def _decoded(self, action: np.ndarray) -> np.ndarray:
-        flat = int(np.asarray(action).item())
-        if not 0 <= flat < self.action_space.n:
-            raise ValueError(f"action {flat} is outside the action space {self.action_space}")
-        return np.array([divmod(flat, self.core.piano.nvec[1])])
+        return unflatten(np.asarray(action).reshape(-1), 1, self.core.piano)
 
     def action_masks(self) -> np.ndarray:
         """The legal actions, (whats * values,) bool."""
         return flat_masks(self.core.dynamics.masks, self.core.dynamics.whats)[0]
 
 
+def flat_space(piano: Piano) -> spaces.Discrete:
+    """The action space of `PianoDiscreteEnv`."""
+    return spaces.Discrete(int(np.prod(piano.nvec)))
+
+
 def flat_masks(masks: np.ndarray, whats: int) -> np.ndarray:
     """Masks (n, whats + values) of pairs as masks (n, whats * values) of flat actions."""
     return (masks[:, :whats, None] & masks[:, None, whats:]).reshape(len(masks), -1)
+
+
+def unflatten(actions: np.ndarray, num_envs: int, piano: Piano) -> np.ndarray:
+    """Flat actions (n,) as (n, 2) `(what, value)`.
+
+    Raises:
+        ValueError: when they are not `num_envs` integers of the flat action space.
+    """
+    space = flat_space(piano)
+    if actions.shape != (num_envs,) or not np.issubdtype(actions.dtype, np.integer):
+        raise ValueError(f"flat actions must be integers of shape ({num_envs},), got {actions.dtype} {actions.shape}")
+    outside = (actions < 0) | (actions >= space.n)
+    if outside.any():
+        raise ValueError(f"action {actions[outside][0]} is outside the action space {space}")
+    return np.stack(np.divmod(actions, piano.nvec[1]), axis=1)

@@ -20,6 +20,7 @@ QUALITIES = {
 CHORD_LOWEST = range(48, 60)  # C3-B3: where the left hand comps, below the melody's usual register
 CHORD_SIZE = 4  # notes in the largest chord shape; shorter ones are padded with NO_PITCH
 NO_PITCH = -1
+VELOCITY = 80  # of every note, mezzo-forte: the piano has no dynamics of its own
 
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -63,9 +64,7 @@ class Piano:
         object.__setattr__(self, "chords", tuple(self.chords))
         object.__setattr__(self, "values", tuple(int(value) for value in self.values))
         if not 0 <= self.lowest < self.highest <= 127:
-            raise ValueError(
-                f"keys must satisfy 0 <= lowest < highest <= 127, got {self.lowest} and {self.highest}"
-            )
+            raise ValueError(f"keys must satisfy 0 <= lowest < highest <= 127, got {self.lowest} and {self.highest}")
         unknown = [name for name in self.chords if name not in QUALITIES]
         if unknown:
             raise ValueError(f"unknown chord quality {unknown[0]!r}; there are {', '.join(QUALITIES)}")

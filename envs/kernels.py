@@ -1,15 +1,18 @@
 """The instrument's rules as compiled loops over a batch of pianos; `dynamics.py` owns the arrays.
 
-Each function works on row `i` of arrays with a leading env axis. What is sounding is kept as a rising list of
-pitches with the tick at which each is released, so that a step costs what the hands hold, not the keyboard.
+Arrays have a leading env axis, and an env's state is a record of `STATE_DTYPE`. What sounds is kept as a rising list
+of pitches with the tick at which each is released, so that a step costs what the hands hold, not the keyboard.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba
 import numpy as np
 
-# One record an env.
+from toccata.envs.instrument import CHORD_SIZE, NO_PITCH, VELOCITY, Piano
+
 STATE_DTYPE = np.dtype(
     [
         ("clock", np.int32),  # current tick
@@ -27,181 +30,168 @@ STATE_DTYPE = np.dtype(
         ("ticks_per_bar", np.int32),
     ]
 )
+Record = Any  # of STATE_DTYPE; mypy knows no fields of a NumPy record
 
-CHORD_SIZE = 4  # notes in the largest chord
-NOTHING = 255  # above every pitch: fills the rows of `chords` (chords, 5) behind their last note
-CHORD_BITS = 32  # chords reach at most this many semitones above the lowest chord note
+CHORD_BITS = 31  # chords reach at most so many semitones up from the lowest of them
+FOUR_NOTES = np.uint32(1 << CHORD_BITS)
 
-jit = numba.njit(cache=True, nogil=True, boundscheck=False)
+jit = numba.njit(cache=True, nogil=True)
+
+
+class Keyboard(NamedTuple):
+    """A `Piano` as the kernels take it."""
+
+    lowest: int  # MIDI numbers
+    highest: int
+    values: np.ndarray  # (values,) int32, ticks
+    max_sounding: int  # keys that both hands may hold together
+    hand_span: int  # semitones
+    fingers: int  # of a hand
+    chords: np.ndarray  # (chords, 4) int32, rising pitches
+    chord_sizes: np.ndarray  # (chords,) int32, how many there are
+    chord_base: int  # the lowest note of all chords
+    chord_bits: np.ndarray  # (chords,) uint32, bit k for the note `chord_base + k`; FOUR_NOTES if it has four
+    from_bottom: np.ndarray  # (5, chords) uint32, row k: the bit of the note with k others below it; 0 without one
+    from_top: np.ndarray  # (5, chords) uint32, row k: the bit of the note with k others above it; 0 without one
+
+
+def keyboard_of(piano: Piano) -> Keyboard:
+    """The piano as the kernels take it."""
+    chords = [[pitch for pitch in row if pitch != NO_PITCH] for row in piano.chord_pitches.tolist()]
+    base = min((chord[0] for chord in chords), default=piano.lowest)
+    bits = np.zeros(len(chords), np.uint32)
+    from_bottom = np.zeros((CHORD_SIZE + 1, len(chords)), np.uint32)
+    from_top = np.zeros((CHORD_SIZE + 1, len(chords)), np.uint32)
+    for c, chord in enumerate(chords):
+        from_bottom[: len(chord), c] = [1 << (pitch - base) for pitch in chord]
+        from_top[: len(chord), c] = from_bottom[: len(chord), c][::-1]
+        bits[c] = from_bottom[:, c].sum() + (FOUR_NOTES if len(chord) == CHORD_SIZE else 0)
+    return Keyboard(
+        piano.lowest,
+        piano.highest,
+        np.array(piano.values, np.int32),
+        piano.max_sounding,
+        piano.hand_span,
+        piano.fingers_per_hand,
+        piano.chord_pitches.astype(np.int32),
+        np.array([len(chord) for chord in chords], np.int32),
+        base,
+        bits,
+        from_bottom,
+        from_top,
+    )
 
 
 @jit
-def two_hands_hold(pitches, count, span, fingers):
-    """Whether `pitches[:count]`, rising, fit under two hands: the left takes as many of the lowest as it can."""
-    left = 0
-    while left < count and left < fingers and pitches[left] - pitches[0] <= span:
-        left += 1
-    right = count - left
-    return right == 0 or (right <= fingers and pitches[count - 1] - pitches[left] <= span)
+def reach(sounding: np.ndarray, count: int, span: int, fingers: int) -> tuple[int, int, int, int, int, int]:
+    """Where each hand can put one more finger, beside the `count` rising pitches that both hold.
 
+    Two hands hold a set of keys when each key lies within `span` of the lowest, which the left hand then has, or of
+    the highest, which the right hand has; when those that only one hand reaches are no more than its fingers; and
+    when all are no more than both hands' fingers. The last is left to the caller.
 
-@jit
-def _allow(allowed, low, high):
-    """Mark the pitches `low..high`, cut to the array."""
-    for pitch in range(max(low, 0), min(high, len(allowed) - 1) + 1):
-        allowed[pitch] = True
-
-
-@jit
-def allow_pitches(allowed, sounding, count, max_sounding, span, fingers):
-    """Mark in `allowed` (128,) each pitch that two hands can add to the `count` rising pitches they hold.
-
-    The same answer as trying every pitch with `two_hands_hold`, from a few intervals: below the lowest held pitch,
-    under the left hand that starts there, and beyond it.
+    Returns:
+        left_low, left_high: the pitches the left hand can add, if it has a finger.
+        left_free: its fingers less the keys that only it reaches.
+        right_low, right_high, right_free: the same for the right hand.
     """
-    allowed[:] = False
-    if count >= max_sounding:
-        return
     if count == 0:
-        allowed[:] = True
-        return
-    lowest, highest = sounding[0], sounding[count - 1]
-    left = 0  # held pitches under a left hand that starts at the lowest
-    within = 0  # the same, were there fingers enough
-    while within < count and sounding[within] - lowest <= span:
-        within += 1
-    left = min(within, fingers)
-    needed = max(0, count - fingers)  # the left hand must hold these, so that the right can hold the rest
-    while needed < count and highest - sounding[needed] > span:
-        needed += 1
-
-    # Below: the new pitch becomes the left hand's first.
-    if needed == 0:
-        _allow(allowed, 0, lowest - 1)
-    elif needed <= fingers - 1:
-        _allow(allowed, sounding[needed - 1] - span, lowest - 1)
-    # The right hand, holding what is above `left`, reaches these.
-    if left == count:
-        right_low, right_high = 0, 127
-    elif count - left + 1 <= fingers:
-        right_low, right_high = highest - span, sounding[left] + span
-    else:
-        right_low, right_high = 1, 0
-    # Under the left hand.
-    if within + 1 <= fingers:
-        _allow(allowed, lowest + 1, lowest + span)
-    else:
-        if needed <= fingers - 1:  # a finger comes down in between and pushes the highest to the right hand
-            _allow(allowed, lowest + 1, sounding[fingers - 1] - 1)
-        _allow(allowed, max(sounding[fingers - 1] + 1, right_low), min(lowest + span, right_high))
-    # Beyond it.
-    _allow(allowed, max(lowest + span + 1, right_low), right_high)
-    for k in range(count):
-        allowed[sounding[k]] = False
+        return 0, 127, fingers, 0, 127, fingers
+    left_high = sounding[0] + span
+    right_low = sounding[count - 1] - span
+    left_only = 0
+    while left_only < count and sounding[left_only] < right_low:
+        left_only += 1
+    right_only = 0
+    while right_only < count and sounding[count - 1 - right_only] > left_high:
+        right_only += 1
+    # A new outermost key must reach what its hand has to keep: what the other hand lacks the span or fingers for.
+    left_keeps = max(left_only, count - fingers)
+    right_keeps = max(right_only, count - fingers)
+    left_low = sounding[left_keeps - 1] - span if left_keeps > 0 else 0
+    right_high = sounding[count - right_keeps] + span if right_keeps > 0 else 127
+    return left_low, left_high, fingers - left_only, right_low, right_high, fingers - right_only
 
 
 @jit
-def _allow_chords(fits, words, allowed, sounding, count, keyboard):
-    """Mark in `fits` (chords, padded to whole words) each chord that two hands can add to what they hold.
-
-    `words` is `fits` seen as uint64, to pass over eight misfits at a glance.
-    """
-    _, _, chords, chord_sizes, chord_bits, chord_base, smallest, _, hands = keyboard
-    max_sounding, span, fingers = hands
-    free_bits = np.uint32(0)
-    for k in range(min(CHORD_BITS, 128 - chord_base)):
-        free_bits = np.uint32(free_bits | np.uint32(np.uint32(allowed[chord_base + k]) << np.uint32(k)))
-    if count + smallest > max_sounding or free_bits == 0:
-        words[:] = 0
-        return
-    # Each note of a chord must be allowed by itself: one comparison of bits decides that.
-    taken_bits = np.uint32(~free_bits)
-    for c in range(len(chords)):
-        fits[c] = np.uint32(chord_bits[c] & taken_bits) == np.uint32(0)
-    # One hand holds all that sounds: the other takes any chord. (Two hands that cross can always be uncrossed.)
-    if count == 0:
-        return
-    if count + CHORD_SIZE <= max_sounding and count <= fingers and sounding[count - 1] - sounding[0] <= span:
-        return
-    lowest, highest = sounding[0], sounding[count - 1]
-    within = 0  # sounding pitches under a left hand that starts at the lowest of them
-    while within < count and sounding[within] - lowest <= span:
-        within += 1
-    for w in range(len(words)):
-        if words[w] == 0:
-            continue
-        for c in range(8 * w, min(8 * w + 8, len(chords))):
-            if not fits[c]:
-                continue
-            size = chord_sizes[c]
-            # `two_hands_hold` for what sounds and the chord together, without merging them: the left hand takes
-            # a of the one and b of the other, the right hand the rest.
-            a = within
-            if chords[c, 0] < lowest:
-                a = 0
-                while a < count and sounding[a] - chords[c, 0] <= span:
-                    a += 1
-            reach = min(lowest, chords[c, 0]) + span
-            b = 0
-            for k in range(CHORD_SIZE):
-                b += chords[c, k] <= reach
-            while a + b > fingers:
-                if b == 0 or (a > 0 and sounding[a - 1] > chords[c, b - 1]):
-                    a -= 1
-                else:
-                    b -= 1
-            low = min(chords[c, b], sounding[a] if a < count else NOTHING)
-            top = max(highest, chords[c, size - 1])
-            rest = count + size - a - b
-            fits[c] = count + size <= max_sounding and rest <= fingers and top - low <= span
+def _bits(low: int, high: int) -> int:
+    """The bits `low..high`, as far as chords have them."""
+    low, high = max(low, 0), min(high, CHORD_BITS - 1)
+    return np.uint32((2 << high) - (1 << low)) if low <= high else np.uint32(0)
 
 
 @jit
-def write_masks(states, sounding, masks, rows, keyboard):
+def write_masks(
+    masks: np.ndarray, states: np.ndarray, sounding: np.ndarray, rows: np.ndarray, keyboard: Keyboard
+) -> None:
     """The legal actions of the envs `rows` (k,) into `masks` (n, whats + values)."""
-    lowest, highest, chords, _, _, _, _, values, hands = keyboard
-    max_sounding, span, fingers = hands
-    keys = highest - lowest + 1
-    whats = 1 + keys + len(chords)
-    allowed = np.empty(128, np.bool_)
-    fits = np.zeros(len(chords) + 8 - len(chords) % 8, np.bool_)
-    words = fits.view(np.uint64)
+    lowest_key, highest_key, values = keyboard.lowest, keyboard.highest, keyboard.values
+    span, fingers = keyboard.hand_span, keyboard.fingers
+    most = min(keyboard.max_sounding, 2 * fingers)
+    base, chord_bits = keyboard.chord_base, keyboard.chord_bits
+    from_top, from_bottom = keyboard.from_top, keyboard.from_bottom
+    first_chord = 1 + highest_key - lowest_key + 1
+    whats = first_chord + len(chord_bits)
     for i in rows:
         state = states[i]
+        mask = masks[i]
+        mask[:] = False
+        mask[0] = True
         remaining = state.end_tick - state.clock
         if remaining <= 0:  # the piece is over: the shortest wait stands, so that no dimension is empty
-            masks[i, :] = False
-            masks[i, 0] = masks[i, whats] = True
+            mask[whats] = True
             continue
-        allow_pitches(allowed, sounding[i], state.sounding, max_sounding, span, fingers)
-        allowed[: state.top_struck + 1] = False
-        _allow_chords(fits, words, allowed, sounding[i], state.sounding, keyboard)
-        mask = masks[i]  # unsigned indices below: the loops become plain copies
-        mask[0] = True
-        for k in range(keys):
-            mask[np.uint64(1 + k)] = allowed[np.uint64(lowest + k)]
-        for c in range(len(chords)):
-            mask[np.uint64(1 + keys + c)] = fits[c]
         for v in range(len(values)):
-            mask[np.uint64(whats + v)] = values[v] <= remaining
+            mask[whats + v] = values[v] <= remaining
+        count = state.sounding
+        room = most - count
+        if room <= 0:
+            continue
+        hands = reach(sounding[i], count, span, fingers)
+        left_low, left_high, left_free, right_low, right_high, right_free = hands
+        lowest = max(lowest_key, state.top_struck + 1)  # the strikes of a tick go upward
+        free_bits = np.uint32(0)  # the pitches from `chord_base` on that can be struck
+        for low, high, free in ((left_low, left_high, left_free), (right_low, right_high, right_free)):
+            if free > 0:
+                mask[1 + max(low, lowest) - lowest_key : 2 + min(high, highest_key) - lowest_key] = True
+                free_bits |= _bits(max(low, lowest) - base, high - base)
+        for k in range(count):  # what is down cannot be struck
+            pitch = sounding[i, k]
+            mask[1 + pitch - lowest_key] = False
+            free_bits &= ~_bits(pitch - base, pitch - base)
+        if free_bits == 0 or room < CHORD_SIZE - 1:
+            continue
+
+        # A chord, which fits one hand, can be struck when each of its notes can, and when those that only one hand
+        # reaches are no more than that hand's free fingers. All the tests are bits, in a plain loop that the
+        # compiler makes wide.
+        missing = np.uint32(~free_bits if room < CHORD_SIZE else ~free_bits & ~FOUR_NOTES)
+        beyond_left = np.uint32(_bits(left_high + 1 - base, CHORD_BITS))
+        beyond_right = np.uint32(_bits(0, right_low - 1 - base))
+        left_must = from_top[min(right_free, CHORD_SIZE)]
+        right_must = from_bottom[min(left_free, CHORD_SIZE)]
+        chord_mask = mask[first_chord:whats]
+        for c in range(len(chord_mask)):
+            lacking = (chord_bits[c] & missing) | (left_must[c] & beyond_left) | (right_must[c] & beyond_right)
+            chord_mask[c] = lacking == 0
 
 
 @jit
-def begin(states, notes, rows, length_ticks, ticks_per_bar, velocity):
-    """Clear the envs `rows` (k,) for pieces of `length_ticks`."""
+def begin(states: np.ndarray, rows: np.ndarray, ticks_per_bar: int, start_tick: int, end_tick: int) -> None:
+    """Clear the envs `rows` (k,) for pieces that the agent writes from `start_tick` to `end_tick`."""
     for i in rows:
         state = states[i]
-        for k in range(state.notes):
-            notes[i, k, 3] = velocity
-        state.clock = state.start_tick = state.notes = state.sounding = 0
-        state.steps = state.illegal_actions = state.what = state.value = 0
-        state.last_onset_tick = state.top_struck = -1
-        state.end_tick = length_ticks
+        state.clock = state.start_tick = start_tick
+        state.end_tick = end_tick
         state.ticks_per_bar = ticks_per_bar
+        state.last_onset_tick = state.top_struck = -1
+        state.notes = state.sounding = state.steps = state.illegal_actions = state.what = state.value = 0
 
 
 @jit
-def _strike(state, sounding, release, notes, pitch, duration):
+def _strike(
+    state: Record, sounding: np.ndarray, release: np.ndarray, notes: np.ndarray, pitch: int, duration: int
+) -> None:
     """Press `pitch` for `duration` ticks: into the rising list of what sounds, and onto the page."""
     k = state.sounding
     while k > 0 and sounding[k - 1] > pitch:
@@ -211,15 +201,15 @@ def _strike(state, sounding, release, notes, pitch, duration):
     sounding[k] = pitch
     release[k] = state.clock + duration
     state.sounding += 1
-    state.top_struck = max(state.top_struck, pitch)
+    state.top_struck = pitch
     state.last_onset_tick = state.clock
     note = notes[state.notes]
-    note[0], note[1], note[2] = state.clock, duration, pitch
+    note[0], note[1], note[2], note[3] = state.clock, duration, pitch, VELOCITY
     state.notes += 1
 
 
 @jit
-def _wait(state, sounding, release, duration):
+def _wait(state: Record, sounding: np.ndarray, release: np.ndarray, duration: int) -> None:
     """Let `duration` ticks pass and lift the fingers whose notes are over."""
     state.clock += duration
     state.top_struck = -1
@@ -233,28 +223,40 @@ def _wait(state, sounding, release, duration):
 
 
 @jit
-def step(states, sounding, release, notes, played, actions, legal, masks, new_masks, rows, keyboard):
-    """Play one action in the envs `rows`, all of them, note it in `played` and write the next masks.
+def step(
+    states: np.ndarray,
+    sounding: np.ndarray,
+    release: np.ndarray,
+    notes: np.ndarray,
+    played: np.ndarray,
+    actions: np.ndarray,
+    legal: np.ndarray,
+    masks: np.ndarray,
+    new_masks: np.ndarray,
+    rows: np.ndarray,
+    keyboard: Keyboard,
+) -> None:
+    """Play one action in the envs `rows`, all of them, note it in `played` and write `new_masks`.
 
     An action that `masks` does not allow becomes a wait of its value, as far as the last bar line; `legal` (n,)
     says which were allowed.
     """
-    lowest, highest, chords, chord_sizes, _, _, _, values, _ = keyboard
-    keys = highest - lowest + 1
+    lowest, values = keyboard.lowest, keyboard.values
+    chords, chord_sizes = keyboard.chords, keyboard.chord_sizes
+    keys = keyboard.highest - lowest + 1
     whats = 1 + keys + len(chords)
-    for i in range(len(states)):
+    for i in rows:
         state = states[i]
         what, value = actions[i, 0], actions[i, 1]
-        duration = values[value]
-        legal[i] = masks[i, what] and masks[i, whats + value]
-        if not legal[i]:
-            state.illegal_actions += 1
-            what = 0
-            duration = min(duration, state.end_tick - state.clock)
         state.what, state.value = what, value
         if state.steps < played.shape[1]:
             played[i, state.steps, 0], played[i, state.steps, 1] = what, value
         state.steps += 1
+        legal[i] = masks[i, what] and masks[i, whats + value]
+        if not legal[i]:
+            state.illegal_actions += 1
+            what = 0
+        duration = min(values[value], state.end_tick - state.clock)
         if what == 0:
             _wait(state, sounding[i], release[i], duration)
         elif what <= keys:
@@ -263,85 +265,105 @@ def step(states, sounding, release, notes, played, actions, legal, masks, new_ma
             chord = what - 1 - keys
             for k in range(chord_sizes[chord]):
                 _strike(state, sounding[i], release[i], notes[i], chords[chord, k], duration)
-    write_masks(states, sounding, new_masks, rows, keyboard)
+    write_masks(new_masks, states, sounding, rows, keyboard)
 
 
 @jit
-def write_held(states, sounding, release, held, lowest, ticks_per_beat, most_beats):
-    """(n, keys) float32: beats each key will still sound, at most `most_beats`."""
+def write_held(
+    held: np.ndarray,
+    states: np.ndarray,
+    sounding: np.ndarray,
+    release: np.ndarray,
+    rows: np.ndarray,
+    lowest: int,
+    ticks_per_beat: int,
+    most_beats: float,
+) -> None:
+    """(k, keys) float32: beats each key will still sound, at most `most_beats`."""
     held[:] = 0
-    for i in range(len(states)):
+    for row, i in enumerate(rows):
         for k in range(states[i].sounding):
             beats = (release[i, k] - states[i].clock) / ticks_per_beat
-            held[i, sounding[i, k] - lowest] = min(beats, most_beats)
+            held[row, sounding[i, k] - lowest] = min(beats, most_beats)
 
 
 @jit
-def write_recent(states, notes, recent, lowest, keys, frames, ticks_per_frame, longest):
-    """(n, frames * keys) uint8 roll of the last `frames` frames, the current one last: 1 sounding, 2 struck."""
+def write_recent(
+    recent: np.ndarray,
+    states: np.ndarray,
+    notes: np.ndarray,
+    rows: np.ndarray,
+    lowest: int,
+    keys: int,
+    frames: int,
+    ticks_per_frame: int,
+    longest: int,
+) -> None:
+    """(k, frames * keys) uint8 roll of the last `frames` frames, the current one last: 1 sounding, 2 struck.
+
+    `longest` is the longest note value: farther back than that no note can reach into the roll.
+    """
     recent[:] = 0
-    for i in range(len(states)):
-        state = states[i]
-        now = state.clock // ticks_per_frame
+    for row, i in enumerate(rows):
+        clock = states[i].clock
+        now = clock // ticks_per_frame
         first = now - frames + 1
-        k = state.notes - 1
+        k = states[i].notes - 1
         while k >= 0 and notes[i, k, 0] + longest >= first * ticks_per_frame:
             onset = notes[i, k, 0]
             key = notes[i, k, 2] - lowest
+            last_tick = min(onset + notes[i, k, 1], clock) - 1
             struck = onset // ticks_per_frame
-            last = min(
-                now, (onset + notes[i, k, 1] - 1) // ticks_per_frame, (state.clock - 1) // ticks_per_frame
-            )
-            for frame in range(max(struck, first), max(last, struck) + 1):
+            for frame in range(max(struck + 1, first), last_tick // ticks_per_frame + 1):
                 cell = (frame - first) * keys + key
-                recent[i, cell] = 2 if frame == struck else max(recent[i, cell], 1)
+                recent[row, cell] = max(recent[row, cell], 1)
+            if struck >= first:
+                recent[row, (struck - first) * keys + key] = 2
             k -= 1
 
 
 @jit
-def write_place(states, place):
-    """(n, 3) int32: tick in the bar, bars the agent has finished, bars still to write."""
-    for i in range(len(states)):
+def write_place(place: np.ndarray, states: np.ndarray, rows: np.ndarray) -> None:
+    """(k, 3) int32: tick in the bar, bars the agent has finished, bars still to write."""
+    for row, i in enumerate(rows):
         state = states[i]
         own = state.clock - state.start_tick
-        place[i, 0] = own % state.ticks_per_bar
-        place[i, 1] = own // state.ticks_per_bar
-        place[i, 2] = (state.end_tick - state.start_tick) // state.ticks_per_bar - place[i, 1]
+        place[row, 0] = own % state.ticks_per_bar
+        place[row, 1] = own // state.ticks_per_bar
+        place[row, 2] = (state.end_tick - state.start_tick) // state.ticks_per_bar - place[row, 1]
 
 
 @jit
-def write_clock(states, clock, ticks_per_beat, most_beats):
-    """(n, 6) float32: place in bar and in beat as sine and cosine, progress, beats since the last onset."""
-    for i in range(len(states)):
+def write_clock(
+    clock: np.ndarray, states: np.ndarray, rows: np.ndarray, ticks_per_beat: int, most_beats: float
+) -> None:
+    """(k, 6) float32: place in bar and in beat as sine and cosine, progress, beats since the last onset."""
+    for row, i in enumerate(rows):
         state = states[i]
         own = state.clock - state.start_tick  # 0 at a bar line: a primer fills whole bars
         in_bar = 2 * np.pi * (own % state.ticks_per_bar) / state.ticks_per_bar
         in_beat = 2 * np.pi * (own % ticks_per_beat) / ticks_per_beat
-        clock[i, 0] = np.sin(in_bar)
-        clock[i, 1] = np.cos(in_bar)
-        clock[i, 2] = np.sin(in_beat)
-        clock[i, 3] = np.cos(in_beat)
-        clock[i, 4] = min(1.0, own / max(1, state.end_tick - state.start_tick))
         silent = most_beats
         if state.last_onset_tick >= 0:
             silent = min(most_beats, (state.clock - state.last_onset_tick) / ticks_per_beat)
-        clock[i, 5] = silent / most_beats
+        clock[row, 0] = np.sin(in_bar)
+        clock[row, 1] = np.cos(in_bar)
+        clock[row, 2] = np.sin(in_beat)
+        clock[row, 3] = np.cos(in_beat)
+        clock[row, 4] = own / (state.end_tick - state.start_tick)
+        clock[row, 5] = silent / most_beats
 
 
 @jit
-def choose_legal(masks, whats, uniforms, actions):
+def choose_legal(masks: np.ndarray, whats: int, uniforms: np.ndarray, actions: np.ndarray) -> None:
     """For each env a legal `what` and a legal `value`, uniform over each; `uniforms` (n, 2) in [0, 1)."""
     for i in range(len(masks)):
         for d in range(2):
-            low = 0 if d == 0 else whats
-            high = whats if d == 0 else masks.shape[1]
-            legal = 0
-            for k in range(low, high):
-                legal += masks[i, k]
-            left = int(uniforms[i, d] * legal)
-            for k in range(low, high):
-                if masks[i, k]:
-                    if left == 0:
-                        actions[i, d] = k - low
+            part = masks[i, :whats] if d == 0 else masks[i, whats:]
+            skip = int(uniforms[i, d] * part.sum())
+            for k in range(len(part)):
+                if part[k]:
+                    if skip == 0:
+                        actions[i, d] = k
                         break
-                    left -= 1
+                    skip -= 1

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
+
 from toccata.envs.instrument import Piano, note_name
 from toccata.music.picture import piano_roll_picture
 from toccata.music.score import Score
@@ -26,9 +27,7 @@ def text(score: Score, now_tick: int) -> str:
     last = min(-(-score.length_ticks // frame_ticks), first + TEXT_COLUMNS)
     rows: dict[int, list[str]] = {}
     for onset, duration, pitch, _ in score.notes.tolist():
-        for frame in range(
-            onset // frame_ticks, max(onset // frame_ticks, (onset + duration - 1) // frame_ticks) + 1
-        ):
+        for frame in range(onset // frame_ticks, max(onset // frame_ticks, (onset + duration - 1) // frame_ticks) + 1):
             if first <= frame < last:
                 row = rows.setdefault(pitch, [" "] * (last - first))
                 row[frame - first] = "O" if frame == onset // frame_ticks else "-"

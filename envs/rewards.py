@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
     """A finished or partial piece with what is known of how it came about.
 
@@ -27,6 +28,20 @@ class Piece:
     genre: str | None = None
     start_tick: int = 0
     actions: np.ndarray | None = None
+
+    @classmethod
+    def later(cls, draft: Callable[[], Score], genre: str | None, start_tick: int, actions: np.ndarray | None) -> Piece:
+        """A piece whose score is made by `draft` when it is first looked at: of many pieces nobody asks for it."""
+        piece = object.__new__(cls)
+        piece.__dict__.update(_draft=draft, genre=genre, start_tick=start_tick, actions=actions)
+        return piece
+
+    def __getattr__(self, name: str) -> Any:
+        """The score of a piece made by `later`; it is asked for here only once."""
+        if name != "score" or "_draft" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.__dict__["score"] = self.__dict__.pop("_draft")()
+        return self.__dict__["score"]
 
 
 class Pieces(Sequence[Piece]):
@@ -112,9 +127,7 @@ class Pieces(Sequence[Piece]):
         """(steps, 2) int16 of each piece: what the agent played, else the score encoded for `piano`."""
         from toccata.envs.codec import encode
 
-        return tuple(
-            encode(piece.score, self.piano)[0] if piece.actions is None else piece.actions for piece in self
-        )
+        return tuple(encode(piece.score, self.piano)[0] if piece.actions is None else piece.actions for piece in self)
 
 
 @runtime_checkable
@@ -142,33 +155,46 @@ def checked(model: RewardModel, pieces: Pieces) -> np.ndarray:
     Raises:
         RewardModelError: naming the model, when it raises or its scores are not (n,) finite numbers.
     """
-    try:
-        raw = model.score(pieces)
-    except RewardModelError:
-        raise
-    except Exception as error:  # whatever a user's model raises, the message must say whose it was
-        raise RewardModelError(
-            f"reward model {model.name!r} raised {type(error).__name__}: {error}"
-        ) from error
-    try:
-        scores = np.asarray(raw, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise RewardModelError(
-            f"reward model {model.name!r} must return {len(pieces)} numbers, got {type(raw).__name__}: {error}"
-        ) from error
-    if scores.shape != (len(pieces),):
-        raise RewardModelError(
-            f"reward model {model.name!r} must return shape ({len(pieces)},), one score a piece, got {scores.shape}"
-        )
-    if not np.isfinite(scores).all():
-        first = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise RewardModelError(
-            f"reward model {model.name!r} must return finite scores, got {scores[first]} for piece {first}"
-        )
-    return scores
+    return _as_scores(model, _ask(model, model.score, pieces), pieces)
 
 
 def contributions(model: RewardModel, pieces: Pieces) -> dict[str, np.ndarray]:
-    """The named terms, (n,) float32 each, that add up to what `model` pays for each piece."""
+    """The named terms, (n,) float32 each, that add up to what `model` pays for each piece.
+
+    Raises:
+        RewardModelError: as `checked`.
+    """
     split = getattr(model, "contributions", None)
-    return split(pieces) if split is not None else {model.name: checked(model, pieces)}
+    if split is None:
+        return {model.name: checked(model, pieces)}
+    terms = _ask(model, split, pieces)
+    if not isinstance(terms, Mapping):
+        raise RewardModelError(
+            f"contributions of reward model {model.name!r} must return a dict, got {type(terms).__name__}"
+        )
+    return {str(name): _as_scores(model, term, pieces, f", term {name!r},") for name, term in terms.items()}
+
+
+def _ask(model: RewardModel, method: Callable[[Pieces], Any], pieces: Pieces) -> Any:
+    try:
+        return method(pieces)
+    except RewardModelError:
+        raise  # a model made of others: the message names the guilty one
+    except Exception as error:  # whatever a user's model raises, the message must say whose it was
+        raise RewardModelError(f"reward model {model.name!r} raised {type(error).__name__}: {error}") from error
+
+
+def _as_scores(model: RewardModel, answer: Any, pieces: Pieces, term: str = "") -> np.ndarray:
+    who = f"reward model {model.name!r}{term}"
+    try:
+        scores = np.asarray(answer, dtype=np.float32)
+    except Exception as error:  # an answer may bring its own conversion, which may fail in its own way
+        raise RewardModelError(
+            f"{who} must return {len(pieces)} numbers, got {type(answer).__name__}: {error}"
+        ) from error
+    if scores.shape != (len(pieces),):
+        raise RewardModelError(f"{who} must return shape ({len(pieces)},), one score a piece, got {scores.shape}")
+    if not np.isfinite(scores).all():
+        first = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise RewardModelError(f"{who} must return finite scores, got {scores[first]} for piece {first}")
+    return scores

@@ -10,8 +10,9 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+
 from toccata.envs.core import PianoCore, Step
-from toccata.envs.env import PianoEnv, flat_masks
+from toccata.envs.env import PianoEnv, flat_masks, flat_space, unflatten
 
 
 class PianoVectorEnv(VectorEnv):
@@ -22,21 +23,21 @@ class PianoVectorEnv(VectorEnv):
     it plays as single envs do; env `i` has `seed + i`.
     """
 
-    metadata = {**PianoEnv.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata = {
+        **PianoEnv.metadata,
+        "render_modes": ["rgb_array"],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
     flat = False  # one flat action, as in `PianoDiscreteEnv`
 
     def __init__(self, num_envs: int = 1, render_mode: str | None = None, **arguments: Any) -> None:
         if render_mode not in (None, "rgb_array"):
-            raise ValueError(
-                f"render_mode must be None or 'rgb_array' for a vector environment, got {render_mode!r}"
-            )
+            raise ValueError(f"render_mode must be None or 'rgb_array' for a vector environment, got {render_mode!r}")
         self.core = PianoCore(num_envs, **arguments)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space = self.core.observation_space
-        self.single_action_space: spaces.Space = self.core.action_space
-        if self.flat:
-            self.single_action_space = spaces.Discrete(int(np.prod(self.core.piano.nvec)))
+        self.single_action_space: spaces.Space = flat_space(self.core.piano) if self.flat else self.core.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
@@ -46,66 +47,72 @@ class PianoVectorEnv(VectorEnv):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Begin a piece in every env; `options["reset_mask"]` (n,) bool names those to reset, by default all."""
         options = dict(options or {})
-        mask = options.pop("reset_mask", None)
-        rows = np.arange(self.num_envs) if mask is None else np.flatnonzero(mask)
-        if seed is not None:
-            seeds = (
-                [seed + i for i in range(self.num_envs)]
-                if isinstance(seed, (int, np.integer))
-                else list(seed)
-            )
-            if len(seeds) != self.num_envs:
-                raise ValueError(f"need a seed for each of {self.num_envs} envs, got {len(seeds)}")
-            for i in rows:
-                if seeds[i] is not None:
-                    self._rngs[i] = seeding.np_random(seeds[i])[0]
+        chosen = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
+        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_:
+            raise ValueError(f"reset_mask must be bool of shape ({self.num_envs},), got {chosen.dtype} {chosen.shape}")
+        if isinstance(seed, (int, np.integer)):
+            seed = [int(seed) + i for i in range(self.num_envs)]
+        if seed is not None and len(seed) != self.num_envs:
+            raise ValueError(f"need a seed for each of {self.num_envs} envs, got {len(seed)}")
+        rows = np.flatnonzero(chosen)
+        for i in rows.tolist():
+            if seed is not None and seed[i] is not None:
+                self._rngs[i] = seeding.np_random(seed[i])[0]
         self._begin(rows, options)
-        return self.core.observe(), self._infos(None, np.isin(np.arange(self.num_envs), rows))
+        return self.core.observe(), self._infos(chosen)
 
     def _begin(self, rows: np.ndarray, options: dict[str, Any] | None = None) -> None:
-        self.core.reset(rows, [self._rngs[i] for i in rows], options)
+        self.core.reset(rows, [self._rngs[i] for i in rows.tolist()], options)
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Play one action in every env."""
+        actions = np.asarray(actions)
         if self.flat:
-            actions = np.stack(np.divmod(actions, self.core.piano.nvec[1]), axis=1)
+            actions = unflatten(actions, self.num_envs, self.core.piano)
         step = self.core.step(actions)
         done = step.terminated | step.truncated
         infos: dict[str, Any] = {}
         if done.any():
             rows = np.flatnonzero(done)
-            infos["final_obs"] = _objects(self.core.observe(), rows, self.num_envs)
-            infos["final_info"] = self._infos(step, done)
+            infos["final_obs"] = _objects(self.core.observe(rows), rows, self.num_envs)
+            infos["final_info"] = {**self._infos(done), **self._step_infos(step, done)}
             infos["_final_obs"], infos["_final_info"] = done, done.copy()
             self._begin(rows)
-        infos.update(self._infos(step, np.ones(self.num_envs, np.bool_)))
+        infos.update(self._infos(np.ones(self.num_envs, np.bool_)))
+        infos.update(self._step_infos(step, ~done))
         return self.core.observe(), step.rewards, step.terminated, step.truncated, infos
 
     def action_masks(self) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool."""
-        masks = self.core.dynamics.masks
-        return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks.copy()
+        masks = self.core.dynamics.masks  # never changed later, so that it can be given away
+        return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks
 
-    def _infos(self, step: Step | None, rows: np.ndarray) -> dict[str, Any]:
-        """What is known of each env, with the masks that Gymnasium wants beside it; `rows` (n,) bool says of which."""
-        infos: dict[str, Any] = {
+    def _infos(self, rows: np.ndarray) -> dict[str, Any]:
+        """What is known of the envs of `rows` (n,) bool at any time, each with the mask Gymnasium wants beside it."""
+        return {
             "action_mask": self.action_masks(),
             "_action_mask": rows.copy(),
             "illegal_actions": self.core.dynamics.states["illegal_actions"].copy(),
             "_illegal_actions": rows.copy(),
+            "reward_terms": {},
+            "_reward_terms": rows.copy(),
         }
-        if step is not None and step.terms:
-            terms = {name: term.copy() for name, term in step.terms.items()}
+
+    def _step_infos(self, step: Step, rows: np.ndarray) -> dict[str, Any]:
+        """What a step brought to the envs of `rows` (n,) bool."""
+        infos: dict[str, Any] = {}
+        if step.terms:
+            terms = {name: np.where(rows, term, 0.0) for name, term in step.terms.items()}
             infos["reward_terms"] = {**terms, **{f"_{name}": rows.copy() for name in terms}}
-            infos["_reward_terms"] = rows.copy()
-        if step is not None and step.pieces:
+        pieces = {i: piece for i, piece in step.pieces.items() if rows[i]}
+        if pieces:
             infos["piece"] = np.full(self.num_envs, None, object)
             infos["_piece"] = np.zeros(self.num_envs, np.bool_)
-            for i, piece in step.pieces.items():
+            for i, piece in pieces.items():
                 infos["piece"][i] = piece
-                infos["_piece"][i] = rows[i]
+                infos["_piece"][i] = True
         return infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:
@@ -115,9 +122,7 @@ class PianoVectorEnv(VectorEnv):
         from toccata.envs.rendering import picture
 
         clocks = self.core.dynamics.states["clock"]
-        return tuple(
-            picture(self.core.piece(i).score, int(clocks[i]), self.core.piano) for i in range(self.num_envs)
-        )
+        return tuple(picture(self.core.piece(i).score, int(clocks[i]), self.core.piano) for i in range(self.num_envs))
 
 
 class PianoDiscreteVectorEnv(PianoVectorEnv):
@@ -127,8 +132,8 @@ class PianoDiscreteVectorEnv(PianoVectorEnv):
 
 
 def _objects(batch: dict[str, np.ndarray], rows: np.ndarray, num_envs: int) -> np.ndarray:
-    """(n,) array with the single observation of each of `rows`, None elsewhere."""
+    """(n,) array with the observations of `rows` (k,), which `batch` holds one after the other, None elsewhere."""
     single = np.full(num_envs, None, object)
-    for i in rows:
-        single[i] = {key: value[i].copy() for key, value in batch.items()}
+    for k, i in enumerate(rows.tolist()):
+        single[i] = {key: value[k] for key, value in batch.items()}
     return single
