@@ -74,7 +74,7 @@ class WeightedSum:
         Raises:
             RewardModelError: naming the model that fails.
         """
-        return np.sum(list(self.contributions(pieces).values()), axis=0, dtype=np.float32)
+        return np.stack(list(self.contributions(pieces).values())).sum(axis=0)
 
 
 def parse_rewards(weighted_specs: Iterable[tuple[str | RewardModel, float]]) -> WeightedSum:

@@ -89,11 +89,12 @@ def _load_shipped(spec: str, name: str, folder: str | None) -> Any:
     shipped = _SHIPPED[name]
     if folder is not None and not shipped.has_weights:
         raise RewardSpecError(f"reward {spec!r}: {name} has no weights that could be read from {folder!r}")
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not Path(folder).expanduser().is_dir():
         raise RewardSpecError(f"reward {spec!r}: there is no folder {folder!r}")
+    weights = Path(folder).expanduser() if folder is not None else None  # no shell expands ~ behind a colon
     model = getattr(importlib.import_module(f"toccata.reward_models.{shipped.module}"), shipped.attribute)
     try:
-        return model.load(folder) if shipped.has_weights else model()
+        return model.load(weights) if shipped.has_weights else model()
     except (ValueError, OSError) as error:  # the loaders' own errors name file and reason
         raise RewardSpecError(f"reward {spec!r}: {' '.join(str(error).split())}") from error
 

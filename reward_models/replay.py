@@ -60,6 +60,8 @@ class Replay:
         ends = np.cumsum(arrays["shapes"][:, 0]).tolist()
         for shape, tempo_bpm, end in zip(arrays["shapes"].tolist(), arrays["tempos_bpm"].tolist(), ends, strict=True):
             count, ticks_per_beat, ticks_per_bar, length_ticks = shape
-            rows = map(tuple, arrays["notes"][end - count : end].tolist())
-            replay.scores.append(Score(rows, ticks_per_beat, ticks_per_bar / ticks_per_beat, tempo_bpm, length_ticks))
+            notes = np.empty(count, NOTE_DTYPE)
+            for name, column in zip(notes.dtype.names or (), arrays["notes"][end - count : end].T, strict=True):
+                notes[name] = column
+            replay.scores.append(Score(notes, ticks_per_beat, ticks_per_bar / ticks_per_beat, tempo_bpm, length_ticks))
         return replay
