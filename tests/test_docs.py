@@ -1,0 +1,301 @@
+"""The documentation is true: its Python runs, its commands parse, its links lead somewhere, its tables are complete.
+
+A fence may say after its language: `no-run` (the block is not run: it would take minutes), or `file=NAME` (it is a file
+of the reader's, written before the page's commands are looked at).
+"""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tyro
+
+import toccata
+from toccata.agents.config import EvaluateConfig, TrainConfig
+from toccata.agents.run import Run
+from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
+from toccata.music import Score
+from toccata.music.metrics import METRICS, measure
+from toccata.reward_models import load_reward
+from toccata.reward_models.fit_rating import FitRatingConfig
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+RUN_ELSEWHERE = {"rewards.md": "tests/reward_models/test_docs.py"}
+COMMANDS = {
+    ("python", "train.py"): TrainConfig,
+    ("toccata", "train"): TrainConfig,
+    ("python", "evaluate.py"): EvaluateConfig,
+    ("toccata", "evaluate"): EvaluateConfig,
+    ("toccata", "fit-rating"): FitRatingConfig,
+}
+OTHER_FLAGS = {"--help", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    language: str
+    marks: tuple[str, ...]
+    text: str
+    line: int  # of its first line in the page
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(match[1], tuple(match[2].split()), match[3], text.count("\n", 0, match.start(3)) + 1)
+        for match in re.finditer(r"^```(\w*)([^\n]*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    ]
+
+
+def by_name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def table_names(page: str, column: int = 0) -> list[str]:
+    """The names in backquotes in one column of a page's tables."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    cells = [line.split("|")[1 + column] for line in text.splitlines() if line.startswith("| ")]
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to work in, as a reader would, with a piece.mid in it; what is imported from it is forgotten."""
+    monkeypatch.chdir(tmp_path)
+    Score([(24 * i, 24, 60 + i % 5, 80) for i in range(16)]).to_midi("piece.mid")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(ROOT), *(entry for entry in sys.path if entry)])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in RUN_ELSEWHERE], ids=by_name)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, desk: Path) -> None:
+    if page.name == "evaluation.md":
+        write_metrics(desk / "runs/folk/evaluation/metrics.json")
+    names: dict = {"__name__": page.stem}
+    for block in blocks(page):
+        if block.language == "python" and not block.marks:
+            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), names)
+
+
+def test_pages_that_others_test_are_tested() -> None:
+    for name, test in RUN_ELSEWHERE.items():
+        assert (ROOT / "docs" / name).is_file()
+        assert name in (ROOT / test).read_text(encoding="utf-8")
+
+
+def test_marks_are_known_and_few() -> None:
+    marks = [mark for page in PAGES for block in blocks(page) for mark in block.marks]
+    assert all(mark == "no-run" or mark.startswith("file=") for mark in marks)
+    assert marks.count("no-run") <= 2
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of each shell command of a page."""
+    for block in blocks(page):
+        if block.language == "sh":
+            for line in block.text.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words:
+                    yield words
+
+
+@pytest.mark.parametrize("page", LINKED, ids=by_name)
+def test_commands_can_be_typed_as_they_stand(page: Path, desk: Path) -> None:
+    for block in blocks(PAGES[0]):  # the reward that README lets the reader write serves on every page
+        for mark in block.marks:
+            if mark.startswith("file="):
+                (desk / mark.removeprefix("file=")).write_text(block.text, encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for words in commands(page):
+        if words[0] == "make":
+            assert all(word in targets or "=" in word for word in words[1:]), words
+        config_type = COMMANDS.get((words[0], words[1] if len(words) > 1 else ""))
+        if config_type is None:
+            continue
+        config = tyro.cli(config_type, args=words[2:])  # exits, and so fails, on what it does not know
+        for name, _ in getattr(config, "rewards", ()):
+            if name.startswith(("my_rewards:Steps", "examples.")):
+                assert isinstance(load_reward(name), RewardModel)
+
+
+def test_flags_in_running_text_exist() -> None:
+    flags = set(OTHER_FLAGS)
+    for config_type in (TrainConfig, EvaluateConfig, FitRatingConfig):
+        for field in fields(config_type):
+            flag = field.name.replace("_", "-")
+            flags |= {f"--{flag}", f"--no-{flag}"} if isinstance(field.default, bool) else {f"--{flag}"}
+    for page in PAGES:
+        said = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
+        assert said <= flags, page.name
+
+
+@pytest.mark.parametrize("page", LINKED, ids=by_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings], target
+
+
+def test_every_page_is_in_the_index_and_in_the_readme() -> None:
+    names = {page.name for page in PAGES[1:]} - {"index.md"}
+    for file, folder in ((ROOT / "docs/index.md", ""), (ROOT / "README.md", "docs/")):
+        linked = set(re.findall(rf"\]\({folder}(\w+\.md)\)", file.read_text(encoding="utf-8")))
+        assert names <= linked, file.name
+
+
+# Tables against what they describe
+
+
+def test_the_environment_page_has_the_live_spaces() -> None:
+    text = (ROOT / "docs/environment.md").read_text(encoding="utf-8")
+    rows = {
+        key: (kind, shape, dtype)
+        for key, kind, shape, dtype in re.findall(r"^\| `(\w+)` \| (\w+) \(([\d,]*)\) (\w+) \|", text, re.MULTILINE)
+    }
+    spaces = {}
+    for observation in ("full", "actions"):
+        spaces |= PianoEnv(bars=1, observation=observation).observation_space.spaces
+    assert rows == {
+        key: (type(space).__name__, str(space.shape)[1:-1].replace(" ", ""), str(space.dtype))
+        for key, space in spaces.items()
+    }
+    whats, values = Piano().nvec
+    assert all(space in text for space in (f"`MultiDiscrete([{whats}, {values}])`", f"`Discrete({whats * values})`"))
+    assert f"vector of length {whats + values}" in text
+    ids = {env_id for page in PAGES for env_id in re.findall(r"toccata/\w+-v\d+", page.read_text(encoding="utf-8"))}
+    assert ids == {"toccata/Piano-v0", "toccata/PianoDiscrete-v0"}
+    assert all(gym.spec(env_id) for env_id in ids)
+
+
+def test_the_environment_page_has_every_argument() -> None:
+    docstring = re.findall(
+        r"^    \| (\w+) \| .+? \|", (PianoEnv.__doc__ or "").partition("## Arguments")[2], re.MULTILINE
+    )
+    arguments = [name for name in docstring if name != "Argument"]
+    assert len(arguments) > 10
+    assert set(arguments) <= set(table_names("docs/environment.md"))
+    assert all(genre in (ROOT / "docs/environment.md").read_text(encoding="utf-8") for genre in GENRES)
+
+
+def test_the_instrument_page_has_every_field_and_its_default() -> None:
+    text = (ROOT / "docs/instrument.md").read_text(encoding="utf-8")
+    for field in fields(Piano):
+        row = re.search(rf"^\| .*`{field.name}`.*$", text, re.MULTILINE)
+        assert row, field.name
+        default = field.default if isinstance(field.default, tuple) else (field.default,)
+        assert " ".join(map(str, default)) in row[0], field.name
+    assert f"{len(Piano().chord_pitches)} chords" in text
+
+
+def test_the_metrics_table_is_complete_and_right_about_silence() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d) \|$", (ROOT / "docs/music.md").read_text("utf-8"), re.MULTILINE)
+    assert [name for name, _ in rows] == list(METRICS)
+    assert {name: float(value) for name, value in rows} == measure(Score(length_ticks=384))
+
+
+def write_metrics(path: Path) -> dict:
+    """A metrics.json in the form that evaluation writes, of made-up numbers."""
+    from toccata.agents.evaluation import summarise
+
+    rng = np.random.default_rng(0)
+    names = (*METRICS, "reward/silence", "reward/total")
+    composers = ("agent", "start", "random", "real")
+    summary = summarise({each: {name: rng.random(4) for name in names} for each in composers}, seed=0)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(summary))
+    return summary
+
+
+def test_the_evaluation_page_tells_the_structure_of_metrics_json(tmp_path: Path) -> None:
+    summary = write_metrics(tmp_path / "run" / "metrics.json")
+    text = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    assert all(re.search(rf"^{key}\.", text, re.MULTILINE) for key in summary)
+    assert all(f"| `{name}` |" in text for name in summary["composers"])
+    assert {key.partition(" - ")[2] for key in summary["ahead"]} == {"start", "random", "real"}
+    for keys in (summary["composers"]["agent"]["polyphony"], summary["real_range"]["polyphony"]):
+        assert all(key in text for key in keys)
+
+
+def logged_by_a_small_run() -> set[str]:
+    """What two rollouts and the update between them log."""
+    from stable_baselines3.common.callbacks import CallbackList
+    from stable_baselines3.common.logger import KVWriter, Logger
+
+    from toccata.agents.callbacks import DiscriminatorCallback, WatchCallback
+    from toccata.agents.policies import PianoPolicy
+    from toccata.agents.ppo import ComposerPPO
+    from toccata.agents.vec_env import PianoVecEnv
+    from toccata.envs.material import RealMusic
+    from toccata.reward_models import Realism, Silence, WeightedSum
+
+    class Names(KVWriter):
+        names: set[str] = set()  # noqa: RUF012  # one logger only
+
+        def write(self, key_values: dict, key_excluded: dict, step: int = 0) -> None:
+            self.names |= set(key_values)
+
+        def close(self) -> None: ...
+
+    names = Names()
+    realism = Realism()
+    rewards = WeightedSum([(realism, 1.0), (Silence(), 1.0)])
+    music = RealMusic([Score([(24 * i, 24, 60 + i % 7, 80) for i in range(16)])], 2)
+    agent = ComposerPPO(
+        PianoPolicy, PianoVecEnv(4, bars=2), reward_model=rewards, n_steps=64, batch_size=256, n_epochs=1
+    )
+    agent.set_logger(Logger(None, [names]))
+    callbacks = [
+        DiscriminatorCallback(realism, music, np.random.default_rng(0)),
+        WatchCallback(lambda step, logged: None),
+    ]
+    agent.learn(512, CallbackList(callbacks), log_interval=1)
+    return names.names
+
+
+def test_every_logged_quantity_is_explained() -> None:
+    terms = {"reward/realism", "reward/silence"}
+    logged = logged_by_a_small_run()
+    assert terms <= logged
+    documented = {name for name in table_names("docs/training.md") if re.fullmatch(r"[a-z]+/[a-zA-Z_]+", name)}
+    assert documented == logged - terms | {"reward/NAME"}
+
+
+def test_the_run_folder_is_described(tmp_path: Path) -> None:
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    run = Run.create(TrainConfig(run_dir=tmp_path / "run"), ["train.py"])
+    names = {path.name + "/" * path.is_dir() for path in run.folder.iterdir()} | {"model.zip", run.start_path.name}
+    assert len(names) >= 7
+    assert all(f"`{name}" in page for name in names)
+
+
+# Versions
+
+
+def test_citation_and_changelog_name_this_version() -> None:
+    version = toccata.__version__
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"{{{version}}}" in PAGES[0].read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest and newest[1] == version
