@@ -15,7 +15,7 @@ from toccata.envs.material import RealMusic
 from toccata.envs.rewards import Piece
 
 EXCERPTS = 384  # encoded anew for every epoch, in new keys: about 80,000 steps of chorales
-BATCH_SIZE = 1024
+BATCH_SIZE = 512
 
 
 @dataclass(frozen=True)

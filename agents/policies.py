@@ -102,50 +102,96 @@ class JointDistribution(MaskableDistribution):
         return actions, self.log_prob(actions)
 
 
-class FlatFeatures(BaseFeaturesExtractor):
-    """`mlp`: everything the agent sees as one vector, through one wide layer."""
+class Preprocessed(BaseFeaturesExtractor):
+    """Hands Stable-Baselines3's preprocessed observation on as it is; `Network` does the rest."""
 
-    def __init__(self, observation_space: spaces.Dict, features_dim: int = 256) -> None:
-        super().__init__(observation_space, features_dim)
-        rest = {key: space for key, space in observation_space.items() if key != "recent"}
-        rest_dim = sum(spaces.flatdim(space) for space in rest.values())
-        self.recent = nn.Linear(spaces.flatdim(observation_space["recent"]), features_dim)
-        self.rest = nn.Linear(rest_dim, features_dim)
+    def __init__(self, observation_space: spaces.Dict) -> None:
+        super().__init__(observation_space, features_dim=1)
 
-    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """(batch, features) of preprocessed observations."""
-        rest = torch.cat([value.flatten(1) for key, value in observations.items() if key != "recent"], dim=1)
-        return F.gelu(self.recent(observations["recent"] / 2) + self.rest(rest))
+    def forward(self, observations: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The observations, floats with a leading batch axis."""
+        return observations
 
 
-class RollFeatures(BaseFeaturesExtractor):
-    """`cnn`: the recent roll through convolutions over pitch and time, the rest beside it."""
+class Network(nn.Module):
+    """Actor and critic that hear in intervals: everything is seen, and every key struck, relative to the last note.
 
-    def __init__(self, observation_space: spaces.Dict, features_dim: int = 256) -> None:
-        super().__init__(observation_space, features_dim)
-        self.keys = spaces.flatdim(observation_space["recent"]) // RECENT_FRAMES
-        rest = {key: space for key, space in observation_space.items() if key != "recent"}
-        rest_dim = sum(spaces.flatdim(space) for space in rest.values())
-        self.roll = nn.Sequential(
-            nn.Conv2d(2, 16, (4, 13), stride=(4, 1), padding=(0, 6)),  # a beat by an octave around each key
-            nn.GELU(),
-            nn.Conv2d(16, 16, (2, 12), stride=(2, 4), padding=(0, 4)),
-            nn.GELU(),
-            nn.Flatten(),
-        )
-        with torch.no_grad():
-            roll_dim = self.roll(torch.zeros(1, 2, RECENT_FRAMES, self.keys)).shape[1]
-        self.out = nn.Linear(roll_dim + rest_dim, features_dim)
+    Music is the same in every key, so what is learnt in one holds in all. The reference is the highest key of the
+    latest sixteenth in which something was struck.
 
-    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """(batch, features) of preprocessed observations."""
-        recent = observations["recent"].unflatten(1, (RECENT_FRAMES, self.keys))
-        roll = self.roll(torch.stack([(recent > 0).float(), (recent > 1).float()], dim=1))
-        rest = torch.cat([value.flatten(1) for key, value in observations.items() if key != "recent"], dim=1)
-        return F.gelu(self.out(torch.cat([roll, rest], dim=1)))
+    Args:
+        observation_space: the full observation of `PianoEnv`.
+        piano: its instrument.
+        body: "mlp", one wide layer on the roll, or "cnn", convolutions over pitch and time.
+        width: of the layers.
+    """
 
+    def __init__(self, observation_space: spaces.Dict, piano: Piano, body: str, width: int = 256) -> None:
+        super().__init__()
+        self.keys = piano.keys
+        self.first_reference = piano.keys // 2  # before the first note
+        self.rest = [key for key in observation_space if key not in ("recent", "held")]  # batches come in any order
+        beside = sum(spaces.flatdim(observation_space[key]) for key in self.rest)
+        self.beside = nn.Linear(beside + self.keys + self.keys, width)  # with held, and the reference itself
+        self.roll: nn.Module
+        if body == "mlp":
+            self.roll = nn.Linear(RECENT_FRAMES * self.keys, width)
+        else:
+            self.roll = nn.Sequential(
+                nn.Unflatten(1, (1, RECENT_FRAMES, self.keys)),
+                nn.Conv2d(1, 24, (4, 12), stride=(4, 4)),  # a beat by an octave
+                nn.GELU(),
+                nn.Flatten(),
+                nn.Linear(24 * (RECENT_FRAMES // 4) * ((self.keys - 12) // 4 + 1), width),
+            )
+        self.hidden = nn.Linear(width, width)
+        self.critic_hidden = nn.Linear(width, width)
+        self.critic = nn.Linear(width, 1)
 
-FEATURES: dict[str, type[BaseFeaturesExtractor]] = {"mlp": FlatFeatures, "cnn": RollFeatures}
+        chord_lowest = torch.as_tensor(piano.chord_pitches[:, 0].astype(np.int64)) - piano.lowest
+        shapes = np.unique(piano.chord_pitches - piano.chord_pitches[:, :1], axis=0, return_inverse=True)[1]
+        self.register_buffer("chord_lowest", chord_lowest)  # (chords,) key index of each chord's lowest note
+        self.register_buffer("chord_shape", torch.as_tensor(shapes.reshape(-1)))  # (chords,)
+        self.intervals = 2 * self.keys - 1
+        chord_logits = 12 * (int(shapes.max()) + 1 if len(shapes) else 0)  # by shape and interval modulo an octave
+        distribution = JointDistribution(piano)
+        self.actor = nn.Linear(width, 1 + self.intervals + chord_logits + distribution.kinds * distribution.values)
+        nn.init.orthogonal_(self.actor.weight, 0.01)
+        nn.init.zeros_(self.actor.bias)
+
+    def forward(self, observations: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of `JointDistribution`, (batch, whats + kinds * values), and values, (batch, 1)."""
+        roll = observations["recent"].unflatten(1, (RECENT_FRAMES, self.keys))
+        reference = self._reference(roll)
+        window = torch.arange(self.keys, device=roll.device) - self.keys // 2 + reference[:, None]  # (batch, keys)
+        inside = (window >= 0) & (window < self.keys)
+        window = window.clamp(0, self.keys - 1)
+        near_roll = roll.gather(2, window[:, None].expand(-1, RECENT_FRAMES, -1)) * (inside[:, None] / 2)
+        near_held = observations["held"].gather(1, window) * inside
+        rest = [observations[key].flatten(1) for key in self.rest]
+        beside = torch.cat([*rest, near_held, F.one_hot(reference, self.keys).float()], dim=1)
+        x = F.gelu(self.roll(near_roll.flatten(1)) + self.beside(beside))
+        values = self.critic(F.gelu(self.critic_hidden(x)))
+        logits = self.actor(x + F.gelu(self.hidden(x)))
+        return self._absolute(logits, reference), values
+
+    def _reference(self, roll: torch.Tensor) -> torch.Tensor:
+        """(batch,) index of the key that the rest is seen from."""
+        struck = roll > 1
+        frame_struck = struck.any(2)
+        newest = RECENT_FRAMES - 1 - frame_struck.flip(1).int().argmax(1)
+        last = struck[torch.arange(len(roll), device=roll.device), newest]
+        highest = self.keys - 1 - last.flip(1).int().argmax(1)
+        return torch.where(frame_struck.any(1), highest, self.first_reference)
+
+    def _absolute(self, logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """Logits by interval as logits by `what`, then those of the values."""
+        wait, by_interval, rest = logits.tensor_split([1, 1 + self.intervals], dim=1)
+        chord_logits = 12 * (len(self.chord_shape) and int(self.chord_shape.max()) + 1)
+        by_chord, values = rest.tensor_split([chord_logits], dim=1)
+        intervals = torch.arange(self.keys, device=logits.device) - reference[:, None] + self.keys - 1
+        chords = self.chord_shape * 12 + (self.chord_lowest - reference[:, None]) % 12
+        return torch.cat([wait, by_interval.gather(1, intervals), by_chord.gather(1, chords), values], dim=1)
 
 
 class PianoPolicy(MaskableActorCriticPolicy):
@@ -153,7 +199,7 @@ class PianoPolicy(MaskableActorCriticPolicy):
 
     Args:
         piano: the instrument of the environment.
-        features: "mlp" or "cnn".
+        features: the body of `Network`, "mlp" or "cnn".
     """
 
     def __init__(
@@ -168,18 +214,50 @@ class PianoPolicy(MaskableActorCriticPolicy):
     ) -> None:
         self.piano = piano or Piano()
         self.features = features
+        if features not in ("mlp", "cnn"):
+            raise ValueError(f"features must be mlp or cnn, got {features!r}")
         if not isinstance(action_space, spaces.MultiDiscrete) or tuple(action_space.nvec) != self.piano.nvec:
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "recent" not in observation_space.spaces:
             raise ValueError('the mlp and cnn policies need an environment with observation="full"')
-        arguments.setdefault("net_arch", {"pi": [256], "vf": [256]})
-        arguments.setdefault("activation_fn", nn.GELU)
-        arguments.setdefault("features_extractor_class", FEATURES[features])
+        arguments["features_extractor_class"] = Preprocessed
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.action_dist = JointDistribution(self.piano)
-        super()._build(lr_schedule)
+        self.network = Network(self.observation_space, self.piano, self.features)  # type: ignore[arg-type]
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), "piano": self.piano, "features": self.features}
+
+    def _judge(self, obs: Any, action_masks: Any) -> tuple[JointDistribution, torch.Tensor]:
+        """The distribution over actions under these masks, and the values, (batch, 1)."""
+        logits, values = self.network(self.extract_features(obs))
+        distribution = self.action_dist.proba_distribution(logits)  # type: ignore[call-arg]
+        if action_masks is not None:
+            distribution.apply_masking(action_masks)
+        return distribution, values  # type: ignore[return-value]
+
+    def forward(
+        self, obs: Any, deterministic: bool = False, action_masks: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Actions (batch, 2), values (batch, 1) and log-probabilities (batch,)."""
+        distribution, values = self._judge(obs, action_masks)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, values, distribution.log_prob(actions)
+
+    def evaluate_actions(
+        self, obs: Any, actions: torch.Tensor, action_masks: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Values (batch, 1), log-probabilities of `actions` and entropies (batch,)."""
+        distribution, values = self._judge(obs, action_masks)
+        return values, distribution.log_prob(actions), distribution.entropy()
+
+    def get_distribution(self, obs: Any, action_masks: Any = None) -> JointDistribution:  # type: ignore[override]
+        """The distribution over actions under these masks."""
+        return self._judge(obs, action_masks)[0]
+
+    def predict_values(self, obs: Any) -> torch.Tensor:
+        """Values (batch, 1)."""
+        return self._judge(obs, None)[1]
