@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -66,7 +68,7 @@ class WatchCallback(BaseCallback):
 
 
 class CheckpointCallback(BaseCallback):
-    """Calls `save` between an update and the next rollout, every `every` steps."""
+    """Calls `save` between an update and the next rollout, before the first and then every `every` steps."""
 
     def __init__(self, save: Callable[[], Any], every: int) -> None:
         super().__init__()
@@ -75,7 +77,8 @@ class CheckpointCallback(BaseCallback):
         self.next_step = 0
 
     def _on_training_start(self) -> None:
-        self.next_step = (self.num_timesteps // self.every + 1) * self.every
+        begun = self.num_timesteps > 0  # a resumed run has its checkpoint
+        self.next_step = (self.num_timesteps // self.every + 1) * self.every if begun else 0
 
     def _on_step(self) -> bool:
         return True
@@ -84,6 +87,44 @@ class CheckpointCallback(BaseCallback):
         if self.num_timesteps >= self.next_step:
             self.save()
             self.next_step = (self.num_timesteps // self.every + 1) * self.every
+
+
+class StopBetweenRollouts(BaseCallback):
+    """Turns Ctrl-C into a stop before the next rollout, where a run can go on exactly; a second one stops at once.
+
+    A context manager, for the time of `learn`. Outside the main thread, where no signal arrives, it does nothing.
+
+    Attributes:
+        between_rollouts: True once it has stopped there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = False
+        self.between_rollouts = False
+        self._usual: Any = None
+
+    def __enter__(self) -> StopBetweenRollouts:
+        if threading.current_thread() is threading.main_thread():
+            self._usual = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._usual is not None:
+            signal.signal(signal.SIGINT, self._usual)
+
+    def _on_signal(self, *_: object) -> None:
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.wanted:
+            self.between_rollouts = True
+            raise KeyboardInterrupt
 
 
 class ProgressWriter(KVWriter):

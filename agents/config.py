@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +14,50 @@ import tyro
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 1.0))
 
 
-class ConfigError(ValueError):
+class ConfigError(RuntimeError):  # no ValueError: of those tyro makes a box of several lines
     """A configuration that cannot be run; the message says which field and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number in a configuration may be."""
+
+    low: float
+    high: float = inf
+    whole: bool = True
+    open_low: bool = False  # greater than `low`, not `low` itself
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ConfigError naming the field when `value` is not such a number."""
+        number = isinstance(value, int if self.whole else (int, float)) and not isinstance(value, bool)
+        if number and self.low <= value <= self.high and isfinite(value) and not (self.open_low and value == self.low):
+            return
+        kind = "a whole number" if self.whole else "a number"
+        least = f"greater than {self.low:g}" if self.open_low else f"at least {self.low:g}"
+        most = "" if self.high == inf else f" and at most {self.high:g}"
+        raise ConfigError(f"{name} must be {kind}, {least}{most}, got {value!r}")
+
+
+RENEWABLE = ("total_timesteps", "checkpoint_every", "device")  # what may change when a run is resumed
+TRAIN_RANGES = {
+    "total_timesteps": Range(1),
+    "bars": Range(1),
+    "beats_per_bar": Range(0, whole=False, open_low=True),
+    "tempo_bpm": Range(0, whole=False, open_low=True),
+    "clone_epochs": Range(0),
+    "num_envs": Range(1),
+    "n_steps": Range(2),
+    "batch_size": Range(2),
+    "n_epochs": Range(1),
+    "learning_rate": Range(0, whole=False, open_low=True),
+    "gamma": Range(0, 1, whole=False),
+    "gae_lambda": Range(0, 1, whole=False),
+    "clip_range": Range(0, whole=False, open_low=True),
+    "ent_coef": Range(0, whole=False),
+    "seed": Range(0, 2**32 - 1),
+    "checkpoint_every": Range(1),
+}
+EVALUATE_RANGES = {"pieces": Range(1), "samples": Range(2), "seed": Range(0, 2**32 - 1)}
 
 
 @dataclass(frozen=True)
@@ -28,7 +71,8 @@ class TrainConfig:
     """Folder to write; it must not exist. By default the next free runs/run-N."""
 
     resume: Path | None = None
-    """Run folder to go on with from its last checkpoint, up to --total-timesteps; its own settings hold."""
+    """Run folder to go on with from its last checkpoint; its own settings hold, but for --total-timesteps,
+    --checkpoint-every and --device, which may be given anew."""
 
     total_timesteps: int = 230_000
     """Environment steps of PPO; a bar of music takes about 20."""
@@ -104,21 +148,20 @@ class TrainConfig:
     """Steps between checkpoints."""
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("total_timesteps", 1),
-            ("bars", 1),
-            ("num_envs", 1),
-            ("n_steps", 2),
-            ("batch_size", 2),
-            ("n_epochs", 1),
-            ("clone_epochs", 0),
-            ("checkpoint_every", 1),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < low:
-                raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        for name, allowed in TRAIN_RANGES.items():
+            allowed.check(name, getattr(self, name))
+        if self.target_kl is not None:
+            Range(0, whole=False, open_low=True).check("target_kl", self.target_kl)
+        for name, choices in (("reward_at", ("piece", "bar")), ("policy", ("mlp", "cnn"))):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}")
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
+        if self.num_envs * self.n_steps % self.batch_size == 1:
+            raise ConfigError(
+                f"num_envs * n_steps = {self.num_envs * self.n_steps} leaves a last minibatch of a single step with "
+                f"batch_size {self.batch_size}, whose advantage cannot be normalised; choose another of the three"
+            )
 
     def to_json(self) -> str:
         """The settings that make the run what it is, without where it lies."""
@@ -144,14 +187,28 @@ class TrainConfig:
                 near = get_close_matches(name, known, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
                 raise ConfigError(f"{path}: unknown field {name!r}{hint}")
+        for name in ("rewards", "corpus"):
+            if not isinstance(settings.get(name, []), list):
+                raise ConfigError(f"{path}: {name} must be a list, got {settings[name]!r}")
         try:
-            settings["rewards"] = tuple((str(name), float(weight)) for name, weight in settings["rewards"])
-            settings["corpus"] = tuple(settings["corpus"])
+            if "rewards" in settings:
+                settings["rewards"] = tuple((str(name), float(weight)) for name, weight in settings["rewards"])
+            if "corpus" in settings:
+                settings["corpus"] = tuple(map(str, settings["corpus"]))
             return cls(**settings)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"{path}: not a configuration of this version: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: rewards must be a list of names and weights: {error}") from error
+
+    def resumed(self, folder: Path) -> TrainConfig:
+        """These settings, of the run in `folder`, for going on with it: `replace` may change those of `RENEWABLE`."""
+        return replace(self, resume=folder)
+
+    def settings_changed(self, other: TrainConfig) -> list[str]:
+        """Names of the settings in which this and `other` differ, apart from `RENEWABLE` and where the run lies."""
+        names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, "run_dir", "resume")]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
 @dataclass(frozen=True)
@@ -177,6 +234,5 @@ class EvaluateConfig:
     """cpu, cuda, or auto."""
 
     def __post_init__(self) -> None:
-        for name, low in (("pieces", 1), ("samples", 2), ("seed", 0)):
-            if getattr(self, name) < low:
-                raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        for name, allowed in EVALUATE_RANGES.items():
+            allowed.check(name, getattr(self, name))

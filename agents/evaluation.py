@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from toccata.agents.composers import compose
 from toccata.agents.config import EvaluateConfig
+from toccata.agents.parts import device_of, environment_of, load_rewards, music_of
 from toccata.agents.ppo import ComposerPPO
 from toccata.agents.report import write_report
 from toccata.agents.run import Run, RunError
-from toccata.agents.training import environment_of, load_rewards, music_of
 from toccata.envs.rewards import Piece, Pieces
 from toccata.music.metrics import measure
 from toccata.music.picture import save_piano_roll
@@ -48,7 +50,8 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     """
     console = console or Console()
     run = Run.open(config.run_dir)
-    agent = load_model(run, run.model_path, config.device)
+    device = device_of(config.device)
+    agent = load_model(run.model_path, device)
     rewards = load_rewards(run.folder / "reward_models")
     environment = environment_of(run.config)
     samples = max(config.samples, config.pieces)
@@ -60,14 +63,14 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
             "real": [Piece(piece.score, run.config.genre, actions=piece.actions) for piece in real],
         }
         if run.start_path.is_file():
-            start = load_model(run, run.start_path, config.device)
+            start = load_model(run.start_path, device)
             pieces["start"] = compose(start, samples, config.seed, environment)
     with console.status("measuring"):
         values = {name: measurements(Pieces(pieces[name]), rewards) for name in COMPOSERS if name in pieces}
     summary = summarise(values, config.seed)
 
-    folder = run.folder / "evaluation"
-    shutil.rmtree(folder, ignore_errors=True)  # this command's own output, made anew
+    folder = run.folder / "evaluation.part"  # an earlier evaluation stays until this one is complete
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
         write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
@@ -75,13 +78,15 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     write_piece(pieces["real"][0], folder, "real")
     (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     write_report(run, folder, summary, config.pieces)
+    shutil.rmtree(run.folder / "evaluation", ignore_errors=True)
+    folder = folder.rename(run.folder / "evaluation")
     console.print(table_of(summary))
-    console.print(f"listen: {folder}/piece-000.wav ...   read: {folder / 'report.html'}")
+    console.print(f"listen: {folder}/piece-000.wav ...   read: {folder / 'report.html'}", soft_wrap=True, markup=False)
     return summary
 
 
-def load_model(run: Run, path: Path, device: str) -> ComposerPPO:
-    """A model of the run.
+def load_model(path: Path, device: torch.device) -> ComposerPPO:
+    """A model of a run.
 
     Raises:
         RunError: naming the file, when it cannot be read.
@@ -168,10 +173,12 @@ def _interval(mean: float, resampled: np.ndarray) -> dict[str, float]:
 def table_of(summary: dict[str, Any]) -> Table:
     """The summary as a table for the terminal."""
     composers = summary["composers"]
-    table = Table("", *composers, "real 5-95 %", title="means with 95 % intervals")
+    table = Table("", title="means, ± half of the 95 % interval", box=box.SIMPLE_HEAD)
+    for name in (*composers, "real 5-95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
     for metric in composers["agent"]:
         cells = [
-            f"{each[metric]['mean']:.2f} [dim]{each[metric]['low']:.2f}..{each[metric]['high']:.2f}[/dim]"
+            f"{each[metric]['mean']:.2f} [dim]±{(each[metric]['high'] - each[metric]['low']) / 2:.2f}[/dim]"
             for each in composers.values()
         ]
         real = summary["real_range"][metric]

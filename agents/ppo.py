@@ -63,8 +63,13 @@ class ComposerPPO(MaskablePPO):
     def _setup_model(self) -> None:
         super()._setup_model()
         self.rollout_buffer.pay = self._pay
-        if len(getattr(self, "_paid", ())) != self.n_envs:  # a loaded model brings its own
+
+    def _setup_learn(self, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
+        before = self._last_obs
+        answer = super()._setup_learn(total_timesteps, *arguments, **named)
+        if before is not self._last_obs:  # every env begins a piece
             self._paid = np.zeros(self.n_envs)  # what each env's piece was paid so far
+        return answer
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "reward_model", "finished", "_due"]
@@ -75,6 +80,8 @@ class ComposerPPO(MaskablePPO):
             if "piece" in info:
                 done = dones is not None and bool(dones[i])
                 self._due.append(Due(self.rollout_buffer.pos, i, info["piece"], done))
+                if done and self.reward_model is not None:
+                    info["TimeLimit.truncated"] = False  # a piece cut off is paid in full: nothing more is to come
 
     def _pay(self) -> None:
         """Score what fell due in this rollout and put the rewards where they belong."""
@@ -84,7 +91,13 @@ class ComposerPPO(MaskablePPO):
         if self.reward_model is None or not due:
             return
         begun = time.perf_counter()
-        terms = contributions(self.reward_model, Pieces([reward.piece for reward in due], self._piano))
+        try:
+            terms = contributions(self.reward_model, Pieces([reward.piece for reward in due], self._piano))
+        except BaseException:
+            for reward in due:  # these are lost with the rollout; what comes next must not be charged for them
+                if reward.done:
+                    self._paid[reward.env] = 0.0
+            raise
         worth = np.sum(list(terms.values()), axis=0)
         for reward, total in zip(due, worth.tolist(), strict=True):
             self.rollout_buffer.rewards[reward.step, reward.env] += total - self._paid[reward.env]
@@ -98,6 +111,10 @@ class ComposerPPO(MaskablePPO):
                 self.logger.record(f"reward/{name}", float(term[done].mean()))
             self.logger.record("reward/pieces", len(done))
         self.logger.record("time/reward_seconds", time.perf_counter() - begun)
+
+    def dump_logs(self, iteration: int = 0) -> None:
+        """Write a row of progress; a resumed run counts its rollouts on."""
+        super().dump_logs(self.num_timesteps // (self.n_steps * self.n_envs))
 
     @property
     def _piano(self) -> Any:

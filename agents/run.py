@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 import random
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -60,17 +61,31 @@ class Run:
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
-            raise RunError(
-                f"{folder}: exists already; choose another --run-dir, or go on with --resume {folder}"
-            ) from None
+            cls.refuse_existing(folder)
+            raise
         except OSError as error:
             raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
         (folder / "config.json").write_text(config.to_json() + "\n")
-        (folder / "command.txt").write_text(" ".join(command) + "\n")
+        (folder / "command.txt").write_text(shlex.join(command) + "\n")
         (folder / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n")
         (folder / "reward_models").mkdir()
         (folder / "checkpoints").mkdir()
         return cls(folder, config)
+
+    @staticmethod
+    def refuse_existing(folder: Path | None) -> None:
+        """Raise RunError when `folder` is there already."""
+        if folder is not None and (folder.exists() or folder.is_symlink()):
+            hint = f", or go on with --resume {folder}" if (folder / "config.json").is_file() else ""
+            raise RunError(f"{folder}: exists already; choose another --run-dir{hint}")
+
+    def renew(self, config: TrainConfig, command: Sequence[str]) -> None:
+        """Note the settings and the command with which the run goes on."""
+        part = self.folder / "config.json.part"
+        part.write_text(config.to_json() + "\n")
+        part.replace(self.folder / "config.json")
+        with (self.folder / "command.txt").open("a") as file:
+            file.write(shlex.join(command) + "\n")
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -102,16 +117,10 @@ class Run:
         """The model after behaviour cloning, before PPO."""
         return self.folder / "start.zip"
 
-    def last_checkpoint(self) -> Path:
-        """The newest complete checkpoint.
-
-        Raises:
-            RunError: when there is none.
-        """
+    def last_checkpoint(self) -> Path | None:
+        """The newest complete checkpoint; None when training has not come to PPO."""
         done = sorted(path for path in (self.folder / "checkpoints").glob("step-*") if path.suffix != ".part")
-        if not done:
-            raise RunError(f"{self.folder}: has no checkpoint to resume from")
-        return done[-1]
+        return done[-1] if done else None
 
     def checkpoint(self, step: int) -> Checkpoint:
         """A checkpoint to be written at `step`."""
@@ -188,12 +197,12 @@ def set_random_state(state: dict[str, Any], **generators: np.random.Generator) -
 
 
 class Progress:
-    """progress.csv: one row a rollout, columns added as they come; a resumed run goes on where it was."""
+    """progress.csv: one row a rollout, columns added as they come; rows after `until_step` are of a lost future."""
 
-    def __init__(self, path: Path, until_step: int | None = None) -> None:
+    def __init__(self, path: Path, until_step: int = 0) -> None:
         self.path = path
         self.rows: list[dict[str, Any]] = []
-        if path.is_file() and until_step is not None:
+        if path.is_file():
             with path.open(newline="") as file:
                 rows = list(csv.DictReader(file))
             self.rows = [row for row in rows if float(row.get("time/total_timesteps") or 0) <= until_step]

@@ -5,110 +5,39 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
-from toccata.agents.callbacks import CheckpointCallback, DiscriminatorCallback, ProgressWriter, WatchCallback
+from toccata.agents.callbacks import (
+    CheckpointCallback,
+    DiscriminatorCallback,
+    ProgressWriter,
+    StopBetweenRollouts,
+    WatchCallback,
+)
 from toccata.agents.cloning import EXCERPTS, clone
-from toccata.agents.config import ConfigError, TrainConfig
+from toccata.agents.config import RENEWABLE, ConfigError, TrainConfig
+from toccata.agents.parts import device_of, environment_of, envs_of, load_rewards, music_of, rewards_of, save_rewards
 from toccata.agents.policies import PianoPolicy
 from toccata.agents.ppo import ComposerPPO
-from toccata.agents.run import Checkpoint, Progress, Run, random_state, set_random_state
+from toccata.agents.run import Checkpoint, Progress, Run, RunError, random_state, set_random_state
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.core import GENRES, PianoCore
+from toccata.envs.core import PianoCore
 from toccata.envs.material import RealMusic
-from toccata.envs.rewards import RewardModel, RewardModelError
-from toccata.music.corpus import ALIASES, load_corpus
-from toccata.reward_models import WeightedSum, load_reward
+from toccata.envs.rewards import RewardModelError
+from toccata.reward_models import WeightedSum
 
-REWARDS_FILE = "rewards.json"  # in the run folder's reward_models/: which models, their weights and hashes
 STATE_FILE = "state.json"  # in a checkpoint: chance, and where the environments' arrays are
 ENVS_FILE = "envs.npz"
-
-
-class TrainingInterrupted(Exception):  # noqa: N818  # it is no error
-    """Training was stopped by Ctrl-C; what there was is saved."""
-
-
-# What a run is made of
-
-
-def corpus_of(config: TrainConfig, part: str) -> list[Any]:
-    """The works of the run's corpus, genre and metre that belong to "train", "valid" or "test"."""
-    sources = config.corpus or ALIASES.get(config.genre)
-    if not sources:
-        raise ConfigError(
-            f"genre {config.genre!r} has no music of its own among music21's ({', '.join(ALIASES)} have); "
-            "name a folder of MIDI files with --corpus"
-        )
-    works = load_corpus(list(sources), genre=config.genre)
-    return list(works.split(part)) or list(works)
-
-
-def music_of(config: TrainConfig, part: str) -> RealMusic:
-    """Excerpts of the run's real music, as long as its pieces."""
-    return RealMusic(
-        [work.score for work in corpus_of(config, part)],
-        config.bars,
-        beats_per_bar=config.beats_per_bar,
-        tempo_bpm=config.tempo_bpm,
-    )
-
-
-def environment_of(config: TrainConfig) -> dict[str, Any]:
-    """The arguments of the run's environment; its rewards are paid by the agent, a rollout at a time."""
-    return {
-        "bars": config.bars,
-        "genre": config.genre,
-        "beats_per_bar": config.beats_per_bar,
-        "tempo_bpm": config.tempo_bpm,
-        "reward_at": config.reward_at,
-    }
-
-
-def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> None:
-    """Write the reward models that have weights, and which they all are, into a run's reward_models/."""
-    entries = []
-    for (spec, weight), (term, model) in zip(config.rewards, rewards.models.items(), strict=True):
-        entry: dict[str, Any] = {"term": term, "reward": spec, "weight": weight, "folder": None, "hash": None}
-        if hasattr(model, "save"):
-            model.save(folder / term)
-            entry["folder"] = term
-        if hasattr(model, "weights_hash"):
-            entry["hash"] = model.weights_hash()
-        entries.append(entry)
-    (folder / REWARDS_FILE).write_text(json.dumps(entries, indent=2) + "\n")
-
-
-def load_rewards(folder: Path) -> WeightedSum:
-    """Read what `save_rewards` wrote.
-
-    Raises:
-        ConfigError: naming the file, when it is missing or is not such a list.
-    """
-    path = folder / REWARDS_FILE
-    try:
-        entries = json.loads(path.read_text())
-        models: list[tuple[RewardModel, float]] = []
-        for entry in entries:
-            spec = entry["reward"]
-            if entry["folder"] is not None:
-                spec = f"{spec.partition(':')[0]}:{folder / entry['folder']}"
-            models.append((load_reward(spec), float(entry["weight"])))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path}: not a readable list of rewards: {error}") from error
-    return WeightedSum(models)
-
-
-# Training
 
 
 @dataclass
@@ -121,6 +50,7 @@ class Training:
     rewards: WeightedSum
     music: RealMusic
     rng: np.random.Generator  # of the real excerpts that the discriminator hears
+    pending: dict[str, Any] = field(default_factory=dict)  # what a checkpoint's last update logged for the next row
 
     def save(self) -> Path:
         """Write a checkpoint, and the newest model and reward models where evaluation looks for them."""
@@ -131,7 +61,12 @@ class Training:
             (folder / "reward_models").mkdir()
             save_rewards(self.rewards, self.run.config, folder / "reward_models")
             np.savez(folder / ENVS_FILE, **self.env.state())
-            state = {"timesteps": step, "random": random_state(music=self.rng), "envs": self.env.random_state()}
+            state = {
+                "timesteps": step,
+                "random": random_state(music=self.rng),
+                "envs": self.env.random_state(),
+                "logged": logged(self.model.logger),
+            }
             (folder / STATE_FILE).write_text(json.dumps(state))
         publish(checkpoint, self.run.folder)
         return checkpoint.folder
@@ -143,10 +78,16 @@ class Training:
         state = json.loads((folder / STATE_FILE).read_text())
         self.env.set_random_state(state["envs"])
         set_random_state(state["random"], music=self.rng)
+        self.pending = state["logged"]
+
+
+def logged(logger: Logger) -> dict[str, Any]:
+    """What was recorded since the last row was written, by name: a value, and what it is kept out of."""
+    return {name: [float(value), logger.name_to_excluded[name]] for name, value in logger.name_to_value.items()}
 
 
 def publish(checkpoint: Checkpoint, folder: Path) -> None:
-    """Make a checkpoint's model and reward models the run's own; each is replaced whole."""
+    """Make a checkpoint's model and reward models the run's own; each file is replaced whole."""
     part = folder / "model.zip.part"
     shutil.copyfile(checkpoint.folder / "model.zip", part)
     part.replace(folder / "model.zip")
@@ -154,7 +95,9 @@ def publish(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def train(config: TrainConfig, command: Sequence[str] = (), console: Console | None = None) -> Run:
-    """Train as `config` says, or go on with `config.resume`.
+    """Train as `config` says, or go on with the run folder `config.resume`.
+
+    To go on with a run, take its own settings: `Run.open(folder).config.resumed(folder)`.
 
     Returns:
         the run, finished.
@@ -162,10 +105,10 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
     Raises:
         RunError, ConfigError, CorpusError, RewardSpecError: before anything is written, when it cannot be run.
         RewardModelError: when a reward model fails while training; the run so far is saved.
-        TrainingInterrupted: after Ctrl-C; the run so far is saved.
+        KeyboardInterrupt: after Ctrl-C; the message says what is saved and how to go on.
     """
     console = console or Console(stderr=True)
-    training = _resumed(config, console) if config.resume else _begun(config, command, console)
+    training, cloned = _begun(config, command, console) if config.resume is None else _resumed(config, command, console)
     with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -174,21 +117,22 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
         TextColumn("{task.fields[note]}"),
         console=console,
     ) as bar:
-        if not config.resume:
+        if not cloned:
             _clone(training, bar)
         _learn(training, bar)
     return training.run
 
 
-def _begun(config: TrainConfig, command: Sequence[str], console: Console) -> Training:
-    """A new run, its policy still noise."""
-    if config.genre not in GENRES:
-        raise ConfigError(_unknown_genre(config.genre))
-    rewards = WeightedSum([(load_reward(spec), weight) for spec, weight in config.rewards])
+def _begun(
+    config: TrainConfig, command: Sequence[str], console: Console, run: Run | None = None
+) -> tuple[Training, bool]:
+    """A new run, its policy still noise; in `run`, when that folder was made before."""
+    if run is None:
+        Run.refuse_existing(config.run_dir)
+    device = device_of(config.device)
+    env = envs_of(config)
+    rewards = rewards_of(config)
     music = music_of(config, "train")
-    run = Run.create(config, command)
-    console.print(f"run folder [bold]{run.folder}[/bold]")
-    env = PianoVecEnv(config.num_envs, **environment_of(config))
     model = ComposerPPO(
         PianoPolicy,
         env,
@@ -204,85 +148,106 @@ def _begun(config: TrainConfig, command: Sequence[str], console: Console) -> Tra
         target_kl=config.target_kl,
         policy_kwargs={"features": config.policy},
         seed=config.seed,
-        device=config.device,
+        device=device,
     )
+    if run is None:
+        run = Run.create(config, command)
+        console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]")
     save_rewards(rewards, config, run.folder / "reward_models")
-    return Training(run, model, env, rewards, music, np.random.default_rng([config.seed, 1]))
+    return Training(run, model, env, rewards, music, np.random.default_rng([config.seed, 1])), False
 
 
 def _clone(training: Training, bar: Bar) -> None:
     """Let the policy of a new run learn to play real music, and keep what PPO starts from."""
-    config, model = training.run.config, training.model
+    config, model, folder = training.run.config, training.model, training.run.folder
     if config.clone_epochs:
         task = bar.add_task("cloning real music", total=1.0, note="")
-        losses = clone(
-            model.policy,  # type: ignore[arg-type]
-            training.music,
-            PianoCore(EXCERPTS, **environment_of(config)),
-            epochs=config.clone_epochs,
-            rng=np.random.default_rng([config.seed, 2]),
-            on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
-        )
-        (training.run.folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
+        try:
+            losses = clone(
+                model.policy,  # type: ignore[arg-type]
+                training.music,
+                PianoCore(EXCERPTS, **environment_of(config)),
+                epochs=config.clone_epochs,
+                rng=np.random.default_rng([config.seed, 2]),
+                on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
+            )
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"stopped before PPO began; begin anew with --resume {folder}") from stop
+        (folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
     model.save(training.run.start_path)
 
 
-def _resumed(config: TrainConfig, console: Console) -> Training:
-    """The run of `config.resume` as its last checkpoint has it."""
+def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:
+    """The run of `config.resume` as its last checkpoint has it, or from the beginning when there is none yet."""
     assert config.resume is not None
     run = Run.open(config.resume)
-    settings = replace(run.config, total_timesteps=max(config.total_timesteps, run.config.total_timesteps))
+    if changed := config.settings_changed(run.config):
+        raise ConfigError(
+            f"{run.folder}: {changed[0]} is {getattr(run.config, changed[0])!r} in this run; "
+            f"only {', '.join(RENEWABLE)} may change when it is resumed"
+        )
     checkpoint = run.last_checkpoint()
+    if checkpoint is None:
+        run.renew(config, command)
+        console.print(f"{escape(str(run.folder))} had not come to PPO: beginning anew")
+        return _begun(config, command, console, Run(run.folder, config))
+    device = device_of(config.device)
+    env = envs_of(config)
     rewards = load_rewards(checkpoint / "reward_models")
-    music = music_of(settings, "train")
-    env = PianoVecEnv(settings.num_envs, **environment_of(settings))
-    env.reset()
-    model = ComposerPPO.load(checkpoint / "model.zip", env=env, device=settings.device)
-    model.reward_model = rewards
-    run = Run(run.folder, settings)
-    training = Training(run, model, env, rewards, music, np.random.default_rng())
-    training.restore(checkpoint)
-    console.print(f"resuming [bold]{run.folder}[/bold] at step {model.num_timesteps:,}")
-    return training
+    music = music_of(config, "train")
+    try:
+        model = ComposerPPO.load(checkpoint / "model.zip", env=env, device=device, force_reset=False)
+        model.reward_model = rewards
+        training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng())
+        training.restore(checkpoint)
+    except Exception as error:  # damaged files fail in many ways inside Stable-Baselines3, torch and numpy
+        raise RunError(f"{checkpoint}: not a readable checkpoint: {type(error).__name__}: {error}") from error
+    run.renew(config, command)
+    console.print(f"resuming [bold]{escape(str(run.folder))}[/bold] at step {model.num_timesteps:,}")
+    return training, True
 
 
 def _learn(training: Training, bar: Bar) -> None:
     """PPO until the run's steps are done, saved at the end, however that comes."""
-    config, model = training.run.config, training.model
-    resumed = model.num_timesteps > 0
-    progress = Progress(training.run.folder / "progress.csv", model.num_timesteps if resumed else None)
-    outputs = [ProgressWriter(progress), TensorBoardOutputFormat(str(training.run.folder))]
-    model.set_logger(Logger(str(training.run.folder), outputs))
-    task = bar.add_task("composing", total=config.total_timesteps, completed=model.num_timesteps, note="")
+    config, model, folder = training.run.config, training.model, training.run.folder
+    done = model.num_timesteps
+    if done >= config.total_timesteps:
+        bar.console.print(f"nothing to do: {done:,} steps are done; ask for more with --total-timesteps")
+        return
+    progress = Progress(folder / "progress.csv", done)
+    model.set_logger(Logger(str(folder), [ProgressWriter(progress), TensorBoardOutputFormat(str(folder))]))
+    for name, (value, excluded) in training.pending.items():
+        model.logger.record(name, value, excluded)
+    task = bar.add_task("composing", total=config.total_timesteps, completed=done, note="")
 
-    def on_rollout(step: int, logged: dict[str, float]) -> None:
-        note = f"reward {logged['reward/total']:.2f}" if "reward/total" in logged else ""
+    def on_rollout(step: int, values: dict[str, float]) -> None:
+        note = f"reward {values['reward/total']:.2f}" if "reward/total" in values else ""
         bar.update(task, completed=min(step, config.total_timesteps), note=note)
 
-    callbacks = [WatchCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
-    for realism in training.rewards.models.values():
-        if config.train_realism and hasattr(realism, "update"):
-            callbacks.insert(0, DiscriminatorCallback(realism, training.music, training.rng))
-    remaining = config.total_timesteps - model.num_timesteps
-    if remaining <= 0:
-        bar.console.print(f"nothing to do: {model.num_timesteps:,} steps are done; ask for more with --total-timesteps")
-        return
-    try:
-        model.learn(remaining, CallbackList(callbacks), log_interval=1, reset_num_timesteps=not resumed)
-    except KeyboardInterrupt as error:
-        training.save()
-        raise TrainingInterrupted(f"stopped at step {model.num_timesteps:,}; saved in {training.run.folder}") from error
-    except RewardModelError as error:
-        training.save()
-        raise RewardModelError(f"{error}; the run so far is saved in {training.run.folder}") from error
+    callbacks: list[BaseCallback] = [
+        DiscriminatorCallback(model, training.music, training.rng)  # type: ignore[arg-type]
+        for model in training.rewards.models.values()
+        if config.train_realism and hasattr(model, "update")
+    ]
+    callbacks += [WatchCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
+    resume = f"go on with --resume {folder}"
+    with StopBetweenRollouts() as stop:
+        try:
+            model.learn(
+                config.total_timesteps - done,
+                CallbackList([*callbacks, stop]),
+                log_interval=1,
+                reset_num_timesteps=done == 0,
+            )
+        except KeyboardInterrupt as interrupt:
+            if not stop.between_rollouts:
+                raise KeyboardInterrupt(
+                    f"stopped at once, since the last checkpoint nothing is saved; {resume}"
+                ) from interrupt
+            training.save()
+            raise KeyboardInterrupt(f"stopped and saved at step {model.num_timesteps:,}; {resume}") from interrupt
+        except RewardModelError as error:
+            training.save()
+            raise RewardModelError(f"{error}; the run so far is saved in {folder}, {resume}") from error
     training.save()
     bar.update(task, completed=config.total_timesteps)
-
-
-def _unknown_genre(genre: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(genre, GENRES, 1)
-    return f"unknown genre {genre!r}: it must be one of {', '.join(GENRES)}" + (
-        f"; did you mean {near[0]!r}?" if near else ""
-    )

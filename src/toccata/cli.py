@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -49,16 +50,26 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
     module, _, attribute = where.partition(":")
     try:
         config_type = getattr(import_module(module), attribute)
-        command(tyro.cli(config_type, prog=prog, args=arguments))
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        config = tyro.cli(config_type, prog=prog, args=arguments)
+        if getattr(config, "resume", None) is not None:  # what is not given anew is as the run has it
+            config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
+        command(config)
+    except KeyboardInterrupt as stop:
+        print(" ".join(str(stop).split()) or "stopped", file=sys.stderr)
         return 130
-    except Exception as error:  # those that Toccata defines are written for users; any other is a bug of ours
-        if not type(error).__module__.startswith("toccata."):
+    except Exception as error:  # Toccata's own and the system's are for users; any other is a bug of ours
+        if not isinstance(error, OSError) and not type(error).__module__.startswith("toccata."):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 130 if type(error).__name__ == "TrainingInterrupted" else 1
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _settings_of(folder: Path) -> Any:
+    """The settings of the run in `folder`, for going on with it."""
+    from toccata.agents.run import Run
+
+    return Run.open(folder).config.resumed(folder)
 
 
 def main() -> None:

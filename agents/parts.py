@@ -1,0 +1,148 @@
+"""What a run is made of, by its configuration: music, environment, reward models, device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toccata.agents.config import ConfigError, TrainConfig
+from toccata.agents.vec_env import PianoVecEnv
+from toccata.envs.material import RealMusic
+from toccata.envs.rewards import RewardModel
+from toccata.music.corpus import ALIASES, Corpus, CorpusError, load_corpus
+from toccata.reward_models import WeightedSum, load_reward
+
+REWARDS_FILE = "rewards.json"  # in the run folder's reward_models/: which models, their weights and hashes
+
+
+def corpus_of(config: TrainConfig) -> Corpus:
+    """The works of the run's corpus that are of its genre.
+
+    Raises:
+        ConfigError: when the genre has no music and no folder is named.
+        CorpusError: for a corpus that cannot be read, or has nothing of the genre.
+    """
+    sources = config.corpus or ALIASES.get(config.genre)
+    if not sources:
+        raise ConfigError(
+            f"genre {config.genre!r} has no music of its own among music21's ({', '.join(ALIASES)} have); "
+            "name a folder of MIDI files with --corpus"
+        )
+    try:
+        corpus = load_corpus(list(sources))
+    except CorpusError:  # perhaps a folder that names no genres: then all of it is of the run's
+        corpus = load_corpus(list(sources), genre=config.genre)
+    return corpus.genre(config.genre)
+
+
+def music_of(config: TrainConfig, part: str) -> RealMusic:
+    """Excerpts, as long as the run's pieces, of the works that belong to "train", "valid" or "test".
+
+    A corpus so small that nothing belongs there gives all of it.
+
+    Raises:
+        ConfigError: when nothing is in the run's metre; else as `corpus_of`.
+    """
+    corpus = corpus_of(config)
+    try:
+        return _excerpts(corpus.split(part), config)
+    except ValueError:
+        try:
+            return _excerpts(corpus, config)
+        except ValueError as error:
+            raise ConfigError(f"corpus {corpus.name}: {error}") from error
+
+
+def _excerpts(works: Corpus, config: TrainConfig) -> RealMusic:
+    return RealMusic(works.scores, config.bars, beats_per_bar=config.beats_per_bar, tempo_bpm=config.tempo_bpm)
+
+
+def environment_of(config: TrainConfig) -> dict[str, Any]:
+    """The arguments of the run's environment; its rewards are paid by the agent, a rollout at a time."""
+    return {
+        "bars": config.bars,
+        "genre": config.genre,
+        "beats_per_bar": config.beats_per_bar,
+        "tempo_bpm": config.tempo_bpm,
+        "reward_at": config.reward_at,
+    }
+
+
+def envs_of(config: TrainConfig) -> PianoVecEnv:
+    """The environments that the run's agent plays in.
+
+    Raises:
+        ConfigError: for a genre, metre, tempo or length that the piano does not know.
+    """
+    try:
+        return PianoVecEnv(config.num_envs, **environment_of(config))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def device_of(name: str) -> torch.device:
+    """The device that `name` means.
+
+    Raises:
+        ConfigError: for one that does not exist here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device must be cpu, cuda, cuda:N or auto, got {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices here; use cpu or auto")
+    return device
+
+
+# Reward models in a run folder
+
+
+def rewards_of(config: TrainConfig) -> WeightedSum:
+    """The reward models that the configuration names.
+
+    Raises:
+        RewardSpecError: for one that cannot be made.
+    """
+    return WeightedSum([(load_reward(spec), weight) for spec, weight in config.rewards])
+
+
+def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> None:
+    """Write Toccata's reward models that have weights, and which they all are, into a run's reward_models/."""
+    entries = []
+    for (spec, weight), (term, model) in zip(config.rewards, rewards.models.items(), strict=True):
+        entry: dict[str, Any] = {"term": term, "reward": spec, "weight": weight, "folder": None, "hash": None}
+        if type(model).__module__.startswith("toccata.") and hasattr(model, "save"):  # others are found by their module
+            model.save(folder / term)
+            entry["folder"] = term
+            entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]
+        entries.append(entry)
+    (folder / REWARDS_FILE).write_text(json.dumps(entries, indent=2) + "\n")
+
+
+def load_rewards(folder: Path) -> WeightedSum:
+    """Read what `save_rewards` wrote.
+
+    Raises:
+        ConfigError: naming the file, when it is missing or is not such a list.
+        RewardSpecError: for a model that cannot be made.
+    """
+    path = folder / REWARDS_FILE
+    try:
+        entries = json.loads(path.read_text())
+        models: list[tuple[RewardModel, float]] = []
+        for entry in entries:
+            spec = entry["reward"]
+            if entry["folder"] is not None:
+                spec = f"{spec.partition(':')[0]}:{folder / entry['folder']}"
+            models.append((load_reward(spec), float(entry["weight"])))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: not a readable list of rewards: {error}") from error
+    return WeightedSum(models)
