@@ -82,7 +82,7 @@ class PianoCore:
         self._end_tick(self.ticks_per_bar)
         self.primer = None if primer is None else self._read_primer(primer)
 
-        self.dynamics = Dynamics(num_envs, self.piano, self.max_steps)
+        self.dynamics = Dynamics(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
         self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
         self._paid: dict[str, np.ndarray] = {}  # (n,) by term: what this episode was paid so far
         self._bars_paid = np.zeros(num_envs, np.int32)
@@ -174,14 +174,14 @@ class PianoCore:
             RewardModelError: naming the reward model, when it fails.
         """
         actions = np.asarray(actions)
-        if actions.shape != (self.num_envs, 2) or not np.issubdtype(actions.dtype, np.integer):
+        if actions.shape != (self.num_envs, 2) or actions.dtype.kind not in "iu":
             raise ValueError(
                 f"actions must be integers of shape ({self.num_envs}, 2), got {actions.dtype} {actions.shape}"
             )
-        outside = (actions < 0) | (actions >= self.piano.nvec)
+        outside = (actions < 0) | (actions >= self.action_space.nvec)
         if outside.any():
-            worst = actions[outside.any(axis=1)][0].tolist()
-            raise ValueError(f"action {worst} is outside the action space {self.action_space}")
+            first = actions[outside.any(axis=1)][0].tolist()
+            raise ValueError(f"action {first} is outside the action space {self.action_space}")
         legal = self.dynamics.step(actions.astype(np.int64))
         states = self.dynamics.states
         terminated = states["clock"] >= states["end_tick"]

@@ -17,7 +17,7 @@ TICKS_PER_FRAME = TICKS_PER_BEAT // 4
 MOST_BEATS = 4.0  # where observed times are clipped: the longest note value
 NOTES_ROOM = 256  # notes that an env has room for at first; it doubles when one needs more
 
-ARRAYS = ("states", "sounding", "release", "notes", "played", "masks")  # where a `Dynamics` stands
+ARRAYS = ("states", "sounding", "release", "notes", "roll", "played", "masks")  # where a `Dynamics` stands
 ONSET, DURATION, PITCH, NOTE_VELOCITY = range(4)  # columns of `Dynamics.notes`
 
 
@@ -38,10 +38,11 @@ class Dynamics:
         sounding: (n, max_sounding) int16, the rising pitches of the keys that are down; `states` says how many.
         release: (n, max_sounding) int32, the tick at which each of them is lifted.
         notes: (n, room, 4) int32, onset tick, duration in ticks, pitch and velocity of what was written.
+        roll: (n, 32, keys) uint8, what `recent` shows, frame f in row f % 32; (n, 0, keys) unless `keep_roll`.
         played: (n, max_steps, 2) int16, the actions of this episode.
     """
 
-    def __init__(self, num_envs: int, piano: Piano, max_steps: int) -> None:
+    def __init__(self, num_envs: int, piano: Piano, max_steps: int, *, keep_roll: bool = False) -> None:
         self.piano = piano
         self.num_envs = num_envs
         self.whats, value_count = piano.nvec
@@ -50,6 +51,7 @@ class Dynamics:
         self.sounding = np.zeros((num_envs, piano.max_sounding), np.int16)
         self.release = np.zeros((num_envs, piano.max_sounding), np.int32)
         self.notes = np.zeros((num_envs, NOTES_ROOM, 4), np.int32)
+        self.roll = np.zeros((num_envs, RECENT_FRAMES if keep_roll else 0, piano.keys), np.uint8)
         self.played = np.zeros((num_envs, max_steps, 2), np.int16)
         self._keyboard = kernels().keyboard_of(piano)
         self._all = np.arange(num_envs)
@@ -66,6 +68,9 @@ class Dynamics:
             self.notes[rows, : len(primer)] = np.stack([primer.notes[name] for name in NOTE_DTYPE.names], axis=1)
             self.states["notes"][rows] = len(primer)
             self.states["last_onset_tick"][rows] = primer.notes["onset_tick"][-1]
+        self.roll[rows] = 0
+        if primer is not None and self.roll.size:
+            self.roll[rows] = _roll_at_end(primer, self.piano)
         self.masks = self.masks.copy()
         kernels().write_masks(self.masks, self.states, self.sounding, rows, self._keyboard)
 
@@ -82,6 +87,7 @@ class Dynamics:
             self.sounding,
             self.release,
             self.notes,
+            self.roll,
             self.played,
             actions,
             legal,
@@ -128,32 +134,13 @@ class Dynamics:
     def held(self, rows: np.ndarray) -> np.ndarray:
         """(k, keys) float32 for the envs `rows` (k,): beats each key will still sound, in [0, 4]."""
         held = np.empty((len(rows), self.piano.keys), np.float32)
-        kernels().write_held(
-            held,
-            self.states,
-            self.sounding,
-            self.release,
-            rows,
-            self.piano.lowest,
-            TICKS_PER_BEAT,
-            MOST_BEATS,
-        )
+        kernels().write_held(held, self.states, self.sounding, self.release, rows, self.piano.lowest)
         return held
 
     def recent(self, rows: np.ndarray) -> np.ndarray:
         """(k, 32 * keys) uint8, roll of the last 32 sixteenths, the current one last: 1 sounding, 2 struck."""
         recent = np.empty((len(rows), RECENT_FRAMES * self.piano.keys), np.uint8)
-        kernels().write_recent(
-            recent,
-            self.states,
-            self.notes,
-            rows,
-            self.piano.lowest,
-            self.piano.keys,
-            RECENT_FRAMES,
-            TICKS_PER_FRAME,
-            self.piano.values[-1],
-        )
+        kernels().write_recent(recent, self.states, self.roll, rows)
         return recent
 
     def place(self, rows: np.ndarray) -> np.ndarray:
@@ -165,7 +152,7 @@ class Dynamics:
     def clock(self, rows: np.ndarray) -> np.ndarray:
         """(k, 6) float32 in [-1, 1]: sine and cosine of the place in the bar and in the beat, progress, silence."""
         clock = np.empty((len(rows), 6), np.float32)
-        kernels().write_clock(clock, self.states, rows, TICKS_PER_BEAT, MOST_BEATS)
+        kernels().write_clock(clock, self.states, rows)
         return clock
 
     # What was written
@@ -178,6 +165,18 @@ class Dynamics:
         """What makes `score` of the page as it is now; the env may play on meanwhile."""
         written = self.notes[i, : self.states["notes"][i]].copy()
         return partial(_read, written, int(self.states["ticks_per_bar"][i]), end_tick, tempo_bpm)
+
+
+def _roll_at_end(score: Score, piano: Piano) -> np.ndarray:
+    """(32, keys) uint8: `Dynamics.roll` when the score, which `piano` can play, has been played."""
+    now = score.length_ticks // TICKS_PER_FRAME
+    roll = np.zeros((RECENT_FRAMES, piano.keys), np.uint8)
+    for onset, duration, pitch, _ in score.notes.tolist():  # rising onsets: what is struck later is drawn over
+        struck, last = onset // TICKS_PER_FRAME, (onset + duration - 1) // TICKS_PER_FRAME
+        for frame in range(max(struck, now - RECENT_FRAMES + 1), last + 1):
+            row = frame % RECENT_FRAMES
+            roll[row, pitch - piano.lowest] = 2 if frame == struck else max(1, roll[row, pitch - piano.lowest])
+    return roll
 
 
 def _read(written: np.ndarray, ticks_per_bar: int, end_tick: int, tempo_bpm: float) -> Score:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -30,7 +30,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
     | Num | Action | Min | Max |
     |-----|--------|-----|-----|
     | 0 | what: 0 waits, 1-88 strikes a key (A0-C8), 89-352 a chord of `Piano.chord_pitches` | 0 | 352 |
-    | 1 | value: index of the note value or wait, 1 3 4 6 8 12 16 18 24 36 48 72 96 ticks of a 24-tick quarter | 0 | 12 |
+    | 1 | value: index of the note value or wait in 1 3 4 6 8 12 16 18 24 36 48 72 96 ticks, 24 a beat | 0 | 12 |
 
     `info["action_mask"]` and `action_masks()` give the legal ones: (366,) bool, the two dimensions concatenated. An
     illegal action becomes a wait of its value and is counted in `info["illegal_actions"]`.
@@ -43,7 +43,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
     |-----|-------|-------|-------|-----|-----|---------|
     | held | Box | (88,) | float32 | 0 | 4 | beats each key will still sound |
     | recent | Box | (2816,) | uint8 | 0 | 2 | the last 32 sixteenths by 88 keys, now last: 1 sounding, 2 struck |
-    | clock | Box | (6,) | float32 | -1 | 1 | sine and cosine of the place in the bar, of the place in the beat; progress; silence since the last onset |
+    | clock | Box | (6,) | float32 | -1 | 1 | sine, cosine of the place in bar and in beat; progress; silence so far |
     | last | MultiDiscrete | (2,) | int64 | 0 | [352 12] | the last action, (0, 0) at the start |
     | genre | Discrete | () | int64 | 0 | 5 | index in `genres`: classical, folk, jazz, popular, rock, electronic |
 
@@ -86,7 +86,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
     | illegal_penalty | 0.0 | taken off for each illegal action |
     | max_steps | None | steps after which the episode is truncated; None is 128 a bar |
     | genres | GENRES | the genre names |
-    | render_mode | None | "rgb_array" (a piano roll), "human" (the same in a window, as text where there is none) or "ansi" |
+    | render_mode | None | "rgb_array" (a piano roll), "human" (in a window, else as text) or "ansi" (text) |
 
     `reset(options=...)` takes `primer`, `genre` and `tempo_bpm` for the piece that begins.
 
@@ -95,7 +95,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
     - v0: first version.
     """
 
-    metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}
 
     def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -252,7 +252,7 @@ def unflatten(actions: np.ndarray, num_envs: int, piano: Piano) -> np.ndarray:
         ValueError: when they are not `num_envs` integers of the flat action space.
     """
     space = flat_space(piano)
-    if actions.shape != (num_envs,) or not np.issubdtype(actions.dtype, np.integer):
+    if actions.shape != (num_envs,) or actions.dtype.kind not in "iu":
         raise ValueError(f"flat actions must be integers of shape ({num_envs},), got {actions.dtype} {actions.shape}")
     outside = (actions < 0) | (actions >= space.n)
     if outside.any():

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from toccata.envs.dynamics import MOST_BEATS, RECENT_FRAMES, TICKS_PER_FRAME
 from toccata.envs.instrument import CHORD_SIZE, NO_PITCH, VELOCITY, Piano
+from toccata.music.score import TICKS_PER_BEAT
 
 STATE_DTYPE = np.dtype(
     [
@@ -99,12 +101,10 @@ def reach(sounding: np.ndarray, count: int, span: int, fingers: int) -> tuple[in
         return 0, 127, fingers, 0, 127, fingers
     left_high = sounding[0] + span
     right_low = sounding[count - 1] - span
-    left_only = 0
-    while left_only < count and sounding[left_only] < right_low:
-        left_only += 1
-    right_only = 0
-    while right_only < count and sounding[count - 1 - right_only] > left_high:
-        right_only += 1
+    left_only = right_only = 0
+    for k in range(count):
+        left_only += sounding[k] < right_low
+        right_only += sounding[k] > left_high
     # A new outermost key must reach what its hand has to keep: what the other hand lacks the span or fingers for.
     left_keeps = max(left_only, count - fingers)
     right_keeps = max(right_only, count - fingers)
@@ -156,9 +156,9 @@ def write_masks(
                 mask[1 + max(low, lowest) - lowest_key : 2 + min(high, highest_key) - lowest_key] = True
                 free_bits |= _bits(max(low, lowest) - base, high - base)
         for k in range(count):  # what is down cannot be struck
-            pitch = sounding[i, k]
-            mask[1 + pitch - lowest_key] = False
-            free_bits &= ~_bits(pitch - base, pitch - base)
+            mask[1 + sounding[i, k] - lowest_key] = False
+            if 0 <= sounding[i, k] - base < CHORD_BITS:
+                free_bits &= ~(np.uint32(1) << np.uint32(sounding[i, k] - base))
         if free_bits == 0 or room < CHORD_SIZE - 1:
             continue
 
@@ -223,11 +223,34 @@ def _wait(state: Record, sounding: np.ndarray, release: np.ndarray, duration: in
 
 
 @jit
+def _draw_strike(roll: np.ndarray, clock: int, key: int) -> None:
+    """Note a strike in `roll` (32, keys): frame f stands in its row f % 32, 1 sounding and 2 struck."""
+    roll[clock // TICKS_PER_FRAME % RECENT_FRAMES, key] = 2
+
+
+@jit
+def _draw_wait(
+    roll: np.ndarray, state: Record, sounding: np.ndarray, release: np.ndarray, duration: int, lowest: int
+) -> None:
+    """Turn `roll` on by `duration` ticks, which are to be waited: wipe the rows of new frames, draw what sounds."""
+    end = state.clock + duration
+    before, now = state.clock // TICKS_PER_FRAME, end // TICKS_PER_FRAME
+    first = max(before, now - RECENT_FRAMES + 1)
+    for frame in range(max(before + 1, first), now + 1):
+        roll[frame % RECENT_FRAMES] = 0
+    for k in range(state.sounding):
+        for frame in range(first, (min(release[k], end) - 1) // TICKS_PER_FRAME + 1):
+            row = frame % RECENT_FRAMES
+            roll[row, sounding[k] - lowest] = max(roll[row, sounding[k] - lowest], 1)
+
+
+@jit
 def step(
     states: np.ndarray,
     sounding: np.ndarray,
     release: np.ndarray,
     notes: np.ndarray,
+    roll: np.ndarray,
     played: np.ndarray,
     actions: np.ndarray,
     legal: np.ndarray,
@@ -237,6 +260,8 @@ def step(
     keyboard: Keyboard,
 ) -> None:
     """Play one action in the envs `rows`, all of them, note it in `played` and write `new_masks`.
+
+    `roll` (n, 32, keys) is kept up to date if there is one, else it is (n, 0, keys).
 
     An action that `masks` does not allow becomes a wait of its value, as far as the last bar line; `legal` (n,)
     says which were allowed.
@@ -258,68 +283,47 @@ def step(
             what = 0
         duration = min(values[value], state.end_tick - state.clock)
         if what == 0:
+            if roll.shape[1]:
+                _draw_wait(roll[i], state, sounding[i], release[i], duration, lowest)
             _wait(state, sounding[i], release[i], duration)
-        elif what <= keys:
-            _strike(state, sounding[i], release[i], notes[i], lowest + what - 1, duration)
-        else:
-            chord = what - 1 - keys
-            for k in range(chord_sizes[chord]):
-                _strike(state, sounding[i], release[i], notes[i], chords[chord, k], duration)
+            continue
+        chord = what - 1 - keys  # if not negative
+        for k in range(1 if chord < 0 else chord_sizes[chord]):
+            pitch = lowest + what - 1 if chord < 0 else chords[chord, k]
+            _strike(state, sounding[i], release[i], notes[i], pitch, duration)
+            if roll.shape[1]:
+                _draw_strike(roll[i], state.clock, pitch - lowest)
     write_masks(new_masks, states, sounding, rows, keyboard)
 
 
 @jit
 def write_held(
-    held: np.ndarray,
-    states: np.ndarray,
-    sounding: np.ndarray,
-    release: np.ndarray,
-    rows: np.ndarray,
-    lowest: int,
-    ticks_per_beat: int,
-    most_beats: float,
+    held: np.ndarray, states: np.ndarray, sounding: np.ndarray, release: np.ndarray, rows: np.ndarray, lowest: int
 ) -> None:
-    """(k, keys) float32: beats each key will still sound, at most `most_beats`."""
+    """(k, keys) float32: beats each key will still sound, at most MOST_BEATS."""
     held[:] = 0
     for row, i in enumerate(rows):
         for k in range(states[i].sounding):
-            beats = (release[i, k] - states[i].clock) / ticks_per_beat
-            held[row, sounding[i, k] - lowest] = min(beats, most_beats)
+            beats = (release[i, k] - states[i].clock) / TICKS_PER_BEAT
+            held[row, sounding[i, k] - lowest] = min(beats, MOST_BEATS)
 
 
 @jit
-def write_recent(
-    recent: np.ndarray,
-    states: np.ndarray,
-    notes: np.ndarray,
-    rows: np.ndarray,
-    lowest: int,
-    keys: int,
-    frames: int,
-    ticks_per_frame: int,
-    longest: int,
-) -> None:
-    """(k, frames * keys) uint8 roll of the last `frames` frames, the current one last: 1 sounding, 2 struck.
+def _copy(target: np.ndarray, source: np.ndarray) -> None:
+    """A slice assigned by hand: Numba's own goes byte by byte."""
+    for k in range(len(target)):
+        target[k] = source[k]
 
-    `longest` is the longest note value: farther back than that no note can reach into the roll.
-    """
-    recent[:] = 0
+
+@jit
+def write_recent(recent: np.ndarray, states: np.ndarray, roll: np.ndarray, rows: np.ndarray) -> None:
+    """(k, 32 * keys) uint8: the frames of `roll` in their order, the current one last."""
+    size = roll.shape[1] * roll.shape[2]
     for row, i in enumerate(rows):
-        clock = states[i].clock
-        now = clock // ticks_per_frame
-        first = now - frames + 1
-        k = states[i].notes - 1
-        while k >= 0 and notes[i, k, 0] + longest >= first * ticks_per_frame:
-            onset = notes[i, k, 0]
-            key = notes[i, k, 2] - lowest
-            last_tick = min(onset + notes[i, k, 1], clock) - 1
-            struck = onset // ticks_per_frame
-            for frame in range(max(struck + 1, first), last_tick // ticks_per_frame + 1):
-                cell = (frame - first) * keys + key
-                recent[row, cell] = max(recent[row, cell], 1)
-            if struck >= first:
-                recent[row, (struck - first) * keys + key] = 2
-            k -= 1
+        frames = roll[i].reshape(size)
+        oldest = (states[i].clock // TICKS_PER_FRAME + 1) % RECENT_FRAMES * roll.shape[2]
+        _copy(recent[row, : size - oldest], frames[oldest:])
+        _copy(recent[row, size - oldest :], frames[:oldest])
 
 
 @jit
@@ -334,24 +338,22 @@ def write_place(place: np.ndarray, states: np.ndarray, rows: np.ndarray) -> None
 
 
 @jit
-def write_clock(
-    clock: np.ndarray, states: np.ndarray, rows: np.ndarray, ticks_per_beat: int, most_beats: float
-) -> None:
+def write_clock(clock: np.ndarray, states: np.ndarray, rows: np.ndarray) -> None:
     """(k, 6) float32: place in bar and in beat as sine and cosine, progress, beats since the last onset."""
     for row, i in enumerate(rows):
         state = states[i]
         own = state.clock - state.start_tick  # 0 at a bar line: a primer fills whole bars
         in_bar = 2 * np.pi * (own % state.ticks_per_bar) / state.ticks_per_bar
-        in_beat = 2 * np.pi * (own % ticks_per_beat) / ticks_per_beat
-        silent = most_beats
+        in_beat = 2 * np.pi * (own % TICKS_PER_BEAT) / TICKS_PER_BEAT
+        silent = MOST_BEATS
         if state.last_onset_tick >= 0:
-            silent = min(most_beats, (state.clock - state.last_onset_tick) / ticks_per_beat)
+            silent = min(MOST_BEATS, (state.clock - state.last_onset_tick) / TICKS_PER_BEAT)
         clock[row, 0] = np.sin(in_bar)
         clock[row, 1] = np.cos(in_bar)
         clock[row, 2] = np.sin(in_beat)
         clock[row, 3] = np.cos(in_beat)
         clock[row, 4] = own / (state.end_tick - state.start_tick)
-        clock[row, 5] = silent / most_beats
+        clock[row, 5] = silent / MOST_BEATS
 
 
 @jit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -23,7 +23,7 @@ class PianoVectorEnv(VectorEnv):
     it plays as single envs do; env `i` has `seed + i`.
     """
 
-    metadata = {
+    metadata: ClassVar[dict[str, Any]] = {
         **PianoEnv.metadata,
         "render_modes": ["rgb_array"],
         "autoreset_mode": AutoresetMode.SAME_STEP,
