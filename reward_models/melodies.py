@@ -87,7 +87,7 @@ def _entropy_bits(shares: np.ndarray) -> float:
 # Variations: the same melody for the listener, so its popularity stays
 
 
-def vary(score: Score, rng: np.random.Generator, accompany_share: float = 0.4, repeat_share: float = 0.15) -> Score:
+def vary(score: Score, rng: np.random.Generator, accompany_share: float = 0.5, repeat_share: float = 0.25) -> Score:
     """The same melody in another key, octave, tempo and dynamics, sometimes twice over or accompanied."""
     if rng.random() < repeat_share:
         score = repeated(score, 2)
@@ -122,35 +122,52 @@ def transposed_into_range(score: Score, semitones: int) -> Score:
 
 
 def accompany(score: Score, rng: np.random.Generator) -> Score:
-    """The score with bass notes, or chords, under it: for each half bar or bar the triad that fits the melody best."""
+    """The score with a bass, chords, broken chords or three more voices under it, from triads that fit the melody."""
     if not len(score):
         return score
-    span = int(rng.choice([2, 4])) * TICKS_PER_BEAT
     melody = score.notes
-    ceiling = int(melody["pitch"].min())
     classes = np.bincount(melody["pitch"] % 12, melody["duration_ticks"], 12)
     tonic = int(np.argmax([classes[(MAJOR + key) % 12].sum() for key in range(12)]))
     triads = [(tonic + MAJOR[[d, (d + 2) % 7, (d + 4) % 7]]) % 12 for d in range(6)]
-    style = rng.integers(3)  # bass alone, block chords, broken chords
-    velocity = int(min(VELOCITIES))
+    texture = (_bass, _block_chord, _broken_chord, _voices)[rng.integers(4)]
+    span = int(rng.choice([1, 2]) if texture is _voices else rng.choice([2, 4])) * TICKS_PER_BEAT
     added = []
-    for start in range(0, score.length_ticks, span):
+    for start in range(0, score.length_ticks - span + 1, span):
         here = melody[(melody["onset_tick"] < start + span) & (score.offset_ticks > start)]
         weights = np.bincount(here["pitch"] % 12, here["duration_ticks"], 12)
         triad = max(triads, key=lambda triad: weights[triad].sum() + 0.3 * weights[triad[0]] + rng.random())
-        root = 36 + int(triad[0])
-        chord = [root, *(root + int(pitch - triad[0]) % 12 for pitch in triad[1:])]
-        chord = [pitch for pitch in chord if LOWEST <= pitch < ceiling] or [max(LOWEST, min(root, ceiling - 1) - 12)]
-        if style == 0:
-            added.append((start, span, chord[0], velocity))
-        elif style == 1:
-            added.extend((start, span, pitch, velocity) for pitch in chord)
-        else:
-            part = span // 4
-            order = [0, 2, 1, 2]
-            added.extend((start + i * part, part, chord[order[i] % len(chord)], velocity) for i in range(4) if part)
-    added = np.array([note for note in added if note[0] + note[1] <= score.length_ticks], melody.dtype)
-    return replace(score, notes=np.concatenate([melody, added]))
+        ceiling = int(here["pitch"].min()) if len(here) else int(melody["pitch"].min())
+        added += [
+            (start + onset, duration, pitch, min(VELOCITIES))
+            for onset, duration, pitch in texture([int(c) for c in triad], ceiling, span)
+            if LOWEST <= pitch < ceiling
+        ]
+    return replace(score, notes=np.concatenate([melody, np.array(added, melody.dtype)]))
+
+
+def _bass(triad: list[int], ceiling: int, span: int) -> list[tuple[int, int, int]]:
+    return [(0, span, _below(triad[0], min(ceiling, 52)))]
+
+
+def _block_chord(triad: list[int], ceiling: int, span: int) -> list[tuple[int, int, int]]:
+    root = _below(triad[0], min(ceiling, 60))
+    return [(0, span, root + (pitch - triad[0]) % 12) for pitch in triad]
+
+
+def _broken_chord(triad: list[int], ceiling: int, span: int) -> list[tuple[int, int, int]]:
+    chord, part = _block_chord(triad, ceiling, span), span // 4
+    return [(index * part, part, chord[voice][2]) for index, voice in enumerate((0, 2, 1, 2))]
+
+
+def _voices(triad: list[int], ceiling: int, span: int) -> list[tuple[int, int, int]]:
+    """As a hymn is set: two chord tones close under the melody, and a bass."""
+    inner = sorted((_below(pitch, ceiling) for pitch in triad), reverse=True)[:2]
+    return [(0, span, pitch) for pitch in (*inner, _below(triad[0], min(inner[-1], 53)))]
+
+
+def _below(pitch_class: int, ceiling: int) -> int:
+    """The highest key of a pitch class under `ceiling`."""
+    return ceiling - 1 - (ceiling - 1 - pitch_class) % 12
 
 
 # Made-up music
@@ -259,6 +276,7 @@ def _repeated_chord(rng: np.random.Generator) -> Score:
 NEGATIVES: tuple[Callable[[np.random.Generator], Score], ...] = (
     _silence,
     _one_note,
+    _one_note,  # twice: it is the easiest to fall into
     _wall,
     _clusters,
     _repeated_chord,
@@ -269,6 +287,6 @@ NEGATIVES: tuple[Callable[[np.random.Generator], Score], ...] = (
 def negative(rng: np.random.Generator) -> Score:
     """Two bars that nobody would ask to hear again: silence, one note, a wall of keys, noise, random play."""
     score = NEGATIVES[rng.integers(len(NEGATIVES))](rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         score = repeated(score, 2)
     return replace(score, tempo_bpm=rng.choice(TEMPI_BPM))

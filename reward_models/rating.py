@@ -1,8 +1,9 @@
 """The rating: a frozen CNN that hears a piece and predicts how popular it would be.
 
-Sound in, popularity out. A `Listener` turns the log-mel spectrogram into a description of every two bars or so;
-three `Taster`s, fitted on different melodies, each read a popularity from it. The rating of a piece is their mean
-less their standard deviation: where they disagree, because nothing like it was ever rated, they are not believed.
+Sound in, popularity out. A convolutional `Listener` hears in the log-mel spectrogram which keys are struck and held;
+`melody_line` turns every two bars or so of that into statistics of the melody; three `Taster`s, fitted on different
+melodies, each read a popularity from them. The rating of a piece is their mean less their standard deviation: where
+they disagree, because nothing like it was ever rated, they are not believed.
 How it was fitted: `fit_rating.py`, `docs/rating.md` and the model card beside the weights.
 """
 
@@ -18,21 +19,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from toccata.envs.rewards import Pieces
+from toccata.reward_models.melody_line import KEYS, STATISTICS, statistics
 
 SHIPPED = Path(__file__).parent / "weights" / "rating"
 WEIGHTS_FILE = "rating.safetensors"
 CONFIG_FILE = "config.json"
 
-KEYS = 88
 LOWEST = 21  # MIDI number of the first key
-STRIDE = 2  # spectrogram frames per step of the upper layers: 64 ms, half a sixteenth at 120 bpm
-WINDOW_STEPS = 80  # 5.1 s: two bars at 120 bpm and their ringing, which is what the network was fitted on
-HOP_STEPS = 40  # windows of longer pieces overlap by half
+WINDOW_FRAMES = 160  # 5.1 s: two bars at 120 bpm and their ringing, which is what the network was fitted on
+HOP_FRAMES = WINDOW_FRAMES  # between windows of longer pieces at most: they touch or overlap
 RATING_LIMIT = 4.0  # standard deviations; the real melodies lie within -1.6..4.3, beyond it is extrapolation
 BATCH = 64  # pieces heard at once: 64 of 16 s take 100 MB
 
@@ -47,24 +47,22 @@ class RatingConfig:
 
     Args:
         mels: mel bands of the spectrogram.
-        features: note features that the listener names.
-        bins: steps into which each feature is cut for the tasters.
-        channels: width of the listener's convolutions.
-        hidden: width of the listener's description and of the tasters.
+        bins: ramps into which each statistic is cut for the tasters.
+        channels: width of the listener.
+        hidden: width of the tasters.
         members: tasters in the ensemble.
         pessimism: how many standard deviations of the members are taken off their mean.
     """
 
     mels: int = 64
-    features: int = 17
-    bins: int = 16
+    bins: int = 8
     channels: int = 96
-    hidden: int = 128
+    hidden: int = 96
     members: int = 3
     pessimism: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("mels", "features", "bins", "channels", "hidden", "members"):
+        for name in ("mels", "bins", "channels", "hidden", "members"):
             if not 1 <= getattr(self, name) <= 4096:
                 raise ValueError(f"{name} must be in 1..4096, got {getattr(self, name)}")
         if not 0 <= self.pessimism <= 10:
@@ -72,65 +70,49 @@ class RatingConfig:
 
 
 class Listener(nn.Module):
-    """Hears which keys are struck and sound, and describes each window of a piece.
+    """Hears which keys are struck and held in each frame, as probabilities.
 
-    Two convolutions name the keys in every frame, as probabilities; four more, at half the rate and seeing 4 s,
-    follow the lines that these make. What lies behind the end of a piece is set to zero after every layer, as if
-    the sound ended there, so padding changes nothing.
+    What lies behind the end of a piece is set to zero between the layers, as if the sound ended there, so padding
+    changes nothing.
     """
 
     def __init__(self, config: RatingConfig) -> None:
         super().__init__()
-        c = config.channels
         self.register_buffer("mel_mean", torch.zeros(config.mels, 1))
         self.register_buffer("mel_scale", torch.ones(config.mels, 1))
-        self.hear = nn.Conv1d(config.mels, c, 5, padding=2)
-        self.keys = nn.Conv1d(c, 2 * KEYS, 3, padding=1)
-        self.line = nn.Conv1d(2 * KEYS, c, 5, stride=STRIDE, padding=2)
-        self.follow = nn.ModuleList(nn.Conv1d(c, c, 5, padding=2 * d, dilation=d) for d in (1, 3, 8))
-        self.describe = nn.Linear(c + 2 * KEYS, config.hidden)
-        self.name = nn.Linear(config.hidden, config.features)
+        self.hear = nn.Conv1d(config.mels, config.channels, 5, padding=2)
+        self.keys = nn.Conv1d(config.channels, 2 * KEYS, 3, padding=1)
 
-    def frames(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Key logits (n, 2 * 88, frames), struck then sounding, and what is pooled, (n, channels + 176, steps)."""
-        mask = torch.arange(log_mel.shape[-1]) < valid[:, None]
-        mask = mask[:, None].to(log_mel.dtype)
-        step_mask = mask[..., ::STRIDE]
-        x = (log_mel - self.mel_mean) * self.mel_scale * mask
-        x = torch.relu(self.hear(x)) * mask
-        logits = self.keys(x)
-        keys = torch.sigmoid(logits) * mask
-        x = torch.relu(self.line(keys)) * step_mask
-        for layer in self.follow:
-            x = (x + torch.relu(layer(x))) * step_mask
-        keys = functional.pad(keys, (0, -keys.shape[-1] % STRIDE))
-        return logits, torch.cat([x, functional.avg_pool1d(keys, STRIDE)], 1)
+    def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
+        """(n, mels, frames), (n,) frames before padding -> (n, 2 * 88, frames) logits, struck then held."""
+        mask = frame_mask(log_mel, valid)
+        sound = (log_mel - self.mel_mean) * self.mel_scale * mask
+        return self.keys(torch.relu(self.hear(sound)) * mask)
 
-    def forward(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Describe every window of every piece.
-
-        Args:
-            log_mel: (n, mels, frames).
-            valid: (n,) int64, frames of each piece before padding, at least 1.
-
-        Returns:
-            key logits (n, 176, frames); (windows, hidden) descriptions; (windows,) the piece each belongs to.
-        """
-        logits, steps = self.frames(log_mel, valid)
+    def describe(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """(windows, STATISTICS) of all windows of all pieces, and (windows,) the piece that each belongs to."""
+        keys = torch.sigmoid(self(log_mel, valid)) * frame_mask(log_mel, valid)
+        keys = functional.pad(keys, (0, WINDOW_FRAMES))
         windows, owner = [], []
-        for piece, count in enumerate((-(-valid // STRIDE)).tolist()):
-            for start in window_starts(count):
-                windows.append(steps[piece, :, start : min(start + WINDOW_STEPS, count)].mean(-1))
+        for piece, frames in enumerate(valid.tolist()):
+            for start in window_starts(frames):
+                windows.append(keys[piece, :, start : start + WINDOW_FRAMES])
                 owner.append(piece)
-        return logits, torch.relu(self.describe(torch.stack(windows))), torch.tensor(owner)
+        chunks = [statistics(torch.stack(windows[i : i + BATCH])) for i in range(0, len(windows), BATCH)]
+        return torch.cat(chunks), torch.tensor(owner)
 
 
-def window_starts(steps: int) -> list[int]:
-    """First steps of the windows that cover a piece of `steps`: evenly spread, at most `HOP_STEPS` apart."""
-    if steps <= WINDOW_STEPS:
+def frame_mask(log_mel: Tensor, valid: Tensor) -> Tensor:
+    """(n, 1, frames): 1 up to the end of each piece, 0 in the padding."""
+    return (torch.arange(log_mel.shape[-1]) < valid[:, None])[:, None].to(log_mel.dtype)
+
+
+def window_starts(frames: int) -> list[int]:
+    """First frames of the windows that cover a piece: evenly spread, at most `HOP_FRAMES` apart."""
+    if frames <= WINDOW_FRAMES:
         return [0]
-    count = -(-(steps - WINDOW_STEPS) // HOP_STEPS) + 1
-    return [round(index * (steps - WINDOW_STEPS) / (count - 1)) for index in range(count)]
+    count = -(-(frames - WINDOW_FRAMES) // HOP_FRAMES) + 1
+    return [round(index * (frames - WINDOW_FRAMES) / (count - 1)) for index in range(count)]
 
 
 def mean_by_owner(values: Tensor, owner: Tensor, pieces: int) -> Tensor:
@@ -140,31 +122,31 @@ def mean_by_owner(values: Tensor, owner: Tensor, pieces: int) -> Tensor:
 
 
 class Taster(nn.Module):
-    """Reads a popularity from the listener's description of a window.
+    """Reads a popularity from the statistics of a window.
 
-    The named features enter cut into bins, each a ramp from 0 to 1 (piecewise-linear encoding, Gorishniy et al.
-    2022, "On Embeddings for Numerical Features"), because popularity has sharp edges in them.
+    Each statistic enters cut into bins, each a ramp from 0 to 1 (piecewise-linear encoding, Gorishniy et al. 2022,
+    "On Embeddings for Numerical Features"), because popularity has sharp edges in them. Beyond the outermost edges
+    nothing changes any more: music unlike any melody of the fit is not extrapolated to.
     """
 
     def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
         super().__init__()
-        self.register_buffer("edges", torch.zeros(config.features, config.bins + 1))
-        width = config.hidden
+        self.register_buffer("edges", torch.zeros(STATISTICS, config.bins + 1))
         self.layers = nn.Sequential(
-            nn.Linear(width + config.features * config.bins, width),
+            nn.Linear(STATISTICS * config.bins, config.hidden),
             nn.SiLU(),
             nn.Dropout(dropout),
-            nn.Linear(width, width),
+            nn.Linear(config.hidden, config.hidden),
             nn.SiLU(),
             nn.Dropout(dropout),
-            nn.Linear(width, 1),
+            nn.Linear(config.hidden, 1),
         )
 
-    def forward(self, description: Tensor, features: Tensor) -> Tensor:
-        """(windows, hidden), (windows, features) -> (windows, 1)."""
+    def forward(self, windows: Tensor) -> Tensor:
+        """(windows, STATISTICS) -> (windows, 1), in standard deviations of log-popularity."""
         low, width = self.edges[:, :-1], self.edges.diff(dim=1)
-        ramps = ((features[..., None] - low) / width.clamp(min=1e-6)).clamp(0, 1)
-        return self.layers(torch.cat([description, ramps.flatten(1) - 0.5], 1))
+        ramps = ((windows[..., None] - low) / width.clamp(min=1e-6)).clamp(0, 1)
+        return self.layers(ramps.flatten(1) - 0.5)
 
 
 class RatingNetwork(nn.Module):
@@ -178,9 +160,8 @@ class RatingNetwork(nn.Module):
 
     def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
         """(n, mels, frames), (n,) -> (n, members) in standard deviations of log-popularity."""
-        _, description, owner = self.listener(log_mel, valid)
-        features = self.listener.name(description)
-        scores = torch.cat([taster(description, features) for taster in self.tasters], 1)
+        windows, owner = self.listener.describe(log_mel, valid)
+        scores = torch.cat([taster(windows) for taster in self.tasters], 1)
         return mean_by_owner(scores, owner, len(log_mel))
 
 
@@ -253,7 +234,7 @@ class RatingModel:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
-        save_file(tensors, folder / WEIGHTS_FILE)
+        (folder / WEIGHTS_FILE).write_bytes(save(tensors))
         config = {
             "network": asdict(self.network.config),
             "weights_sha256": self.weights_hash(),
@@ -280,7 +261,8 @@ class RatingModel:
         try:
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (RuntimeError, SafetensorError) as error:
-            raise RatingError(f"{folder / WEIGHTS_FILE}: not the weights of this network: {error}") from error
+            reason = " ".join(str(error).split())[:300]  # torch lists every tensor on a line of its own
+            raise RatingError(f"{folder / WEIGHTS_FILE}: not the weights of this network: {reason}") from error
         if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
             raise RatingError(f"{folder / WEIGHTS_FILE}: holds weights that are not finite")
         return cls(network)

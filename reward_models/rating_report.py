@@ -12,7 +12,7 @@ from toccata.reward_models.melodies import repeated
 from toccata.reward_models.rating import RatingModel
 
 RIDGE_PENALTY = 10.0  # on standardised features; anything in 1..100 gives the same third digit
-RESAMPLES = 1000
+RESAMPLES = 500
 
 
 @dataclass(frozen=True)

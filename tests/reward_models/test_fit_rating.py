@@ -1,0 +1,276 @@
+"""Fitting a rating network: the data, the split, what is made up, and a toy world whose rule it must find."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toccata.envs.rewards import Pieces
+from toccata.music.score import Score
+from toccata.reward_models.fit_rating import FitRatingConfig, main
+from toccata.reward_models.melodies import (
+    FEATURES,
+    NEGATIVES,
+    accompany,
+    note_features,
+    random_melody,
+    recombined,
+    repeated,
+    vary,
+)
+from toccata.reward_models.melody_line import KEYS, STATISTICS, statistics
+from toccata.reward_models.preferences import (
+    MELODIES_FILE,
+    PreferenceError,
+    contour,
+    contour_folds,
+    read_melodies,
+)
+from toccata.reward_models.rating import LOWEST, RatingConfig, RatingModel, Taster
+from toccata.reward_models.rating_report import agreement, melody, rank_correlation, ridge
+from toccata.reward_models.tasting import Heard, fit_taster
+
+GOOD = {"notes": [[60, 0, 4], [62, 4, 8], [64, 8, 16]], "sessions": 7, "count": 9}
+
+
+def write_lines(folder, *rows):
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (folder / MELODIES_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+# Data
+
+
+def test_worldwide_sessions_come_before_country_sums(tmp_path):
+    country = {"notes": [[60, 0, 4]], "by_country": {"us": [30, 5], "de": [4, 3]}, "only_in": {"us": [30, 5]}}
+    only = {"notes": [[60, 0, 4]], "only_in": {"tw": [54, 3]}}
+    both = GOOD | {"by_country": {"us": [3, 2]}}
+    write_lines(tmp_path, GOOD, country, "", only, both)
+    read = read_melodies(tmp_path)
+    assert [(one.sessions, one.worldwide) for one in read] == [(7, True), (8, False), (3, False), (7, True)]
+    assert read[0].popularity == pytest.approx(math.log(7))
+    assert read[0].score.notes.tolist() == [(0, 24, 60, 80), (24, 24, 62, 80), (48, 48, 64, 80)]
+    assert read[0].score.bars == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("{", "Expecting"),
+        ("[1]", "list"),
+        ({"sessions": 3}, "'notes' is missing"),
+        ({"notes": [], "sessions": 3}, "at least one note"),
+        ({"notes": [[60, 0]], "sessions": 3}, "unpack"),
+        ({"notes": [[60, 4, 4]], "sessions": 3}, "duration_ticks"),
+        ({"notes": [[200, 0, 4]], "sessions": 3}, "pitch must be in 0..127"),
+        ({"notes": [[60, 30, 40]], "sessions": 3}, "length_ticks"),
+        ({"notes": [[60, 0, 4]]}, "neither sessions"),
+        ({"notes": [[60, 0, 4]], "sessions": 0}, "at least 1, got 0"),
+        ({"notes": [[60, 0, 4]], "sessions": "many"}, "many"),
+        ({"notes": None, "sessions": 1}, "NoneType"),
+        ({"notes": [[1e400, 0, 4]], "sessions": 1}, "infinity"),
+    ],
+)
+def test_a_broken_line_is_one_clear_error(tmp_path, row, reason):
+    write_lines(tmp_path, GOOD, row)
+    with pytest.raises(PreferenceError, match="line 2") as error:
+        read_melodies(tmp_path)
+    assert reason in str(error.value)
+    assert MELODIES_FILE in str(error.value)
+
+
+def test_missing_data_is_one_clear_error(tmp_path):
+    with pytest.raises(PreferenceError, match="no such folder"):
+        read_melodies(tmp_path / "nowhere")
+    with pytest.raises(PreferenceError, match="holds no melodies"):
+        read_melodies(tmp_path)
+    write_lines(tmp_path, "")
+    with pytest.raises(PreferenceError, match="holds no melody"):
+        read_melodies(tmp_path)
+
+
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "toccata.reward_models.fit_rating", "--data", str(tmp_path), "--out", "x"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"error: {tmp_path}: holds no {MELODIES_FILE}"
+
+
+def test_a_fitted_network_is_not_overwritten(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="already holds"):
+        main(FitRatingConfig(data=tmp_path, out=tmp_path))
+
+
+# Split
+
+
+def test_contour_is_that_of_transpositions_rhythms_and_modes():
+    tune = melody("C4 D4 E4 C4 G4:2")
+    for same in (tune.transpose(5), melody("C4:2 D4 E4 C4 G4"), melody("C4 D4 D#4 C4 G4:2")):
+        assert contour(same) == contour(tune)
+    assert contour(melody("C4 D4 E4 C4 C4:2")) != contour(tune)
+
+
+@given(st.integers(0, 100), st.integers(2, 6))
+def test_folds_keep_contours_together_and_are_repeatable(seed, folds):
+    rng = np.random.default_rng(0)
+    tunes = [random_melody(rng) for _ in range(30)]
+    tunes += [tune.transpose(2) for tune in tunes]
+    fold = contour_folds(tunes, folds, seed)
+    assert set(fold) == set(range(folds))
+    assert (fold[:30] == fold[30:]).all()
+    assert (fold == contour_folds(tunes, folds, seed)).all()
+
+
+def test_too_few_contours_is_an_error():
+    with pytest.raises(ValueError, match="5 folds"):
+        contour_folds([melody("C4 D4")] * 9, 5, 0)
+
+
+# What is made up
+
+
+def test_note_features_of_a_known_melody():
+    features = dict(zip(FEATURES, note_features(melody("C4 C4 D4 F4 C5 C4:3")), strict=True))
+    assert features["log_notes"] == pytest.approx(math.log(6))
+    assert features["mean_interval"] == pytest.approx((0 + 2 + 3 + 7 + 12) / 5)
+    assert features["greatest_interval"] == 12
+    assert features["share_of_steps"] == pytest.approx(2 / 5)
+    assert features["share_of_leaps"] == pytest.approx(1 / 5)
+    assert features["share_of_repeats"] == pytest.approx(1 / 5)
+    assert features["scale_fit"] == pytest.approx(1)
+    assert features["range"] == 12
+    assert features["net_rise"] == 0
+    assert features["share_on_beat"] == 1
+    assert features["share_of_rests"] == 0
+
+
+@given(st.integers(0, 10_000), st.integers(-6, 6))
+def test_note_features_do_not_change_with_the_key(seed, semitones):
+    tune = random_melody(np.random.default_rng(seed))
+    np.testing.assert_allclose(note_features(tune.transpose(semitones)), note_features(tune), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "score", [Score(), Score(length_ticks=9), melody("C4"), *(n(np.random.default_rng(0)) for n in NEGATIVES)]
+)
+def test_note_features_are_finite_for_anything(score):
+    assert np.isfinite(note_features(score)).all()
+
+
+@given(st.integers(0, 10_000))
+def test_made_up_music_is_on_the_piano_and_keeps_its_melody(seed):
+    rng = np.random.default_rng(seed)
+    tune, other = random_melody(rng), random_melody(rng)
+    for piece in (vary(tune, rng), recombined(tune, other, rng), *(make(rng) for make in NEGATIVES)):
+        assert len(piece) == 0 or 21 <= piece.notes["pitch"].min() <= piece.notes["pitch"].max() <= 108
+    assert set(tune.notes.tolist()) <= set(accompany(tune, rng).notes.tolist())
+    assert len(repeated(tune, 3)) == 3 * len(tune)
+
+
+# Statistics of the melody
+
+
+def exact_keys(score, frames=160):
+    keys = torch.zeros(1, 2 * KEYS, frames)
+    for onset, duration, pitch, _ in score.notes.tolist():
+        first, last = round(onset * 15.625 / 24), round((onset + duration) * 15.625 / 24)
+        keys[0, pitch - LOWEST, first] = 1
+        keys[0, KEYS + pitch - LOWEST, first:last] = 1
+    return keys
+
+
+def test_statistics_count_the_notes_of_the_melody_alone():
+    tune = melody("C5 D5 C5 G5 A5 A5 G5 E5")
+    alone = statistics(exact_keys(tune))
+    assert float(alone[0, 0]) == pytest.approx(math.log(9), abs=1e-2)
+    chord = [(0, 96, 48, 80), (0, 96, 52, 80), (100, 92, 47, 80)]
+    accompanied = statistics(exact_keys(Score([*tune.notes.tolist(), *chord])))
+    assert float(accompanied[0, 0]) == pytest.approx(math.log(9), abs=1e-2)
+    assert float(accompanied[0, 1]) == pytest.approx(math.log(12), abs=1e-2)
+
+
+def test_statistics_do_not_change_with_the_key():
+    tune = melody("C4 D4 C4 G4 A4 A4 G4 E4")
+    np.testing.assert_allclose(statistics(exact_keys(tune)), statistics(exact_keys(tune.transpose(5))), atol=1e-4)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 0.5, 1.0])
+def test_statistics_are_finite_for_anything(level):
+    assert torch.isfinite(statistics(torch.full((2, 2 * KEYS, 160), level))).all()
+    assert torch.isfinite(statistics(torch.full((2, 2 * KEYS, 3), level))).all()
+
+
+def test_statistics_have_finite_gradients():
+    keys = torch.rand(1, 2 * KEYS, 60, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    statistics(keys).sum().backward()
+    assert torch.isfinite(keys.grad).all()
+    assert keys.grad.abs().max() > 0
+
+
+# Figures
+
+
+def test_rank_correlation_and_ridge_on_known_answers():
+    a = np.arange(20.0)
+    assert rank_correlation(a, a**3) == pytest.approx(1)
+    assert rank_correlation(a, -a) == pytest.approx(-1)
+    assert rank_correlation(a, np.ones(20)) == 0
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    np.testing.assert_allclose(ridge(x, x @ [1, 2] + 3, np.array([[1.0, 1.0]])), [6], atol=0.2)
+    same = agreement(a, a, np.arange(20))
+    assert same.interval == pytest.approx((1, 1))
+    assert same.mean_squared_error == 0
+
+
+# A world with a known rule
+
+
+def test_a_known_rule_is_found():
+    """Popularity is the share of repeated notes: heard through exact keys, by melodies not fitted on."""
+    rng = np.random.default_rng(0)
+    tunes = [random_melody(rng) for _ in range(400)]
+    rule = np.array([note_features(tune)[FEATURES.index("share_of_repeats")] for tune in tunes])
+    windows = statistics(torch.cat([exact_keys(tune) for tune in tunes]))
+    heard = Heard(windows, np.arange(400)[None], np.ones((1, 400), np.int64))
+    worst = Heard(torch.zeros(5, STATISTICS), np.arange(5)[None], np.ones((1, 5), np.int64))
+    targets = torch.from_numpy(((rule - rule.mean()) / rule.std()).astype(np.float32))
+    taster = fit_taster(
+        RatingConfig(hidden=32), heard, worst, targets, np.arange(260), np.arange(260, 300), epochs=15, seed=0
+    )
+    assert isinstance(taster, Taster)
+    assert rank_correlation(heard.rated(taster, np.arange(300, 400)), rule[300:]) > 0.8
+
+
+def test_the_whole_fit_runs_and_is_repeatable(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    while len(rows) < 44:
+        notes = [[int(p), int(o) // 6, int(o + d) // 6] for o, d, p, _ in random_melody(rng).notes.tolist()]
+        rows += (
+            [{"notes": notes, "sessions": 1 + notes[0][0]}] if len(notes) >= 8 and notes[0][0] != notes[1][0] else []
+        )
+    write_lines(tmp_path, *rows)
+    options = {"made_up_pieces": 100, "hearing_epochs": 1, "copies": 1, "epochs": 2, "members": 2}
+    main(FitRatingConfig(data=tmp_path, out=tmp_path / "a", folds=2, **options))
+    main(FitRatingConfig(data=tmp_path, out=tmp_path / "b", folds=0, **options))
+    model = RatingModel.load(tmp_path / "a")
+    assert model.weights_hash() == RatingModel.load(tmp_path / "b").weights_hash()
+    assert np.isfinite(model.score(Pieces([melody("C4 D4 E4 F4")]))).all()
+    facts = json.loads((tmp_path / "a" / "config.json").read_text())["fit"]
+    assert facts["melodies"] == 44
+    assert set(facts["held_out"]) >= {"network", "score", "ridge", "constant"}
+    assert "Extremes" in (tmp_path / "a" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("wrong", [{"folds": 1}, {"members": 0}, {"copies": 0}, {"pessimism": -1.0}])
+def test_options_out_of_range_are_errors(tmp_path, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        main(FitRatingConfig(data=tmp_path, out=tmp_path / "out", **wrong))
