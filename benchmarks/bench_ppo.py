@@ -1,0 +1,180 @@
+"""Where the time of PPO goes: inside the policy's own forward and backward passes, or beside them.
+
+`python benchmarks/bench_ppo.py` prints the breakdown; `rows()` returns what `run.py` collects. The training is the
+default one of `train.py` with every reward model, over a few rollouts. What is inside: the policy's forward passes
+in rollouts and updates, loss and gradients, clipping and the optimizer's step. What is beside it: the environments,
+the reward models, the discriminator's training, the rollout buffer, logging.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.logger import Logger
+
+from toccata.agents.callbacks import DiscriminatorCallback, WatchCallback
+from toccata.agents.config import TrainConfig
+from toccata.agents.parts import envs_of, music_of, rewards_of
+from toccata.agents.policies import PianoPolicy
+from toccata.agents.ppo import ComposerPPO, PaidRolloutBuffer
+from toccata.agents.vec_env import PianoVecEnv
+from toccata.reward_models.realism import Realism
+
+WARM_ROLLOUTS = 1  # compiled loops are loaded, notes are rendered
+ROLLOUTS = 4  # pieces of 8 bars take about two rollouts: they are finished in the later ones
+TARGET = 0.25  # greatest share beside the policy
+
+INSIDE = ("rollout forward", "update forward", "update backward", "optimizer")
+OUTSIDE = ("environments", "reward models", "discriminator", "watching", "rollout buffer", "masks")
+
+
+class Clock:
+    """Seconds spent in named functions, each without the named functions it calls."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inner: list[float] = []
+
+    def wrap(self, owner: Any, name: str, part: str | Callable[[], str]) -> Callable[[], None]:
+        """Time `owner.name` as `part`; gives a function that undoes it."""
+        usual = getattr(owner, name)
+        own = vars(owner).get(name)
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            label = part if isinstance(part, str) else part()
+            self._inner.append(0.0)
+            begun = time.perf_counter()
+            try:
+                return usual(*arguments, **named)
+            finally:
+                seconds = time.perf_counter() - begun
+                self.seconds[label] += seconds - self._inner.pop()
+                if self._inner:
+                    self._inner[-1] += seconds
+
+        setattr(owner, name, timed)
+        return lambda: delattr(owner, name) if own is None else setattr(owner, name, own)
+
+
+@contextmanager
+def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
+    """Time the parts of `model.learn` on `clock`."""
+    policy, buffer = model.policy, model.rollout_buffer
+    training = {"now": False}
+
+    def forward_part() -> str:
+        return "update forward" if training["now"] else "rollout forward"
+
+    def train() -> None:
+        training["now"] = True
+        usual_train()
+        training["now"] = False
+
+    undo = [
+        clock.wrap(type(policy), "__call__", forward_part),
+        clock.wrap(policy, "predict_values", forward_part),
+        clock.wrap(policy, "evaluate_actions", forward_part),
+        clock.wrap(torch.Tensor, "backward", "update backward"),
+        clock.wrap(torch.nn.utils, "clip_grad_norm_", "optimizer"),
+        clock.wrap(policy.optimizer, "step", "optimizer"),
+        clock.wrap(policy.optimizer, "zero_grad", "optimizer"),
+        clock.wrap(PianoVecEnv, "step", "environments"),
+        clock.wrap(PianoVecEnv, "env_method", "masks"),
+        clock.wrap(model, "_pay", "reward models"),
+        clock.wrap(buffer, "add", "rollout buffer"),
+        clock.wrap(buffer, "reset", "rollout buffer"),
+        clock.wrap(buffer, "compute_returns_and_advantage", "rollout buffer"),
+        clock.wrap(PaidRolloutBuffer, "_get_samples", "rollout buffer"),
+        clock.wrap(DiscriminatorCallback, "_on_rollout_end", "discriminator"),
+        clock.wrap(WatchCallback, "_on_rollout_end", "watching"),
+    ]
+    buffer.pay = model._pay
+    usual_train, model.train = model.train, train  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del model.train
+        for each in undo:
+            each()
+        buffer.pay = model._pay
+
+
+def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]:
+    """Seconds of each part, and `whole`, over `rollouts` rollouts and updates after a warm one."""
+    torch.manual_seed(config.seed)
+    rewards, music = rewards_of(config), music_of(config, "train")
+    model = ComposerPPO(
+        PianoPolicy,
+        envs_of(config),
+        reward_model=rewards,
+        n_steps=config.n_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.n_epochs,
+        learning_rate=config.learning_rate,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        ent_coef=config.ent_coef,
+        target_kl=config.target_kl,
+        policy_kwargs={"features": config.policy},
+        seed=config.seed,
+        device="cpu",
+    )
+    model.set_logger(Logger(None, []))
+    rng = np.random.default_rng(config.seed)
+    callbacks = CallbackList(
+        [
+            *(DiscriminatorCallback(each, music, rng) for each in rewards.models.values() if isinstance(each, Realism)),
+            WatchCallback(lambda step, values: None),
+        ]
+    )
+    steps = config.num_envs * config.n_steps
+    model.learn(WARM_ROLLOUTS * steps, callbacks)
+    clock = Clock()
+    with measured(model, clock):
+        begun = time.perf_counter()
+        model.learn(rollouts * steps, callbacks, reset_num_timesteps=False)
+        whole = time.perf_counter() - begun
+    return {**clock.seconds, "whole": whole}
+
+
+def rows() -> list[dict]:
+    """The share of the time beside the policy, of which at most a quarter is wanted; about a minute."""
+    torch.set_num_threads(1)
+    config = TrainConfig()
+    seconds = breakdown(config)
+    inside = sum(seconds.get(part, 0.0) for part in INSIDE)
+    steps = config.num_envs * config.n_steps * ROLLOUTS
+    share = 1 - inside / seconds["whole"]
+    return [
+        {
+            "name": "PPO's time beside the policy",
+            "ours_per_second": steps / seconds["whole"],
+            "peer": "the policy alone",
+            "peer_per_second": steps / inside,
+            "ratio": share,
+            "target": TARGET,
+            "ok": share <= TARGET,
+            "breakdown": {part: value / seconds["whole"] for part, value in seconds.items() if part != "whole"},
+        }
+    ]
+
+
+def main() -> None:
+    """Print the breakdown."""
+    (row,) = rows()
+    print(f"{row['ours_per_second']:.0f} steps a second; share of the time:")
+    for part in (*INSIDE, *OUTSIDE):
+        print(f"  {part:18}{row['breakdown'].get(part, 0.0):7.1%}  {'inside' if part in INSIDE else 'beside'}")
+    print(f"beside the policy {row['ratio']:.1%}, target {row['target']:.0%}: {'ok' if row['ok'] else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()
