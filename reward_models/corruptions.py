@@ -72,8 +72,8 @@ def stuck(score: Score, rng: np.random.Generator) -> Score:
 
 
 def thinned(score: Score, rng: np.random.Generator) -> Score:
-    """Most notes left out."""
-    return _with_notes(score, score.notes[rng.random(len(score)) < rng.uniform(0.05, 0.4)])
+    """Most notes left out, often nearly all of them."""
+    return _with_notes(score, score.notes[rng.random(len(score)) < 0.4 * rng.random() ** 2])
 
 
 def thickened(score: Score, rng: np.random.Generator) -> Score:

@@ -17,14 +17,16 @@ import torch
 
 from toccata.envs.codec import encode
 from toccata.envs.rewards import Pieces
-from toccata.music.corpus import Corpus, load_corpus
+from toccata.music.corpus import Corpus, Work, load_corpus
 from toccata.music.score import Score
 from toccata.reward_models.corruptions import CORRUPTIONS, corrupted, markov_play, random_play
 from toccata.reward_models.realism import BATCH, Realism
 from toccata.reward_models.windows import random_windows
 
 BARS = 8
+PER_SOURCE = 2000  # real pieces of each source that are fitted on, at most
 PER_KIND = 800  # fakes of each kind that are fitted on
+HELD_OUT = 200  # pieces of each source that it is measured on, and fakes of each kind
 LEARNING_RATES = 1e-3, 1e-4  # from the first step to the last, along half a cosine
 
 Pools = Mapping[str, Sequence[Score]]  # pieces of 8 bars by their source or kind
@@ -90,6 +92,11 @@ def figures(realism: Realism, real: Pools, fakes: Pools) -> dict[str, dict[str, 
     }
 
 
+def _parts(corpus: Corpus, parts: Sequence[str]) -> list[Work]:
+    """The works of several sides of a corpus."""
+    return [work for part in parts for work in corpus.split(part)]
+
+
 def _some(pieces: Sequence[Score], count: int, rng: np.random.Generator) -> list[Score]:
     """`count` of the pieces, without repetition while there are enough."""
     order = np.concatenate([rng.permutation(len(pieces)) for _ in range(-(-count // len(pieces)))])
@@ -103,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="folders of more real pieces")
     parser.add_argument("--licence", help="take only pieces of --real whose metadata.csv says this, or nothing")
     parser.add_argument("--fake", type=Path, help="a folder of fakes that people found hard to tell")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -114,20 +121,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for folder in options.real:
         corpora[folder.name] = load_corpus(folder, genre="classical")
     pools: dict[str, dict[str, list[Score]]] = {}
-    for side, parts, most in (("fit", ("train",), 2000), ("held out", ("valid", "test"), 100)):
+    works = {}
+    for side, parts, most, fakes in (
+        ("fit", ("train",), PER_SOURCE, PER_KIND),
+        ("held out", ("valid", "test"), HELD_OUT, HELD_OUT),
+    ):
         real = {}
         for name, corpus in corpora.items():
-            works = [work for part in parts for work in corpus.split(part)]
-            works = [work for work in works if options.licence in (None, work.licence) or not work.licence]
-            real[name] = slices(Corpus(name, tuple(works)), most, rng)
+            chosen = [
+                work for work in _parts(corpus, parts) if options.licence in (None, work.licence) or not work.licence
+            ]
+            works[f"{side}: {name}"] = len(chosen)
+            real[name] = slices(Corpus(name, tuple(chosen)), most, rng)
         pools[f"{side} real"] = real
-        pools[f"{side} fakes"] = fakes_like(real, PER_KIND if side == "fit" else 200, rng)
-    if options.fake:
-        hard = load_corpus(options.fake, genre="fake")
-        pools["fit fakes"][options.fake.name] = slices(Corpus("", (*hard.split("train"),)), PER_KIND, rng)
-        pools["held out fakes"][options.fake.name] = slices(
-            Corpus("", (*hard.split("valid"), *hard.split("test"))), 200, rng
-        )
+        pools[f"{side} fakes"] = fakes_like(real, fakes, rng)
+        if options.fake:
+            hard = _parts(load_corpus(options.fake, genre="fake"), parts)
+            pools[f"{side} fakes"][options.fake.name] = slices(Corpus("", tuple(hard)), fakes, rng)
     counts = {side: {name: len(pieces) for name, pieces in pool.items()} for side, pool in pools.items()}
     print(json.dumps(counts, indent=2), f"{perf_counter() - started:.0f} s", flush=True)
 
@@ -135,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     notes = {
         "steps": options.steps,
         "seed": options.seed,
+        "works": works,
         "pieces": counts,
         "held_out": figures(realism, pools["held out real"], pools["held out fakes"]),
     }

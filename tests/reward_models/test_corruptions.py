@@ -1,11 +1,15 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from toccata.envs.codec import encode
+from toccata.music.corpus import Corpus, Work
 from toccata.music.metrics import loop_rate, note_density, polyphony
 from toccata.music.score import Score
-from toccata.reward_models import fit_realism
+from toccata.reward_models import fit_realism, load_reward
 from toccata.reward_models.corruptions import CORRUPTIONS, corrupted, markov_play, random_play
 from toccata.reward_models.fit_realism import auc, fakes_like, figures, fit
 
@@ -66,3 +70,24 @@ def test_auc_has_known_values() -> None:
     assert auc(np.array([2.0, 3.0]), np.array([0.0, 1.0])) == 1
     assert auc(np.array([0.0]), np.array([0.0])) == 0.5
     assert auc(np.array([0.0, 2.0]), np.array([1.0])) == 0.5
+
+
+def test_the_command_writes_weights_that_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tiny(source: object, genre: str | None = None) -> Corpus:
+        works = tuple(
+            Work(f"{source}/{i}", "folk", score, licence="Public Domain", group=f"{i}")
+            for i, score in enumerate([SCALE, CHORDS] * 20)
+        )
+        return Corpus(str(source), works)
+
+    monkeypatch.setattr(fit_realism, "load_corpus", tiny)
+    monkeypatch.setattr(fit_realism, "BATCH", 16)
+    monkeypatch.setattr(fit_realism, "PER_KIND", 8)
+    monkeypatch.setattr(fit_realism, "HELD_OUT", 4)
+    fit_realism.main([str(tmp_path), "--steps", "1", "--real", "more", "--licence", "Public Domain", "--fake", "hard"])
+    realism = load_reward(f"realism:{tmp_path}")
+    notes = json.loads((tmp_path / "config.json").read_text())["fit"]
+    assert realism.weights_hash() == json.loads((tmp_path / "config.json").read_text())["weights_sha256"]
+    assert set(notes["pieces"]["fit real"]) == {"chorales", "folk", "more"}
+    assert set(notes["held_out"]["auc"]) == {*CORRUPTIONS, "markov_play", "random_play", "hard"}
+    assert sum(notes["works"].values()) > 0
