@@ -21,13 +21,15 @@ class EncodeReport:
         notes: notes of the score.
         dropped: notes that are not played.
         shortened: notes that are played, but shorter than written.
-        moved: notes that are played, but at another tick: the instrument's shortest value is its grid.
+        lengthened: notes that are played, but longer: the instrument's shortest value is its grid.
+        moved: notes that are played, but at another tick, for the same reason.
         score: the score as the instrument plays it; `play` gives it back, but for the velocities.
     """
 
     notes: int
     dropped: int
     shortened: int
+    lengthened: int
     moved: int
     score: Score
 
@@ -53,10 +55,9 @@ def encode(score: Score, piano: Piano | None = None) -> tuple[np.ndarray, Encode
         report: what was lost; `report.score` is what `play` gives back.
     """
     piano = piano or Piano()
-    notes = len(score)
-    score, moved = _on_grid(score, piano.values[0])
-    reduced, reduction = reduce_to_two_hands(
-        score,
+    step = piano.values[0]
+    reduced, _ = reduce_to_two_hands(
+        _on_grid(score, step),
         lowest=piano.lowest,
         highest=piano.highest,
         hand_span=piano.hand_span,
@@ -65,28 +66,42 @@ def encode(score: Score, piano: Piano | None = None) -> tuple[np.ndarray, Encode
         values=piano.values,
     )
     actions = list(_spell(reduced, piano))
-    dropped = notes - len(reduced)  # with those that fell on one key and tick of a coarse grid
-    report = EncodeReport(notes, dropped, reduction.shortened, moved, reduced)
-    return np.array(actions, np.int16).reshape(-1, 2), report
+    return np.array(actions, np.int16).reshape(-1, 2), _report(score, reduced, step)
 
 
-def _on_grid(score: Score, step: int) -> tuple[Score, int]:
-    """The score at 24 ticks a beat with onsets and length on multiples of `step`, and how many notes moved."""
-    scale = TICKS_PER_BEAT / score.ticks_per_beat
-    if scale == 1 and step == 1:
-        return score, 0
+def _nearest(ticks: np.ndarray, ticks_per_beat: int, step: int) -> np.ndarray:
+    """Ticks of a grid on the piano's: multiples of `step` of its 24 a beat, halves upward."""
+    whole = ticks_per_beat * step
+    return (2 * TICKS_PER_BEAT * ticks.astype(np.int64) + whole) // (2 * whole) * step
 
-    def nearest(ticks: np.ndarray) -> np.ndarray:
-        return np.floor(ticks * scale / step + 0.5).astype(np.int64) * step
 
+def _on_grid(score: Score, step: int) -> Score:
+    """The score at 24 ticks a beat with onsets, durations and length on multiples of `step`."""
+    if score.ticks_per_beat == TICKS_PER_BEAT and step == 1:
+        return score
     notes = score.notes.copy()
-    onset = nearest(notes["onset_tick"])
-    moved = int((onset != notes["onset_tick"] * scale).sum())
-    notes["onset_tick"] = onset
-    notes["duration_ticks"] = np.maximum(nearest(notes["duration_ticks"]), step)
+    for name in ("onset_tick", "duration_ticks"):
+        notes[name] = _nearest(notes[name], score.ticks_per_beat, step)
+    notes["duration_ticks"] = np.maximum(notes["duration_ticks"], step)
     end = int((notes["onset_tick"] + notes["duration_ticks"]).max(initial=0))
-    length = max(end, int(np.ceil(score.length_ticks * scale / step)) * step)
-    return Score(notes, TICKS_PER_BEAT, score.beats_per_bar, score.tempo_bpm, length), moved
+    length = -(-score.length_ticks * TICKS_PER_BEAT // (score.ticks_per_beat * step)) * step
+    return Score(notes, TICKS_PER_BEAT, score.beats_per_bar, score.tempo_bpm, max(end, length))
+
+
+def _report(score: Score, reduced: Score, step: int) -> EncodeReport:
+    """What became of the notes of `score` in `reduced`."""
+    onsets = _nearest(score.notes["onset_tick"], score.ticks_per_beat, step).tolist()
+    written: dict[tuple[int, int], tuple[int, int]] = {}  # grid onset, pitch -> duration, onset of the longest
+    for on_grid, (onset, duration, pitch, _) in zip(onsets, score.notes.tolist(), strict=True):
+        note = duration * TICKS_PER_BEAT, onset * TICKS_PER_BEAT  # a unit that both grids are multiples of
+        written[on_grid, pitch] = max(note, written.get((on_grid, pitch), note))
+    shortened = lengthened = moved = 0
+    for onset, duration, pitch, _ in reduced.notes.tolist():
+        written_duration, written_onset = written[onset, pitch]
+        shortened += duration * score.ticks_per_beat < written_duration
+        lengthened += duration * score.ticks_per_beat > written_duration
+        moved += onset * score.ticks_per_beat != written_onset
+    return EncodeReport(len(score), len(score) - len(reduced), shortened, lengthened, moved, reduced)
 
 
 def _spell(score: Score, piano: Piano) -> Iterator[tuple[int, int]]:
@@ -161,10 +176,9 @@ def play(
         end_tick=int(waits.sum()) + piano.values[-1],  # no note of a legal piece is cut
     )
     for i, action in enumerate(actions.astype(np.int64)):
+        tick = int(dynamics.states["clock"][0])
         if not dynamics.step(action[None])[0]:
-            raise ValueError(
-                f"action {i}, {piano.describe(action)}, is not legal at tick {dynamics.states['clock'][0]}"
-            )
+            raise ValueError(f"action {i}, {piano.describe(action)}, is not legal at tick {tick}")
     notes = dynamics.notes[0, : dynamics.states["notes"][0]]
     end = int((notes[:, ONSET] + notes[:, DURATION]).max(initial=0))
     return dynamics.score(0, max(end, int(waits.sum())), tempo_bpm)

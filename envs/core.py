@@ -87,7 +87,7 @@ class PianoCore:
         self._paid: dict[str, np.ndarray] = {}  # (n,) by term: what this episode was paid so far
         self._bars_paid = np.zeros(num_envs, np.int32)
         self._all = np.arange(num_envs)
-        self.action_space = spaces.MultiDiscrete(self.piano.nvec)
+        self.action_space = spaces.MultiDiscrete(list(self.piano.nvec))
         self.observation_space = self._observation_space()
 
     def _end_tick(self, ticks_per_bar: int, primer_bars: int = 0) -> int:
@@ -110,7 +110,7 @@ class PianoCore:
     def _observation_space(self) -> spaces.Dict:
         keys = self.piano.keys
         shared: dict[str, spaces.Space] = {
-            "last": spaces.MultiDiscrete(self.piano.nvec),
+            "last": spaces.MultiDiscrete(list(self.piano.nvec)),
             "genre": spaces.Discrete(len(self.genres)),
         }
         if self.observation == "actions":
@@ -129,7 +129,7 @@ class PianoCore:
 
     def reset(
         self,
-        rows: Sequence[int],
+        rows: Sequence[int] | np.ndarray,
         rngs: Sequence[np.random.Generator],
         options: Mapping[str, Any] | None = None,
     ) -> None:

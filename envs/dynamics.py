@@ -65,7 +65,7 @@ class Dynamics:
         if primer is not None and len(primer):
             self._most_notes = max(self._most_notes, len(primer))
             self._make_room(len(primer))
-            self.notes[rows, : len(primer)] = np.stack([primer.notes[name] for name in NOTE_DTYPE.names], axis=1)
+            self.notes[rows, : len(primer)] = primer.notes.tolist()  # the fields of a note are our columns
             self.states["notes"][rows] = len(primer)
             self.states["last_onset_tick"][rows] = primer.notes["onset_tick"][-1]
         self.roll[rows] = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +14,7 @@ from toccata.envs.rewards import Piece
 from toccata.music.score import Score
 
 
-class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
+class PianoEnv(gym.Env[Any, Any]):
     """Compose on a piano, note by note and chord by chord.
 
     ## Description
@@ -95,7 +95,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
     - v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}
+    metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}  # noqa: RUF012  # as gym.Env types it
 
     def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -163,7 +163,7 @@ class PianoEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
         illegal = int(self.core.dynamics.states["illegal_actions"][0])
         return {"action_mask": self.action_masks(), "illegal_actions": illegal, "reward_terms": {}}
 
-    def render(self) -> np.ndarray | str | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | str | None:
         """The piece as it stands, in the way that `render_mode` says."""
         if self.render_mode is None:
             gym.logger.warn('render() needs a render_mode, such as gym.make(..., render_mode="rgb_array")')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 
@@ -62,7 +62,14 @@ class Pieces(Sequence[Piece]):
     def __iter__(self) -> Iterator[Piece]:
         return iter(self._pieces)
 
-    def __getitem__(self, index):  # an int gives a Piece, a slice a batch
+    @overload
+    def __getitem__(self, index: int) -> Piece: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Pieces: ...
+
+    def __getitem__(self, index: int | slice) -> Piece | Pieces:
+        """One piece, or a batch of some."""
         return Pieces(self._pieces[index], self.piano) if isinstance(index, slice) else self._pieces[index]
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -23,7 +23,7 @@ class PianoVectorEnv(VectorEnv):
     it plays as single envs do; env `i` has `seed + i`.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {  # noqa: RUF012  # as VectorEnv types it
         **PianoEnv.metadata,
         "render_modes": ["rgb_array"],
         "autoreset_mode": AutoresetMode.SAME_STEP,

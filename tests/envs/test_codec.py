@@ -1,0 +1,200 @@
+"""Scores as actions and back: inverses, and reports that count every loss."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toccata.envs import Dynamics, EncodeReport, Piano, encode, play
+from toccata.envs.instrument import VELOCITY
+from toccata.music import Score
+
+PIANO = Piano()
+
+
+def spelled(score: Score, piano: Piano = PIANO) -> list[str]:
+    return [piano.describe(action) for action in encode(score, piano)[0]]
+
+
+def losses(report: EncodeReport) -> tuple[int, int, int, int]:
+    return report.dropped, report.shortened, report.lengthened, report.moved
+
+
+def same_velocity(score: Score) -> Score:
+    notes = score.notes.copy()
+    notes["velocity"] = VELOCITY
+    return Score(notes, score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks)
+
+
+def check(score: Score, piano: Piano = PIANO) -> EncodeReport:
+    """What must hold of any score; gives the report."""
+    actions, report = encode(score, piano)
+    assert actions.dtype == np.int16
+    assert actions.shape == (len(actions), 2)
+    played = play(actions, piano, beats_per_bar=score.beats_per_bar, tempo_bpm=score.tempo_bpm)
+    assert played == same_velocity(report.score)
+    assert report.notes == len(score)
+    assert report.dropped == len(score) - len(report.score)
+    again, nothing = encode(report.score, piano)
+    np.testing.assert_array_equal(again, actions)
+    assert losses(nothing) == (0, 0, 0, 0)
+    return report
+
+
+@st.composite
+def scores(draw: st.DrawFn, ticks_per_beat: int = 24) -> Score:
+    beat = ticks_per_beat
+    notes = draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 8 * beat), st.integers(1, 6 * beat), st.integers(15, 115), st.integers(1, 127)
+            ),
+            max_size=40,
+        )
+    )
+    score = Score(notes, ticks_per_beat, draw(st.sampled_from([4, 3, 3.5, 2, 6])), draw(st.integers(4, 600)))
+    silence = draw(st.integers(0, 3)) * score.ticks_per_bar
+    return Score(score.notes, beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks + silence)
+
+
+@settings(max_examples=60)
+@given(scores())
+def test_what_is_encoded_is_played(score: Score) -> None:
+    report = check(score)
+    assert report.score.length_ticks == score.length_ticks
+    assert (report.lengthened, report.moved) == (0, 0)
+    kept = {(n["onset_tick"], n["pitch"]): n["duration_ticks"] for n in score.notes}
+    shorter = [n["duration_ticks"] < kept[n["onset_tick"], n["pitch"]] for n in report.score.notes]
+    assert report.shortened == sum(shorter)
+
+
+@settings(max_examples=40)
+@given(scores(ticks_per_beat=480), st.sampled_from([PIANO, Piano(values=(6, 12, 24))]))
+def test_other_grids_and_coarse_pianos(score: Score, piano: Piano) -> None:
+    report = check(score, piano)
+    assert not (report.score.notes["onset_tick"] % piano.values[0]).any()
+
+
+@settings(max_examples=30)
+@given(scores(), st.integers(1, 4), st.integers(2, 12), st.integers(2, 20))
+def test_small_hands(score: Score, fingers: int, max_sounding: int, hand_span: int) -> None:
+    check(score, Piano(fingers_per_hand=fingers, max_sounding=max_sounding, hand_span=hand_span))
+
+
+def test_every_action_is_legal_in_the_environment_too() -> None:
+    rng = np.random.default_rng(0)
+    notes = [(int(t), int(d), int(p), 64) for t, d, p in rng.integers([0, 1, 21], [384, 97, 109], (200, 3))]
+    score = Score(notes, length_ticks=480)
+    actions, report = encode(score)
+    dynamics = Dynamics(1, PIANO, max_steps=len(actions))
+    dynamics.begin([0], ticks_per_bar=96, end_tick=480)
+    assert all(dynamics.step(action[None].astype(np.int64))[0] for action in actions)
+    assert dynamics.states["clock"][0] == 480
+    assert dynamics.score(0, 480, 120.0) == same_velocity(report.score)
+
+
+def test_a_chord_of_the_vocabulary_is_one_action() -> None:
+    notes = [(0, 48, pitch, 90) for pitch in (48, 52, 55, 72)]
+    assert spelled(Score(notes)) == ["C3+E3+G3 for 48", "C5 for 48", "wait 96"]
+    seventh = [(0, 48, pitch, 90) for pitch in (48, 52, 55, 58)]
+    assert spelled(Score(seventh)) == ["C3+E3+G3+Bb3 for 48", "wait 96"]
+    assert spelled(Score([(0, 48, 48, 90), (0, 48, 52, 90), (0, 24, 55, 90)]))[:3] == [
+        "C3 for 48",
+        "E3 for 48",
+        "G3 for 24",
+    ]
+
+
+def test_gaps_are_waits_the_longest_first() -> None:
+    assert spelled(Score([(0, 24, 60, 64), (37, 12, 62, 64)], length_ticks=50)) == [
+        "C4 for 24",
+        "wait 36",
+        "wait 1",
+        "D4 for 12",
+        "wait 12",
+        "wait 1",
+    ]
+
+
+def test_the_report_counts_every_loss() -> None:
+    six_fingers = [(0, 24, pitch, 64) for pitch in (60, 62, 64, 65, 67, 69, 71, 72, 74, 76, 77)]
+    for notes, expected in [
+        ([(0, 24, 60, 64)], (0, 0, 0, 0)),
+        ([(0, 25, 60, 64)], (0, 1, 0, 0)),  # to 24
+        ([(0, 24, 20, 64), (0, 24, 60, 64)], (1, 0, 0, 0)),  # below the keyboard
+        (six_fingers, (1, 0, 0, 0)),  # eleven notes for ten fingers
+    ]:
+        report = check(Score(notes))
+        assert losses(report) == expected
+        assert report.kept == 1 - expected[0] / len(notes)
+
+
+def test_a_coarse_piano_moves_and_lengthens() -> None:
+    piano = Piano(values=(6, 12, 24))
+    score = Score([(0, 1, 60, 64), (7, 11, 62, 64), (24, 24, 64, 64), (48, 8, 65, 64)])
+    report = check(score, piano)
+    assert report.score.notes["onset_tick"].tolist() == [0, 6, 24, 48]
+    assert report.score.notes["duration_ticks"].tolist() == [6, 12, 24, 6]
+    assert losses(report) == (0, 1, 2, 1)
+    doubled = check(Score([(0, 6, 60, 64), (1, 12, 60, 64)]), piano)  # one key, one tick: the longest stays
+    assert losses(doubled)[0] == 1
+    assert doubled.score.notes["duration_ticks"].tolist() == [12]
+
+
+def test_silence() -> None:
+    actions, report = encode(Score())
+    assert actions.shape == (0, 2)
+    assert report.kept == 1
+    assert spelled(Score(length_ticks=97)) == ["wait 96", "wait 1"]
+    assert check(Score(length_ticks=97)).score.length_ticks == 97
+    assert play(np.zeros((0, 2), int)) == Score()
+
+
+@pytest.mark.parametrize("beats_per_bar", [3, 3.5])
+def test_other_metres(beats_per_bar: float) -> None:
+    score = Score([(0, 24, 60, 64)], beats_per_bar=beats_per_bar, tempo_bpm=90)
+    report = check(score)
+    assert report.score.beats_per_bar == beats_per_bar
+    assert report.score.length_ticks == score.ticks_per_bar
+
+
+def test_play_names_the_action_it_cannot_play() -> None:
+    c4 = [PIANO.key_of(60), 8]
+    for actions, message in [
+        ([[0, 0], c4, c4], "action 2, C4 for 24, is not legal at tick 1"),
+        ([[353, 0]], "action [353, 0] is outside 0..[352, 12]"),
+        ([[0, -1]], "action [0, -1] is outside"),
+        ([0, 1], "shape (steps, 2), got int64 (2,)"),
+        ([[0.0, 1.0]], "got float64 (1, 2)"),
+    ]:
+        with pytest.raises(ValueError, match=re.escape(message)):
+            play(np.array(actions))
+
+
+@pytest.mark.filterwarnings("ignore")  # music21's own
+def test_a_chorale() -> None:
+    from music21 import corpus
+
+    stream = corpus.parse("bwv66.6")
+    score = Score(
+        [
+            (round(note.offset * 24), max(1, round(note.quarterLength * 24)), note.pitch.midi, 64)
+            for note in stream.flatten().notes
+        ]
+    )
+    report = check(score)
+    assert report.kept >= 0.99
+
+
+@pytest.mark.slow
+def test_all_chorales_keep_99_percent_of_their_notes() -> None:
+    from toccata.music.corpus import load_corpus
+
+    notes = dropped = works = 0
+    for score in load_corpus("bach").scores:
+        report = check(score)
+        works, notes, dropped = works + 1, notes + report.notes, dropped + report.dropped
+    assert works == 368
+    assert dropped / notes <= 0.01
