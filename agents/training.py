@@ -83,7 +83,10 @@ class Training:
 
 def logged(logger: Logger) -> dict[str, Any]:
     """What was recorded since the last row was written, by name: a value, and what it is kept out of."""
-    return {name: [float(value), logger.name_to_excluded[name]] for name, value in logger.name_to_value.items()}
+    return {
+        name: [value.item() if isinstance(value, np.generic) else value, logger.name_to_excluded[name]]
+        for name, value in logger.name_to_value.items()
+    }
 
 
 def publish(checkpoint: Checkpoint, folder: Path) -> None:

@@ -12,14 +12,15 @@ from gymnasium.utils import seeding
 from stable_baselines3.common.vec_env import VecEnv
 
 from toccata.envs.core import PianoCore
-from toccata.envs.env import flat_masks
+from toccata.envs.env import flat_masks, flat_space, unflatten
 
 
 class PianoVecEnv(VecEnv):
     """`num_envs` copies of `PianoEnv`, whose arguments it takes, in the form that Stable-Baselines3 wants.
 
     An env whose piece ends begins the next one in the same step; its last observation is then in
-    `info["terminal_observation"]`. `env_method("action_masks")` gives each env's legal actions.
+    `info["terminal_observation"]`, and what is known of the new piece in `reset_infos`. `env_method("action_masks")`
+    gives each env's legal actions, `get_attr("piece")` and `get_attr("score")` what it has written.
     """
 
     def __init__(self, num_envs: int, *, flat: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
@@ -34,7 +35,7 @@ class PianoVecEnv(VecEnv):
         self.render_mode = render_mode
         action_space: spaces.Space = self.core.action_space
         if flat:
-            action_space = spaces.Discrete(int(np.prod(self.core.piano.nvec)))
+            action_space = flat_space(self.core.piano)
         self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
         self._actions = np.zeros((num_envs, 2), np.int64)
         super().__init__(num_envs, self.core.observation_space, action_space)
@@ -47,46 +48,48 @@ class PianoVecEnv(VecEnv):
             self.core.reset([i], [self._rngs[i]], self._options[i])
         self._reset_seeds()
         self._reset_options()
-        masks = self.action_masks()
-        self.reset_infos = [{"action_mask": mask, "illegal_actions": 0, "reward_terms": {}} for mask in masks]
+        self.reset_infos = self._infos()
         return self.core.observe()
 
     def step_async(self, actions: np.ndarray) -> None:
         """Take the actions of the next step."""
-        if self.flat:
-            actions = np.stack(np.divmod(actions.reshape(-1), self.core.piano.nvec[1]), axis=1)
-        self._actions = actions
+        self._actions = unflatten(actions, self.num_envs, self.core.piano) if self.flat else actions
 
     def step_wait(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Play one action in every env."""
         step = self.core.step(self._actions)
-        illegal = self.core.dynamics.states["illegal_actions"].tolist()
-        infos: list[dict[str, Any]] = [
-            {
-                "illegal_actions": illegal[i],
-                "reward_terms": {name: float(term[i]) for name, term in step.terms.items()},
-                "TimeLimit.truncated": False,
+        infos = self._infos()
+        for i, info in enumerate(infos):
+            info["reward_terms"] = {
+                name: float(term[i]) for name, term in step.terms.items() if name == "illegal" or i in step.pieces
             }
-            for i in range(self.num_envs)
-        ]
+            info["TimeLimit.truncated"] = bool(step.truncated[i])
         for i, piece in step.pieces.items():
             infos[i]["piece"] = piece
         dones = step.terminated | step.truncated
         if dones.any():
             rows = np.flatnonzero(dones)
-            last = self.core.observe()
-            for i in rows.tolist():
-                infos[i]["terminal_observation"] = {key: value[i] for key, value in last.items()}
-                infos[i]["TimeLimit.truncated"] = bool(step.truncated[i])
+            last = self.core.observe(rows)
+            for k, i in enumerate(rows.tolist()):
+                infos[i]["terminal_observation"] = {key: value[k] for key, value in last.items()}
             self.core.reset(rows, [self._rngs[i] for i in rows])
-        for info, mask in zip(infos, self.action_masks(), strict=True):
-            info["action_mask"] = mask
+            begun = self._infos()
+            for i in rows.tolist():
+                self.reset_infos[i] = begun[i]
         return self.core.observe(), step.rewards.astype(np.float32), dones, infos
+
+    def _infos(self) -> list[dict[str, Any]]:
+        """What is known of each env at any time."""
+        illegal = self.core.dynamics.states["illegal_actions"].tolist()
+        return [
+            {"action_mask": mask, "illegal_actions": count, "reward_terms": {}}
+            for mask, count in zip(self.action_masks(), illegal, strict=True)
+        ]
 
     def action_masks(self) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values)."""
-        masks = self.core.dynamics.masks
-        return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks.copy()
+        masks = self.core.dynamics.masks  # never changed later, so that it can be given away
+        return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """A piano roll of each env's piece as it stands."""
@@ -120,9 +123,14 @@ class PianoVecEnv(VecEnv):
         return list(self._get_indices(indices))
 
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
-        """The attribute once for each env; they share all but their pieces."""
+        """The attribute of each env; they share all but `piece` and `score`."""
+        rows = self._rows(indices)
+        if attr_name == "piece":
+            return [self.core.piece(i) for i in rows]
+        if attr_name == "score":
+            return [self.core.piece(i).score for i in rows]
         owner = self if hasattr(self, attr_name) else self.core
-        return [getattr(owner, attr_name)] * len(self._rows(indices))
+        return [getattr(owner, attr_name)] * len(rows)
 
     def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
         """Set an attribute of all envs.
@@ -137,18 +145,16 @@ class PianoVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call `action_masks` or `piece` of the envs.
+        """Call `action_masks` of the envs.
 
         Raises:
             AttributeError: for any other method.
         """
         rows = self._rows(indices)
-        if method_name == "action_masks":
-            masks = self.action_masks()
-            return [masks[i] for i in rows]
-        if method_name == "piece":
-            return [self.core.piece(i, *method_args, **method_kwargs) for i in rows]
-        raise AttributeError(f"the envs of a PianoVecEnv have action_masks and piece, not {method_name!r}")
+        if method_name != "action_masks":
+            raise AttributeError(f"of a PianoVecEnv's envs only action_masks can be called, not {method_name!r}")
+        masks = self.action_masks()
+        return [masks[i] for i in rows]
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper], indices: int | Iterable[int] | None = None

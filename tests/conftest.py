@@ -25,3 +25,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def repository() -> Path:
     """The root of the checkout."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder corpus: classical/ with ten MIDI files of four bars, so that nothing needs to be parsed for long."""
+    import numpy as np
+
+    from toccata.music.score import Score
+
+    root = tmp_path_factory.mktemp("corpus")
+    (root / "classical").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        tune = [(24 * beat, 24, int(rng.choice([60, 62, 64, 65, 67, 69, 71, 72])), 80) for beat in range(16)]
+        bass = [(96 * bar, 96, int(rng.choice([48, 53, 55])), 80) for bar in range(4)]
+        Score(sorted(tune + bass), length_ticks=384).to_midi(root / "classical" / f"tune-{number}.mid")
+    return root

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.utils import obs_as_tensor
+
+from toccata.agents.policies import JointDistribution, PianoPolicy
+from toccata.agents.vec_env import PianoVecEnv
+from toccata.envs.instrument import Piano
+
+SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))  # keys of two octaves, so of two kinds
+WHATS, VALUES = SMALL.nvec
+ACTIONS = torch.tensor(list(product(range(WHATS), range(VALUES))))
+
+
+def distribution_of(logits: torch.Tensor, masks: np.ndarray | None = None) -> JointDistribution:
+    distribution = JointDistribution(SMALL)
+    distribution.proba_distribution(logits)
+    if masks is not None:
+        distribution.apply_masking(masks)
+    return distribution
+
+
+def random_logits(batch: int, seed: int = 0) -> torch.Tensor:
+    kinds = JointDistribution(SMALL).kinds
+    return 2 * torch.randn(batch, WHATS + kinds * VALUES, generator=torch.Generator().manual_seed(seed))
+
+
+def brute_force(logits: torch.Tensor, mask: np.ndarray) -> np.ndarray:
+    """(whats, values) probabilities of one row, from the definition: softmax of what, then of value given its kind."""
+    logits = logits.double().numpy()
+    kinds = [0, 1, 1, 2, 2, 2]  # a wait, A#3 and B3, C4 and on
+    what = np.where(mask[:WHATS], np.exp(logits[:WHATS]), 0)
+    value = np.exp(logits[WHATS:].reshape(-1, VALUES)) * mask[WHATS:]
+    value /= value.sum(1, keepdims=True)
+    return (what / what.sum())[:, None] * value[kinds]
+
+
+MASKS = np.array([[1, 1, 1, 1, 1, 1, 1, 1], [1, 0, 1, 0, 0, 1, 1, 0], [1, 0, 0, 0, 0, 0, 0, 1]], bool)
+
+
+def test_probabilities_and_entropy_are_those_of_enumeration() -> None:
+    logits = random_logits(3)
+    distribution = distribution_of(logits, MASKS)
+    for row, mask in enumerate(MASKS):
+        expected = brute_force(logits[row], mask)
+        one = distribution_of(logits[row : row + 1].repeat(len(ACTIONS), 1), np.repeat(mask[None], len(ACTIONS), 0))
+        found = one.log_prob(ACTIONS).exp().reshape(WHATS, VALUES).numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-12)
+        assert (found[expected == 0] == 0).all(), "what is masked has probability exactly 0"
+        positive = expected[expected > 0]
+        assert distribution.entropy()[row].item() == pytest.approx(-(positive * np.log(positive)).sum(), abs=1e-5)
+
+
+def test_samples_follow_the_probabilities_and_the_masks() -> None:
+    torch.manual_seed(0)
+    count = 20_000
+    for logits, mask in zip(random_logits(3), MASKS, strict=True):
+        distribution = distribution_of(logits.repeat(count, 1), np.repeat(mask[None], count, 0))
+        actions = distribution.sample().numpy()
+        frequencies = np.zeros((WHATS, VALUES))
+        np.add.at(frequencies, tuple(actions.T), 1 / count)
+        expected = brute_force(logits, mask)
+        np.testing.assert_allclose(frequencies, expected, atol=0.015)
+        assert (frequencies[expected == 0] == 0).all()
+
+
+def test_the_mode_is_the_likeliest_what_and_its_likeliest_value() -> None:
+    logits = random_logits(3)
+    modes = distribution_of(logits, MASKS).mode().numpy()
+    for mode, row, mask in zip(modes, logits, MASKS, strict=True):
+        probabilities = brute_force(row, mask)
+        assert mode[0] == probabilities.sum(1).argmax()
+        assert mode[1] == probabilities[mode[0]].argmax()
+
+
+def test_masked_actions_get_no_gradient() -> None:
+    logits = random_logits(3).requires_grad_()
+    distribution = distribution_of(logits, MASKS)
+    (
+        distribution.entropy().sum()
+        + distribution.log_prob(torch.zeros(3, 2)).where(torch.tensor([1, 0, 0]) > 0, torch.tensor(0.0)).sum()
+    ).backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad[:, :WHATS][~torch.as_tensor(MASKS[:, :WHATS])] == 0).all()
+
+
+def test_new_masks_replace_the_old() -> None:
+    distribution = distribution_of(random_logits(3), MASKS)
+    distribution.apply_masking(None)
+    free = distribution_of(random_logits(3))
+    assert torch.equal(distribution.what_log_probs, free.what_log_probs)
+
+
+@pytest.mark.parametrize("features", ["mlp", "cnn"])
+def test_the_policy_reads_an_observation_by_its_names(features: str) -> None:
+    env = PianoVecEnv(3, bars=1)
+    policy = PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features=features)
+    env.seed(0)
+    env.reset()
+    for _ in range(6):
+        observations = env.step(np.stack([np.arange(3) * 7 + 30, np.arange(3) + 4], axis=1))[0]
+    turned = dict(reversed(list(observations.items())))
+    as_space = {key: observations[key] for key in env.observation_space}
+    values = [policy.predict_values(obs_as_tensor(each, "cpu")) for each in (observations, turned, as_space)]
+    assert torch.equal(values[0], values[1])
+    assert torch.equal(values[0], values[2])
+
+
+@pytest.mark.parametrize("features", ["mlp", "cnn"])
+def test_forward_and_evaluate_agree(features: str) -> None:
+    env = PianoVecEnv(5, bars=1)
+    policy = PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features=features)
+    env.seed(1)
+    observations = obs_as_tensor(env.reset(), torch.device("cpu"))
+    masks = env.action_masks()
+    actions, values, log_probs = policy(observations, action_masks=masks)
+    again, log_probs_again, entropy = policy.evaluate_actions(observations, actions, masks)
+    torch.testing.assert_close(values, again)
+    torch.testing.assert_close(log_probs, log_probs_again)
+    torch.testing.assert_close(values, policy.predict_values(observations))
+    assert (entropy > 0).all()
+    assert masks[np.arange(5), actions[:, 0]].all()
+    assert masks[np.arange(5), env.core.piano.nvec[0] + actions[:, 1]].all()
+
+
+def test_a_policy_refuses_what_it_cannot_play() -> None:
+    env = PianoVecEnv(1, bars=1)
+    with pytest.raises(ValueError, match="MultiDiscrete"):
+        PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, piano=SMALL)
+    with pytest.raises(ValueError, match="MultiDiscrete"):
+        PianoPolicy(env.observation_space, spaces.Discrete(4), lambda _: 1e-3)  # type: ignore[arg-type]
+    short = PianoVecEnv(1, bars=1, observation="actions")
+    with pytest.raises(ValueError, match="full"):
+        PianoPolicy(short.observation_space, short.action_space, lambda _: 1e-3)
+    with pytest.raises(ValueError, match="mlp"):
+        PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features="rnn")
