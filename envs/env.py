@@ -44,7 +44,7 @@ class PianoEnv(gym.Env[Any, Any]):
     | held | Box | (88,) | float32 | 0 | 4 | beats each key will still sound |
     | recent | Box | (2816,) | uint8 | 0 | 2 | the last 32 sixteenths by 88 keys, now last: 1 sounding, 2 struck |
     | clock | Box | (6,) | float32 | -1 | 1 | sine, cosine of the place in bar and in beat; progress; silence so far |
-    | last | MultiDiscrete | (2,) | int64 | 0 | [352 12] | the last action, (0, 0) at the start |
+    | last | MultiDiscrete | (2,) | int64 | 0 | [352, 12] | the last action, (0, 0) at the start |
     | genre | Discrete | () | int64 | 0 | 5 | index in `genres`: classical, folk, jazz, popular, rock, electronic |
 
     With `observation="actions"`, which is all that a sequence policy needs and costs less, `held`, `recent` and
@@ -52,7 +52,7 @@ class PianoEnv(gym.Env[Any, Any]):
 
     | Key | Space | Shape | Dtype | Min | Max | Meaning |
     |-----|-------|-------|-------|-----|-----|---------|
-    | place | Box | (3,) | int32 | 0 | [32768 10000 10000] | tick in the bar, bars finished, bars left |
+    | place | Box | (3,) | int32 | 0 | [32768, 10000, 10000] | tick in the bar, bars finished, bars left |
 
     ## Rewards
 

@@ -103,16 +103,18 @@ class PianoVectorEnv(VectorEnv):
     def _step_infos(self, step: Step, rows: np.ndarray) -> dict[str, Any]:
         """What a step brought to the envs of `rows` (n,) bool."""
         infos: dict[str, Any] = {}
+        due = np.zeros(self.num_envs, np.bool_)
+        due[list(step.pieces)] = True
         if step.terms:
-            terms = {name: np.where(rows, term, 0.0) for name, term in step.terms.items()}
-            infos["reward_terms"] = {**terms, **{f"_{name}": rows.copy() for name in terms}}
-        pieces = {i: piece for i, piece in step.pieces.items() if rows[i]}
-        if pieces:
+            infos["reward_terms"] = {}
+            for name, term in step.terms.items():
+                told = rows.copy() if name == "illegal" else rows & due
+                infos["reward_terms"] |= {name: np.where(told, term, 0.0), f"_{name}": told}
+        if (due & rows).any():
             infos["piece"] = np.full(self.num_envs, None, object)
-            infos["_piece"] = np.zeros(self.num_envs, np.bool_)
-            for i, piece in pieces.items():
-                infos["piece"][i] = piece
-                infos["_piece"][i] = True
+            infos["_piece"] = due & rows
+            for i in np.flatnonzero(due & rows).tolist():
+                infos["piece"][i] = step.pieces[i]
         return infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:

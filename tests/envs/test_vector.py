@@ -1,0 +1,200 @@
+"""The batched environments play as single ones do."""
+
+import pickle
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+
+import toccata  # noqa: F401  # registers the ids
+from toccata.envs import (
+    Piano,
+    PianoDiscreteEnv,
+    PianoDiscreteVectorEnv,
+    PianoEnv,
+    PianoVectorEnv,
+    Piece,
+    Pieces,
+    random_legal_actions,
+)
+from toccata.music import Score
+
+N = 3
+SMALL = Piano(lowest=48, highest=72, values=(6, 12, 24, 48))
+
+
+class Bars:
+    name = "bars"
+
+    def score(self, pieces: Pieces) -> np.ndarray:
+        return np.array([score.bars + len(score) / 100 for score in pieces.scores], np.float32)
+
+
+VARIANTS = [
+    {"bars": 1, "genre": None},
+    {"bars": 1, "observation": "actions", "reward": Bars(), "illegal_penalty": 0.5, "max_steps": 25},
+    {"bars": 2, "reward": Bars(), "reward_at": "bar", "genre": None, "piano": SMALL, "beats_per_bar": 3},
+    {"bars": 1, "primer": Score([(0, 24, 60, 64), (80, 16, 64, 30)], tempo_bpm=70), "reward": Bars()},
+]
+
+
+def assert_same(a: object, b: object, rows: np.ndarray | None = None) -> None:
+    """Equal, for arrays in the `rows` that are told of."""
+    rows = np.ones(N, bool) if rows is None else rows
+    if isinstance(a, dict):
+        assert isinstance(b, dict)
+        keys = {key for key in {**a, **b} if not key.startswith("_")}
+        for key in keys:
+            told = [side.get(f"_{key}", rows) & rows & (key in side) for side in (a, b)]
+            np.testing.assert_array_equal(*told, err_msg=key)
+            if key in a and key in b:
+                assert_same(a[key], b[key], told[0])
+    elif isinstance(a, np.ndarray) and a.dtype == object:
+        for x, y in zip(a[rows], b[rows], strict=True):
+            assert_same(x, y)
+    elif isinstance(a, np.ndarray) and len(a) == N:
+        np.testing.assert_array_equal(a[rows], b[rows])
+    elif isinstance(a, Piece):
+        assert (a.score, a.genre, a.start_tick) == (b.score, b.genre, b.start_tick)
+        np.testing.assert_array_equal(a.actions, b.actions)
+    else:
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["pairs", "flat"])
+@pytest.mark.parametrize("arguments", VARIANTS, ids=["silent", "actions", "bars", "primer"])
+def test_a_batch_is_gymnasiums_batch_of_single_envs(arguments: dict, flat: bool) -> None:
+    single, batch = (PianoDiscreteEnv, PianoDiscreteVectorEnv) if flat else (PianoEnv, PianoVectorEnv)
+    ours = batch(N, **arguments)
+    theirs = SyncVectorEnv([lambda: single(**arguments)] * N, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert ours.observation_space == theirs.observation_space
+    assert ours.action_space == theirs.action_space
+    (our_observation, our_infos), (their_observation, their_infos) = ours.reset(seed=5), theirs.reset(seed=5)
+    assert_same(our_observation, their_observation)
+    assert_same(our_infos, their_infos)
+    rng = np.random.default_rng(0)
+    ends = 0
+    for k in range(90):
+        if k % 7 == 0:
+            actions = rng.integers(ours.single_action_space.n, size=N) if flat else rng.integers((353, 13), size=(N, 2))
+            actions %= np.array(4 if flat else ours.single_action_space.nvec)
+        else:
+            actions = ours.core.dynamics.random_legal_actions(rng)
+            actions = actions @ [ours.core.piano.nvec[1], 1] if flat else actions
+        our, their = ours.step(actions), theirs.step(actions)
+        for x, y in zip(our[:4], their[:4], strict=True):
+            assert_same(x, y)
+        assert_same(our[4], their[4])
+        assert ours.observation_space.contains(our[0])
+        ends += (our[2] | our[3]).sum()
+    assert ends > 3
+
+
+def test_seeds_and_resets_of_some() -> None:
+    env = PianoVectorEnv(N, bars=1, genre=None, observation="actions")
+    first = env.reset(seed=[4, 5, 6])[0]
+    assert_same(first, env.reset(seed=4)[0])
+    for _ in range(3):
+        env.step(env.core.dynamics.random_legal_actions(np.random.default_rng(0)))
+    steps = env.core.dynamics.states["steps"].tolist()
+    _, infos = env.reset(seed=[4, None, None], options={"reset_mask": np.array([True, False, False])})
+    assert steps == [3, 3, 3]
+    assert env.core.dynamics.states["steps"].tolist() == [0, 3, 3]
+    assert infos["_action_mask"].tolist() == [True, False, False]
+    with pytest.raises(ValueError, match="need a seed for each of 3 envs, got 2"):
+        env.reset(seed=[1, 2])
+    with pytest.raises(ValueError, match=r"reset_mask must be bool of shape \(3,\), got int64 \(2,\)"):
+        env.reset(options={"reset_mask": np.array([0, 1])})
+
+
+def test_what_was_given_out_does_not_change() -> None:
+    env = PianoVectorEnv(N, bars=1)
+    kept = [env.reset(seed=0)]
+    rng = np.random.default_rng(0)
+    copies = [pickle.loads(pickle.dumps(kept[0]))]
+    for _ in range(60):
+        observation, _, _, _, infos = env.step(env.core.dynamics.random_legal_actions(rng))
+        kept.append((observation, {"action_mask": infos["action_mask"]}))
+        copies.append(pickle.loads(pickle.dumps(kept[-1])))
+    env.reset(options={"reset_mask": np.array([True, False, True])})
+    for given, copied in zip(kept, copies, strict=True):
+        assert_same(given[0], copied[0])
+        assert_same(given[1], copied[1])
+
+
+@pytest.mark.parametrize(("id_", "cls"), [("Piano", PianoVectorEnv), ("PianoDiscrete", PianoDiscreteVectorEnv)])
+def test_make_vec_and_gymnasiums_loop(id_: str, cls: type) -> None:
+    envs = gym.make_vec(f"toccata/{id_}-v0", num_envs=N, bars=1, reward=Bars())
+    assert isinstance(envs, cls)
+    sync = gym.make_vec(f"toccata/{id_}-v0", num_envs=2, vectorization_mode="sync", bars=1)
+    assert sync.single_action_space == envs.single_action_space
+    envs = RecordEpisodeStatistics(envs)
+    observations, _ = envs.reset(seed=0)
+    envs.action_space.seed(0)
+    while envs.episode_count < 5:
+        observations, rewards, terminations, truncations, infos = envs.step(envs.action_space.sample())
+        done = terminations | truncations
+        if done.any():
+            np.testing.assert_array_equal(infos["episode"]["r"][done], rewards[done])
+            assert all(infos["final_obs"][i] is not None for i in np.flatnonzero(done))
+            assert all(isinstance(piece, Piece) for piece in infos["final_info"]["piece"][done])
+    assert envs.observation_space.contains(observations)
+    envs.close()
+
+
+def test_render_shows_every_env() -> None:
+    envs = PianoVectorEnv(2, bars=1, render_mode="rgb_array")
+    envs.reset(seed=0)
+    pictures = envs.render()
+    assert len(pictures) == 2
+    assert pictures[0].dtype == np.uint8
+    with pytest.raises(ValueError, match="render_mode must be None or 'rgb_array' for a vector environment"):
+        PianoVectorEnv(2, render_mode="human")
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (np.zeros((2, 2), int), r"shape \(3, 2\), got int64 \(2, 2\)"),
+        (np.zeros(6, int), r"shape \(3, 2\)"),
+        (np.zeros((3, 2)), "must be integers"),
+        (np.array([[0, 0], [0, 13], [0, 0]]), r"action \[0, 13\] is outside"),
+    ],
+)
+def test_bad_actions_are_named(actions: np.ndarray, message: str) -> None:
+    env = PianoVectorEnv(N, bars=1)
+    env.reset()
+    with pytest.raises(ValueError, match=message):
+        env.step(actions)
+    flat = PianoDiscreteVectorEnv(N, bars=1)
+    flat.reset()
+    with pytest.raises(ValueError, match="action -1 is outside the action space"):
+        flat.step(np.array([0, -1, 0]))
+    with pytest.raises(ValueError, match="flat actions must be integers"):
+        flat.step(actions)
+
+
+def test_the_core_goes_back_to_a_state() -> None:
+    env = PianoVectorEnv(N, bars=2, reward=Bars(), reward_at="bar")
+    rng = np.random.default_rng(0)
+    env.reset(seed=0)
+    for _ in range(40):
+        env.step(env.core.dynamics.random_legal_actions(rng))
+    state = env.core.state()
+    ahead = [env.core.dynamics.random_legal_actions(rng)]
+    expected = [env.core.step(ahead[0]) for _ in range(1)]
+    other = PianoVectorEnv(N, bars=2, reward=Bars(), reward_at="bar")
+    other.core.set_state(state)
+    step = other.core.step(ahead[0])
+    np.testing.assert_array_equal(step.rewards, expected[0].rewards)
+    for name, array in env.core.state().items():
+        np.testing.assert_array_equal(array, other.core.state()[name])
+
+
+def test_random_legal_actions_of_any_masks() -> None:
+    masks = np.zeros((200, 7), bool)
+    masks[:, [1, 3, 4, 6]] = True
+    actions = random_legal_actions(masks, 4, np.random.default_rng(0))
+    assert set(map(tuple, actions.tolist())) == {(1, 0), (1, 2), (3, 0), (3, 2)}
