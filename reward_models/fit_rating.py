@@ -33,7 +33,7 @@ from toccata.reward_models.tasting import Heard, fit_ensemble
 
 REPORT_FILE = "report.md"
 LEAST_NOTES = 8  # shorter melodies say more about how the doodle was tried out than about music: they are left out
-NEGATIVE_SHARE = 0.1  # pieces nobody would want, per made-up piece; they are few because they are so alike
+NEGATIVE_PIECES = 600  # pieces nobody would want; a fifth of the made-up pieces where those are fewer
 LEAST_MELODIES = 40  # fewer cannot be split into folds of contours
 
 
@@ -47,9 +47,9 @@ class FitRatingConfig:
     """Folder to write rating.safetensors, config.json and report.md into; must not hold a network yet."""
     seed: int = 0
     """Seed of everything; equal seeds on one machine give equal networks."""
-    made_up_pieces: int = 8_000
+    made_up_pieces: int = 7_000
     """Made-up pieces on which the network learns to hear notes, before it sees a popularity."""
-    hearing_epochs: int = 8
+    hearing_epochs: int = 6
     """How often each made-up piece is heard."""
     copies: int = 6
     """Varied renditions of each melody: other keys, octaves, tempi, loudness, accompaniments."""
@@ -153,7 +153,7 @@ def fit(config: FitRatingConfig, preferences: list[Preference], console: Console
                 progress.advance(bar)
 
         heard = Heard.by(listener, renditions())
-        noises = [negative(rng) for _ in range(int(NEGATIVE_SHARE * config.made_up_pieces))]
+        noises = [negative(rng) for _ in range(min(NEGATIVE_PIECES, config.made_up_pieces // 5))]
         negatives = Heard.by(listener, [spectrograms(noises, rng)])
         progress.advance(bar)
         targets = standardised(preferences)

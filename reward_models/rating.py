@@ -33,7 +33,7 @@ CONFIG_FILE = "config.json"
 LOWEST = 21  # MIDI number of the first key
 WINDOW_FRAMES = 160  # 5.1 s: two bars at 120 bpm and their ringing, which is what the network was fitted on
 HOP_FRAMES = WINDOW_FRAMES  # between windows of longer pieces at most: they touch or overlap
-RATING_LIMIT = 4.0  # standard deviations; the real melodies lie within -1.6..4.3, beyond it is extrapolation
+RATING_LIMIT = 4.0  # standard deviations; the melodies of the shipped fit lie in -1.3..4.3, beyond it is extrapolation
 BATCH = 64  # pieces heard at once: 64 of 16 s take 100 MB
 
 
