@@ -48,9 +48,7 @@ def scores(draw: st.DrawFn, ticks_per_beat: int = 24) -> Score:
     beat = ticks_per_beat
     notes = draw(
         st.lists(
-            st.tuples(
-                st.integers(0, 8 * beat), st.integers(1, 6 * beat), st.integers(15, 115), st.integers(1, 127)
-            ),
+            st.tuples(st.integers(0, 8 * beat), st.integers(1, 6 * beat), st.integers(15, 115), st.integers(1, 127)),
             max_size=40,
         )
     )
