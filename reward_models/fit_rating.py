@@ -1,8 +1,7 @@
-"""Fit a rating network on preference data: `python -m toccata.reward_models.fit_rating --data DIR --out DIR`."""
+"""Fit a rating network on preference data: `toccata fit-rating --data DIR --out DIR`."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,9 +73,9 @@ class FitRatingConfig:
             ("pessimism", 0, 10),
         ):
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} must be in {low}..{high}, got {getattr(self, name)}")
+                raise PreferenceError(f"{name} must be in {low}..{high}, got {getattr(self, name)}")
         if self.folds == 1:
-            raise ValueError("folds must be 0 or 2..20, got 1")
+            raise PreferenceError("folds must be 0 or 2..20, got 1")
 
 
 def cross_validate(
@@ -199,10 +198,10 @@ def main(config: FitRatingConfig) -> None:
 
     Raises:
         PreferenceError: when the data cannot be read.
-        FileExistsError: when `config.out` already holds a network.
+        PreferenceError: when `config.out` already holds a network.
     """
     if (config.out / CONFIG_FILE).exists():
-        raise FileExistsError(f"{config.out}: already holds a rating network; choose another folder")
+        raise PreferenceError(f"{config.out}: already holds a rating network; choose another folder")
     everything = read_melodies(config.data)
     preferences = [preference for preference in everything if _is_judged(preference)]
     if len(preferences) < LEAST_MELODIES:
@@ -214,17 +213,3 @@ def main(config: FitRatingConfig) -> None:
     text = report(model, facts, preferences)
     (config.out / REPORT_FILE).write_text(text, encoding="utf-8")
     print(text)
-
-
-def command() -> None:
-    """`python -m toccata.reward_models.fit_rating`."""
-    import tyro
-
-    try:
-        main(tyro.cli(FitRatingConfig))
-    except (PreferenceError, FileExistsError, ValueError) as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    command()

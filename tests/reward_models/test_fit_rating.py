@@ -96,7 +96,7 @@ def test_missing_data_is_one_clear_error(tmp_path):
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
-    command = [sys.executable, "-m", "toccata.reward_models.fit_rating", "--data", str(tmp_path), "--out", "x"]
+    command = [sys.executable, "-m", "toccata", "fit-rating", "--data", str(tmp_path), "--out", "x"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == f"error: {tmp_path}: holds no {MELODIES_FILE}"
@@ -104,7 +104,7 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
 
 def test_a_fitted_network_is_not_overwritten(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(FileExistsError, match="already holds"):
+    with pytest.raises(PreferenceError, match="already holds"):
         main(FitRatingConfig(data=tmp_path, out=tmp_path))
 
 
