@@ -74,13 +74,13 @@ class TrainConfig:
     """Run folder to go on with from its last checkpoint; its own settings hold, but for --total-timesteps,
     --checkpoint-every and --device, which may be given anew."""
 
-    total_timesteps: int = 230_000
+    total_timesteps: int = 160_000
     """Environment steps of PPO; a bar of music takes about 20."""
 
     rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
     """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own."""
 
-    reward_at: Literal["piece", "bar"] = "piece"
+    reward_at: Literal["piece", "bar"] = "bar"
     """When rewards fall due: at the end of the piece, or at every bar line."""
 
     corpus: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class TrainConfig:
     policy: Literal["mlp", "cnn"] = "mlp"
     """Network on the observation; cnn hears transposed music as alike and is slower."""
 
-    clone_epochs: int = 6
+    clone_epochs: int = 10
     """Epochs of behaviour cloning before PPO; 0 starts from noise."""
 
     num_envs: int = 64
@@ -117,10 +117,10 @@ class TrainConfig:
     batch_size: int = 1024
     """Steps in a minibatch of the update."""
 
-    n_epochs: int = 4
+    n_epochs: int = 6
     """Passes over a rollout in an update."""
 
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
     """Of PPO's Adam."""
 
     gamma: float = 1.0
@@ -132,7 +132,7 @@ class TrainConfig:
     clip_range: float = 0.2
     """How far a probability ratio may go before it earns nothing more."""
 
-    ent_coef: float = 0.003
+    ent_coef: float = 0.001
     """Weight of the entropy bonus."""
 
     target_kl: float | None = 0.03

@@ -132,7 +132,9 @@ class Network(nn.Module):
         self.first_reference = piano.keys // 2  # before the first note
         self.rest = [key for key in observation_space if key not in ("recent", "held")]  # batches come in any order
         beside = sum(spaces.flatdim(observation_space[key]) for key in self.rest)
-        self.beside = nn.Linear(beside + self.keys + self.keys, width)  # with held, and the reference itself
+        octaves = torch.arange(0, piano.keys, 12)
+        self.register_buffer("octaves", octaves)
+        self.beside = nn.Linear(beside + self.keys + 2 * len(octaves), width)  # with held and the register
         self.roll: nn.Module
         if body == "mlp":
             self.roll = nn.Linear(RECENT_FRAMES * self.keys, width)
@@ -169,7 +171,7 @@ class Network(nn.Module):
         near_roll = roll.gather(2, window[:, None].expand(-1, RECENT_FRAMES, -1)) * (inside[:, None] / 2)
         near_held = observations["held"].gather(1, window) * inside
         rest = [observations[key].flatten(1) for key in self.rest]
-        beside = torch.cat([*rest, near_held, F.one_hot(reference, self.keys).float()], dim=1)
+        beside = torch.cat([*rest, near_held, self._register(reference)], dim=1)
         x = F.gelu(self.roll(near_roll.flatten(1)) + self.beside(beside))
         values = self.critic(F.gelu(self.critic_hidden(x)))
         logits = self.actor(x + F.gelu(self.hidden(x)))
@@ -183,6 +185,14 @@ class Network(nn.Module):
         last = struck[torch.arange(len(roll), device=roll.device), newest]
         highest = self.keys - 1 - last.flip(1).int().argmax(1)
         return torch.where(frame_struck.any(1), highest, self.first_reference)
+
+    def _register(self, reference: torch.Tensor) -> torch.Tensor:
+        """(batch, 2 * octaves): how far the reference is above and below each octave, in octaves.
+
+        Ramps, so that a register never met in real music is known as too high or too low.
+        """
+        above = (reference[:, None] - self.octaves) / 12
+        return torch.cat([above.clamp(min=0), (-above).clamp(min=0)], dim=1)
 
     def _absolute(self, logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """Logits by interval as logits by `what`, then those of the values."""
@@ -221,6 +231,7 @@ class PianoPolicy(MaskableActorCriticPolicy):
         if not isinstance(observation_space, spaces.Dict) or "recent" not in observation_space.spaces:
             raise ValueError('the mlp and cnn policies need an environment with observation="full"')
         arguments["features_extractor_class"] = Preprocessed
+        arguments.setdefault("optimizer_kwargs", {"eps": 1e-5, "fused": True})  # SB3's eps; ten times faster
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
 
     def _build(self, lr_schedule: Schedule) -> None:
