@@ -244,9 +244,7 @@ def _learn(training: Training, bar: Bar) -> None:
             )
         except KeyboardInterrupt as interrupt:
             if not stop.between_rollouts:
-                raise KeyboardInterrupt(
-                    f"stopped at once, since the last checkpoint nothing is saved; {resume}"
-                ) from interrupt
+                raise KeyboardInterrupt(f"stopped at once, back to the last checkpoint; {resume}") from interrupt
             training.save()
             raise KeyboardInterrupt(f"stopped and saved at step {model.num_timesteps:,}; {resume}") from interrupt
         except RewardModelError as error:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from toccata.agents.config import TrainConfig
 from toccata.envs.material import RealMusic
@@ -28,26 +30,46 @@ def music(tunes: list[Score]) -> RealMusic:
     return RealMusic(tunes, 2)
 
 
+TOY_EXCERPTS = 8
+
+
+def toy_config(run_dir: Path, corpus_folder: Path, **changes: object) -> TrainConfig:
+    """A run that takes a second."""
+    settings: dict[str, object] = {
+        "run_dir": run_dir,
+        "total_timesteps": 384,
+        "rewards": (("silence", 1.0), ("repetition", 0.5)),
+        "corpus": (str(corpus_folder),),
+        "bars": 1,
+        "clone_epochs": 1,
+        "num_envs": 4,
+        "n_steps": 32,
+        "batch_size": 64,
+        "device": "cpu",
+    }
+    return TrainConfig(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def make_toy(patch: pytest.MonkeyPatch) -> None:
+    """Let cloning take little."""
+    patch.setattr("toccata.agents.training.EXCERPTS", TOY_EXCERPTS)
+    patch.setattr("toccata.agents.cloning.EXCERPTS", TOY_EXCERPTS)
+
+
 @pytest.fixture
 def toy(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig]:
-    """Makes configurations of runs that take a second: `toy(name, **changes)` with its folder in `tmp_path`."""
+    """Makes configurations of toy runs: `toy(name, **changes)`, with their folders in `tmp_path`, where the test is."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("toccata.agents.training.EXCERPTS", 8)
-    monkeypatch.setattr("toccata.agents.cloning.EXCERPTS", 8)
+    make_toy(monkeypatch)
+    return lambda name, **changes: toy_config(tmp_path / name, corpus_folder, **changes)
 
-    def make(name: str, **changes: object) -> TrainConfig:
-        settings: dict[str, object] = {
-            "run_dir": tmp_path / name,
-            "total_timesteps": 384,
-            "rewards": (("silence", 1.0), ("repetition", 0.5)),
-            "corpus": (str(corpus_folder),),
-            "bars": 1,
-            "clone_epochs": 1,
-            "num_envs": 4,
-            "n_steps": 32,
-            "batch_size": 64,
-            "device": "cpu",
-        }
-        return TrainConfig(**{**settings, **changes})  # type: ignore[arg-type]
 
-    return make
+@pytest.fixture(scope="session")
+def whole(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a toy run from beginning to end; to be read only."""
+    from toccata.agents.training import train
+
+    with pytest.MonkeyPatch.context() as patch:
+        make_toy(patch)
+        config = toy_config(tmp_path_factory.mktemp("whole") / "run", corpus_folder)
+        return train(config, ["python", "train.py"], Console(file=StringIO())).folder

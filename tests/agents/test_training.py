@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from toccata.agents.config import ConfigError, TrainConfig
+from toccata.agents.parts import corpus_of, device_of, load_rewards, music_of, rewards_of, save_rewards
+from toccata.agents.ppo import ComposerPPO
+from toccata.agents.run import Run, RunError
+from toccata.agents.training import train
+from toccata.envs.rewards import Pieces, RewardModelError
+from toccata.music.corpus import CorpusError
+from toccata.music.score import Score
+from toccata.reward_models import RewardSpecError
+
+Toy = Callable[..., TrainConfig]
+CONTRACT = {
+    "checkpoints",
+    "cloning.json",
+    "command.txt",
+    "config.json",
+    "model.zip",
+    "progress.csv",
+    "reward_models",
+    "start.zip",
+    "versions.json",
+}
+
+
+def quiet(config: TrainConfig) -> Run:
+    return train(config, ["python", "train.py"], Console(file=StringIO()))
+
+
+def going_on(folder: Path, **changes: Any) -> TrainConfig:
+    return replace(Run.open(folder).config.resumed(folder), **changes)
+
+
+def policy_of(folder: Path, name: str = "model.zip") -> dict[str, torch.Tensor]:
+    return ComposerPPO.load(folder / name, device="cpu").policy.state_dict()
+
+
+def optimizer_of(folder: Path) -> dict[str, Any]:
+    return ComposerPPO.load(folder / "model.zip", device="cpu").policy.optimizer.state_dict()["state"]
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """The rows of progress.csv without what the clock says."""
+    with (folder / "progress.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    timed = ("time/fps", "time/time_elapsed", "time/reward_seconds", "time/discriminator_seconds")
+    return [{key: value for key, value in row.items() if key not in timed} for row in rows]
+
+
+def same_run(one: Path, other: Path) -> None:
+    """Fail unless two runs ended in the same place."""
+    ours, theirs = policy_of(one), policy_of(other)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    mine, yours = optimizer_of(one), optimizer_of(other)
+    assert all(torch.equal(mine[i][key], yours[i][key]) for i in mine for key in mine[i])
+    assert rows_of(one) == rows_of(other)
+
+
+def test_a_run_leaves_what_it_promises(whole: Path) -> None:
+    run = Run.open(whole)
+    names = {path.name for path in run.folder.iterdir()}
+    assert names >= CONTRACT
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not [path for path in run.folder.rglob("*") if path.suffix == ".part"]
+    assert [path.name for path in sorted((run.folder / "checkpoints").iterdir())] == [
+        "step-0000000000",
+        "step-0000000384",
+    ]
+    assert len(json.loads((run.folder / "cloning.json").read_text())["nats_per_action"]) == 1
+    rows = rows_of(run.folder)
+    assert [row["time/total_timesteps"] for row in rows] == ["128", "256", "384"]
+    assert [row["time/iterations"] for row in rows] == ["1", "2", "3"]
+    assert {"reward/total", "reward/silence", "music/silence_rate", "train/value_loss"} <= rows[-1].keys()
+    for row in rows:
+        if row["reward/total"]:
+            parts = float(row["reward/silence"]) + float(row["reward/repetition"])
+            assert float(row["reward/total"]) == pytest.approx(parts, abs=1e-5)
+    started, ended = policy_of(run.folder, "start.zip"), policy_of(run.folder)
+    assert any(not torch.equal(started[key], ended[key]) for key in started)
+
+
+def test_one_seed_gives_one_run_and_checkpoints_change_nothing(toy: Toy, whole: Path) -> None:
+    other = quiet(toy("other", checkpoint_every=128))
+    same_run(whole, other.folder)
+    assert len(list((other.folder / "checkpoints").iterdir())) == 4
+
+
+def test_another_seed_gives_another_run(toy: Toy) -> None:
+    first, second = (quiet(toy(f"run-{seed}", seed=seed, total_timesteps=128, clone_epochs=0)) for seed in (0, 1))
+    ours, theirs = policy_of(first.folder).values(), policy_of(second.folder).values()
+    assert any(not torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("reward_at", [pytest.param("piece", marks=pytest.mark.slow), "bar"])
+def test_a_resumed_run_is_the_run_that_never_stopped(toy: Toy, reward_at: str) -> None:
+    changes: dict[str, Any] = {"bars": 2, "reward_at": reward_at, "n_steps": 24, "batch_size": 32}
+    whole = quiet(toy("whole", total_timesteps=480, **changes))
+    half = quiet(toy("half", total_timesteps=192, **changes))
+    torch.manual_seed(99)  # what happens between the two is of no account
+    np.random.seed(99)  # noqa: NPY002
+    resumed = quiet(going_on(half.folder, total_timesteps=480, checkpoint_every=100))
+    same_run(whole.folder, resumed.folder)
+    assert Run.open(half.folder).config.total_timesteps == 480
+    assert (half.folder / "command.txt").read_text().count("\n") == 2
+
+
+def test_a_resumed_discriminator_too(toy: Toy) -> None:
+    pytest.importorskip("toccata.reward_models.realism")
+    rewards = (("realism:critic", 1.0), ("silence", 1.0))
+    from toccata.reward_models.realism import Critic, Realism
+
+    torch.manual_seed(0)
+    Realism(Critic(4)).save("critic")
+    changes: dict[str, Any] = {"rewards": rewards, "clone_epochs": 0}
+    whole = quiet(toy("whole", total_timesteps=256, **changes))
+    half = quiet(toy("half", total_timesteps=128, **changes))
+    resumed = quiet(going_on(half.folder, total_timesteps=256))
+    same_run(whole.folder, resumed.folder)
+    for name in ("realism.safetensors", "training.safetensors"):
+        ours, theirs = (load_file(run.folder / "reward_models/realism" / name) for run in (whole, resumed))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    start = load_file("critic/realism.safetensors")
+    assert any(
+        not torch.equal(start[key], tensor)
+        for key, tensor in load_file(whole.folder / "reward_models/realism/realism.safetensors").items()
+    )
+
+
+def test_what_a_run_may_change_when_it_is_resumed(toy: Toy) -> None:
+    run = quiet(toy("run", total_timesteps=128, clone_epochs=0))
+    before = (run.folder / "config.json").read_text()
+    with pytest.raises(
+        ConfigError, match=r"run: bars is 1 in this run; only total_timesteps, checkpoint_every, device"
+    ):
+        quiet(going_on(run.folder, bars=2))
+    assert (run.folder / "config.json").read_text() == before
+    console = StringIO()
+    train(going_on(run.folder), [], Console(file=console, width=200))
+    assert "nothing to do: 128 steps are done" in console.getvalue()
+
+
+def test_a_damaged_checkpoint_is_named(toy: Toy) -> None:
+    run = quiet(toy("run", total_timesteps=128, clone_epochs=0))
+    (run.folder / "checkpoints/step-0000000128/model.zip").write_bytes(b"PK")
+    with pytest.raises(RunError, match="step-0000000128: not a readable checkpoint"):
+        quiet(going_on(run.folder, total_timesteps=256))
+
+
+# Stopping
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, when: int, times: int = 1) -> None:
+    """Ctrl-C, `times` of them, at the `when`-th step of the environment."""
+    from toccata.agents.vec_env import PianoVecEnv
+
+    usual, steps = PianoVecEnv.step_wait, iter(range(10**9))
+
+    def step_wait(self: PianoVecEnv) -> Any:
+        if next(steps) == when:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+        return usual(self)
+
+    monkeypatch.setattr(PianoVecEnv, "step_wait", step_wait)
+
+
+def test_ctrl_c_stops_between_rollouts_and_the_run_goes_on_exactly(
+    toy: Toy, whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupting(patch, 40)
+        with pytest.raises(KeyboardInterrupt, match=r"stopped and saved at step 256; go on with --resume .*stopped"):
+            quiet(toy("stopped"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    run = Run.open(tmp_path / "stopped")
+    assert run.last_checkpoint() == run.folder / "checkpoints/step-0000000256"
+    quiet(going_on(run.folder))
+    same_run(whole, run.folder)
+
+
+def test_a_second_ctrl_c_stops_at_once(toy: Toy, whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with monkeypatch.context() as patch:
+        interrupting(patch, 40, times=2)
+        with pytest.raises(KeyboardInterrupt, match="stopped at once, back to the last checkpoint"):
+            quiet(toy("stopped"))
+    run = Run.open(tmp_path / "stopped")
+    quiet(going_on(run.folder))
+    same_run(whole, run.folder)
+
+
+def test_ctrl_c_while_cloning_leaves_a_run_that_begins_anew(
+    toy: Toy, whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("toccata.agents.training.clone", stopped)
+        with pytest.raises(KeyboardInterrupt, match="stopped before PPO began; begin anew with --resume"):
+            quiet(toy("stopped"))
+    run = Run.open(tmp_path / "stopped")
+    with pytest.raises(RunError, match=r"has no model\.zip; its training did not get that far"):
+        _ = run.model_path
+    quiet(going_on(run.folder))
+    same_run(whole, run.folder)
+
+
+# Rewards
+
+
+USER_REWARDS = """
+import numpy as np
+
+class Base:
+    calls = 0
+    def score(self, pieces):
+        type(self).calls += 1
+        return self.bad(pieces) if self.calls == 3 else np.ones(len(pieces), np.float32)
+
+class Nan(Base):
+    name = "of-mine"
+    def bad(self, pieces): return np.full(len(pieces), np.nan)
+
+class Shape(Base):
+    name = "of-mine"
+    def bad(self, pieces): return np.zeros((len(pieces), 2))
+
+class Raises(Base):
+    name = "of-mine"
+    def bad(self, pieces): raise KeyError("oh")
+
+class Saves(Base):
+    name = "of-mine"
+    def bad(self, pieces): return np.ones(len(pieces))
+    def save(self): raise AssertionError("not asked for")
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [("Nan", "finite scores, got nan"), ("Shape", "must return shape"), ("Raises", "raised KeyError")],
+)
+def test_a_reward_that_breaks_down_is_named_and_the_run_saved(toy: Toy, attribute: str, message: str) -> None:
+    Path("my_rewards.py").write_text(USER_REWARDS)
+    config = toy("run", rewards=((f"my_rewards:{attribute}", 1.0),), total_timesteps=1280, clone_epochs=0)
+    with pytest.raises(RewardModelError) as caught:
+        quiet(config)
+    text = str(caught.value)
+    assert "'of-mine'" in text
+    assert message in text
+    assert f"the run so far is saved in {config.run_dir}, go on with --resume {config.run_dir}" in text
+    assert config.run_dir is not None
+    run = Run.open(config.run_dir)
+    assert ComposerPPO.load(run.model_path, device="cpu").num_timesteps > 128
+    assert len(rows_of(run.folder)) >= 1
+    if attribute == "Raises":  # mended meanwhile
+        quiet(going_on(run.folder))
+
+
+def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
+    Path("my_rewards.py").write_text(USER_REWARDS)
+    config = toy("run", rewards=(("silence", 1.0), ("my_rewards:Saves", 0.5), ("silence", 2.0)))
+    rewards = rewards_of(config)
+    save_rewards(rewards, config, tmp_path)
+    again = load_rewards(tmp_path)
+    assert again.weights == rewards.weights == {"silence": 1.0, "of-mine": 0.5, "silence-2": 2.0}
+    (tmp_path / "rewards.json").write_text("[{}]")
+    with pytest.raises(ConfigError, match=r"rewards\.json: not a readable list of rewards"):
+        load_rewards(tmp_path)
+    with pytest.raises(ConfigError, match="not a readable list"):
+        load_rewards(tmp_path / "nowhere")
+
+
+def test_a_frozen_rating_is_the_same_after_training(toy: Toy) -> None:
+    rating = pytest.importorskip("toccata.reward_models.rating")
+    torch.manual_seed(0)
+    network = rating.RatingNetwork(rating.RatingConfig(channels=4, hidden=4))
+    rating.RatingModel(network).save("listener")
+    run = quiet(toy("run", rewards=(("rating:listener", 1.0),), total_timesteps=256, clone_epochs=0))
+    folders = [
+        run.folder / "reward_models",
+        *(path / "reward_models" for path in (run.folder / "checkpoints").iterdir()),
+    ]
+    hashes = {json.loads((folder / "rewards.json").read_text())[0]["hash"] for folder in folders}
+    assert hashes == {rating.RatingModel.load("listener").weights_hash()}
+    assert load_rewards(run.folder / "reward_models").score(Pieces([Score(length_ticks=96)])).shape == (1,)
+
+
+# What cannot be run
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"genre": "clasical"}, ConfigError, "unknown genre 'clasical'.*did you mean 'classical'?"),
+        ({"genre": "jazz", "corpus": ()}, ConfigError, "has no music of its own"),
+        ({"genre": "jazz"}, CorpusError, "unknown genre 'jazz' in corpus .*; known are classical"),
+        ({"rewards": (("silense", 1.0),)}, RewardSpecError, "did you mean 'silence'?"),
+        ({"rewards": (("silence", float("nan")),)}, RewardSpecError, "weight must be a finite number"),
+        ({"tempo_bpm": 1000.0}, ConfigError, "tempo_bpm must be in 4..600"),
+        ({"beats_per_bar": 2.3}, ConfigError, "beats_per_bar"),
+        ({"beats_per_bar": 5.0}, ConfigError, "metre"),
+        ({"bars": 100_000}, ConfigError, "at most 10000 bars"),
+        ({"device": "tpu"}, ConfigError, "device must be cpu, cuda, cuda:N or auto, got 'tpu'"),
+        ({"device": "cuda:77"}, ConfigError, "CUDA devices here"),
+        ({"corpus": ("bache",)}, CorpusError, "did you mean bach"),
+    ],
+)
+def test_what_cannot_be_run_leaves_nothing(
+    toy: Toy, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    config = toy("run", **changes)
+    with pytest.raises(error, match=message):
+        quiet(config)
+    assert config.run_dir is not None
+    assert not config.run_dir.exists()
+
+
+@pytest.mark.filterwarnings("ignore::toccata.music.corpus.CorpusWarning")
+def test_folders_of_music(toy: Toy, corpus_folder: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(CorpusError, match="empty: has no MIDI or MusicXML file"):
+        corpus_of(toy("run", corpus=(str(empty),)))
+    text = tmp_path / "text" / "classical"
+    text.mkdir(parents=True)
+    (text / "letter.mid").write_text("Dear Clara,")
+    with pytest.raises(CorpusError, match=r"none of its 1 files can be read; .*letter\.mid"):
+        corpus_of(toy("run", corpus=(str(tmp_path / "text"),)))
+    by_genre = corpus_of(toy("run"))
+    assert len(by_genre) == 10
+    flat = corpus_of(toy("run", corpus=(str(corpus_folder / "classical"),), genre="jazz"))
+    assert len(flat) == 10
+    assert set(flat.genres) == {"jazz"}, "a folder that names no genres is of the run's"
+    part = len(music_of(toy("run"), "train").scores)
+    assert 0 < part <= 10
+
+
+def test_an_existing_folder_stays_as_it_is(toy: Toy) -> None:
+    config = toy("run")
+    assert config.run_dir is not None
+    config.run_dir.mkdir()
+    (config.run_dir / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="exists already"):
+        quiet(config)
+    assert [path.name for path in config.run_dir.iterdir()] == ["thesis.txt"]
+
+
+def test_devices() -> None:
+    assert device_of("cpu") == torch.device("cpu")
+    assert device_of("auto").type in ("cpu", "cuda")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="there are 0 CUDA devices here; use cpu or auto"):
+            device_of("cuda")
+
+
+def test_a_model_file_holds_no_environment_and_no_reward(toy: Toy) -> None:
+    run = quiet(toy("run", total_timesteps=128, clone_epochs=0))
+    with zipfile.ZipFile(run.model_path) as archive:
+        data = json.loads(archive.read("data"))
+    assert not {"env", "reward_model", "finished", "_due"} & data.keys()
