@@ -253,11 +253,11 @@ class PianoCore:
 
     def observe(self, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """The observations of the envs `rows` (k,), by default all: fresh arrays with a leading env axis."""
+        states = self.dynamics.states if rows is None else self.dynamics.states[rows]
         rows = self._all if rows is None else rows
-        states = self.dynamics.states
         shared = {
-            "last": np.stack([states["what"][rows], states["value"][rows]], axis=1, dtype=np.int64),
-            "genre": states["genre"][rows].astype(np.int64),
+            "last": np.stack([states["what"], states["value"]], axis=1, dtype=np.int64),
+            "genre": states["genre"].astype(np.int64),
         }
         if self.observation == "actions":
             return {"place": self.dynamics.place(rows), **shared}

@@ -22,10 +22,17 @@ ONSET, DURATION, PITCH, NOTE_VELOCITY = range(4)  # columns of `Dynamics.notes`
 
 
 def kernels() -> ModuleType:
-    """The compiled loops. Numba is loaded with the first piano, not with the package."""
+    """The compiled rules. Numba is loaded with the first piano, not with the package."""
     from toccata.envs import kernels
 
     return kernels
+
+
+def views() -> ModuleType:
+    """The compiled observations."""
+    from toccata.envs import views
+
+    return views
 
 
 class Dynamics:
@@ -134,25 +141,25 @@ class Dynamics:
     def held(self, rows: np.ndarray) -> np.ndarray:
         """(k, keys) float32 for the envs `rows` (k,): beats each key will still sound, in [0, 4]."""
         held = np.empty((len(rows), self.piano.keys), np.float32)
-        kernels().write_held(held, self.states, self.sounding, self.release, rows, self.piano.lowest)
+        views().write_held(held, self.states, self.sounding, self.release, rows, self.piano.lowest)
         return held
 
     def recent(self, rows: np.ndarray) -> np.ndarray:
         """(k, 32 * keys) uint8, roll of the last 32 sixteenths, the current one last: 1 sounding, 2 struck."""
         recent = np.empty((len(rows), RECENT_FRAMES * self.piano.keys), np.uint8)
-        kernels().write_recent(recent, self.states, self.roll, rows)
+        views().write_recent(recent, self.states, self.roll, rows)
         return recent
 
     def place(self, rows: np.ndarray) -> np.ndarray:
         """(k, 3) int32: tick in the bar, bars the agent has finished, bars still to write."""
         place = np.empty((len(rows), 3), np.int32)
-        kernels().write_place(place, self.states, rows)
+        views().write_place(place, self.states, rows)
         return place
 
     def clock(self, rows: np.ndarray) -> np.ndarray:
         """(k, 6) float32 in [-1, 1]: sine and cosine of the place in the bar and in the beat, progress, silence."""
         clock = np.empty((len(rows), 6), np.float32)
-        kernels().write_clock(clock, self.states, rows)
+        views().write_clock(clock, self.states, rows)
         return clock
 
     # What was written

@@ -1,5 +1,9 @@
 """The instrument's rules as compiled loops over a batch of pianos; `dynamics.py` owns the arrays.
 
+Every loop hoists what it needs out of `Keyboard`, for handing that on in a loop would cost more than the work. Numba
+keeps the compiled loops in `__pycache__` and notices changes of this file only: after changing a constant that another
+file owns, touch this one.
+
 Arrays have a leading env axis, and an env's state is a record of `STATE_DTYPE`. What sounds is kept as a rising list
 of pitches with the tick at which each is released, so that a step costs what the hands hold, not the keyboard.
 """
@@ -11,9 +15,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from toccata.envs.dynamics import MOST_BEATS, RECENT_FRAMES, TICKS_PER_FRAME
+from toccata.envs.dynamics import RECENT_FRAMES, TICKS_PER_FRAME
 from toccata.envs.instrument import CHORD_SIZE, NO_PITCH, VELOCITY, Piano
-from toccata.music.score import TICKS_PER_BEAT
 
 STATE_DTYPE = np.dtype(
     [
@@ -157,8 +160,7 @@ def write_masks(
                 free_bits |= _bits(max(low, lowest) - base, high - base)
         for k in range(count):  # what is down cannot be struck
             mask[1 + sounding[i, k] - lowest_key] = False
-            if 0 <= sounding[i, k] - base < CHORD_BITS:
-                free_bits &= ~(np.uint32(1) << np.uint32(sounding[i, k] - base))
+            free_bits &= ~_bits(sounding[i, k] - base, sounding[i, k] - base)
         if free_bits == 0 or room < CHORD_SIZE - 1:
             continue
 
@@ -215,10 +217,8 @@ def _wait(state: Record, sounding: np.ndarray, release: np.ndarray, duration: in
     state.top_struck = -1
     kept = 0
     for k in range(state.sounding):
-        if release[k] > state.clock:
-            sounding[kept] = sounding[k]
-            release[kept] = release[k]
-            kept += 1
+        sounding[kept], release[kept] = sounding[k], release[k]
+        kept += release[kept] > state.clock
     state.sounding = kept
 
 
@@ -294,66 +294,6 @@ def step(
             if roll.shape[1]:
                 _draw_strike(roll[i], state.clock, pitch - lowest)
     write_masks(new_masks, states, sounding, rows, keyboard)
-
-
-@jit
-def write_held(
-    held: np.ndarray, states: np.ndarray, sounding: np.ndarray, release: np.ndarray, rows: np.ndarray, lowest: int
-) -> None:
-    """(k, keys) float32: beats each key will still sound, at most MOST_BEATS."""
-    held[:] = 0
-    for row, i in enumerate(rows):
-        for k in range(states[i].sounding):
-            beats = (release[i, k] - states[i].clock) / TICKS_PER_BEAT
-            held[row, sounding[i, k] - lowest] = min(beats, MOST_BEATS)
-
-
-@jit
-def _copy(target: np.ndarray, source: np.ndarray) -> None:
-    """A slice assigned by hand: Numba's own goes byte by byte."""
-    for k in range(len(target)):
-        target[k] = source[k]
-
-
-@jit
-def write_recent(recent: np.ndarray, states: np.ndarray, roll: np.ndarray, rows: np.ndarray) -> None:
-    """(k, 32 * keys) uint8: the frames of `roll` in their order, the current one last."""
-    size = roll.shape[1] * roll.shape[2]
-    for row, i in enumerate(rows):
-        frames = roll[i].reshape(size)
-        oldest = (states[i].clock // TICKS_PER_FRAME + 1) % RECENT_FRAMES * roll.shape[2]
-        _copy(recent[row, : size - oldest], frames[oldest:])
-        _copy(recent[row, size - oldest :], frames[:oldest])
-
-
-@jit
-def write_place(place: np.ndarray, states: np.ndarray, rows: np.ndarray) -> None:
-    """(k, 3) int32: tick in the bar, bars the agent has finished, bars still to write."""
-    for row, i in enumerate(rows):
-        state = states[i]
-        own = state.clock - state.start_tick
-        place[row, 0] = own % state.ticks_per_bar
-        place[row, 1] = own // state.ticks_per_bar
-        place[row, 2] = (state.end_tick - state.start_tick) // state.ticks_per_bar - place[row, 1]
-
-
-@jit
-def write_clock(clock: np.ndarray, states: np.ndarray, rows: np.ndarray) -> None:
-    """(k, 6) float32: place in bar and in beat as sine and cosine, progress, beats since the last onset."""
-    for row, i in enumerate(rows):
-        state = states[i]
-        own = state.clock - state.start_tick  # 0 at a bar line: a primer fills whole bars
-        in_bar = 2 * np.pi * (own % state.ticks_per_bar) / state.ticks_per_bar
-        in_beat = 2 * np.pi * (own % TICKS_PER_BEAT) / TICKS_PER_BEAT
-        silent = MOST_BEATS
-        if state.last_onset_tick >= 0:
-            silent = min(MOST_BEATS, (state.clock - state.last_onset_tick) / TICKS_PER_BEAT)
-        clock[row, 0] = np.sin(in_bar)
-        clock[row, 1] = np.cos(in_bar)
-        clock[row, 2] = np.sin(in_beat)
-        clock[row, 3] = np.cos(in_beat)
-        clock[row, 4] = own / (state.end_tick - state.start_tick)
-        clock[row, 5] = silent / MOST_BEATS
 
 
 @jit
