@@ -173,7 +173,8 @@ def _interval(mean: float, resampled: np.ndarray) -> dict[str, float]:
 def table_of(summary: dict[str, Any]) -> Table:
     """The summary as a table for the terminal."""
     composers = summary["composers"]
-    table = Table("", title="means, ± half of the 95 % interval", box=box.SIMPLE_HEAD)
+    title = "means, ± half of the 95 % interval"
+    table = Table("", title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)  # fits 80 columns
     for name in (*composers, "real 5-95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     for metric in composers["agent"]:

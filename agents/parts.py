@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from toccata.agents.config import ConfigError, TrainConfig
@@ -13,8 +15,10 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.material import RealMusic
 from toccata.envs.rewards import RewardModel
 from toccata.music.corpus import ALIASES, Corpus, CorpusError, load_corpus
-from toccata.reward_models import WeightedSum, load_reward
+from toccata.reward_models import Density, Repetition, Silence, WeightedSum, load_reward
 
+RULES = (Silence, Repetition, Density)  # reward models whose limits are those of real pieces
+LIMIT_EXCERPTS = 256  # real excerpts that the limits are taken from
 REWARDS_FILE = "rewards.json"  # in the run folder's reward_models/: which models, their weights and hashes
 
 
@@ -114,11 +118,25 @@ def rewards_of(config: TrainConfig) -> WeightedSum:
     return WeightedSum([(load_reward(spec), weight) for spec, weight in config.rewards])
 
 
+def with_limits_of(music: RealMusic, rewards: WeightedSum, seed: int) -> WeightedSum:
+    """The rewards, their rules with limits taken from real music, and else as they are."""
+    rng = np.random.default_rng([seed, 3])
+    scores = [piece.score for piece in music.sample(LIMIT_EXCERPTS, rng, transpose=False)]
+    return WeightedSum(
+        [
+            (type(model).from_scores(scores) if isinstance(model, RULES) else model, rewards.weights[term])
+            for term, model in rewards.models.items()
+        ]
+    )
+
+
 def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> None:
     """Write Toccata's reward models that have weights, and which they all are, into a run's reward_models/."""
     entries = []
     for (spec, weight), (term, model) in zip(config.rewards, rewards.models.items(), strict=True):
         entry: dict[str, Any] = {"term": term, "reward": spec, "weight": weight, "folder": None, "hash": None}
+        if isinstance(model, RULES):
+            entry["limits"] = asdict(model)
         if type(model).__module__.startswith("toccata.") and hasattr(model, "save"):  # others are found by their module
             model.save(folder / term)
             entry["folder"] = term
@@ -142,7 +160,10 @@ def load_rewards(folder: Path) -> WeightedSum:
             spec = entry["reward"]
             if entry["folder"] is not None:
                 spec = f"{spec.partition(':')[0]}:{folder / entry['folder']}"
-            models.append((load_reward(spec), float(entry["weight"])))
+            model = load_reward(spec)
+            if isinstance(model, RULES):
+                model = replace(model, **entry["limits"])
+            models.append((model, float(entry["weight"])))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not a readable list of rewards: {error}") from error
     return WeightedSum(models)

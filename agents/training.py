@@ -26,7 +26,16 @@ from toccata.agents.callbacks import (
 )
 from toccata.agents.cloning import EXCERPTS, clone
 from toccata.agents.config import RENEWABLE, ConfigError, TrainConfig
-from toccata.agents.parts import device_of, environment_of, envs_of, load_rewards, music_of, rewards_of, save_rewards
+from toccata.agents.parts import (
+    device_of,
+    environment_of,
+    envs_of,
+    load_rewards,
+    music_of,
+    rewards_of,
+    save_rewards,
+    with_limits_of,
+)
 from toccata.agents.policies import PianoPolicy
 from toccata.agents.ppo import ComposerPPO
 from toccata.agents.run import Checkpoint, Progress, Run, RunError, random_state, set_random_state
@@ -136,6 +145,7 @@ def _begun(
     env = envs_of(config)
     rewards = rewards_of(config)
     music = music_of(config, "train")
+    rewards = with_limits_of(music, rewards, config.seed)
     model = ComposerPPO(
         PianoPolicy,
         env,
@@ -155,7 +165,7 @@ def _begun(
     )
     if run is None:
         run = Run.create(config, command)
-        console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]")
+        console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)
     save_rewards(rewards, config, run.folder / "reward_models")
     return Training(run, model, env, rewards, music, np.random.default_rng([config.seed, 1])), False
 
@@ -192,7 +202,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
     checkpoint = run.last_checkpoint()
     if checkpoint is None:
         run.renew(config, command)
-        console.print(f"{escape(str(run.folder))} had not come to PPO: beginning anew")
+        console.print(f"{escape(str(run.folder))} had not come to PPO: beginning anew", soft_wrap=True)
         return _begun(config, command, console, Run(run.folder, config))
     device = device_of(config.device)
     env = envs_of(config)
@@ -206,7 +216,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
     except Exception as error:  # damaged files fail in many ways inside Stable-Baselines3, torch and numpy
         raise RunError(f"{checkpoint}: not a readable checkpoint: {type(error).__name__}: {error}") from error
     run.renew(config, command)
-    console.print(f"resuming [bold]{escape(str(run.folder))}[/bold] at step {model.num_timesteps:,}")
+    console.print(f"resuming [bold]{escape(str(run.folder))}[/bold] at step {model.num_timesteps:,}", soft_wrap=True)
     return training, True
 
 

@@ -18,14 +18,14 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from toccata.agents.config import ConfigError, TrainConfig
-from toccata.agents.parts import corpus_of, device_of, load_rewards, music_of, rewards_of, save_rewards
+from toccata.agents.parts import corpus_of, device_of, load_rewards, music_of, rewards_of, save_rewards, with_limits_of
 from toccata.agents.ppo import ComposerPPO
 from toccata.agents.run import Run, RunError
 from toccata.agents.training import train
 from toccata.envs.rewards import Pieces, RewardModelError
 from toccata.music.corpus import CorpusError
 from toccata.music.score import Score
-from toccata.reward_models import RewardSpecError
+from toccata.reward_models import RewardSpecError, load_reward
 
 Toy = Callable[..., TrainConfig]
 CONTRACT = {
@@ -281,10 +281,11 @@ def test_a_reward_that_breaks_down_is_named_and_the_run_saved(toy: Toy, attribut
 def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
     Path("my_rewards.py").write_text(USER_REWARDS)
     config = toy("run", rewards=(("silence", 1.0), ("my_rewards:Saves", 0.5), ("silence", 2.0)))
-    rewards = rewards_of(config)
+    rewards = with_limits_of(music_of(config, "train"), rewards_of(config), config.seed)
     save_rewards(rewards, config, tmp_path)
     again = load_rewards(tmp_path)
     assert again.weights == rewards.weights == {"silence": 1.0, "of-mine": 0.5, "silence-2": 2.0}
+    assert again.models["silence"] == rewards.models["silence"] != load_reward("silence")  # limits of the run's music
     (tmp_path / "rewards.json").write_text("[{}]")
     with pytest.raises(ConfigError, match=r"rewards\.json: not a readable list of rewards"):
         load_rewards(tmp_path)
