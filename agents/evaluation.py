@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -171,17 +172,23 @@ def _interval(mean: float, resampled: np.ndarray) -> dict[str, float]:
 
 
 def table_of(summary: dict[str, Any]) -> Table:
-    """The summary as a table for the terminal."""
+    """The summary as a table that fits a terminal of 80 columns."""
     composers = summary["composers"]
     title = "means, ± half of the 95 % interval"
-    table = Table("", title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)  # fits 80 columns
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    table.add_column("", no_wrap=True)
     for name in (*composers, "real 5-95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     for metric in composers["agent"]:
         cells = [
-            f"{each[metric]['mean']:.2f} [dim]±{(each[metric]['high'] - each[metric]['low']) / 2:.2f}[/dim]"
+            f"{_short(each[metric]['mean'])} [dim]±{_short((each[metric]['high'] - each[metric]['low']) / 2)}[/dim]"
             for each in composers.values()
         ]
         real = summary["real_range"][metric]
-        table.add_row(metric.replace("_", " "), *cells, f"{real['low']:.2f}..{real['high']:.2f}")
+        table.add_row(escape(metric.replace("_", " ")), *cells, f"{_short(real['low'])}..{_short(real['high'])}")
     return table
+
+
+def _short(value: float) -> str:
+    """A number in five characters, as far as it fits."""
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import wave
+from io import StringIO
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+from rich.console import Console
+
+from toccata.agents.composers import compose
+from toccata.agents.config import EvaluateConfig
+from toccata.agents.evaluation import evaluate, interval, interval_of_difference, summarise, table_of
+from toccata.agents.run import RunError
+from toccata.music.metrics import METRICS
+from toccata.music.score import Score
+
+
+@pytest.fixture(scope="session")
+def evaluated(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    """A run folder with an evaluation, what that returned and what it printed."""
+    run = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(whole, run)
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "old.txt").write_text("of an earlier evaluation")
+    console = Console(file=StringIO(), width=100)
+    summary = evaluate(EvaluateConfig(run, pieces=2, samples=6, device="cpu"), console)
+    return run, summary, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def numbers_in(value: Any) -> list[float]:
+    if isinstance(value, dict):
+        return [number for each in value.values() for number in numbers_in(each)]
+    return [number for each in value for number in numbers_in(each)] if isinstance(value, list) else [value]
+
+
+def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, summary, _ = evaluated
+    assert json.loads((run / "evaluation/metrics.json").read_text()) == summary
+    assert all(isfinite(number) for number in numbers_in(summary))
+    assert list(summary["composers"]) == ["agent", "start", "random", "real"]
+    wanted = {*METRICS, "reward/silence", "reward/repetition", "reward/total"}
+    assert wanted >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
+    for metrics in summary["composers"].values():
+        assert metrics.keys() == wanted
+        for each in metrics.values():
+            assert len(each["values"]) == 6
+            assert each["low"] <= each["mean"] <= each["high"]
+            assert each["mean"] == pytest.approx(np.mean(each["values"]))
+        total = [
+            a + 0.5 * b
+            for a, b in zip(metrics["reward/silence"]["values"], metrics["reward/repetition"]["values"], strict=True)
+        ]
+        np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
+    assert summary["composers"]["random"]["playability"]["mean"] == 1
+    assert summary["ahead"].keys() == {"agent - start", "agent - random", "agent - real"}
+    assert summary["real_range"].keys() == wanted
+
+
+def test_pieces_are_written_in_every_form(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, summary, _ = evaluated
+    folder = run / "evaluation"
+    names = {path.name for path in folder.iterdir()}
+    stems = ("piece-000", "piece-001", "random", "real")
+    pieces = {f"{stem}.{suffix}" for stem in stems for suffix in ("mid", "wav", "png", "musicxml")}
+    assert names == pieces | {"metrics.json", "report.html", "curves.png"}
+    assert not (run / "evaluation.part").exists()
+    for number in range(2):
+        score = Score.from_midi(folder / f"piece-{number:03d}.mid")
+        assert score.bars == 1
+        assert len(score) / score.length_ticks * 24 == summary["composers"]["agent"]["note_density"]["values"][number]
+        with wave.open(str(folder / f"piece-{number:03d}.wav")) as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+            assert file.getframerate() == 44_100
+            assert file.getnframes() / 44_100 >= score.length_ticks / 24 * 60 / score.tempo_bpm
+            assert len(score) == 0 or np.abs(sound).max() > 300
+        assert matplotlib.image.imread(folder / f"piece-{number:03d}.png").ndim == 3
+        assert (folder / f"piece-{number:03d}.musicxml").read_text().startswith("<?xml")
+
+
+def test_the_report_refers_to_what_is_there(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, _, _ = evaluated
+    page = (run / "evaluation/report.html").read_text()
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(links) == 4 * 4 + 1
+    assert all((run / "evaluation" / link).is_file() for link in links)
+    assert "nan" not in page
+
+
+def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, summary, printed = evaluated
+    lines = printed.splitlines()
+    row = next(line for line in lines if "pitch class entropy" in line)
+    assert row.count("±") == 4
+    assert max(len(line.rstrip()) for line in lines if "±" in line) <= 80
+    assert f"{run / 'evaluation' / 'report.html'}" in printed
+    assert table_of(summary).row_count == len(METRICS) + 3
+
+
+def test_the_same_seed_gives_the_same_figures(
+    whole: Path, evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    evaluate(EvaluateConfig(tmp_path / "run", pieces=1, samples=6, device="cpu"), Console(file=StringIO()))
+    ours, theirs = (folder / "evaluation/metrics.json" for folder in (tmp_path / "run", evaluated[0]))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_what_fails_leaves_the_earlier_evaluation(
+    evaluated: tuple[Path, dict[str, Any], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _, _ = evaluated
+    before = {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()}
+
+    def full(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("toccata.agents.evaluation.write_piece", full)
+    with pytest.raises(OSError, match="disk full"):
+        evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+    assert {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()} == before
+
+
+def test_a_run_that_cannot_be_evaluated(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such run folder"):
+        evaluate(EvaluateConfig(tmp_path / "nowhere"))
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "model.zip").write_bytes(b"PK")
+    with pytest.raises(RunError, match=r"model\.zip: not a readable model"):
+        evaluate(EvaluateConfig(run))
+    (run / "model.zip").unlink()
+    with pytest.raises(RunError, match=r"has no model\.zip"):
+        evaluate(EvaluateConfig(run))
+    assert not (run / "evaluation").exists()
+
+
+def test_composing_is_legal_whole_and_repeatable() -> None:
+    first, again = (compose(None, 3, 4, {"bars": 1, "reward_at": "bar"}) for _ in range(2))
+    assert [piece.score for piece in first] == [piece.score for piece in again]
+    assert all(piece.score.bars == 1 for piece in first)
+    assert [piece.score for piece in compose(None, 3, 5, {"bars": 1})] != [piece.score for piece in first]
+
+
+def test_intervals_of_known_values() -> None:
+    rng = np.random.default_rng(0)
+    assert interval(np.full(5, 2.0), rng) == {"mean": 2, "low": 2, "high": 2}
+    values = np.random.default_rng(1).normal(3, 2, 400)
+    found = interval(values, rng)
+    half = 1.96 * values.std() / 20
+    assert found["low"] == pytest.approx(values.mean() - half, abs=0.03)
+    assert found["high"] == pytest.approx(values.mean() + half, abs=0.03)
+    ahead = interval_of_difference(values + 1, values, rng)
+    assert ahead["mean"] == pytest.approx(1)
+    assert ahead["low"] < 1 < ahead["high"]
+    summary = summarise({"agent": {"x": np.ones(3)}, "random": {"x": np.zeros(3)}, "real": {"x": np.arange(3.0)}}, 0)
+    assert summary["ahead"]["agent - random"]["x"] == {"mean": 1, "low": 1, "high": 1}
+    assert summary["real_range"]["x"] == {"low": pytest.approx(0.1), "high": pytest.approx(1.9)}

@@ -1,0 +1,130 @@
+"""What a user sees of the commands without training anything: help, and errors of one line."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toccata import cli
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """`command(name, *arguments)` gives exit status and what was printed on standard error, from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name: str, *arguments: str) -> tuple[int, str]:
+        status = cli.run_command(name, arguments)
+        return status, capsys.readouterr().err
+
+    return call
+
+
+TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train.py", "--help"],
+        ["evaluate.py", "--help"],
+        ["-c", TOCCATA, "--help"],
+        ["-c", TOCCATA, "train", "--help"],
+    ],
+)
+def test_help_is_instant(arguments: list[str], repository: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run("-X", "importtime", *arguments, cwd=repository)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert "usage" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
+    assert "tyro" in imported
+    assert not imported & {"torch", "stable_baselines3", "sb3_contrib", "matplotlib", "music21", "numba", "scipy"}
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+
+
+def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["toccata"])
+    cli.main()
+    text = capsys.readouterr().out
+    assert all(name in text for name in cli.COMMANDS)
+    monkeypatch.setattr(sys, "argv", ["toccata", "--version"])
+    cli.main()
+    assert capsys.readouterr().out.startswith("toccata ")
+    monkeypatch.setattr(sys, "argv", ["toccata", "trian"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "error: unknown command 'trian'; did you mean 'train'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--genre", "clasical"], "unknown genre 'clasical': it must be one of classical, "),
+        (["--rewards", "silense", "1"], "reward 'silense': no such name; did you mean 'silence'?"),
+        (["--rewards", "silence", "nan"], "reward 'silence': its weight must be a finite number"),
+        (["--rewards", "nowhere.rewards:Mine", "1"], "there is no module 'nowhere'"),
+        (["--total-timesteps", "0"], "total_timesteps must be a whole number, at least 1, got 0"),
+        (["--device", "cuda:99"], "device 'cuda:99': there are"),
+        (["--tempo-bpm", "0"], "tempo_bpm must be a number, greater than 0"),
+        (["--resume", "nowhere"], "nowhere: no such run folder"),
+        (["--corpus", "nowhere"], "unknown corpus 'nowhere'"),
+        (["--corpus", "empty"], "empty: has no MIDI or MusicXML file"),
+        (["--corpus", "letters"], "letters: none of its 1 files can be read"),
+        (["--run-dir", "existing"], "existing: exists already; choose another --run-dir"),
+        (["--resume", "broken"], "config.json: unknown field 'barz'; did you mean 'bars'?"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(command, tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "existing").mkdir()
+    _write(tmp_path / "letters/classical/letter.mid", "Dear Clara,")
+    _write(tmp_path / "broken/config.json", json.dumps({"barz": 2}))
+    before = sorted(tmp_path.rglob("*"))
+    rewards = [] if {"--rewards", "--resume"} & set(arguments) else ["--rewards", "silence", "1"]
+    status, text = command("train", *arguments, *rewards)
+    assert status == 1
+    assert text.startswith("error: ")
+    assert message in text
+    assert text.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is written and nothing overwritten"
+
+
+def test_a_folder_that_cannot_be_made(command, tmp_path: Path, corpus_folder: Path) -> None:
+    _write(tmp_path / "file", "mine")
+    status, text = command(
+        "train", "--run-dir", "file/run", "--corpus", str(corpus_folder), "--rewards", "silence", "1"
+    )
+    assert (status, text) == (1, "error: file/run: cannot be made: Not a directory\n")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_evaluating_what_is_no_run(command, tmp_path: Path) -> None:
+    assert command("evaluate", "nowhere") == (1, "error: nowhere: no such run folder\n")
+    (tmp_path / "run").mkdir()
+    assert command("evaluate", "run") == (1, "error: run: not a run folder, it has no config.json\n")
+    (tmp_path / "run/config.json").write_text("{}")
+    assert command("evaluate", "run") == (1, "error: run: has no model.zip; its training did not get that far\n")
+    assert command("evaluate", "run", "--pieces", "0")[1].startswith("error: pieces must be a whole number")
+
+
+def test_words_that_cannot_be_read(command) -> None:
+    for arguments in (["--rewards", "silence", "much"], ["--bars", "many"], ["--barz", "3"], ["--policy", "rnn"]):
+        with pytest.raises(SystemExit) as stop:
+            command("train", *arguments)
+        assert stop.value.code == 2

@@ -1,0 +1,145 @@
+"""The real scripts at toy size, as a user runs them: `train.py`, then `evaluate.py`, and Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toccata.music.score import Score
+
+TOY = ["--bars", "2", "--num-envs", "4", "--n-steps", "48", "--batch-size", "64", "--device", "cpu"]
+
+
+def start(repository: Path, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """A script of the repository, its standard error piped."""
+    command = [sys.executable, str(repository / arguments[0]), *arguments[1:]]
+    return subprocess.Popen(
+        command, cwd=cwd or repository, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+def run(repository: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
+    process = start(repository, *arguments, cwd=cwd)
+    out, err = process.communicate(timeout=600)
+    return process.returncode, out, err
+
+
+def test_train_then_evaluate_with_a_reward_of_ones_own(repository: Path, tmp_path: Path, corpus_folder: Path) -> None:
+    folder = tmp_path / "run"
+    status, out, err = run(
+        repository,
+        "train.py",
+        *["--run-dir", str(folder), "--total-timesteps", "384", "--clone-epochs", "0", "--corpus", str(corpus_folder)],
+        *["--rewards", "silence", "1.0", "examples.tension:Tension", "0.5", *TOY],
+    )
+    assert status == 0, err
+    assert f"evaluate it with: python evaluate.py {folder}" in out
+    assert "examples.tension:Tension" in (folder / "command.txt").read_text()
+    status, out, err = run(repository, "evaluate.py", str(folder), "--pieces", "2", "--samples", "4", "--seed", "3")
+    assert status == 0, err
+    assert "reward/tension" in out
+    metrics = json.loads((folder / "evaluation/metrics.json").read_text())
+    tension = metrics["composers"]["agent"]["reward/tension"]["values"]
+    assert len(tension) == 4
+    assert np.isfinite(tension).all()
+    assert Score.from_midi(folder / "evaluation/piece-001.mid").bars == 2
+
+
+def stopped(process: subprocess.Popen[str], ready: Path) -> tuple[int, str]:
+    """Exit status and standard error of a script that gets a Ctrl-C a moment after `ready` exists."""
+    deadline = time.monotonic() + 240
+    while not ready.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=240)
+    return process.returncode, err
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(repository: Path, tmp_path: Path, corpus_folder: Path) -> None:
+    folder = tmp_path / "run"
+    settings = [
+        "--run-dir",
+        str(folder),
+        "--clone-epochs",
+        "0",
+        "--corpus",
+        str(corpus_folder),
+        "--rewards",
+        "silence",
+        "1",
+    ]
+    process = start(repository, "train.py", *settings, *TOY)
+    status, err = stopped(process, folder / "progress.csv")
+    assert status == 130
+    assert "Traceback" not in err
+    assert "stopped and saved at step " in err
+    assert err.splitlines()[-1].endswith(f"go on with --resume {folder}")
+    done = int(err.rpartition("stopped and saved at step ")[2].partition(";")[0].replace(",", ""))
+    status, _, err = run(repository, "train.py", "--resume", str(folder), "--total-timesteps", str(done + 192))
+    assert status == 0, err
+    assert f"resuming {folder} at step {done:,}" in err
+    steps = [line for line in (folder / "progress.csv").read_text().splitlines()[1:] if line]
+    assert len(steps) == done // 192 + 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_cloning(repository: Path, tmp_path: Path, corpus_folder: Path) -> None:
+    folder = tmp_path / "run"
+    settings = ["--run-dir", str(folder), "--corpus", str(corpus_folder), "--rewards", "silence", "1"]
+    status, err = stopped(start(repository, "train.py", *settings, *TOY), folder / "reward_models" / "rewards.json")
+    assert status == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == f"stopped before PPO began; begin anew with --resume {folder}"
+    status, _, err = run(repository, "evaluate.py", str(folder))
+    assert status == 1
+    assert err == f"error: {folder}: has no model.zip; its training did not get that far\n"
+
+
+@pytest.mark.slow
+def test_the_whole_job_on_real_music(repository: Path, tmp_path: Path) -> None:
+    """Chorales, every shipped reward, a discriminator that learns; twice, to the same figures."""
+    from music21 import converter
+
+    rewards = ["rating", "1", "realism", "1", "silence", "1", "repetition", "1"]
+    figures = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        status, _, err = run(
+            repository,
+            "train.py",
+            *[
+                "--run-dir",
+                str(folder),
+                "--total-timesteps",
+                "1152",
+                "--clone-epochs",
+                "1",
+                "--rewards",
+                *rewards,
+                *TOY,
+            ],
+        )
+        assert status == 0, err
+        status, out, err = run(repository, "evaluate.py", str(folder), "--pieces", "2", "--samples", "8")
+        assert status == 0, err
+        assert {"agent", "start", "random", "real"} <= set(out.split())
+        figures.append((folder / "evaluation/metrics.json").read_bytes())
+    assert figures[0] == figures[1]
+    notes = [
+        note.pitch.midi
+        for note in converter.parse(folder / "evaluation/piece-000.musicxml").flatten().notes
+        if note.isNote
+    ]
+    assert len(notes) > 0 or len(Score.from_midi(folder / "evaluation/piece-000.mid")) == 0
+    entries = json.loads((folder / "reward_models/rewards.json").read_text())
+    assert [entry["term"] for entry in entries] == rewards[::2]
+    assert [entry["hash"] is not None for entry in entries] == [True, True, False, False]
