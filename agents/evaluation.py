@@ -175,7 +175,7 @@ def table_of(summary: dict[str, Any]) -> Table:
     """The summary as a table that fits a terminal of 80 columns."""
     composers = summary["composers"]
     title = "means, ± half of the 95 % interval"
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     table.add_column("", no_wrap=True)
     for name in (*composers, "real 5-95 %"):
         table.add_column(name, justify="right", no_wrap=True)
