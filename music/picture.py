@@ -155,9 +155,7 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
     if title:
         figure.text(left / width, 1 - 0.42 / height, title, size=15, weight="bold", **text)
     if len(score):
-        scale = figure.add_axes(
-            (1 - (right + 1.3) / width, 1 - (head - 0.16) / height, 1 / width, 0.1 / height)
-        )
+        scale = figure.add_axes((1 - (right + 1.3) / width, 1 - (head - 0.16) / height, 1 / width, 0.1 / height))
         _draw_velocity_scale(scale)
     figure.savefig(path, dpi=200)
 
@@ -175,13 +173,9 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
     if wide:
         beats = np.arange(start, music_end, score.ticks_per_beat)
         axes.vlines(beats, lowest, highest, colors=[_unit(BEAT_LINE)], linewidths=0.5)
-    axes.hlines(
-        np.arange(lowest, highest + 1, 12), start, music_end, colors=[_unit(OCTAVE_LINE)], linewidths=0.8
-    )
+    axes.hlines(np.arange(lowest, highest + 1, 12), start, music_end, colors=[_unit(OCTAVE_LINE)], linewidths=0.8)
     every = 1 if bars <= BARS_PER_LINE else 4 * -(-bars // (4 * BARS_PER_LINE))  # bars from number to number
-    bar_lines = np.arange(
-        start, music_end + 1, score.ticks_per_bar * (1 if bars <= 8 * BARS_PER_LINE else every)
-    )
+    bar_lines = np.arange(start, music_end + 1, score.ticks_per_bar * (1 if bars <= 8 * BARS_PER_LINE else every))
     axes.vlines(bar_lines, lowest, highest, colors=[_unit(BAR_LINE)], linewidths=0.8)
 
     notes = score.notes[(score.notes["onset_tick"] < end) & (score.offset_ticks > start)]
@@ -199,15 +193,11 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
     axes.set_xlim(start, end)
     axes.set_ylim(lowest, highest)
     octaves = np.arange(lowest, highest + 1, 12)
-    numbers = [
-        bar for bar in range(first_bar, first_bar + bars, every) if bar * score.ticks_per_bar < music_end
-    ]
+    numbers = [bar for bar in range(first_bar, first_bar + bars, every) if bar * score.ticks_per_bar < music_end]
     axes.set_yticks(octaves, [f"C{octave // 12 - 1}" for octave in octaves])
     axes.set_xticks([bar * score.ticks_per_bar for bar in numbers], [str(bar + 1) for bar in numbers])
     for label in axes.get_xticklabels():
-        label.set_horizontalalignment(
-            "left"
-        )  # a bar's number stands right of its line, clear of the lowest C
+        label.set_horizontalalignment("left")  # a bar's number stands right of its line, clear of the lowest C
     axes.tick_params(length=0, pad=3, labelsize=8, labelcolor=_unit(INK))
     axes.set_frame_on(False)
 
