@@ -136,8 +136,8 @@ def test_a_piece_cut_off_is_paid_and_nothing_more_is_hoped_for() -> None:
 
 def test_rewards_bend_the_policy_through_the_advantages() -> None:
     env = PianoVecEnv(2, bars=1, beats_per_bar=1)
-    _, nothing = learnt(env, 48, None)
-    _, paid = learnt(PianoVecEnv(2, bars=1, beats_per_bar=1), 48, Constant())
+    _, nothing = learnt(env, 192, None, n_steps=96)
+    _, paid = learnt(PianoVecEnv(2, bars=1, beats_per_bar=1), 192, Constant(), n_steps=96)
     np.testing.assert_array_equal(nothing.rollouts[0]["actions"], paid.rollouts[0]["actions"])
     assert (nothing.rollouts[0]["rewards"] == 0).all()
     finished = paid.rollouts[0]["rewards"].any(axis=0)
