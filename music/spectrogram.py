@@ -95,16 +95,19 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     frames = mel_frames(samples)
     window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)  # periodic: the window of a frame that could repeat
     filters = mel_filterbank()
-    mel = np.empty((n, N_MELS, frames), np.float32)
+    mel = np.zeros((n, N_MELS, frames), np.float32)
     padded = np.zeros(samples + N_FFT, np.float32)
     for piece in range(n):
         padded[N_FFT // 2 : N_FFT // 2 + samples] = audio[piece]
+        sounds = samples - int((audio[piece, ::-1] != 0).argmax()) if audio[piece].any() else 0
+        heard = min(frames, (sounds + N_FFT // 2) // HOP + 1)  # behind them all is silence: pieces are padded with it
         framed = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
-        for begin in range(0, frames, CHUNK_FRAMES):
-            spectrum = rfft(framed[begin : begin + CHUNK_FRAMES] * window)
+        for begin in range(0, heard, CHUNK_FRAMES):
+            end = min(begin + CHUNK_FRAMES, heard)
+            spectrum = rfft(framed[begin:end] * window)
             power = spectrum.real**2
             power += spectrum.imag**2
-            np.matmul(filters, power.T, out=mel[piece, :, begin : begin + CHUNK_FRAMES])
+            np.matmul(filters, power.T, out=mel[piece, :, begin:end])
     mel += FLOOR
     return np.log(mel, out=mel)
 

@@ -198,13 +198,16 @@ class RatingModel:
         """
         if log_mel.ndim != 3 or log_mel.shape[1] != self.network.config.mels:
             raise ValueError(f"log_mel must be (n, {self.network.config.mels}, frames), got {log_mel.shape}")
-        scores = [self._nothing()]
+        scores = np.empty((len(log_mel), self.network.config.members), np.float32)
+        frames = np.clip(frames, 1, log_mel.shape[2])
+        by_length = np.argsort(frames, kind="stable")  # pieces of about one length together: little padding
         with torch.no_grad():
             for start in range(0, len(log_mel), BATCH):
-                valid = torch.as_tensor(np.clip(frames[start : start + BATCH], 1, log_mel.shape[2]))
-                mel = torch.as_tensor(log_mel[start : start + BATCH, :, : int(valid.max())], dtype=torch.float32)
-                scores.append(self.network(mel, valid).numpy())
-        return np.concatenate(scores)
+                batch = by_length[start : start + BATCH]
+                valid = torch.as_tensor(frames[batch])
+                mel = torch.as_tensor(log_mel[batch, :, : int(valid.max())], dtype=torch.float32)
+                scores[batch] = self.network(mel, valid).numpy()
+        return scores
 
     def terms(self, pieces: Pieces) -> dict[str, np.ndarray]:
         """`mean` and `std` of the members, (n,) float32 each, before pessimism and clipping."""
