@@ -85,7 +85,7 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 2:
         raise ValueError(f"audio must be (n, samples), got shape {audio.shape}")
-    peak = np.abs(audio).max(initial=0)
+    peak = max(audio.max(initial=0), -audio.min(initial=0))
     if not np.isfinite(peak):
         raise ValueError(f"audio must be finite, got {np.count_nonzero(~np.isfinite(audio))} values that are not")
     if peak > LOUDEST:
@@ -99,8 +99,10 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     padded = np.zeros(samples + N_FFT, np.float32)
     for piece in range(n):
         padded[N_FFT // 2 : N_FFT // 2 + samples] = audio[piece]
-        sounds = samples - int((audio[piece, ::-1] != 0).argmax()) if audio[piece].any() else 0
-        heard = min(frames, (sounds + N_FFT // 2) // HOP + 1)  # behind them all is silence: pieces are padded with it
+        sounds = samples
+        while sounds > 0 and not audio[piece, max(0, sounds - N_FFT) : sounds].any():
+            sounds -= N_FFT
+        heard = min(frames, max(0, sounds + N_FFT // 2) // HOP + 1)  # the rest is silence: pieces are padded with it
         framed = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
         for begin in range(0, heard, CHUNK_FRAMES):
             end = min(begin + CHUNK_FRAMES, heard)
