@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import tyro
 
-DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 1.0))
+DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
 class ConfigError(RuntimeError):  # no ValueError: of those tyro makes a box of several lines
@@ -74,7 +74,7 @@ class TrainConfig:
     """Run folder to go on with from its last checkpoint; its own settings hold, but for --total-timesteps,
     --checkpoint-every and --device, which may be given anew."""
 
-    total_timesteps: int = 160_000
+    total_timesteps: int = 120_000
     """Environment steps of PPO; a bar of music takes about 20."""
 
     rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
