@@ -36,10 +36,11 @@ def demonstrate(pieces: Sequence[Piece], core: PianoCore) -> Demonstrations:
         core: an environment of the same piano and at least the pieces' length.
     """
     count = len(pieces)
-    lengths = np.array([len(piece.actions) for piece in pieces])  # type: ignore[arg-type]
+    played_in = [np.empty((0, 2)) if piece.actions is None else piece.actions for piece in pieces]
+    lengths = np.array([len(own) for own in played_in])
     actions = np.zeros((core.num_envs, int(lengths.max(initial=0)), 2), np.int64)
-    for row, piece in zip(actions, pieces, strict=False):
-        row[: len(piece.actions)] = piece.actions  # type: ignore[arg-type]
+    for row, own in zip(actions, played_in, strict=False):
+        row[: len(own)] = own
     core.reset(range(core.num_envs), [np.random.default_rng(0)] * core.num_envs)
     seen: dict[str, list[np.ndarray]] = {key: [] for key in core.observation_space}
     masks, played = [], []
@@ -109,5 +110,5 @@ def clone(
 def log_likelihood(policy: PianoPolicy, steps: Demonstrations, batch: np.ndarray) -> torch.Tensor:
     """(batch,) log-probability that the policy gives to the demonstrated actions, in nats."""
     observations = obs_as_tensor({key: value[batch] for key, value in steps.observations.items()}, policy.device)
-    distribution = policy.get_distribution(observations, steps.masks[batch])  # type: ignore[arg-type]
+    distribution = policy.get_distribution(observations, steps.masks[batch])
     return distribution.log_prob(torch.as_tensor(steps.actions[batch], device=policy.device))

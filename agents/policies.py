@@ -41,11 +41,11 @@ class JointDistribution(MaskableDistribution):
         self.kinds = int(self._kinds[-1]) + 1
         self.kind_of_what = torch.as_tensor(self._kinds)
 
-    def proba_distribution_net(self, latent_dim: int) -> nn.Module:  # type: ignore[override]
+    def proba_distribution_net(self, latent_dim: int) -> nn.Module:
         """The layer that gives the logits: of each `what`, then of each value of each kind."""
         return nn.Linear(latent_dim, self.whats + self.kinds * self.values)
 
-    def proba_distribution(self, action_logits: torch.Tensor) -> JointDistribution:  # type: ignore[override]
+    def proba_distribution(self, action_logits: torch.Tensor) -> JointDistribution:
         """Take logits (batch, whats + kinds * values)."""
         self.kind_of_what = self.kind_of_what.to(action_logits.device)
         self._what_logits, value_logits = action_logits.split([self.whats, self.kinds * self.values], dim=1)
@@ -92,11 +92,11 @@ class JointDistribution(MaskableDistribution):
         what = self.what_log_probs.argmax(dim=1)
         return torch.stack([what, self._value_log_probs_of(what).argmax(dim=1)], dim=1)
 
-    def actions_from_params(self, action_logits: torch.Tensor, deterministic: bool = False) -> torch.Tensor:  # type: ignore[override]
+    def actions_from_params(self, action_logits: torch.Tensor, deterministic: bool = False) -> torch.Tensor:
         """Actions of the distribution with these logits."""
         return self.proba_distribution(action_logits).get_actions(deterministic=deterministic)
 
-    def log_prob_from_params(self, action_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+    def log_prob_from_params(self, action_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Actions of the distribution with these logits, and their log-probabilities."""
         actions = self.actions_from_params(action_logits)
         return actions, self.log_prob(actions)
@@ -125,6 +125,10 @@ class Network(nn.Module):
         body: "mlp", one wide layer on the roll, or "cnn", convolutions over pitch and time.
         width: of the layers.
     """
+
+    octaves: torch.Tensor
+    chord_lowest: torch.Tensor
+    chord_shape: torch.Tensor
 
     def __init__(self, observation_space: spaces.Dict, piano: Piano, body: str, width: int = 256) -> None:
         super().__init__()
@@ -245,7 +249,7 @@ class PianoPolicy(MaskableActorCriticPolicy):
     def _judge(self, obs: Any, action_masks: Any) -> tuple[JointDistribution, torch.Tensor]:
         """The distribution over actions under these masks, and the values, (batch, 1)."""
         logits, values = self.network(self.extract_features(obs))
-        distribution = self.action_dist.proba_distribution(logits)  # type: ignore[call-arg]
+        distribution = self.action_dist.proba_distribution(logits)
         if action_masks is not None:
             distribution.apply_masking(action_masks)
         return distribution, values  # type: ignore[return-value]
@@ -265,7 +269,7 @@ class PianoPolicy(MaskableActorCriticPolicy):
         distribution, values = self._judge(obs, action_masks)
         return values, distribution.log_prob(actions), distribution.entropy()
 
-    def get_distribution(self, obs: Any, action_masks: Any = None) -> JointDistribution:  # type: ignore[override]
+    def get_distribution(self, obs: Any, action_masks: Any = None) -> JointDistribution:
         """The distribution over actions under these masks."""
         return self._judge(obs, action_masks)[0]
 

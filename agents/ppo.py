@@ -62,7 +62,7 @@ class ComposerPPO(MaskablePPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self.rollout_buffer.pay = self._pay
+        self.rollout_buffer.pay = self._pay  # type: ignore[attr-defined]  # a PaidRolloutBuffer
 
     def _setup_learn(self, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
         before = self._last_obs
@@ -103,8 +103,8 @@ class ComposerPPO(MaskablePPO):
             self.rollout_buffer.rewards[reward.step, reward.env] += total - self._paid[reward.env]
             self._paid[reward.env] = 0.0 if reward.done else total
         for i in done:
-            steps = 0 if due[i].piece.actions is None else len(due[i].piece.actions)
-            self.ep_info_buffer.append({"r": float(worth[i]), "l": steps, "t": 0.0})
+            steps = 0 if (actions := due[i].piece.actions) is None else len(actions)
+            self.ep_info_buffer.append({"r": float(worth[i]), "l": steps, "t": 0.0})  # type: ignore[union-attr]
         if done:
             self.logger.record("reward/total", float(worth[done].mean()))
             for name, term in terms.items():

@@ -169,10 +169,10 @@ def random_state(**generators: np.random.Generator) -> dict[str, Any]:
     import torch
 
     version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()  # type: ignore[misc]  # noqa: NPY002  # SB3 draws from it
+    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002  # SB3 draws from it
     return {
         "python": [version, list(internal), gauss],
-        "numpy": [name, keys.tolist(), position, has_gauss, cached],  # type: ignore[union-attr]
+        "numpy": [name, list(map(int, keys)), position, has_gauss, cached],
         "torch": torch.get_rng_state().tolist(),
         **{key: generator.bit_generator.state for key, generator in generators.items()},
     }

@@ -69,7 +69,7 @@ class Training:
             self.model.save(folder / "model.zip")
             (folder / "reward_models").mkdir()
             save_rewards(self.rewards, self.run.config, folder / "reward_models")
-            np.savez(folder / ENVS_FILE, **self.env.state())
+            np.savez(folder / ENVS_FILE, **self.env.state())  # type: ignore[arg-type]  # mypy takes them for options
             state = {
                 "timesteps": step,
                 "random": random_state(music=self.rng),

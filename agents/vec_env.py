@@ -110,7 +110,7 @@ class PianoVecEnv(VecEnv):
 
     def random_state(self) -> list[dict[str, Any]]:
         """The state of each env's source of chance, as JSON holds it."""
-        return [rng.bit_generator.state for rng in self._rngs]
+        return [dict(rng.bit_generator.state) for rng in self._rngs]
 
     def set_random_state(self, states: list[dict[str, Any]]) -> None:
         """Go back to what `random_state` gave."""
