@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -113,7 +114,8 @@ def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
         staves.append(staff)
     page = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
     page.metadata = metadata.Metadata(title=Path(path).stem, composer="Toccata")
-    write_atomically(path, GeneralObjectExporter(page).parse())
+    xml = GeneralObjectExporter(page).parse()
+    write_atomically(path, re.sub(rb"(?<=id=\")P[0-9a-f]{32}(?=\")", b"P1", xml))  # music21 names the part by chance
 
 
 def _sounding_notes(part: Stream) -> list[list[int]]:

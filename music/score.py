@@ -57,7 +57,8 @@ class Score:
                 f"beats_per_bar must make a whole number of ticks a bar, got {self.beats_per_bar} beats of "
                 f"{self.ticks_per_beat} ticks"
             )
-        if not 4 <= self.tempo_bpm <= 600:
+        tempo_bpm = round(float(self.tempo_bpm), 2)
+        if not 4 <= tempo_bpm <= 600:
             raise ValueError(f"tempo_bpm must be in 4..600, got {self.tempo_bpm}")
         notes = _canonical(_as_notes(self.notes))
         end = int((notes["onset_tick"] + notes["duration_ticks"]).max()) if len(notes) else 0
@@ -69,7 +70,7 @@ class Score:
         beats = ticks_per_bar / self.ticks_per_beat
         for name, value in (
             ("notes", notes),
-            ("tempo_bpm", round(float(self.tempo_bpm), 2)),
+            ("tempo_bpm", tempo_bpm),
             ("beats_per_bar", int(beats) if beats.is_integer() else beats),
             ("length_ticks", int(length)),
         ):

@@ -78,6 +78,7 @@ def test_written_and_read_back_is_equal(folder, score):
         Score(),
         Score(length_ticks=100),
         Score([(12, 24, 60, 80)], beats_per_bar=3.5, tempo_bpm=600, length_ticks=1001),
+        Score([(24, 1, 60, 80)], tempo_bpm=600),  # the file's tempo comes out as 600.0000000000001
         Score([(0, 24, 60, 80)], beats_per_bar=1 / 3),
         Score([(0, 24, 60, 80), (24, 24, 60, 1)], beats_per_bar=1200, tempo_bpm=4),
         Score([(MAX_TICKS - 25, 24, 60, 80)], beats_per_bar=1 / 24),

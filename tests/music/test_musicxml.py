@@ -29,6 +29,15 @@ def quarter(pitch, quarters=1.0, tied=None):
     return element
 
 
+def test_equal_scores_are_equal_files(folder):
+    score = Score([(0, 24, 60, 80), (24, 48, 40, 80)])
+    files = []
+    for _ in range(2):
+        write_musicxml(score, folder / "equal.musicxml")
+        files.append((folder / "equal.musicxml").read_bytes())
+    assert files[0] == files[1]
+
+
 @pytest.mark.parametrize("ticks", WRITTEN_TICKS)
 def test_every_written_value_is_one_note(ticks):
     assert quarter(60, ticks / 24).duration.isComplex is False
