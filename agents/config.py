@@ -41,6 +41,7 @@ class Range:
 RENEWABLE = ("total_timesteps", "checkpoint_every", "device")  # what may change when a run is resumed
 TRAIN_RANGES = {
     "total_timesteps": Range(1),
+    "bars_per_reward": Range(1),
     "bars": Range(1),
     "beats_per_bar": Range(0, whole=False, open_low=True),
     "tempo_bpm": Range(0, whole=False, open_low=True),
@@ -79,6 +80,9 @@ class TrainConfig:
 
     rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
     """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own."""
+
+    bars_per_reward: int = 2
+    """With --reward-at bar: bars from one reward to the next. More of them teach faster and take longer to score."""
 
     reward_at: Literal["piece", "bar"] = "bar"
     """When rewards fall due: at the end of the piece, or at every bar line."""

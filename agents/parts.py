@@ -72,6 +72,7 @@ def environment_of(config: TrainConfig) -> dict[str, Any]:
         "beats_per_bar": config.beats_per_bar,
         "tempo_bpm": config.tempo_bpm,
         "reward_at": config.reward_at,
+        "bars_per_reward": config.bars_per_reward,
     }
 
 

@@ -51,6 +51,7 @@ class PianoCore:
         reward: RewardModel | None = None,
         observation: str = "full",
         reward_at: str = "piece",
+        bars_per_reward: int = 1,
         piano: Piano | None = None,
         beats_per_bar: float = 4,
         tempo_bpm: float = 120.0,
@@ -74,6 +75,9 @@ class PianoCore:
         self.genres = tuple(genres)
         self.genre = None if genre is None else self.genres[_index("genre", genre, self.genres)]
         self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
+        if bars_per_reward < 1:
+            raise ValueError(f"bars_per_reward must be at least 1, got {bars_per_reward}")
+        self.bars_per_reward = bars_per_reward
         self.reward_at = REWARD_TIMES[_index("reward_at", reward_at, REWARD_TIMES)]
         self.reward = reward
         self.illegal_penalty = float(illegal_penalty)
@@ -202,6 +206,7 @@ class PianoCore:
             return {i: self.piece(i) for i in np.flatnonzero(done).tolist()} if done.any() else {}
         states = self.dynamics.states
         bars = (states["clock"] - states["start_tick"]) // states["ticks_per_bar"]
+        bars -= bars % self.bars_per_reward
         due = (bars > self._bars_paid) | done
         self._bars_paid = np.maximum(self._bars_paid, bars)
         return {i: self.piece(i, None if done[i] else int(bars[i])) for i in np.flatnonzero(due).tolist()}

@@ -57,7 +57,8 @@ class PianoEnv(gym.Env[Any, Any]):
     ## Rewards
 
     What `reward`, a `toccata.reward_models.RewardModel`, gives for the piece: all of it at the end
-    (`reward_at="piece"`), or at every bar line the change of its score (`reward_at="bar"`, which adds up to the same).
+    (`reward_at="piece"`), or at every bar line the change of its score (`reward_at="bar"`, which adds up to the same;
+    `bars_per_reward` makes that every second bar line, or every fourth, for models that take their time).
     `info["reward_terms"]` holds the named terms, which add up to the reward, among them `illegal`, minus
     `illegal_penalty` for an illegal action. Without a reward model every reward is 0. `info["piece"]` is the
     `Piece` so far whenever a reward falls due.
@@ -80,6 +81,7 @@ class PianoEnv(gym.Env[Any, Any]):
     | reward | None | a reward model; `gym.make` also takes what `load_reward` takes, such as "rating" |
     | observation | "full" | "full" or "actions" |
     | reward_at | "piece" | "piece" or "bar" |
+    | bars_per_reward | 1 | with "bar": bars from one reward to the next |
     | piano | None | the instrument; None is `Piano()` |
     | beats_per_bar | 4 | quarter notes in a bar; a primer brings its own |
     | tempo_bpm | 120.0 | quarter notes a minute, 4 to 600; a primer brings its own |

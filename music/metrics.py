@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
+
 from toccata.music.reduction import fits_two_hands
 from toccata.music.score import Score
 

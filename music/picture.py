@@ -10,6 +10,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from toccata.music.score import Score
 
 if TYPE_CHECKING:

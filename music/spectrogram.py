@@ -81,6 +81,7 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
         ValueError: when `audio` is not two-dimensional or not finite.
     """
     from scipy.fft import rfft
+    from scipy.sparse import csr_array
 
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 2:
@@ -94,7 +95,7 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     n, samples = audio.shape
     frames = mel_frames(samples)
     window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)  # periodic: the window of a frame that could repeat
-    filters = mel_filterbank()
+    filters = csr_array(mel_filterbank())  # nearly all zeros; and no threads, which get in each other's way
     mel = np.zeros((n, N_MELS, frames), np.float32)
     padded = np.zeros(samples + N_FFT, np.float32)
     for piece in range(n):
@@ -109,7 +110,7 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
             spectrum = rfft(framed[begin:end] * window)
             power = spectrum.real**2
             power += spectrum.imag**2
-            np.matmul(filters, power.T, out=mel[piece, :, begin:end])
+            mel[piece, :, begin:end] = filters @ power.T
     mel += FLOOR
     return np.log(mel, out=mel)
 

@@ -446,3 +446,18 @@ def test_the_data_sheet_has_gymnasiums_sections(env: type) -> None:
         "Arguments",
         "Version History",
     ]
+
+
+def test_rewards_every_second_bar_add_up_to_the_same() -> None:
+    env = gym.make(IDS[0], bars=5, reward=NoteCount(), reward_at="bar", bars_per_reward=2)
+    _, info = env.reset(seed=3)
+    rng, paid, ended = np.random.default_rng(3), [], False
+    while not ended:
+        mask = info["action_mask"]
+        action = [rng.choice(np.flatnonzero(mask[:353])), rng.choice(np.flatnonzero(mask[353:]))]
+        _, reward, ended, _, info = env.step(np.array(action))
+        if "piece" in info:
+            paid.append(float(reward))
+            assert info["piece"].score.bars in (2, 4, 5)
+    assert len(paid) == 3
+    assert sum(paid) == pytest.approx(len(info["piece"].score))
