@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toccata.music.metrics import (
     METRICS,
     distinct_pitches,
@@ -51,9 +52,7 @@ def exactly(value: float):
 def line(*strikes, gap=BEAT, duration=BEAT, **kwargs) -> Score:
     """One strike every `gap` ticks; a strike is a pitch or a tuple of pitches."""
     chords = [(strike,) if isinstance(strike, int) else strike for strike in strikes]
-    return Score(
-        [(i * gap, duration, pitch, 80) for i, chord in enumerate(chords) for pitch in chord], **kwargs
-    )
+    return Score([(i * gap, duration, pitch, 80) for i, chord in enumerate(chords) for pitch in chord], **kwargs)
 
 
 def scores() -> st.SearchStrategy[Score]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from toccata.music.picture import (
     BEAT_PIXELS,
     KEYBOARD_PIXELS,
@@ -68,9 +69,7 @@ def test_now_lights_the_keys_that_are_down():
 def test_notes_outside_the_keys_shown_are_left_out():
     picture = piano_roll_picture(SCORES["wall"], lowest=60, highest=71)
     assert picture.shape[0] == 12 * ROW_PIXELS
-    assert colour_at(piano_roll_picture(CHORD, lowest=60, highest=71), 64, 24, 71) == tuple(
-        VELOCITY_COLOURS[80]
-    )
+    assert colour_at(piano_roll_picture(CHORD, lowest=60, highest=71), 64, 24, 71) == tuple(VELOCITY_COLOURS[80])
 
 
 @pytest.mark.parametrize(("lowest", "highest"), [(-1, 60), (60, 128), (61, 60)])
