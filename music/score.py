@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -46,6 +47,17 @@ class Score:
     beats_per_bar: float = 4
     tempo_bpm: float = 120.0
     length_ticks: int = -1  # -1: derived from the notes
+
+    if TYPE_CHECKING:  # what may be given, where the field says what is kept
+
+        def __init__(
+            self,
+            notes: np.ndarray | Iterable[tuple[int, int, int, int]] = ...,
+            ticks_per_beat: int = ...,
+            beats_per_bar: float = ...,
+            tempo_bpm: float = ...,
+            length_ticks: int = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         if not 1 <= self.ticks_per_beat <= 960:
@@ -197,18 +209,21 @@ class Score:
 
 def _as_notes(notes: np.ndarray | Iterable[tuple[int, int, int, int]]) -> np.ndarray:
     """Notes as a fresh `NOTE_DTYPE` array with every field inside its range."""
-    if not isinstance(notes, np.ndarray):
-        wide = np.dtype([(name, np.int64) for name in NOTE_DTYPE.fields or ()])  # so that no value wraps around
-        notes = np.array([tuple(note) for note in notes], wide)
+    if not isinstance(notes, np.ndarray) or notes.dtype.names is None:
+        exact = np.dtype([(name, np.float64) for name in NOTE_DTYPE.fields or ()])  # nothing wraps or is cut off
+        notes = np.array([tuple(note) for note in notes], exact)
     for name, low, high in (
         ("onset_tick", 0, 2**29),  # onset + duration stay inside int32
         ("duration_ticks", 1, 2**29),
         ("pitch", 0, 127),
         ("velocity", 1, 127),
     ):
-        bad = (notes[name] < low) | (notes[name] > high)
+        values = notes[name]
+        bad = (values < low) | (values > high)
+        if values.dtype.kind == "f":
+            bad |= values % 1 != 0  # true of NaN too
         if bad.any():
-            raise ValueError(f"{name} must be in {low}..{high}, got {notes[name][bad][0]}")
+            raise ValueError(f"{name} must be a whole number in {low}..{high}, got {values[bad][0]:.12g}")
     return notes.astype(NOTE_DTYPE)
 
 

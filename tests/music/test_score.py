@@ -32,6 +32,17 @@ def test_equal_music_is_an_equal_score():
     assert Score(notes) != notes
 
 
+def test_notes_may_be_the_rows_of_an_array():
+    assert Score(np.array([[0, 24, 60, 80]])) == Score([(0, 24, 60, 80)])
+    assert Score(np.zeros((0, 4), int)) == Score()
+
+
+@pytest.mark.parametrize("note", [(0.5, 24, 60, 80), (0, 24.7, 60, 80), (0, 24, float("nan"), 80)])
+def test_a_fraction_of_a_tick_is_refused(note):
+    with pytest.raises(ValueError, match=r"must be a whole number in .*, got (0\.5|24\.7|nan)"):
+        Score([note])
+
+
 def test_derived_values():
     score = Score([(0, 24, 60, 80), (90, 7, 62, 80)], tempo_bpm=60.004)
     assert (len(score), score.bars, score.ticks_per_bar, score.length_ticks) == (2, 2, 96, 192)
