@@ -185,7 +185,7 @@ def _load_folder(root: Path, genre: str | None) -> Corpus:
     for work, job in pieces:
         path = Path(job.path)
         status = path.stat() if path.is_file() else None
-        key.update(repr((replace(work, score=None), status and (status.st_size, status.st_mtime_ns))).encode())
+        key.update(repr((replace(work, score=Score()), status and (status.st_size, status.st_mtime_ns))).encode())
         if path.suffix.lower() in NOTATION_SUFFIXES:
             key.update(version("music21").encode())
     place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]

@@ -172,4 +172,4 @@ def _set_scales(listener: Listener, spectra: Sequence[np.ndarray]) -> None:
     listener.mel_mean.copy_(torch.from_numpy(sample.mean(1, keepdims=True)))
     listener.mel_scale.copy_(torch.from_numpy(1 / sample.std(1, keepdims=True).clip(1e-3)))
     with torch.no_grad():
-        listener.keys.bias.fill_(-4.0)
+        torch.nn.init.constant_(listener.keys.bias, -4.0)  # type: ignore[arg-type]  # it has one

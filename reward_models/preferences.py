@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -80,7 +80,7 @@ def read_melodies(folder: str | PathLike[str]) -> list[Preference]:
     return preferences
 
 
-def contour(score: Score) -> Hashable:
+def contour(score: Score) -> bytes:
     """The melody's ups, downs and repeats (Parsons code): the signs of its pitch intervals.
 
     Two melodies of one contour belong on one side of a split: transpositions, other rhythms, major and minor

@@ -78,6 +78,8 @@ class Listener(nn.Module):
 
     def __init__(self, config: RatingConfig) -> None:
         super().__init__()
+        self.mel_mean: Tensor
+        self.mel_scale: Tensor
         self.register_buffer("mel_mean", torch.zeros(config.mels, 1))
         self.register_buffer("mel_scale", torch.ones(config.mels, 1))
         self.hear = nn.Conv1d(config.mels, config.channels, 5, padding=2)
@@ -131,6 +133,7 @@ class Taster(nn.Module):
 
     def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
         super().__init__()
+        self.edges: Tensor
         self.register_buffer("edges", torch.zeros(STATISTICS, config.bins + 1))
         self.layers = nn.Sequential(
             nn.Linear(STATISTICS * config.bins, config.hidden),
