@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from toccata.agents.config import ConfigError, TrainConfig
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.material import RealMusic
 from toccata.envs.rewards import RewardModel
-from toccata.music.corpus import ALIASES, Corpus, CorpusError, load_corpus
+from toccata.music.corpus import ALIASES, NAMED, Corpus, CorpusError, load_corpus
 from toccata.reward_models import Density, Repetition, Silence, WeightedSum, load_reward
 
 RULES = (Silence, Repetition, Density)  # reward models whose limits are those of real pieces
@@ -40,6 +41,13 @@ def corpus_of(config: TrainConfig) -> Corpus:
     except CorpusError:  # perhaps a folder that names no genres: then all of it is of the run's
         corpus = load_corpus(list(sources), genre=config.genre)
     return corpus.genre(config.genre)
+
+
+def findable(config: TrainConfig) -> TrainConfig:
+    """The configuration with whole paths for its folders of music, so that the run can be used from any folder."""
+    names = {*NAMED, *ALIASES}
+    folders = {name: str(Path(name).absolute()) for name in config.corpus if name not in names and Path(name).is_dir()}
+    return replace(config, corpus=tuple(folders.get(name, name) for name in config.corpus))
 
 
 def music_of(config: TrainConfig, part: str) -> RealMusic:
@@ -136,6 +144,7 @@ def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> Non
     entries = []
     for (spec, weight), (term, model) in zip(config.rewards, rewards.models.items(), strict=True):
         entry: dict[str, Any] = {"term": term, "reward": spec, "weight": weight, "folder": None, "hash": None}
+        entry["module_in"] = _module_folder(spec)
         if isinstance(model, RULES):
             entry["limits"] = asdict(model)
         if type(model).__module__.startswith("toccata.") and hasattr(model, "save"):  # others are found by their module
@@ -144,6 +153,13 @@ def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> Non
             entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]
         entries.append(entry)
     (folder / REWARDS_FILE).write_text(json.dumps(entries, indent=2) + "\n")
+
+
+def _module_folder(spec: str) -> str | None:
+    """Where Python found the module of a `package.module:Attribute`, for whoever reads the run in another folder."""
+    module = sys.modules.get(spec.partition(":")[0].partition(".")[0]) if ":" in spec else None
+    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
+    return str(Path(places[0]).absolute().parent) if places[0] else None
 
 
 def load_rewards(folder: Path) -> WeightedSum:
@@ -159,6 +175,9 @@ def load_rewards(folder: Path) -> WeightedSum:
         models: list[tuple[RewardModel, float]] = []
         for entry in entries:
             spec = entry["reward"]
+            module_folder = entry.get("module_in")
+            if module_folder not in (None, *sys.path):
+                sys.path.append(module_folder)  # last, as a user's module may be called like any other
             if entry["folder"] is not None:
                 spec = f"{spec.partition(':')[0]}:{folder / entry['folder']}"
             model = load_reward(spec)

@@ -30,6 +30,7 @@ from toccata.agents.parts import (
     device_of,
     environment_of,
     envs_of,
+    findable,
     load_rewards,
     music_of,
     rewards_of,
@@ -141,6 +142,7 @@ def _begun(
     """A new run, its policy still noise; in `run`, when that folder was made before."""
     if run is None:
         Run.refuse_existing(config.run_dir)
+        config = findable(config)
     device = device_of(config.device)
     env = envs_of(config)
     rewards = rewards_of(config)

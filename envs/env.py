@@ -60,7 +60,7 @@ class PianoEnv(gym.Env[Any, Any]):
     (`reward_at="piece"`), or at every bar line the change of its score (`reward_at="bar"`, which adds up to the same;
     `bars_per_reward` makes that every second bar line, or every fourth, for models that take their time).
     `info["reward_terms"]` holds the named terms, which add up to the reward, among them `illegal`, minus
-    `illegal_penalty` for an illegal action. Without a reward model every reward is 0. `info["piece"]` is the
+    `illegal_penalty` for an illegal action. Without a reward model nothing else is paid. `info["piece"]` is the
     `Piece` so far whenever a reward falls due.
 
     ## Starting State

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import wave
+from collections.abc import Callable
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -15,9 +17,10 @@ import pytest
 from rich.console import Console
 
 from toccata.agents.composers import compose
-from toccata.agents.config import EvaluateConfig
+from toccata.agents.config import EvaluateConfig, TrainConfig
 from toccata.agents.evaluation import evaluate, interval, interval_of_difference, summarise, table_of
 from toccata.agents.run import RunError
+from toccata.agents.training import train
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
 
@@ -162,3 +165,22 @@ def test_intervals_of_known_values() -> None:
     summary = summarise({"agent": {"x": np.ones(3)}, "random": {"x": np.zeros(3)}, "real": {"x": np.arange(3.0)}}, 0)
     assert summary["ahead"]["agent - random"]["x"] == {"mean": 1, "low": 1, "high": 1}
     assert summary["real_range"]["x"] == {"low": pytest.approx(0.1), "high": pytest.approx(1.9)}
+
+
+def test_a_run_is_evaluated_from_any_folder(
+    toy: Callable[..., TrainConfig], corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(corpus_folder, tmp_path / "tunes")
+    (tmp_path / "ends.py").write_text(
+        "import numpy as np\n\n\nclass Ends:\n    name = 'ends'\n\n"
+        "    def score(self, pieces):\n        return np.array([len(own) for own in pieces.own], np.float32)\n"
+    )
+    monkeypatch.setattr("sys.path", [*sys.path])
+    train(toy("run", corpus=("tunes",), rewards=(("ends:Ends", 1.0),)), console=Console(file=StringIO()))
+    sys.path[:] = [place for place in sys.path if place != str(tmp_path)]  # a new process, which knows neither
+    del sys.modules["ends"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "run").rename("moved")
+    summary = evaluate(EvaluateConfig(Path("moved"), pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+    assert "reward/ends" in summary["composers"]["agent"]
