@@ -59,13 +59,17 @@ class PianoCore:
         max_steps: int | None = None,
         genres: Sequence[str] = GENRES,
     ) -> None:
-        if reward is not None and not (
-            callable(getattr(reward, "score", None)) and isinstance(getattr(reward, "name", None), str)
+        if reward is not None and (
+            isinstance(reward, type)
+            or not callable(getattr(reward, "score", None))
+            or not isinstance(getattr(reward, "name", None), str)
         ):
             raise TypeError(
                 f"reward must be a reward model, with a name and a score(pieces) method, got {reward!r}; "
                 "toccata.reward_models.load_reward makes one from a name"
             )
+        if piano is not None and not isinstance(piano, Piano):
+            raise TypeError(f"piano must be a Piano, got {piano!r}")
         if not 0 <= illegal_penalty < np.inf:
             raise ValueError(f"illegal_penalty must be finite and not negative, got {illegal_penalty}")
         self.num_envs = _whole("num_envs", num_envs)

@@ -43,7 +43,7 @@ def reward_names() -> tuple[str, ...]:
     return (*_SHIPPED, *(name for name in sorted(_entry_points()) if name not in _SHIPPED))
 
 
-def load_reward(spec: str | RewardModel) -> RewardModel:
+def load_reward(spec: str | RewardModel | Callable[[], RewardModel]) -> RewardModel:
     """The reward model that `spec` names.
 
     Args:
@@ -53,13 +53,13 @@ def load_reward(spec: str | RewardModel) -> RewardModel:
             - `rating:FOLDER` or `realism:FOLDER`, for weights of one's own;
             - `package.module:Attribute`, a class without arguments, a function that returns a model, or a model.
               Modules are looked for in the current directory first, then where Python looks;
-            - a reward model, which is given back.
+            - a reward model, which is given back, or such a class or function itself.
 
     Raises:
         RewardSpecError: when it leads to no reward model, naming `spec` and the reason in one line.
     """
     if not isinstance(spec, str):
-        return _usable(spec, repr(spec))
+        return _usable(_made(spec, repr(spec)), repr(spec))
     name, colon, rest = spec.partition(":")
     if name in _SHIPPED:
         return _usable(_load_shipped(spec, name, rest if colon else None), spec)

@@ -1,6 +1,8 @@
 """What every test relies on: one thread, no window, one corpus cache for the whole suite."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +21,17 @@ hypothesis.settings.load_profile("toccata")
 def pytest_configure(config: pytest.Config) -> None:
     """Let all tests and later runs share what is costly to make, apart from the user's own cache."""
     os.environ.setdefault("TOCCATA_CACHE", str(config.rootpath / ".pytest_cache" / "toccata"))
+
+
+@pytest.fixture(autouse=True)
+def _forget_modules_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test wrote into its folder and imported must not be found by the next one under the same name."""
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    sys.path[:] = [entry for entry in sys.path if not entry.startswith(base)]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(base):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -306,6 +306,10 @@ def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
 def test_things_of_the_wrong_kind_are_named() -> None:
     with pytest.raises(TypeError, match="reward must be a reward model, with a name and a score"):
         PianoEnv(reward=lambda pieces: 0)
+    with pytest.raises(TypeError, match=r"reward must be a reward model, .* got <class"):
+        PianoEnv(reward=NoteCount)
+    with pytest.raises(TypeError, match="piano must be a Piano, got 88"):
+        PianoEnv(piano=88)
     with pytest.raises(TypeError, match="a primer must be a Score or the path of a MIDI file, got 3"):
         PianoEnv(primer=3)
 

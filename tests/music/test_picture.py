@@ -22,7 +22,7 @@ SCORES = {
     "waltz": Score([(tick, 24, 60, 64) for tick in range(0, 720, 24)], beats_per_bar=3),
     "fine grid": Score([(0, 480, 60, 64)], ticks_per_beat=480),
     "ends in a bar": Score([(0, 24, 60, 64)], length_ticks=100),
-    "ten million bars": Score([(0, 24, 60, 64), (10**9, 24, 60, 64)]),
+    "five million bars": Score([(0, 24, 60, 64), (5 * 10**8, 24, 60, 64)]),
     "200 bars": Score([(tick, 24, 40 + tick % 48, 1 + tick % 127) for tick in range(0, 200 * 96, 24)]),
 }
 

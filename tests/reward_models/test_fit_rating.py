@@ -68,7 +68,7 @@ def test_worldwide_sessions_come_before_country_sums(tmp_path):
         ({"notes": [], "sessions": 3}, "at least one note"),
         ({"notes": [[60, 0]], "sessions": 3}, "unpack"),
         ({"notes": [[60, 4, 4]], "sessions": 3}, "duration_ticks"),
-        ({"notes": [[200, 0, 4]], "sessions": 3}, "pitch must be in 0..127"),
+        ({"notes": [[200, 0, 4]], "sessions": 3}, "pitch must be a whole number in 0..127"),
         ({"notes": [[60, 30, 40]], "sessions": 3}, "length_ticks"),
         ({"notes": [[60, 0, 4]]}, "neither sessions"),
         ({"notes": [[60, 0, 4]], "sessions": 0}, "at least 1, got 0"),

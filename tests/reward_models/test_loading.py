@@ -75,6 +75,11 @@ def test_a_model_is_given_back() -> None:
     assert load_reward(model) is model
 
 
+def test_a_class_or_function_is_called() -> None:
+    assert load_reward(Silence) == Silence()
+    assert load_reward(lambda: Silence(0.5)) == Silence(0.5)
+
+
 @pytest.mark.parametrize(
     ("attribute", "name"),
     [("Half", "half"), ("Shelf.Inner", "inner"), ("factory", "half"), ("instance", "half")],
