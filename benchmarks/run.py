@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core each, before anything 
 import bench_env
 import bench_ppo
 import bench_sound
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -69,7 +70,7 @@ def main() -> int:
         "versions": versions(),
         "rows": rows,
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=2, default=np.generic.item) + "\n")  # rows hold NumPy numbers
     return 0 if all(row["ok"] for row in rows) else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -46,6 +47,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configur
 
 def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run one command and give its exit status; what a user can mend is one line on standard error."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads spin otherwise: a busy machine halts them all
     where, command = COMMANDS[name]
     module, _, attribute = where.partition(":")
     try:
