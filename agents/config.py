@@ -107,7 +107,7 @@ class TrainConfig:
     """Quarter notes a minute."""
 
     policy: Literal["mlp", "cnn"] = "mlp"
-    """Network on the observation; cnn hears transposed music as alike and is slower."""
+    """Network on the recent roll: one wide layer, or convolutions over pitch and time, which are slower."""
 
     clone_epochs: int = 10
     """Epochs of behaviour cloning before PPO; 0 starts from noise."""

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from toccata.agents.config import ConfigError, TrainConfig
+from toccata.agents.policies import PianoPolicy
+from toccata.agents.ppo import ComposerPPO
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.material import RealMusic
 from toccata.envs.rewards import RewardModel
@@ -94,6 +96,27 @@ def envs_of(config: TrainConfig) -> PianoVecEnv:
         return PianoVecEnv(config.num_envs, **environment_of(config))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def agent_of(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, device: torch.device) -> ComposerPPO:
+    """The run's agent, its policy still noise."""
+    return ComposerPPO(
+        PianoPolicy,
+        env,
+        reward_model=rewards,
+        n_steps=config.n_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.n_epochs,
+        learning_rate=config.learning_rate,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        ent_coef=config.ent_coef,
+        target_kl=config.target_kl,
+        policy_kwargs={"features": config.policy},
+        seed=config.seed,
+        device=device,
+    )
 
 
 def device_of(name: str) -> torch.device:

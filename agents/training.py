@@ -27,6 +27,7 @@ from toccata.agents.callbacks import (
 from toccata.agents.cloning import EXCERPTS, clone
 from toccata.agents.config import RENEWABLE, ConfigError, TrainConfig
 from toccata.agents.parts import (
+    agent_of,
     device_of,
     environment_of,
     envs_of,
@@ -37,7 +38,6 @@ from toccata.agents.parts import (
     save_rewards,
     with_limits_of,
 )
-from toccata.agents.policies import PianoPolicy
 from toccata.agents.ppo import ComposerPPO
 from toccata.agents.run import Checkpoint, Progress, Run, RunError, random_state, set_random_state
 from toccata.agents.vec_env import PianoVecEnv
@@ -148,23 +148,7 @@ def _begun(
     rewards = rewards_of(config)
     music = music_of(config, "train")
     rewards = with_limits_of(music, rewards, config.seed)
-    model = ComposerPPO(
-        PianoPolicy,
-        env,
-        reward_model=rewards,
-        n_steps=config.n_steps,
-        batch_size=config.batch_size,
-        n_epochs=config.n_epochs,
-        learning_rate=config.learning_rate,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        clip_range=config.clip_range,
-        ent_coef=config.ent_coef,
-        target_kl=config.target_kl,
-        policy_kwargs={"features": config.policy},
-        seed=config.seed,
-        device=device,
-    )
+    model = agent_of(config, env, rewards, device)
     if run is None:
         run = Run.create(config, command)
         console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)

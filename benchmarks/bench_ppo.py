@@ -22,8 +22,7 @@ from stable_baselines3.common.logger import Logger
 from toccata.agents.callbacks import DiscriminatorCallback, WatchCallback
 from toccata.agents.cloning import EXCERPTS, clone
 from toccata.agents.config import TrainConfig
-from toccata.agents.parts import environment_of, envs_of, music_of, rewards_of
-from toccata.agents.policies import PianoPolicy
+from toccata.agents.parts import agent_of, environment_of, envs_of, music_of, rewards_of
 from toccata.agents.ppo import ComposerPPO, PaidRolloutBuffer
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import PianoCore
@@ -113,23 +112,7 @@ def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]
     """Seconds of each part, and `whole`, over `rollouts` rollouts and updates after a warm one."""
     torch.manual_seed(config.seed)
     rewards, music = rewards_of(config), music_of(config, "train")
-    model = ComposerPPO(
-        PianoPolicy,
-        envs_of(config),
-        reward_model=rewards,
-        n_steps=config.n_steps,
-        batch_size=config.batch_size,
-        n_epochs=config.n_epochs,
-        learning_rate=config.learning_rate,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        clip_range=config.clip_range,
-        ent_coef=config.ent_coef,
-        target_kl=config.target_kl,
-        policy_kwargs={"features": config.policy},
-        seed=config.seed,
-        device="cpu",
-    )
+    model = agent_of(config, envs_of(config), rewards, torch.device("cpu"))
     model.set_logger(Logger(None, []))
     rng = np.random.default_rng(config.seed)
     clone(model.policy, music, PianoCore(EXCERPTS, **environment_of(config)), epochs=CLONE_EPOCHS, rng=rng)  # type: ignore[arg-type]
