@@ -173,7 +173,7 @@ def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> Non
         if type(model).__module__.startswith("toccata.") and hasattr(model, "save"):  # others are found by their module
             model.save(folder / term)
             entry["folder"] = term
-            entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]
+            entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]  # ours with save have it
         entries.append(entry)
     (folder / REWARDS_FILE).write_text(json.dumps(entries, indent=2) + "\n")
 

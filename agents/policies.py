@@ -240,8 +240,13 @@ class PianoPolicy(MaskableActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.action_dist = JointDistribution(self.piano)
-        self.network = Network(self.observation_space, self.piano, self.features)  # type: ignore[arg-type]
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+        space = self.observation_space
+        self.network = Network(space, self.piano, self.features)  # type: ignore[arg-type]  # a Dict: __init__ checked
+        self.optimizer = self.optimizer_class(
+            self.parameters(),
+            lr=lr_schedule(1),  # type: ignore[call-arg]  # torch types optimizers without it
+            **self.optimizer_kwargs,
+        )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), "piano": self.piano, "features": self.features}
@@ -252,7 +257,7 @@ class PianoPolicy(MaskableActorCriticPolicy):
         distribution = self.action_dist.proba_distribution(logits)
         if action_masks is not None:
             distribution.apply_masking(action_masks)
-        return distribution, values  # type: ignore[return-value]
+        return distribution, values  # type: ignore[return-value]  # SB3 types action_dist by its base
 
     def forward(
         self, obs: Any, deterministic: bool = False, action_masks: Any = None

@@ -104,7 +104,7 @@ class ComposerPPO(MaskablePPO):
             self._paid[reward.env] = 0.0 if reward.done else total
         for i in done:
             steps = 0 if (actions := due[i].piece.actions) is None else len(actions)
-            self.ep_info_buffer.append({"r": float(worth[i]), "l": steps, "t": 0.0})  # type: ignore[union-attr]
+            self.ep_info_buffer.append({"r": float(worth[i]), "l": steps, "t": 0.0})  # type: ignore[union-attr]  # there since learn
         if done:
             self.logger.record("reward/total", float(worth[done].mean()))
             for name, term in terms.items():

@@ -185,7 +185,7 @@ def set_random_state(state: dict[str, Any], **generators: np.random.Generator) -
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state(  # noqa: NPY002
+    np.random.set_state(  # noqa: NPY002  # SB3 draws from it
         (name, np.array(keys, np.uint32), position, has_gauss, cached)
     )
     torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))

@@ -163,7 +163,7 @@ def _clone(training: Training, bar: Bar) -> None:
         task = bar.add_task("cloning real music", total=1.0, note="")
         try:
             losses = clone(
-                model.policy,  # type: ignore[arg-type]
+                model.policy,  # type: ignore[arg-type]  # agent_of made it a PianoPolicy
                 training.music,
                 PianoCore(EXCERPTS, **environment_of(config)),
                 epochs=config.clone_epochs,
@@ -224,7 +224,7 @@ def _learn(training: Training, bar: Bar) -> None:
         bar.update(task, completed=min(step, config.total_timesteps), note=note)
 
     callbacks: list[BaseCallback] = [
-        DiscriminatorCallback(model, training.music, training.rng)  # type: ignore[arg-type]
+        DiscriminatorCallback(model, training.music, training.rng)  # type: ignore[arg-type]  # update makes it a Realism
         for model in training.rewards.models.values()
         if config.train_realism and hasattr(model, "update")
     ]

@@ -98,7 +98,7 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
         clock.wrap(WatchCallback, "_on_rollout_end", "watching"),
     ]
     buffer.pay = model._pay
-    usual_train, model.train = model.train, train  # type: ignore[method-assign]
+    usual_train, model.train = model.train, train  # type: ignore[method-assign]  # to time it
     try:
         yield
     finally:
@@ -115,7 +115,7 @@ def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]
     model = agent_of(config, envs_of(config), rewards, torch.device("cpu"))
     model.set_logger(Logger(None, []))
     rng = np.random.default_rng(config.seed)
-    clone(model.policy, music, PianoCore(EXCERPTS, **environment_of(config)), epochs=CLONE_EPOCHS, rng=rng)  # type: ignore[arg-type]
+    clone(model.policy, music, PianoCore(EXCERPTS, **environment_of(config)), epochs=CLONE_EPOCHS, rng=rng)  # type: ignore[arg-type]  # a PianoPolicy
     callbacks = CallbackList(
         [
             *(DiscriminatorCallback(each, music, rng) for each in rewards.models.values() if isinstance(each, Realism)),
