@@ -1,126 +1,152 @@
-"""Preference data: pieces, and how much people liked or played them.
+"""Preference data: what people played and liked, from a manifest of one's own or a public data set.
 
-So far one source: the melodies that visitors typed into the Google Bach Doodle, with the number of sessions that
-typed each. The like rate is unknown there, so it is taken as constant and popularity `p = likes / plays *
-log(likes)` is proportional to `log(sessions)`, which is what this module calls `popularity`.
+Every source becomes one table of pieces with plays and likes; `popularity` is the one formula over them.
 """
 
 from __future__ import annotations
 
+import csv
 import json
-import math
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from toccata.music.score import TICKS_PER_BEAT, Score
+from toccata.reward_models.bach_doodle import holds_counts, holds_sessions, read_counts, read_sessions
+from toccata.reward_models.preference_sources import (
+    is_fma,
+    is_manifest,
+    is_pdmx,
+    open_text,
+    read_fma,
+    read_manifest,
+    read_pdmx,
+)
+from toccata.reward_models.preference_table import (
+    LeftOut,
+    Preference,
+    PreferenceError,
+    PreferenceTable,
+    contour,
+    popularity,
+)
 
-MELODIES_FILE = "melodies.jsonl"
-TICKS_PER_STEP = TICKS_PER_BEAT // 4  # the doodle's grid is sixteenths
-STEPS = 32  # two bars of four quarters
-TEMPO_BPM = 120.0  # the doodle let people choose; the agent's pieces default to this
-VELOCITY = 80  # the agent's piano plays everything with it
+__all__ = [
+    "LeftOut",
+    "Preference",
+    "PreferenceError",
+    "PreferenceTable",
+    "contour",
+    "group_folds",
+    "popularity",
+    "read_preferences",
+]
+TABLES = (  # what a folder may hold, in the order of preference: a manifest is somebody's own choice
+    "manifest.csv",
+    "melodies.jsonl",
+    "tracks.csv",
+    "fma_metadata/tracks.csv",
+    "PDMX.csv",
+)
+KNOWN = (
+    "a manifest CSV with the columns file,plays,likes[,genre,split]; sessions (.json, .jsonl, .jsonl.gz) or "
+    "melodies.jsonl of the Bach Doodle; tracks.csv of the FMA; PDMX.csv; or a folder that holds one of "
+    f"{', '.join(TABLES)}"
+)
+HEAD_CHARACTERS = 2**20  # that a file is recognised by: a session of the doodle has 10,000 a harmonization
+HEAD_LINES = 100  # of which one at least is whole
 
 
-class PreferenceError(ValueError):
-    """Preference data that cannot be read; names the file, the line and the reason."""
+def read_preferences(path: str | PathLike[str]) -> PreferenceTable:
+    """Read preference data of any known kind, recognised by its content.
+
+    - A manifest of one's own: a CSV file (comma, semicolon or tab) with the columns `file`, `plays`, `likes` and, if
+      it likes, `genre` and `split`; `file` is sound (WAV, FLAC, OGG, MP3) or MIDI, relative to the manifest.
+    - The Google Bach Doodle: sessions in the full schema (`.json`, `.jsonl`, `.jsonl.gz`), or `melodies.jsonl`.
+    - The Free Music Archive: `tracks.csv`, with `fma_small` or another of its archives beside it or its folder.
+    - PDMX: `PDMX.csv`, with its MIDI files beside it.
+    - A folder that holds one of these under its usual name; a manifest is `manifest.csv`.
+
+    Only the table is read: a file that turns out unreadable is an error of `Preference.load`.
+
+    Raises:
+        PreferenceError: when there is no such path, nothing known is there, a split is unknown, or no row can be
+            used.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = next((path / name for name in TABLES if (path / name).is_file()), None)
+        if found is None:
+            raise PreferenceError(f"{path}: holds no preference data; it can be {KNOWN}")
+        path = found
+    if not path.is_file():
+        raise PreferenceError(f"{path}: no such file or folder; it can be {KNOWN}")
+    try:
+        table = _read(path)
+    except OSError as error:
+        raise PreferenceError(f"{path}: {error.strerror or error}") from error
+    if not table.preferences:
+        raise PreferenceError(f"{path}: holds nothing to learn from: {table.summary()}")
+    return table
 
 
-@dataclass(frozen=True)
-class Preference:
-    """One piece and how popular it was.
+def group_folds(groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
+    """(n,) fold of each piece in 0..folds-1: whole groups, dealt in random order, so equally many to each fold.
 
     Args:
-        score: the piece.
-        sessions: how many sessions typed it, at least 1.
-        worldwide: whether `sessions` counts the whole world, or only the countries in whose lists it appeared.
-    """
-
-    score: Score
-    sessions: int
-    worldwide: bool
-
-    @property
-    def popularity(self) -> float:
-        """log(sessions), at least 0; see the module's docstring."""
-        return math.log(self.sessions)
-
-
-def read_melodies(folder: str | PathLike[str]) -> list[Preference]:
-    """Read `melodies.jsonl` of the Bach Doodle.
-
-    Each line is an object with `notes`, `[[pitch, start step, end step], ...]` on 32 sixteenths, and `sessions`
-    (worldwide) or, where that is unknown, `by_country` or `only_in`, `{country: [requests, sessions]}`, whose
-    sessions are added up.
+        groups: (n,) the group of each piece, `Preference.group`.
+        folds: how many folds, at least 1.
+        seed: equal seeds deal equally, however the pieces are ordered.
 
     Raises:
-        PreferenceError: when the folder or the file is missing, a line is broken, or there is no line at all.
+        ValueError: when there are fewer groups than folds.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise PreferenceError(f"{folder}: no such folder; it should hold {MELODIES_FILE}")
-    path = folder / MELODIES_FILE
-    if not path.is_file():
-        raise PreferenceError(f"{folder}: holds no {MELODIES_FILE}")
-    preferences = []
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                preferences.append(_preference(json.loads(line)))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-                raise PreferenceError(f"{path}, line {number}: {reason}") from error
-    if not preferences:
-        raise PreferenceError(f"{path}: holds no melody")
-    return preferences
-
-
-def contour(score: Score) -> bytes:
-    """The melody's ups, downs and repeats (Parsons code): the signs of its pitch intervals.
-
-    Two melodies of one contour belong on one side of a split: transpositions, other rhythms, major and minor
-    versions, and misremembered leaps all share it. Comparing the intervals themselves would keep only the first two
-    together.
-    """
-    return np.sign(np.diff(score.notes["pitch"].astype(np.int64))).astype(np.int8).tobytes()
-
-
-def contour_folds(scores: Sequence[Score], folds: int, seed: int) -> np.ndarray:
-    """(n,) fold of each score in 0..folds-1: whole contours, dealt in random order, so equally many to each fold.
-
-    Raises:
-        ValueError: when there are fewer contours than folds.
-    """
-    keys = [contour(score) for score in scores]
-    distinct = sorted(set(keys), key=lambda key: (len(key), key))
-    if len(distinct) < folds:
-        raise ValueError(f"{folds} folds need as many melody contours, got {len(distinct)}")
+    distinct = sorted(set(groups))
+    if not 1 <= folds <= len(distinct):
+        raise ValueError(f"{folds} folds need as many groups of pieces, got {len(distinct)}")
     order = np.random.default_rng(seed).permutation(len(distinct))
     fold_of = {distinct[index]: place % folds for place, index in enumerate(order)}
-    return np.array([fold_of[key] for key in keys], np.int64)
+    return np.array([fold_of[group] for group in groups], np.int64)
 
 
-def _preference(row: dict) -> Preference:
-    notes = [
-        (int(start) * TICKS_PER_STEP, (int(end) - int(start)) * TICKS_PER_STEP, int(pitch), VELOCITY)
-        for pitch, start, end in row["notes"]
-    ]
-    if not notes:
-        raise ValueError("a melody needs at least one note")
-    score = Score(notes, tempo_bpm=TEMPO_BPM, length_ticks=STEPS * TICKS_PER_STEP)
-    worldwide = row.get("sessions") is not None
-    if worldwide:
-        sessions = int(row["sessions"])
-    else:
-        countries = row.get("by_country") or row.get("only_in")
-        if not countries:
-            raise ValueError("neither sessions, nor by_country, nor only_in")
-        sessions = sum(int(sessions) for _requests, sessions in countries.values())
-    if sessions < 1:
-        raise ValueError(f"sessions must be at least 1, got {sessions}")
-    return Preference(score, sessions, worldwide)
+def _read(path: Path) -> PreferenceTable:
+    """The table of a file, by whichever reader knows it."""
+    try:
+        with open_text(path) as text:
+            head = text.read(HEAD_CHARACTERS)
+    except (EOFError, zlib.error) as error:
+        raise PreferenceError(f"{path}: {error}") from error
+    if head.lstrip().startswith("["):
+        return read_sessions(path)
+    for line in head.splitlines()[:HEAD_LINES] if head.lstrip().startswith("{") else ():
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if holds_sessions(row):
+            return read_sessions(path)
+        if holds_counts(row):
+            return read_counts(path)
+    for delimiter in ",;\t":
+        rows = _first_rows(head, delimiter)
+        for is_known, read in ((is_manifest, read_manifest), (is_fma, read_fma), (is_pdmx, read_pdmx)):
+            if is_known(rows):
+                return read(path, delimiter)
+    first = next((line.strip() for line in head.splitlines() if line.strip()), "")
+    found = f"begins with {first[:80]!r}" if first else "is empty"
+    raise PreferenceError(f"{path}: is no preference data known here ({found}); it can be {KNOWN}")
+
+
+def _first_rows(head: str, delimiter: str) -> list[list[str]]:
+    """The first two rows of a table, fewer where they cannot be read."""
+    rows = []
+    try:
+        for row in csv.reader(head.splitlines(keepends=True), delimiter=delimiter):
+            rows.append(row)
+            if len(rows) == 2:
+                break
+    except csv.Error:  # a file of another kind
+        pass
+    return rows

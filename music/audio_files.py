@@ -1,0 +1,89 @@
+"""Sound files: a recording in, mono samples out."""
+
+from __future__ import annotations
+
+import math
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import soundfile
+
+BLOCK_FRAMES = 2**16  # decoded at once: a header that lies about its length cannot claim memory
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # samples a second; other rates come from damaged headers
+
+
+class AudioError(ValueError):
+    """A sound file that cannot be read; names the file and the reason."""
+
+
+def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: float | None = None) -> np.ndarray:
+    """Read a WAV, FLAC, OGG or MP3 file (whatever libsndfile knows) as mono.
+
+    Channels are averaged; another sample rate is converted by a polyphase filter.
+
+    Args:
+        path: the file.
+        sample_rate: samples a second of the result, 1,000 to 768,000.
+        seconds: at most so much, from the middle of the recording; only that is decoded. All of it by default.
+
+    Returns:
+        (samples,) float32, at least one, finite; full scale is [-1, 1], which loud MP3 files overshoot a little.
+
+    Raises:
+        AudioError: for a file that is no sound file, is damaged, holds no sound, or NaN or infinite samples.
+        OSError: when the file does not exist or cannot be opened.
+        ValueError: for `sample_rate` or `seconds` out of range.
+    """
+    import soundfile
+
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise ValueError(f"sample_rate must be in {LOWEST_RATE}..{HIGHEST_RATE}, got {sample_rate}")
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise ValueError(f"seconds must be above 0, got {seconds}")
+    path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder, not a sound file")
+    with path.open("rb") as file:  # soundfile's own error does not tell a missing file from a damaged one
+        if not file.read(1):
+            raise AudioError(f"{path}: is empty")
+    try:
+        with soundfile.SoundFile(path) as sound:
+            rate = sound.samplerate
+            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+                raise AudioError(f"{path}: has {rate} samples a second, not {LOWEST_RATE}..{HIGHEST_RATE}")
+            frames = sound.frames if seconds is None else min(sound.frames, max(1, round(seconds * rate)))
+            if frames < sound.frames:
+                sound.seek((sound.frames - frames) // 2)
+            mono = _mono(sound, frames)
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless .raw files
+        raise AudioError(f"{path}: {str(error).replace(f'Error opening {str(path)!r}: ', '')}") from None
+    if not len(mono):
+        raise AudioError(f"{path}: holds no sound")
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{path}: holds NaN or infinite samples")
+    if rate != sample_rate:
+        mono = _resampled(mono, rate, sample_rate)
+    return mono if seconds is None else mono[: max(1, round(seconds * sample_rate))]
+
+
+def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
+    """(at most frames,) float32: the mean of the channels, as far as the file really goes."""
+    blocks = []
+    while frames > 0:
+        block = sound.read(min(frames, BLOCK_FRAMES), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        blocks.append(block.mean(axis=1))
+        frames -= len(block)
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+
+
+def _resampled(mono: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    from scipy.signal import resample_poly
+
+    divisor = math.gcd(rate, sample_rate)
+    return resample_poly(mono, sample_rate // divisor, rate // divisor).astype(np.float32)
