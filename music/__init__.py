@@ -1,5 +1,6 @@
 """What any musician's program needs: scores, files, sound, metrics, pictures. Nothing of RL, no torch."""
 
+from toccata.music.audio_files import AudioError, read_audio
 from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, load_corpus
 from toccata.music.midi import MidiError, read_midi, write_midi
 from toccata.music.musicxml import MusicXMLError, read_musicxml, score_from_stream, write_musicxml
@@ -9,6 +10,7 @@ from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 __all__ = [
     "NOTE_DTYPE",
     "TICKS_PER_BEAT",
+    "AudioError",
     "Corpus",
     "CorpusError",
     "CorpusWarning",
@@ -19,6 +21,7 @@ __all__ = [
     "Work",
     "fits_two_hands",
     "load_corpus",
+    "read_audio",
     "read_midi",
     "read_musicxml",
     "reduce_to_two_hands",

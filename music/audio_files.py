@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BLOCK_FRAMES = 2**16  # decoded at once: a header that lies about its length cannot claim memory
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # samples a second; other rates come from damaged headers
+MAX_MAGNITUDE = 2.0**31  # 32-bit integers kept as floats reach it; beyond it spectra would not stay finite
+NO_FILE = "File does not exist or is not a regular file (possibly a pipe?)."
 
 
 class AudioError(ValueError):
@@ -31,10 +33,11 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
         seconds: at most so much, from the middle of the recording; only that is decoded. All of it by default.
 
     Returns:
-        (samples,) float32, at least one, finite; full scale is [-1, 1], which loud MP3 files overshoot a little.
+        (samples,) float32, at least one, finite. Full scale is [-1, 1]; loud MP3 files overshoot it a little, files
+        of floats may hold anything up to 2^31.
 
     Raises:
-        AudioError: for a file that is no sound file, is damaged, holds no sound, or NaN or infinite samples.
+        AudioError: for a file that is no sound file, is damaged, holds no sound, or NaN, infinite or absurd samples.
         OSError: when the file does not exist or cannot be opened.
         ValueError: for `sample_rate` or `seconds` out of range.
     """
@@ -59,12 +62,16 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
             if frames < sound.frames:
                 sound.seek((sound.frames - frames) // 2)
             mono = _mono(sound, frames)
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: headerless .raw files
-        raise AudioError(f"{path}: {str(error).replace(f'Error opening {str(path)!r}: ', '')}") from None
+    except soundfile.LibsndfileError as error:
+        # of damaged MP3 files libsndfile says that they do not exist
+        reason = error.error_string.replace(NO_FILE, "is no sound file, or damaged")
+        raise AudioError(f"{path}: {reason}") from None
+    except TypeError as error:  # .raw files, which have no header to say what they hold
+        raise AudioError(f"{path}: {error}") from None
     if not len(mono):
         raise AudioError(f"{path}: holds no sound")
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{path}: holds NaN or infinite samples")
+    if not (np.abs(mono) <= MAX_MAGNITUDE).all():
+        raise AudioError(f"{path}: holds samples that are NaN, infinite or beyond {MAX_MAGNITUDE:g}")
     if rate != sample_rate:
         mono = _resampled(mono, rate, sample_rate)
     return mono if seconds is None else mono[: max(1, round(seconds * sample_rate))]
@@ -77,7 +84,7 @@ def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
         block = sound.read(min(frames, BLOCK_FRAMES), dtype="float32", always_2d=True)
         if not len(block):
             break
-        blocks.append(block.mean(axis=1))
+        blocks.append((block / block.shape[1]).sum(axis=1))  # the sum itself could overflow
         frames -= len(block)
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
 

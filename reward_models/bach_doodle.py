@@ -29,6 +29,7 @@ STEPS = 32  # two bars of four quarters
 MOST_STEPS = 256  # sixteen bars; the doodle's pieces have two, longer ones come from damaged rows
 TEMPO_BPM = 120.0  # of melodies, whose tempo is unknown; the agent's pieces default to it
 VELOCITY = 80  # the agent's piano plays everything with it
+SESSION_FIELDS = ("output_sequence", "loops_listened", "feedback")  # each a list, an entry a harmonization
 GOOD = "2"  # feedback: 0 is poor, 1 neutral, 2 good, empty none
 WORLDWIDE, COUNTRIES = "worldwide", "countries"  # what a melody's count covers
 
@@ -37,7 +38,7 @@ BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)  # wha
 
 def holds_sessions(row: object) -> bool:
     """Whether this is a session of the full schema."""
-    return isinstance(row, dict) and {"output_sequence", "feedback", "loops_listened"} <= set(row)
+    return isinstance(row, dict) and set(SESSION_FIELDS) <= set(row)
 
 
 def holds_counts(row: object) -> bool:
@@ -56,15 +57,14 @@ def read_sessions(path: Path) -> PreferenceTable:
     left_out: list[LeftOut] = []
     rows = 0
     for place, session in _objects(path):
-        try:
-            pieces = [session[key] for key in ("output_sequence", "loops_listened", "feedback")]
-            if not all(isinstance(piece, list) for piece in pieces) or len({len(piece) for piece in pieces}) != 1:
-                raise ValueError("output_sequence, loops_listened and feedback are no lists of one length")
-        except BROKEN as error:
+        fields = [session[key] for key in SESSION_FIELDS] if holds_sessions(session) else []
+        if not fields or not all(isinstance(field, list) for field in fields) or len(set(map(len, fields))) != 1:
             rows += 1
-            left_out.append(LeftOut(f"{path.name}, {place}", UNREADABLE, _reason(error)))
+            shape = f"{', '.join(SESSION_FIELDS)} are no lists of one length"
+            reason = str(session) if isinstance(session, Exception) else shape
+            left_out.append(LeftOut(f"{path.name}, {place}", UNREADABLE, reason))
             continue
-        for number, (sequence, plays, feedback) in enumerate(zip(*pieces, strict=True), 1):
+        for number, (sequence, plays, feedback) in enumerate(zip(*fields, strict=True), 1):
             rows += 1
             name = f"{path.name}, {place}, harmonization {number}"
             try:
@@ -107,6 +107,8 @@ def read_counts(path: Path) -> PreferenceTable:
     for place, row in _objects(path):
         name = f"{path.name}, {place}"
         try:
+            if isinstance(row, Exception):
+                raise ValueError(str(row))
             score = _melody(row["notes"])
             sessions, source = _sessions(row)
             preference = Preference(name, sessions, sessions, source=source, score=score)
@@ -122,7 +124,10 @@ def read_counts(path: Path) -> PreferenceTable:
 
 
 def _objects(path: Path) -> Iterator[tuple[str, Any]]:
-    """("line 3", object) of each line, or ("session 3", object) of an array; None where it cannot be parsed."""
+    """("line 3", object) of each line that is not blank, or ("session 3", object) of an array.
+
+    A line that cannot be parsed gives the error in place of the object.
+    """
     with open_text(path) as text:
         start = text.read(1)
         while start.isspace():
@@ -132,7 +137,7 @@ def _objects(path: Path) -> Iterator[tuple[str, Any]]:
             try:
                 rows = json.load(text)
             except (ValueError, RecursionError, EOFError, OSError, zlib.error) as error:
-                raise PreferenceError(f"{path}: {error}") from error
+                raise PreferenceError(f"{path}: begins like a JSON array, but {error}") from error
             yield from ((f"session {number}", row) for number, row in enumerate(rows, 1))
             return
         number = 0
@@ -142,10 +147,10 @@ def _objects(path: Path) -> Iterator[tuple[str, Any]]:
                 line = text.readline()
                 row = json.loads(line) if line.strip() else None
             except (ValueError, RecursionError) as error:
-                yield f"line {number}", {"broken": error}
+                yield f"line {number}", error
                 continue
             except (EOFError, OSError, zlib.error) as error:  # damaged compressed data: there is nothing after it
-                yield f"line {number}", {"broken": error}
+                yield f"line {number}", error
                 return
             if not line:
                 return
@@ -171,15 +176,15 @@ def _melody(rows: list) -> Score:
 
 
 def _score(rows: list, tempo_bpm: float, most_steps: int) -> Score:
-    """A score of [pitch, start step, end step], at least `STEPS` long."""
+    """A score of [pitch, start step, end step], as long as two bars or a multiple of them."""
     steps = [(int(pitch), int(start), int(end)) for pitch, start, end in rows]
     if not steps:
         raise ValueError("holds no note")
-    if max(end for _, _, end in steps) > most_steps:
+    last = max(end for _, _, end in steps)
+    if last > most_steps:
         raise ValueError(f"ends after {most_steps} steps")
     notes = [(start * TICKS_PER_STEP, (end - start) * TICKS_PER_STEP, pitch, VELOCITY) for pitch, start, end in steps]
-    bars_end = Score(notes, tempo_bpm=tempo_bpm).length_ticks
-    return Score(notes, tempo_bpm=tempo_bpm, length_ticks=max(bars_end, STEPS * TICKS_PER_STEP))
+    return Score(notes, tempo_bpm=tempo_bpm, length_ticks=-(-last // STEPS) * STEPS * TICKS_PER_STEP)
 
 
 def _sessions(row: dict) -> tuple[int, str]:

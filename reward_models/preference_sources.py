@@ -29,6 +29,7 @@ from toccata.reward_models.preference_table import (
 
 MANIFEST_COLUMNS = ("file", "plays", "likes")  # and, where there are any, genre and split
 FMA_COLUMNS = (("track", "favorites"), ("track", "listens"))
+INDEX = ("", "")  # of the first column of a table with two header rows, where pandas writes its index
 FMA_SIZES = ("small", "medium", "large", "full")  # each holds those before it
 PDMX_COLUMNS = ("mid", "n_favorites", "n_views")
 PDMX_LICENCE = "subset:no_license_conflict"
@@ -119,7 +120,7 @@ def read_fma(path: Path, delimiter: str = ",") -> PreferenceTable:
     table = _Table()
     seen: set[int] = set()
     for number, row in _rows(path, delimiter, table, header_rows=2):
-        text = row["", ""]
+        text = row[INDEX]
         if text == "track_id":  # the third row of the header names the index
             continue
         name = f"row {number}: track {text}"
@@ -161,13 +162,18 @@ def read_pdmx(path: Path, delimiter: str = ",") -> PreferenceTable:
 
     Scores whose licence on the site contradicts the one in their file are left out, as the data set's authors
     advise. The genre is the first of the genres joined by "-". Versions of one song (`best_path`) are one group.
+
+    Raises:
+        PreferenceError: for a table without the column that tells those licences, as the first release was.
     """
     table = _Table()
     seen: set[str] = set()
     for number, row in _rows(path, delimiter, table):
         cell = _known(row["mid"])
         name = f"row {number}: {cell}" if cell else f"row {number}"
-        if row.get(PDMX_LICENCE, "").lower() != "true":
+        if PDMX_LICENCE not in row:
+            raise PreferenceError(f"{path}: has no column {PDMX_LICENCE}; later releases of PDMX have it")
+        if row[PDMX_LICENCE].lower() != "true":
             table.leave_out(name, LICENCE_CONFLICT)
             continue
         counts = table.counts(name, row["n_views"], row["n_favorites"])
@@ -225,13 +231,14 @@ def _rows(
 ) -> Iterator[tuple[int, Row]]:
     """(number, cells by column) of each row; the first is 1, as in a spreadsheet. Unreadable ones are left out.
 
-    A column of a table with one header row is its name; of one with two, the pair of its names.
+    A column of a table with one header row is its name; of one with two, the pair of its names, but the first, which
+    has none, is `INDEX`.
     """
     with open_text(path) as text:
         records = csv.reader(text, delimiter=delimiter, strict=True)
         header = [next(records) for _ in range(header_rows)]
         names = _lower(header[0]) if lower else header[0]
-        columns = names if header_rows == 1 else list(zip(*header, strict=False))
+        columns = names if header_rows == 1 else [INDEX, *zip(header[0][1:], header[1][1:], strict=False)]
         repeated = [name for place, name in enumerate(columns) if name and name in columns[:place]]
         if lower and repeated:
             raise PreferenceError(f"{path}: has two columns {repeated[0]!r}")
@@ -253,7 +260,7 @@ def _rows(
             if len(cells) < len(columns) or any(cells[len(columns) :]):
                 table.leave_out(f"row {number}", UNREADABLE, f"{len(cells)} cells, the header has {len(columns)}")
                 continue
-            yield number, dict(zip(columns, cells, strict=False))
+            yield number, dict(reversed(list(zip(columns, cells, strict=False))))  # the first of two names alike
 
 
 def _lower(names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ Every source becomes one table of pieces with plays and likes; `popularity` is t
 from __future__ import annotations
 
 import csv
+import io
 import json
 import zlib
 from collections.abc import Sequence
@@ -120,7 +121,7 @@ def _read(path: Path) -> PreferenceTable:
         raise PreferenceError(f"{path}: {error}") from error
     if head.lstrip().startswith("["):
         return read_sessions(path)
-    for line in head.splitlines()[:HEAD_LINES] if head.lstrip().startswith("{") else ():
+    for line in head.split("\n")[:HEAD_LINES] if head.lstrip().startswith("{") else ():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
@@ -143,7 +144,7 @@ def _first_rows(head: str, delimiter: str) -> list[list[str]]:
     """The first two rows of a table, fewer where they cannot be read."""
     rows = []
     try:
-        for row in csv.reader(head.splitlines(keepends=True), delimiter=delimiter):
+        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True):
             rows.append(row)
             if len(rows) == 2:
                 break
