@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from toccata.music.audio_files import AudioError, read_audio
 from toccata.music.score import Score
 
 SAMPLE_RATE = 16_000  # of loaded sound: what the rating network hears
+LONGEST_EXAMPLE = 160  # characters of a row shown in a summary
 MIDI_SUFFIXES = (".mid", ".midi", ".kar")
 
 # Why a row is left out: fixed phrases, so that they can be counted.
@@ -152,7 +154,8 @@ class LeftOut:
     """What was found there."""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.detail}" if self.detail else self.name
+        text = f"{self.name}: {self.detail}" if self.detail else self.name
+        return shorten(text, LONGEST_EXAMPLE, placeholder=" ...")  # a broken row may hold lines, or half a file
 
 
 @dataclass(frozen=True)
