@@ -25,114 +25,31 @@ from toccata.reward_models.melodies import (
     vary,
 )
 from toccata.reward_models.melody_line import KEYS, STATISTICS, statistics
-from toccata.reward_models.preferences import (
-    MELODIES_FILE,
-    PreferenceError,
-    contour,
-    contour_folds,
-    read_melodies,
-)
+from toccata.reward_models.preferences import PreferenceError
 from toccata.reward_models.rating import LOWEST, RatingConfig, RatingModel, Taster
 from toccata.reward_models.rating_report import agreement, melody, rank_correlation, ridge
 from toccata.reward_models.tasting import Heard, fit_taster
 
-GOOD = {"notes": [[60, 0, 4], [62, 4, 8], [64, 8, 16]], "sessions": 7, "count": 9}
-
-
 def write_lines(folder, *rows):
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
-    (folder / MELODIES_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "melodies.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-# Data
-
-
-def test_worldwide_sessions_come_before_country_sums(tmp_path):
-    country = {"notes": [[60, 0, 4]], "by_country": {"us": [30, 5], "de": [4, 3]}, "only_in": {"us": [30, 5]}}
-    only = {"notes": [[60, 0, 4]], "only_in": {"tw": [54, 3]}}
-    both = GOOD | {"by_country": {"us": [3, 2]}}
-    write_lines(tmp_path, GOOD, country, "", only, both)
-    read = read_melodies(tmp_path)
-    assert [(one.sessions, one.worldwide) for one in read] == [(7, True), (8, False), (3, False), (7, True)]
-    assert read[0].popularity == pytest.approx(math.log(7))
-    assert read[0].score.notes.tolist() == [(0, 24, 60, 80), (24, 24, 62, 80), (48, 48, 64, 80)]
-    assert read[0].score.bars == 2
-
-
-@pytest.mark.parametrize(
-    ("row", "reason"),
-    [
-        ("{", "Expecting"),
-        ("[1]", "list"),
-        ({"sessions": 3}, "'notes' is missing"),
-        ({"notes": [], "sessions": 3}, "at least one note"),
-        ({"notes": [[60, 0]], "sessions": 3}, "unpack"),
-        ({"notes": [[60, 4, 4]], "sessions": 3}, "duration_ticks"),
-        ({"notes": [[200, 0, 4]], "sessions": 3}, "pitch must be a whole number in 0..127"),
-        ({"notes": [[60, 30, 40]], "sessions": 3}, "length_ticks"),
-        ({"notes": [[60, 0, 4]]}, "neither sessions"),
-        ({"notes": [[60, 0, 4]], "sessions": 0}, "at least 1, got 0"),
-        ({"notes": [[60, 0, 4]], "sessions": "many"}, "many"),
-        ({"notes": None, "sessions": 1}, "NoneType"),
-        ({"notes": [[1e400, 0, 4]], "sessions": 1}, "infinity"),
-    ],
-)
-def test_a_broken_line_is_one_clear_error(tmp_path, row, reason):
-    write_lines(tmp_path, GOOD, row)
-    with pytest.raises(PreferenceError, match="line 2") as error:
-        read_melodies(tmp_path)
-    assert reason in str(error.value)
-    assert MELODIES_FILE in str(error.value)
-
-
-def test_missing_data_is_one_clear_error(tmp_path):
-    with pytest.raises(PreferenceError, match="no such folder"):
-        read_melodies(tmp_path / "nowhere")
-    with pytest.raises(PreferenceError, match="holds no melodies"):
-        read_melodies(tmp_path)
-    write_lines(tmp_path, "")
-    with pytest.raises(PreferenceError, match="holds no melody"):
-        read_melodies(tmp_path)
+# The command
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
     command = [sys.executable, "-m", "toccata", "fit-rating", "--data", str(tmp_path), "--out", "x"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip() == f"error: {tmp_path}: holds no {MELODIES_FILE}"
+    assert done.stderr.startswith(f"error: {tmp_path}: holds no preference data; it can be ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_fitted_network_is_not_overwritten(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(PreferenceError, match="already holds"):
         main(FitRatingConfig(data=tmp_path, out=tmp_path))
-
-
-# Split
-
-
-def test_contour_is_that_of_transpositions_rhythms_and_modes():
-    tune = melody("C4 D4 E4 C4 G4:2")
-    for same in (tune.transpose(5), melody("C4:2 D4 E4 C4 G4"), melody("C4 D4 D#4 C4 G4:2")):
-        assert contour(same) == contour(tune)
-    assert contour(melody("C4 D4 E4 C4 C4:2")) != contour(tune)
-
-
-TUNES = [random_melody(np.random.default_rng(seed)) for seed in range(20)]
-TUNES += [tune.transpose(2) for tune in TUNES]
-
-
-@given(st.integers(0, 100), st.integers(2, 6))
-def test_folds_keep_contours_together_and_are_repeatable(seed, folds):
-    fold = contour_folds(TUNES, folds, seed)
-    assert set(fold) == set(range(folds))
-    assert (fold[:20] == fold[20:]).all()
-    assert (fold == contour_folds(TUNES, folds, seed)).all()
-
-
-def test_too_few_contours_is_an_error():
-    with pytest.raises(ValueError, match="5 folds"):
-        contour_folds([melody("C4 D4")] * 9, 5, 0)
 
 
 # What is made up
