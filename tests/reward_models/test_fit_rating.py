@@ -30,6 +30,7 @@ from toccata.reward_models.rating import LOWEST, RatingConfig, RatingModel, Tast
 from toccata.reward_models.rating_report import agreement, melody, rank_correlation, ridge
 from toccata.reward_models.tasting import Heard, fit_taster
 
+
 def write_lines(folder, *rows):
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     (folder / "melodies.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
