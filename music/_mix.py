@@ -12,14 +12,15 @@ def mix(audio: np.ndarray, starts: np.ndarray, spans: np.ndarray, recordings: np
 
     Args:
         audio: (samples,) float32, changed; what would ring on after its end is left out.
-        starts: (notes,) int64, the sample of `audio` at which each note begins.
+        starts: (notes,) int64, the sample of `audio` at which each note begins; negative ones began before it.
         spans: (notes,) records: where in `recordings` each note's recording begins and ends, and its step.
         recordings: (any,) int16, samples in steps of their recording.
     """
     for note in range(len(starts)):
         span = spans[note]
-        recording = recordings[span.begin : span.end]
-        into = audio[starts[note] : starts[note] + len(recording)]
+        start = starts[note]
+        recording = recordings[span.begin - min(start, 0) : span.end]
+        into = audio[max(start, 0) : max(start, 0) + len(recording)]
         step = span.step
         for sample in range(len(into)):
             into[sample] += step * np.float32(recording[sample])

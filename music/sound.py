@@ -67,12 +67,8 @@ def render_fluidsynth(
         FileNotFoundError: when there is no such sound font.
         ValueError: for a sample rate out of range.
     """
-    notes = _schedule(score, sample_rate)
     samples = audio_samples(score, sample_rate)
-    audio = np.zeros(-(-samples // BLOCK) * BLOCK, np.float32)
-    with FluidPiano(sample_rate, soundfont or default_soundfont(), voices=(len(notes) + 4) * VOICES_PER_NOTE) as piano:
-        _play(piano, notes, audio)
-    return np.clip(audio[:samples], -1, 1)
+    return _fluidsynth(schedule(score, sample_rate), samples, sample_rate, soundfont or default_soundfont())
 
 
 class NoteBank:
@@ -121,23 +117,42 @@ class NoteBank:
         """
         lengths = [audio_samples(score, self.sample_rate) for score in scores]
         audio = np.zeros((len(scores), max(lengths, default=0)), np.float32)
-        pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        rows = [row[:length] for row, length in zip(audio, lengths, strict=True)]
+        self._render([schedule(score, self.sample_rate) for score in scores], rows)
+        return audio
+
+    def render_parts(self, parts: Sequence[np.ndarray], samples: int) -> np.ndarray:
+        """Sound of parts of pieces, as it is there in the whole piece.
+
+        Args:
+            parts: the notes of each, as `schedule` gives them, `on_block` and `off_block` counted from where the part
+                begins: notes struck before it are negative.
+            samples: how long each part is.
+
+        Returns:
+            (n, samples) float32 in [-1, 1], mono.
+        """
+        audio = np.zeros((len(parts), samples), np.float32)
+        self._render(parts, list(audio))
+        return audio
+
+    def _render(self, pieces: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> None:
+        """Play the scheduled notes of each piece into its row of silence."""
+        mixed: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         with self._lock:
-            for score, length, row in zip(scores, lengths, audio, strict=True):
-                notes = _schedule(score, self.sample_rate)
+            for notes, row in zip(pieces, rows, strict=True):
                 blocks = notes["off_block"] - notes["on_block"]
                 keys = list(zip(notes["pitch"].tolist(), notes["velocity"].tolist(), blocks.tolist(), strict=True))
                 if sum(blocks for _, _, blocks in set(keys)) * BLOCK > BANK_SAMPLES:
-                    row[:length] = render_fluidsynth(score, self.sample_rate, self.soundfont)
+                    row[:] = _fluidsynth(notes, len(row), self.sample_rate, self.soundfont)
                     continue
                 if self._used > BANK_SAMPLES:
-                    self._mix(pieces)
-                    pieces = []
+                    self._mix(mixed)
+                    mixed = []
                     self._forget()
                 spans = [self._spans.get(key) or self._record(*key) for key in keys]
-                pieces.append((row[:length], notes["on_block"] * BLOCK, np.array(spans, _SPAN_DTYPE)))
-            self._mix(pieces)
-        return audio
+                mixed.append((row, notes["on_block"] * BLOCK, np.array(spans, _SPAN_DTYPE)))
+            self._mix(mixed)
 
     def render_one(self, score: Score) -> np.ndarray:
         """Sound of one score, (samples,) float32 in [-1, 1]."""
@@ -194,8 +209,11 @@ def write_wav(path: str | PathLike[str], audio: np.ndarray, sample_rate: int = 1
     soundfile.write(Path(path), np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
 
 
-def _schedule(score: Score, sample_rate: int) -> np.ndarray:
-    """(notes,) of `_EVENT_DTYPE`: the blocks at whose beginning each note is struck and released.
+def schedule(score: Score, sample_rate: int) -> np.ndarray:
+    """When FluidSynth strikes and releases each note of a score, in blocks of 64 samples.
+
+    Returns:
+        (notes,) structured int64: `on_block`, `off_block`, `pitch`, `velocity`.
 
     A note lasts a block at least. Of notes of one pitch struck in one block (which may hold several ticks)
     the last remains, and no two of one pitch overlap.
@@ -210,6 +228,17 @@ def _schedule(score: Score, sample_rate: int) -> np.ndarray:
     notes = notes[order]
     struck_again = (np.diff(notes["on_block"]) == 0) & (np.diff(notes["pitch"]) == 0)
     return notes[np.append(~struck_again, True)] if len(notes) else notes
+
+
+def _fluidsynth(notes: np.ndarray, samples: int, sample_rate: int, soundfont: str | PathLike[str]) -> np.ndarray:
+    """(samples,) float32 in [-1, 1]: the sound of scheduled notes from block 0 on, which some may precede."""
+    notes, before = notes.copy(), -int(notes["on_block"].min(initial=0))
+    notes["on_block"] += before
+    notes["off_block"] += before
+    audio = np.zeros((before + -(-samples // BLOCK)) * BLOCK, np.float32)
+    with FluidPiano(sample_rate, soundfont, voices=(len(notes) + 4) * VOICES_PER_NOTE) as piano:
+        _play(piano, notes, audio)
+    return np.clip(audio[before * BLOCK :][:samples], -1, 1)
 
 
 def _play(piano: FluidPiano, notes: np.ndarray, audio: np.ndarray) -> None:

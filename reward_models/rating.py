@@ -1,18 +1,19 @@
 """The rating: a frozen CNN that hears a piece and predicts how popular it would be.
 
-Sound in, popularity out. A convolutional `Listener` hears in the log-mel spectrogram which keys are struck and held;
-`melody_line` turns every two bars or so of that into statistics of the melody; three `Taster`s, fitted on different
-melodies, each read a popularity from them. The rating of a piece is their mean less their standard deviation: where
-they disagree, because nothing like it was ever rated, they are not believed.
-How it was fitted: `fit_rating.py`, `docs/rating.md` and the model card beside the weights.
+Sound in, popularity out. The members of an ensemble, each fitted with another seed on other pieces, judge every window
+of 5 s. The rating of a piece is the mean of the rewarding members less their standard deviation: where they disagree,
+because nothing like it was ever rated, they are not believed. One member, the gold rater, is kept apart: no agent is
+trained against it, so it shows whether an agent pleases or only fools the others.
+The network is in `rating_network.py`; how it was fitted in `fit_rating.py`, `docs/rating.md` and the model card.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 
@@ -20,210 +21,136 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from toccata.envs.rewards import Pieces
-from toccata.reward_models.melody_line import KEYS, STATISTICS, statistics
+from toccata.reward_models.rating_network import RatingConfig, RatingMember
+from toccata.reward_models.sound_windows import ScoreWindow, mels_of_audio, mels_of_windows, windows_of
 
 SHIPPED = Path(__file__).parent / "weights" / "rating"
 WEIGHTS_FILE = "rating.safetensors"
 CONFIG_FILE = "config.json"
 
-LOWEST = 21  # MIDI number of the first key
-WINDOW_FRAMES = 160  # 5.1 s: two bars at 120 bpm and their ringing, which is what the network was fitted on
-HOP_FRAMES = WINDOW_FRAMES  # between windows of longer pieces at most: they touch or overlap
 RATING_LIMIT = 4.0  # standard deviations; the melodies of the shipped fit lie in -1.3..4.3, beyond it is extrapolation
-BATCH = 64  # pieces heard at once: 64 of 16 s take 100 MB
+BATCH = 8  # windows judged at once, always: then the last bits of a rating do not depend on what else is judged
+RENDERED = 64  # windows whose sound is made at once: 21 MB
+REMEMBERED = 100_000  # windows whose ratings are kept, about 20 MB; then the oldest are forgotten
 
 
 class RatingError(ValueError):
     """A folder that holds no usable rating network; names the file and the reason."""
 
 
-@dataclass(frozen=True)
-class RatingConfig:
-    """The shape of a rating network.
-
-    Args:
-        mels: mel bands of the spectrogram.
-        bins: ramps into which each statistic is cut for the tasters.
-        channels: width of the listener.
-        hidden: width of the tasters.
-        members: tasters in the ensemble.
-        pessimism: how many standard deviations of the members are taken off their mean.
-    """
-
-    mels: int = 64
-    bins: int = 8
-    channels: int = 96
-    hidden: int = 96
-    members: int = 3
-    pessimism: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("mels", "bins", "channels", "hidden", "members"):
-            if not 1 <= getattr(self, name) <= 4096:
-                raise ValueError(f"{name} must be in 1..4096, got {getattr(self, name)}")
-        if not 0 <= self.pessimism <= 10:
-            raise ValueError(f"pessimism must be in 0..10, got {self.pessimism}")
-
-
-class Listener(nn.Module):
-    """Hears which keys are struck and held in each frame, as probabilities.
-
-    What lies behind the end of a piece is set to zero between the layers, as if the sound ended there, so padding
-    changes nothing.
-    """
-
-    def __init__(self, config: RatingConfig) -> None:
-        super().__init__()
-        self.mel_mean: Tensor
-        self.mel_scale: Tensor
-        self.register_buffer("mel_mean", torch.zeros(config.mels, 1))
-        self.register_buffer("mel_scale", torch.ones(config.mels, 1))
-        self.hear = nn.Conv1d(config.mels, config.channels, 5, padding=2)
-        self.keys = nn.Conv1d(config.channels, 2 * KEYS, 3, padding=1)
-
-    def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
-        """(n, mels, frames), (n,) frames before padding -> (n, 2 * 88, frames) logits, struck then held."""
-        mask = frame_mask(log_mel, valid)
-        sound = (log_mel - self.mel_mean) * self.mel_scale * mask
-        return self.keys(torch.relu(self.hear(sound)) * mask)
-
-    def describe(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """(windows, STATISTICS) of all windows of all pieces, and (windows,) the piece that each belongs to."""
-        keys = torch.sigmoid(self(log_mel, valid)) * frame_mask(log_mel, valid)
-        keys = functional.pad(keys, (0, WINDOW_FRAMES))
-        windows, owner = [], []
-        for piece, frames in enumerate(valid.tolist()):
-            for start in window_starts(frames):
-                windows.append(keys[piece, :, start : start + WINDOW_FRAMES])
-                owner.append(piece)
-        chunks = [statistics(torch.stack(windows[i : i + BATCH])) for i in range(0, len(windows), BATCH)]
-        return torch.cat(chunks), torch.tensor(owner)
-
-
-def frame_mask(log_mel: Tensor, valid: Tensor) -> Tensor:
-    """(n, 1, frames): 1 up to the end of each piece, 0 in the padding."""
-    return (torch.arange(log_mel.shape[-1]) < valid[:, None])[:, None].to(log_mel.dtype)
-
-
-def window_starts(frames: int) -> list[int]:
-    """First frames of the windows that cover a piece: evenly spread, at most `HOP_FRAMES` apart."""
-    if frames <= WINDOW_FRAMES:
-        return [0]
-    count = -(-(frames - WINDOW_FRAMES) // HOP_FRAMES) + 1
-    return [round(index * (frames - WINDOW_FRAMES) / (count - 1)) for index in range(count)]
-
-
-def mean_by_owner(values: Tensor, owner: Tensor, pieces: int) -> Tensor:
-    """(windows, k) to (pieces, k): the mean over each piece's windows."""
-    total = values.new_zeros(pieces, values.shape[1]).index_add_(0, owner, values)
-    return total / torch.bincount(owner, minlength=pieces)[:, None].clamp(min=1)
-
-
-class Taster(nn.Module):
-    """Reads a popularity from the statistics of a window.
-
-    Each statistic enters cut into bins, each a ramp from 0 to 1 (piecewise-linear encoding, Gorishniy et al. 2022,
-    "On Embeddings for Numerical Features"), because popularity has sharp edges in them. Beyond the outermost edges
-    nothing changes any more: music unlike any melody of the fit is not extrapolated to.
-    """
-
-    def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.edges: Tensor
-        self.register_buffer("edges", torch.zeros(STATISTICS, config.bins + 1))
-        self.layers = nn.Sequential(
-            nn.Linear(STATISTICS * config.bins, config.hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(config.hidden, config.hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(config.hidden, 1),
-        )
-
-    def forward(self, windows: Tensor) -> Tensor:
-        """(windows, STATISTICS) -> (windows, 1), in standard deviations of log-popularity."""
-        low, width = self.edges[:, :-1], self.edges.diff(dim=1)
-        ramps = ((windows[..., None] - low) / width.clamp(min=1e-6)).clamp(0, 1)
-        return self.layers(ramps.flatten(1) - 0.5)
-
-
-class RatingNetwork(nn.Module):
-    """The listener and the tasters: log-mel spectrograms in, each member's popularity out."""
-
-    def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.config = config
-        self.listener = Listener(config)
-        self.tasters = nn.ModuleList(Taster(config, dropout) for _ in range(config.members))
-
-    def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
-        """(n, mels, frames), (n,) -> (n, members) in standard deviations of log-popularity."""
-        windows, owner = self.listener.describe(log_mel, valid)
-        scores = torch.cat([taster(windows) for taster in self.tasters], 1)
-        return mean_by_owner(scores, owner, len(log_mel))
-
-
 class RatingModel:
     """Reward: the popularity that a frozen ensemble predicts from the sound of a piece.
 
-    The score is `mean - pessimism * std` of the members, in standard deviations of the log-popularity of real
-    melodies (0 is their mean), clipped to [-4, 4]. Longer pieces get the mean over windows of 5 s. The network is in
-    eval mode, takes no gradient and is never changed.
+    The score is `mean - pessimism * std` of the rewarding members, in standard deviations of the p of the pieces they
+    were fitted on (0 is their mean), clipped to [-4, 4]. Each member's judgement of a piece is its mean over windows
+    of 5 s. The network is in eval mode, takes no gradient and is never changed. A window that was heard before, in this
+    piece or in another, is not heard again: of a growing piece only the new bars cost anything.
 
     Args:
-        network: the fitted network; it is frozen.
+        members: the fitted members; they are frozen.
+        config: their shape.
     """
 
     name = "rating"
 
-    def __init__(self, network: RatingNetwork) -> None:
-        self.network = network.eval().requires_grad_(False)
-
-    @property
-    def pessimism(self) -> float:
-        """How many standard deviations of the members are taken off their mean."""
-        return self.network.config.pessimism
+    def __init__(self, members: nn.ModuleList, config: RatingConfig) -> None:
+        self.network = members.eval().requires_grad_(False)
+        self.config = config
+        self._remembered: dict[range, OrderedDict[bytes, np.ndarray]] = {}  # by the members asked
 
     def members(self, pieces: Pieces) -> np.ndarray:
-        """(n, members) float32, what each member predicts, unclipped."""
-        return self.members_of_mel(pieces.log_mel, pieces.mel_frames) if len(pieces) else self._nothing()
+        """(n, rewarding members) float32, what each predicts, unclipped."""
+        return self._judged(pieces, range(self.config.rewarding))
 
-    def members_of_mel(self, log_mel: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """As `members`, of (n, mels, frames) spectrograms and (n,) valid frames.
+    def gold(self, pieces: Pieces) -> np.ndarray:
+        """(n,) float32 in [-4, 4], what the gold rater predicts: for evaluation, never to be trained against.
 
         Raises:
-            ValueError: when the spectrograms have another number of mel bands than the network.
+            RatingError: for an ensemble of less than three, which has none.
         """
-        if log_mel.ndim != 3 or log_mel.shape[1] != self.network.config.mels:
-            raise ValueError(f"log_mel must be (n, {self.network.config.mels}, frames), got {log_mel.shape}")
-        scores = np.empty((len(log_mel), self.network.config.members), np.float32)
-        frames = np.clip(frames, 1, log_mel.shape[2])
-        by_length = np.argsort(frames, kind="stable")  # pieces of about one length together: little padding
-        with torch.no_grad():
-            for start in range(0, len(log_mel), BATCH):
-                batch = by_length[start : start + BATCH]
-                valid = torch.as_tensor(frames[batch])
-                mel = torch.as_tensor(log_mel[batch, :, : int(valid.max())], dtype=torch.float32)
-                scores[batch] = self.network(mel, valid).numpy()
-        return scores
+        if self.config.rewarding == self.config.members:
+            raise RatingError(f"a gold rater needs an ensemble of at least 3 members, got {self.config.members}")
+        judged = self._judged(pieces, range(self.config.rewarding, self.config.members))
+        return np.clip(judged.mean(1), -RATING_LIMIT, RATING_LIMIT)
 
     def terms(self, pieces: Pieces) -> dict[str, np.ndarray]:
-        """`mean` and `std` of the members, (n,) float32 each, before pessimism and clipping."""
+        """`mean` and `std` of the rewarding members, (n,) float32 each, before pessimism and clipping."""
         members = self.members(pieces)
         return {"mean": members.mean(1), "std": members.std(1)}
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-4, 4], higher is better."""
-        terms = self.terms(pieces)
-        return np.clip(terms["mean"] - self.pessimism * terms["std"], -RATING_LIMIT, RATING_LIMIT)
+        return self.pessimistic(self.members(pieces))
 
-    def _nothing(self) -> np.ndarray:
-        return np.zeros((0, self.network.config.members), np.float32)
+    def score_audio(self, audio: np.ndarray) -> float:
+        """The score of a recording, (samples,) in [-1, 1] at 16 kHz, in [-4, 4].
+
+        Raises:
+            ValueError: when it is not one-dimensional or not finite.
+        """
+        audio = np.asarray(audio, np.float32)
+        if audio.ndim != 1:
+            raise ValueError(f"audio must be (samples,), got shape {audio.shape}")
+        judged = self.judge(*mels_of_audio(audio), range(self.config.rewarding))
+        return float(self.pessimistic(judged.mean(0, keepdims=True))[0])
+
+    def judge(self, log_mel: np.ndarray, valid: np.ndarray, which: Iterable[int] | None = None) -> np.ndarray:
+        """What the members say of windows of sound, unclipped.
+
+        Args:
+            log_mel: (n, mels, frames) spectrograms.
+            valid: (n,) frames of each before the padding, at least 1.
+            which: the members asked, by default all of them.
+
+        Returns:
+            (n, members asked) float32.
+
+        Raises:
+            ValueError: when the spectrograms have another number of mel bands than the network.
+        """
+        if log_mel.ndim != 3 or log_mel.shape[1] != self.config.mels:
+            raise ValueError(f"log_mel must be (n, {self.config.mels}, frames), got {log_mel.shape}")
+        members = list(self.network) if which is None else [self.network[index] for index in which]
+        judged = np.empty((len(log_mel), len(members)), np.float32)
+        batch = np.zeros((BATCH, *log_mel.shape[1:]), np.float32)
+        frames = np.ones(BATCH, np.int64)
+        with torch.no_grad():
+            for start in range(0, len(log_mel), BATCH):
+                here = slice(start, min(start + BATCH, len(log_mel)))
+                count = here.stop - here.start
+                batch[:count], frames[:count] = log_mel[here], valid[here]
+                for column, member in enumerate(members):
+                    judged[here, column] = member(torch.from_numpy(batch), torch.from_numpy(frames))[:count].numpy()
+        return judged
+
+    def _judged(self, pieces: Pieces, which: range) -> np.ndarray:
+        """(n, members asked): the mean of each piece's windows, of which only those never heard are heard now."""
+        memory = self._remembered.setdefault(which, OrderedDict())
+        windows = [windows_of(score) for score in pieces.scores]
+        keys = [[window.key for window in piece] for piece in windows]
+        new: dict[bytes, ScoreWindow] = {
+            key: window
+            for piece_keys, piece in zip(keys, windows, strict=True)
+            for key, window in zip(piece_keys, piece, strict=True)
+            if key not in memory
+        }
+        todo = list(new.items())
+        for start in range(0, len(todo), RENDERED):
+            part = todo[start : start + RENDERED]
+            judged = self.judge(*mels_of_windows([window for _, window in part]), which)
+            memory.update(zip((key for key, _ in part), judged, strict=True))
+        means = [np.mean([memory[key] for key in piece_keys], 0) for piece_keys in keys]
+        while len(memory) > REMEMBERED:
+            memory.popitem(last=False)
+        return np.array(means, np.float32).reshape(len(pieces), len(which))
+
+    def pessimistic(self, members: np.ndarray) -> np.ndarray:
+        """(n,) float32 scores in [-4, 4] from (n, rewarding members) of what the members predict."""
+        score = members.mean(1) - self.config.pessimism * members.std(1)
+        return np.clip(score, -RATING_LIMIT, RATING_LIMIT)
 
     # Files
 
@@ -241,11 +168,7 @@ class RatingModel:
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
         (folder / WEIGHTS_FILE).write_bytes(save(tensors))
-        config = {
-            "network": asdict(self.network.config),
-            "weights_sha256": self.weights_hash(),
-            "fit": dict(notes or {}),
-        }
+        config = {"network": asdict(self.config), "weights_sha256": self.weights_hash(), "fit": dict(notes or {})}
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -263,7 +186,7 @@ class RatingModel:
             config = RatingConfig(**json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["network"])
         except (KeyError, TypeError, ValueError) as error:
             raise RatingError(f"{folder / CONFIG_FILE}: not the config of a rating network: {error}") from error
-        network = RatingNetwork(config)
+        network = nn.ModuleList(RatingMember(config) for _ in range(config.members))
         try:
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (RuntimeError, SafetensorError) as error:
@@ -271,4 +194,4 @@ class RatingModel:
             raise RatingError(f"{folder / WEIGHTS_FILE}: not the weights of this network: {reason}") from error
         if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
             raise RatingError(f"{folder / WEIGHTS_FILE}: holds weights that are not finite")
-        return cls(network)
+        return cls(network, config)

@@ -41,7 +41,7 @@ def fit_rating(config: Any) -> None:
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configuration is, and what it is for
     "train": ("toccata.agents.config:TrainConfig", train),
     "evaluate": ("toccata.agents.config:EvaluateConfig", evaluate),
-    "fit-rating": ("toccata.reward_models.fit_rating:FitRatingConfig", fit_rating),
+    "fit-rating": ("toccata.reward_models.fit_rating_config:FitRatingConfig", fit_rating),
 }
 
 

@@ -1,0 +1,136 @@
+"""Pieces on which any rating should be seen, and changes that should not change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from toccata.envs.core import PianoCore
+from toccata.envs.rewards import Pieces
+from toccata.music.score import TICKS_PER_BEAT, Score
+from toccata.music.sound import note_bank
+from toccata.music.spectrogram import SAMPLE_RATE
+from toccata.reward_models.rating import RatingModel
+from toccata.reward_models.sound_windows import mels_of_audio
+from toccata.reward_models.variations import repeated, transposed_into_range
+
+BARS = 8
+TRANSPOSITIONS = (*range(-6, 0), *range(1, 7))  # semitones
+SIX_DB = 10 ** (6 / 20)
+
+_TWINKLE = "C4 C4 G4 G4 A4 A4 G4:2 F4 F4 E4 E4 D4 D4 C4:2"
+_ODE = "E4 E4 F4 G4 G4 F4 E4 D4 C4 C4 D4 E4 E4:1.5 D4:0.5 D4:2"
+_CHORALE = {  # a harmonised cadence in four parts, soprano to bass
+    "soprano": "G4 A4 B4 C5 D5 C5 B4:2 C5 B4 A4 G4 A4 A4 G4:2",
+    "alto": "D4 F#4 G4 G4 A4 F#4 G4:2 E4 G4 F#4 D4 E4 F#4 D4:2",
+    "tenor": "B3 D4 D4 E4 F#4 A3 D4:2 A3 D4 D4 B3 C4 C4 B3:2",
+    "bass": "G3 D3 G3 C3 D3 D3 G3:2 A2 B2 D3 G3 C3 D3 G2:2",
+}
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+def melody(text: str) -> Score:
+    """A score from names with octave and, after a colon, beats: `"C4 F#4:0.5 G4:2"`."""
+    onset, notes = 0, []
+    for word in text.split():
+        name, _, beats = word.partition(":")
+        pitch = 12 * (int(name[-1]) + 1) + _SEMITONES[name[0]] + name.count("#")
+        duration = int(float(beats or 1) * TICKS_PER_BEAT)
+        notes.append((onset, duration, pitch, 80))
+        onset += duration
+    return Score(notes)
+
+
+def together(*parts: Score) -> Score:
+    """Scores played at once."""
+    return Score(np.concatenate([part.notes for part in parts]), length_ticks=max(p.length_ticks for p in parts))
+
+
+def extremes() -> dict[str, Score | np.ndarray]:
+    """Named pieces of eight bars: well-known music, a scale, random legal play, and what is no music.
+
+    White noise is a recording, (samples,) at 16 kHz; the others are scores.
+    """
+    rng = np.random.default_rng(0)
+    length = BARS * 4 * TICKS_PER_BEAT
+    sixteenth = TICKS_PER_BEAT // 4
+
+    def random_keys(count: int) -> Score:
+        onset = rng.integers(0, length // sixteenth, count) * sixteenth
+        duration = np.minimum(rng.choice([6, 12, 24, 48], count), length - onset)
+        return Score(zip(onset, duration, rng.integers(21, 109, count), [80] * count, strict=True), length_ticks=length)
+
+    wall = [(onset, 48, pitch, 80) for onset in range(0, length, 48) for pitch in range(21, 109)]
+    return {
+        "Twinkle Twinkle, melody": repeated(melody(_TWINKLE), 2),
+        "Ode to Joy, melody": repeated(melody(_ODE), 2),
+        "chorale in four parts": repeated(together(*(melody(part) for part in _CHORALE.values())), 2),
+        "C major scale": repeated(melody("C4 D4 E4 F4 G4 A4 B4 C5"), 4),
+        "random legal play": random_play(rng),
+        "random keys, 64 notes": random_keys(64),
+        "random keys, 400 notes": random_keys(400),
+        "random keys, 2000 notes": random_keys(2000),
+        "wall of all 88 keys": Score(wall, length_ticks=length),
+        "one note, repeated": Score([(t, 24, 60, 80) for t in range(0, length, 24)], length_ticks=length),
+        "one note": Score([(0, 24, 60, 80)], length_ticks=length),
+        "silence": Score(length_ticks=length),
+        "white noise": (0.3 * rng.normal(size=16 * SAMPLE_RATE)).clip(-1, 1).astype(np.float32),
+    }
+
+
+def random_play(rng: np.random.Generator) -> Score:
+    """Eight bars as an agent plays them that picks any legal action, each as likely."""
+    core = PianoCore(bars=BARS, observation="actions")
+    core.reset([0], [rng])
+    while True:
+        step = core.step(core.dynamics.random_legal_actions(rng))
+        if step.terminated[0] or step.truncated[0]:
+            return step.pieces[0].score
+
+
+def ratings(model: RatingModel, pieces: Sequence[Score | np.ndarray]) -> np.ndarray:
+    """(n,) scores of scores and recordings."""
+    return np.array(
+        [
+            model.score_audio(piece) if isinstance(piece, np.ndarray) else model.score(Pieces([piece]))[0]
+            for piece in pieces
+        ]
+    )
+
+
+def invariances(model: RatingModel, scores: Sequence[Score]) -> dict[str, float]:
+    """Mean absolute change of the score, in standard deviations, under changes that a listener would hardly mind.
+
+    Transpositions are of all keys and their octaves onto the piano; gain, silence and padding are changes of the sound.
+    """
+    bank = note_bank(SAMPLE_RATE)
+    plain = model.score(Pieces(scores))
+    sounds = [bank.render_one(score) for score in scores]
+
+    def changed(change: Callable[[Score], Score]) -> np.ndarray:
+        return model.score(Pieces([change(score) for score in scores]))
+
+    def heard(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        return np.array([model.score_audio(change(sound)) for sound in sounds])
+
+    others = {
+        **{f"transposed by {n:+d}": changed(partial(transposed_into_range, semitones=n)) for n in TRANSPOSITIONS},
+        "tempo +10 %": changed(lambda s: replace(s, tempo_bpm=s.tempo_bpm * 1.1)),
+        "tempo -10 %": changed(lambda s: replace(s, tempo_bpm=s.tempo_bpm * 0.9)),
+        "gain +6 dB": heard(lambda sound: np.clip(sound * SIX_DB, -1, 1)),
+        "gain -6 dB": heard(lambda sound: sound / SIX_DB),
+        "half a second of silence before": heard(lambda sound: np.pad(sound, (SAMPLE_RATE // 2, 0))),
+        "padding of another window's length": np.array([_padded(model, sound) for sound in sounds]),
+    }
+    return {name: float(np.abs(scores - plain).mean()) for name, scores in others.items()}
+
+
+def _padded(model: RatingModel, sound: np.ndarray) -> float:
+    """The score of a recording whose windows are followed by padding, which is not silence."""
+    mels, valid = mels_of_audio(sound)
+    mels = np.pad(mels, ((0, 0), (0, 0), (0, mels.shape[2])), constant_values=1.0)
+    judged = model.judge(mels, valid, range(model.config.rewarding))
+    return float(model.pessimistic(judged.mean(0, keepdims=True))[0])
