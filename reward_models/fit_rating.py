@@ -14,7 +14,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from toccata.music.score import Score
-from toccata.reward_models.agreement import agreement, calibration, noise_ceiling, ridge
+from toccata.reward_models.agreement import Agreement, agreement, calibration, noise_ceiling, ridge
 from toccata.reward_models.fit_rating_config import FitRatingConfig, FitRatingError
 from toccata.reward_models.listening import fit_listeners
 from toccata.reward_models.made_up import negative, noise_sound
