@@ -102,13 +102,14 @@ def statistics(keys: Tensor) -> Tensor:
 
 
 def _melody(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(n, keys, frames) what the melody strikes, (n, keys) how long each key is its highest held, (n,) all strikes."""
-    struck, later = (2 * keys - 1).relu_().split(KEYS, 1)
-    struck = torch.where(struck >= _near(struck), struck, 0)
-    later = functional.pad(later, (0, HELD_LATER))[..., HELD_LATER:]
-    covers = torch.maximum(_near(struck), later).clamp(max=CERTAIN)
+    """(n, keys, frames) the melody's strikes, (n, keys) frames held with nothing above, (n,) how much is struck in all."""
+    struck, later = keys.clamp(min=0.5).split(KEYS, 1)  # improbable is as good as absent
+    struck = torch.where(struck >= _near(struck), struck, 0.5)
+    later = functional.pad(later, (0, HELD_LATER), value=0.5)[..., HELD_LATER:]
+    free = (2 - 2 * torch.maximum(_near(struck), later)).clamp(min=1 - CERTAIN)
     higher = keys.new_ones(KEYS, KEYS).triu(1)
-    nothing_above = functional.hardshrink(torch.exp(higher @ torch.log(1 - covers)), NOTHING)
+    nothing_above = functional.hardshrink(torch.exp(higher @ torch.log(free)), NOTHING)
+    struck = 2 * struck - 1
     return struck * nothing_above, (keys[:, KEYS:] * nothing_above).sum(2), struck.sum((1, 2))
 
 
@@ -162,9 +163,10 @@ def _pitches(now: Tensor, sounding: Tensor, notes: Tensor) -> Tensor:
 def _travel(now: Tensor, previous: Tensor, moves: Tensor) -> Tensor:
     """(n, 4): mean size and mean of the intervals in semitones, root mean square size, and the net rise."""
     key = torch.arange(KEYS, dtype=now.dtype)
-    rise = (key[:, None] - key).flatten()
-    moved = (now.mT @ previous).flatten(1)  # (n, key * key before): how often the melody goes from one to the other
-    apart, net, squares = (moved @ torch.stack([rise.abs(), rise, rise**2], 1)).split(1, 1)
+    rise = key[:, None] - key
+    moved = now.mT @ previous  # (n, key, key before): how often the melody goes from one to the other
+    net = (moved * rise).sum((1, 2))[:, None]  # not a product of matrices, which would round more where it cancels out
+    apart, squares = (moved.flatten(1) @ torch.stack([rise.abs(), rise**2], 2).view(-1, 2)).split(1, 1)
     return torch.cat([apart / moves, net / moves, torch.sqrt(squares / moves + 1e-6), net], 1)
 
 

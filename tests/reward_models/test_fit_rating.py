@@ -94,46 +94,6 @@ def test_made_up_music_is_on_the_piano_and_keeps_its_melody(seed):
     assert len(repeated(tune, 3)) == 3 * len(tune)
 
 
-# Statistics of the melody
-
-
-def exact_keys(score, frames=160):
-    keys = torch.zeros(1, 2 * KEYS, frames)
-    for onset, duration, pitch, _ in score.notes.tolist():
-        first, last = round(onset * 15.625 / 24), round((onset + duration) * 15.625 / 24)
-        keys[0, pitch - LOWEST, first] = 1
-        keys[0, KEYS + pitch - LOWEST, first:last] = 1
-    return keys
-
-
-def test_statistics_count_the_notes_of_the_melody_alone():
-    tune = melody("C5 D5 C5 G5 A5 A5 G5 E5")
-    alone = statistics(exact_keys(tune))
-    assert float(alone[0, 0]) == pytest.approx(math.log(9), abs=1e-2)
-    chord = [(0, 96, 48, 80), (0, 96, 52, 80), (100, 92, 47, 80)]
-    accompanied = statistics(exact_keys(Score([*tune.notes.tolist(), *chord])))
-    assert float(accompanied[0, 0]) == pytest.approx(math.log(9), abs=1e-2)
-    assert float(accompanied[0, 1]) == pytest.approx(math.log(12), abs=1e-2)
-
-
-def test_statistics_do_not_change_with_the_key():
-    tune = melody("C4 D4 C4 G4 A4 A4 G4 E4")
-    np.testing.assert_allclose(statistics(exact_keys(tune)), statistics(exact_keys(tune.transpose(5))), atol=1e-4)
-
-
-@pytest.mark.parametrize("level", [0.0, 0.3, 0.5, 1.0])
-def test_statistics_are_finite_for_anything(level):
-    assert torch.isfinite(statistics(torch.full((2, 2 * KEYS, 160), level))).all()
-    assert torch.isfinite(statistics(torch.full((2, 2 * KEYS, 3), level))).all()
-
-
-def test_statistics_have_finite_gradients():
-    keys = torch.rand(1, 2 * KEYS, 60, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    statistics(keys).sum().backward()
-    assert torch.isfinite(keys.grad).all()
-    assert keys.grad.abs().max() > 0
-
-
 # Figures
 
 
@@ -150,6 +110,15 @@ def test_rank_correlation_and_ridge_on_known_answers():
 
 
 # A world with a known rule
+
+
+def exact_keys(score, frames=160):
+    keys = torch.zeros(1, 2 * KEYS, frames)
+    for onset, duration, pitch, _ in score.notes.tolist():
+        first, last = round(onset * 15.625 / 24), round((onset + duration) * 15.625 / 24)
+        keys[0, pitch - LOWEST, first] = 1
+        keys[0, KEYS + pitch - LOWEST, first:last] = 1
+    return keys
 
 
 def test_a_known_rule_is_found():
