@@ -102,7 +102,7 @@ def statistics(keys: Tensor) -> Tensor:
 
 
 def _melody(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(n, keys, frames) the melody's strikes, (n, keys) frames held with nothing above, (n,) how much is struck in all."""
+    """(n, keys, frames) the melody's strikes, (n, keys) frames held with nothing above, (n,) sum of strikes."""
     struck, later = keys.clamp(min=0.5).split(KEYS, 1)  # improbable is as good as absent
     struck = torch.where(struck >= _near(struck), struck, 0.5)
     later = functional.pad(later, (0, HELD_LATER), value=0.5)[..., HELD_LATER:]
