@@ -48,7 +48,10 @@ class DiscriminatorCallback(BaseCallback):
 
 
 class WatchCallback(BaseCallback):
-    """Logs, after each rollout, the metrics that tell first when a piece degenerates, and tells a progress bar."""
+    """Logs, after each rollout, the metrics that tell first when a piece degenerates, and tells a progress bar.
+
+    Of reward models that have `terms`, as the rating, these are logged too: what its score is made of.
+    """
 
     model: ComposerPPO
 
@@ -64,6 +67,11 @@ class WatchCallback(BaseCallback):
             if len(self.model.finished):
                 value = float(np.mean([metric(score) for score in self.model.finished.own]))
                 self.logger.record(f"music/{name}", value)
+        models = getattr(self.model.reward_model, "models", {})
+        for name, terms in [(name, each.terms) for name, each in models.items() if hasattr(each, "terms")]:
+            if len(self.model.finished):
+                for term, values in terms(self.model.finished).items():
+                    self.logger.record(f"{name}/{term}", float(np.mean(values)))
         self.on_rollout(self.num_timesteps, dict(self.logger.name_to_value))
 
 
