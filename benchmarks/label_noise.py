@@ -1,6 +1,6 @@
 """How well anything could predict the doodle's counts from notes: `python benchmarks/label_noise.py melodies.jsonl`.
 
-Three things in the number of sessions that typed a melody cannot be told from its notes: the noise of counting, the size
+Three things in the number of sessions that typed a melody cannot be told from its notes: noise of counting, the size
 of the country where no more than one country's count is known, and what people of one country know and others do not.
 The shares of the variance of log(sessions) that they make up are estimated and taken off; the square root of what
 remains bounds the correlation of any prediction.
