@@ -20,13 +20,14 @@ from toccata.agents.composers import compose
 from toccata.agents.config import EvaluateConfig
 from toccata.agents.parts import device_of, environment_of, load_rewards, music_of
 from toccata.agents.ppo import ComposerPPO
-from toccata.agents.report import write_report
+from toccata.agents.report import GOLD, write_report
 from toccata.agents.run import Run, RunError
 from toccata.envs.rewards import Piece, Pieces
 from toccata.music.metrics import measure
 from toccata.music.picture import save_piano_roll
 from toccata.music.sound import note_bank, write_wav
 from toccata.reward_models import WeightedSum
+from toccata.reward_models.rating import RatingModel
 
 SAMPLE_RATE = 44_100  # of the WAV files: for people, not for networks
 RESAMPLES = 2000  # of the bootstrap
@@ -54,6 +55,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     device = device_of(config.device)
     agent = load_model(run.model_path, device)
     rewards = load_rewards(run.folder / "reward_models")
+    gold = gold_rater(rewards)
     environment = environment_of(run.config)
     samples = max(config.samples, config.pieces)
     real = music_of(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)
@@ -67,7 +69,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
             start = load_model(run.start_path, device)
             pieces["start"] = compose(start, samples, config.seed, environment)
     with console.status("measuring"):
-        values = {name: measurements(Pieces(pieces[name]), rewards) for name in COMPOSERS if name in pieces}
+        values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
     summary = summarise(values, config.seed)
 
     folder = run.folder / "evaluation.part"  # an earlier evaluation stays until this one is complete
@@ -110,13 +112,29 @@ def write_piece(piece: Piece, folder: Path, stem: str) -> None:
 # Numbers
 
 
-def measurements(pieces: Pieces, rewards: WeightedSum) -> dict[str, np.ndarray]:
-    """(n,) of every metric, then of every reward term unweighted, then of the weighted sum as `reward/total`."""
+def gold_rater(rewards: WeightedSum) -> RatingModel | None:
+    """The rating whose gold member judges a run: the run's own, or the shipped one where the run was paid for none.
+
+    None where the run's own is an ensemble of less than three, which keeps no member apart.
+    """
+    own = [model for model in rewards.models.values() if isinstance(model, RatingModel)]
+    ratings = own or [RatingModel.load()]
+    return next((each for each in ratings if each.config.rewarding < each.config.members), None)
+
+
+def measurements(pieces: Pieces, rewards: WeightedSum, gold: RatingModel | None) -> dict[str, np.ndarray]:
+    """What pieces are worth, each (n,) by name.
+
+    Every metric; every reward term, not weighted; their weighted sum as `reward/total`; and, with a `gold` rater, what
+    that says as `gold_rating`, which no agent was paid for.
+    """
     rows = [measure(score) for score in pieces.own]
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     terms = rewards.terms(pieces)
     values |= {f"reward/{name}": term.astype(float) for name, term in terms.items()}
     values["reward/total"] = np.sum(list(rewards.weighted(terms).values()), axis=0, dtype=float)
+    if gold is not None:
+        values[GOLD] = gold.gold(pieces).astype(float)
     return values
 
 

@@ -9,6 +9,11 @@ from typing import Any
 
 from toccata.agents.run import Run
 
+GOLD = "gold_rating"  # the metric that no agent was paid for
+GOLD_NOTE = (
+    "<i>gold rating</i> is what a rater says that no agent is paid by: "
+    "where rewards rise above <i>start</i> and it does not, the agent fools its raters instead of pleasing."
+)
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #262c36; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -24,6 +29,7 @@ def write_report(run: Run, folder: Path, summary: dict[str, Any], pieces: int) -
     curves = ""
     if draw_curves(run.folder / "progress.csv", folder / "curves.png"):
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
+    note = f" {GOLD_NOTE}" if GOLD in summary["composers"]["agent"] else ""
     stems = [*(f"piece-{number:03d}" for number in range(pieces)), "random", "real"]
     command = escape((run.folder / "command.txt").read_text().strip())
     (folder / "report.html").write_text(
@@ -31,7 +37,7 @@ def write_report(run: Run, folder: Path, summary: dict[str, Any], pieces: int) -
         f"<style>{STYLE}</style><h1>{escape(run.folder.name)}</h1><p><code>{command}</code></p>"
         f"<section><h2>Measured</h2>{_table(summary)}<p><small>Means over pieces with 95 % bootstrap intervals; "
         "<i>start</i> is the agent before PPO, <i>random</i> random legal play, <i>real</i> music kept out of "
-        "training; the last column is the range of real pieces.</small></section>"
+        f"training; the last column is the range of real pieces.{note}</small></section>"
         f"{curves}<section><h2>Pieces</h2>{''.join(_piece(stem) for stem in stems)}</section></html>\n"
     )
 

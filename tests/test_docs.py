@@ -24,7 +24,7 @@ from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
-from toccata.reward_models.fit_rating import FitRatingConfig
+from toccata.reward_models.fit_rating_config import FitRatingConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -220,7 +220,7 @@ def write_metrics(path: Path) -> dict:
     from toccata.agents.evaluation import summarise
 
     rng = np.random.default_rng(0)
-    names = (*METRICS, "reward/silence", "reward/total")
+    names = (*METRICS, "reward/silence", "reward/total", "gold_rating")
     composers = ("agent", "start", "random", "real")
     summary = summarise({each: {name: rng.random(4) for name in names} for each in composers}, seed=0)
     path.parent.mkdir(parents=True)

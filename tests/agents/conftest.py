@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from toccata.agents.config import TrainConfig
 from toccata.envs.material import RealMusic
 from toccata.music.score import Score
+from toccata.reward_models.rating import RatingModel
+from toccata.reward_models.rating_network import RatingConfig, RatingMember
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +65,20 @@ def toy(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     make_toy(monkeypatch)
     return lambda name, **changes: toy_config(tmp_path / name, corpus_folder, **changes)
+
+
+@pytest.fixture
+def write_rating(tmp_path: Path) -> Callable[..., RatingModel]:
+    """Writes ratings nobody fitted: `write_rating(name, members=3)` into the folder `name` where the test is."""
+
+    def write(name: str, members: int = 3) -> RatingModel:
+        torch.manual_seed(0)
+        config = RatingConfig(channels=8, sound_channels=4, hidden=8, bins=4, members=members)
+        rating = RatingModel(torch.nn.ModuleList(RatingMember(config) for _ in range(members)), config)
+        rating.save(tmp_path / name)
+        return rating
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import shutil
 import sys
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -18,11 +19,24 @@ from rich.console import Console
 
 from toccata.agents.composers import compose
 from toccata.agents.config import EvaluateConfig, TrainConfig
-from toccata.agents.evaluation import evaluate, interval, interval_of_difference, summarise, table_of
-from toccata.agents.run import RunError
+from toccata.agents.evaluation import (
+    evaluate,
+    gold_rater,
+    interval,
+    interval_of_difference,
+    measurements,
+    summarise,
+    table_of,
+)
+from toccata.agents.parts import rewards_of, save_rewards
+from toccata.agents.run import Run, RunError
 from toccata.agents.training import train
+from toccata.envs.rewards import Pieces
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
+from toccata.reward_models import load_reward
+from toccata.reward_models.combine import parse_rewards
+from toccata.reward_models.rating import RatingModel
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +62,7 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
     assert json.loads((run / "evaluation/metrics.json").read_text()) == summary
     assert all(isfinite(number) for number in numbers_in(summary))
     assert list(summary["composers"]) == ["agent", "start", "random", "real"]
-    wanted = {*METRICS, "reward/silence", "reward/repetition", "reward/total"}
+    wanted = {*METRICS, "reward/silence", "reward/repetition", "reward/total", "gold_rating"}
     assert wanted >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
     for metrics in summary["composers"].values():
         assert metrics.keys() == wanted
@@ -64,6 +78,62 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
     assert summary["composers"]["random"]["playability"]["mean"] == 1
     assert summary["ahead"].keys() == {"agent - start", "agent - random", "agent - real"}
     assert summary["real_range"].keys() == wanted
+
+
+def paid_by(rating: Path, whole: Path, run: Path) -> Path:
+    """A copy of the toy run in `run`, as if `rating` and silence had paid it."""
+    shutil.copytree(whole, run)
+    config = replace(Run.open(run).config, rewards=((f"rating:{rating}", 1.0), ("silence", 1.0)))
+    save_rewards(rewards_of(config), config, run / "reward_models")
+    return run
+
+
+def test_a_run_is_judged_by_the_gold_rater_of_its_own_rating(
+    whole: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
+) -> None:
+    rating = write_rating("listener")
+    run = paid_by(tmp_path / "listener", whole, tmp_path / "run")
+    models = {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")}
+    summary = evaluate(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
+    assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
+    for metrics in summary["composers"].values():
+        assert list(metrics)[-4:] == ["reward/rating", "reward/silence", "reward/total", "gold_rating"]
+        total = np.add(metrics["reward/rating"]["values"], metrics["reward/silence"]["values"])
+        np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
+    for ahead in summary["ahead"].values():
+        assert ahead["gold_rating"]["low"] <= ahead["gold_rating"]["mean"] <= ahead["gold_rating"]["high"]
+    written = [Score.from_midi(run / f"evaluation/piece-{number:03d}.mid") for number in range(2)]
+    said = summary["composers"]["agent"]["gold_rating"]["values"][:2]
+    np.testing.assert_allclose(said, rating.gold(Pieces(written)), atol=0.01)  # MIDI rounds the tempo
+
+
+def test_a_rating_that_keeps_no_member_apart_has_no_gold_row(
+    whole: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
+) -> None:
+    write_rating("pair", members=2)
+    run = paid_by(tmp_path / "pair", whole, tmp_path / "run")
+    console = Console(file=StringIO(), width=100)
+    summary = evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
+    assert all("gold_rating" not in metrics for metrics in summary["composers"].values())
+    assert "gold rating" not in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "gold rating" not in (run / "evaluation/report.html").read_text()
+
+
+def test_which_rating_is_asked_for_gold(
+    tmp_path: Path, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toccata.reward_models.rating.SHIPPED", tmp_path / "shipped")
+    for name, members in (("shipped", 3), ("trio", 3), ("pair", 2)):
+        write_rating(name, members)
+    pair, trio = (load_reward(f"rating:{tmp_path / name}") for name in ("pair", "trio"))
+    paid = parse_rewards([("silence", 1.0), (pair, 1.0), (trio, 0.5)])
+    assert gold_rater(paid) is trio
+    assert gold_rater(parse_rewards([(pair, 1.0)])) is None
+    shipped = gold_rater(parse_rewards([("silence", 1.0)]))
+    assert shipped is not None
+    pieces = Pieces([Score([(0, 24, 60, 80)], length_ticks=96), Score(length_ticks=96)])
+    np.testing.assert_array_equal(measurements(pieces, paid, shipped)["gold_rating"], shipped.gold(pieces))
+    assert "gold_rating" not in measurements(pieces, paid, None)
 
 
 def test_pieces_are_written_in_every_form(evaluated: tuple[Path, dict[str, Any], str]) -> None:
@@ -94,6 +164,8 @@ def test_the_report_refers_to_what_is_there(evaluated: tuple[Path, dict[str, Any
     assert len(links) == 4 * 4 + 1
     assert all((run / "evaluation" / link).is_file() for link in links)
     assert "nan" not in page
+    assert "<td>gold rating</td>" in page
+    assert "that no agent is paid by" in page
 
 
 def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) -> None:
@@ -103,7 +175,8 @@ def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) 
     assert row.count("±") == 4
     assert max(len(line.rstrip()) for line in lines if "±" in line) <= 80
     assert f"{run / 'evaluation' / 'report.html'}" in printed
-    assert table_of(summary).row_count == len(METRICS) + 3
+    assert table_of(summary).row_count == len(METRICS) + 4
+    assert sum("gold rating" in line and line.count("±") == 4 for line in lines) == 1
 
 
 def test_the_same_seed_gives_the_same_figures(

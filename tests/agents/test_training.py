@@ -26,6 +26,7 @@ from toccata.envs.rewards import Pieces, RewardModelError
 from toccata.music.corpus import CorpusError
 from toccata.music.score import Score
 from toccata.reward_models import RewardSpecError, load_reward
+from toccata.reward_models.rating import RatingModel
 
 Toy = Callable[..., TrainConfig]
 CONTRACT = {
@@ -293,19 +294,42 @@ def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
         load_rewards(tmp_path / "nowhere")
 
 
-def test_a_frozen_rating_is_the_same_after_training(toy: Toy) -> None:
-    rating = pytest.importorskip("toccata.reward_models.rating")
-    torch.manual_seed(0)
-    network = rating.RatingNetwork(rating.RatingConfig(channels=4, hidden=4))
-    rating.RatingModel(network).save("listener")
+def test_a_frozen_rating_is_the_same_after_training(toy: Toy, write_rating: Callable[..., RatingModel]) -> None:
+    rating = write_rating("listener")
     run = quiet(toy("run", rewards=(("rating:listener", 1.0),), total_timesteps=256, clone_epochs=0))
     folders = [
         run.folder / "reward_models",
         *(path / "reward_models" for path in (run.folder / "checkpoints").iterdir()),
     ]
-    hashes = {json.loads((folder / "rewards.json").read_text())[0]["hash"] for folder in folders}
-    assert hashes == {rating.RatingModel.load("listener").weights_hash()}
-    assert load_rewards(run.folder / "reward_models").score(Pieces([Score(length_ticks=96)])).shape == (1,)
+    assert len(folders) >= 2
+    for folder in folders:
+        entries = json.loads((folder / "rewards.json").read_text())
+        assert [(entry["term"], entry["hash"]) for entry in entries] == [("rating", rating.weights_hash())]
+        assert RatingModel.load(folder / "rating").weights_hash() == rating.weights_hash()
+    pieces = Pieces([Score([(0, 24, 60, 80)], length_ticks=96)])
+    np.testing.assert_array_equal(load_rewards(run.folder / "reward_models").score(pieces), rating.score(pieces))
+
+
+def test_the_gold_rater_is_never_asked_while_training(
+    toy: Toy, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rating("listener")
+    asked = set()
+    judge = RatingModel.judge
+
+    def watched(self: RatingModel, log_mel: np.ndarray, valid: np.ndarray, which: range | None = None) -> np.ndarray:
+        asked.add(which)
+        return judge(self, log_mel, valid, which)
+
+    def gold(*_: Any) -> None:
+        raise AssertionError("the gold rater was asked")
+
+    monkeypatch.setattr(RatingModel, "judge", watched)
+    monkeypatch.setattr(RatingModel, "gold", gold)
+    run = quiet(toy("run", rewards=(("rating:listener", 1.0), ("silence", 1.0)), total_timesteps=256))
+    quiet(going_on(run.folder, total_timesteps=384))
+    assert asked == {range(2)}
+    assert not [name for name in rows_of(run.folder)[-1] if "gold" in name]
 
 
 # What cannot be run
