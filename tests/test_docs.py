@@ -260,7 +260,7 @@ def logged_by_a_small_run() -> set[str]:
 
     names = Names()
     realism = Realism()
-    rewards = WeightedSum([(realism, 1.0), (Silence(), 1.0)])
+    rewards = WeightedSum([(load_reward("rating"), 1.0), (realism, 1.0), (Silence(), 1.0)])
     music = RealMusic([Score([(24 * i, 24, 60 + i % 7, 80) for i in range(16)])], 2)
     agent = ComposerPPO(
         PianoPolicy, PianoVecEnv(4, bars=2), reward_model=rewards, n_steps=64, batch_size=256, n_epochs=1
@@ -275,7 +275,7 @@ def logged_by_a_small_run() -> set[str]:
 
 
 def test_every_logged_quantity_is_explained() -> None:
-    terms = {"reward/realism", "reward/silence"}
+    terms = {"reward/rating", "reward/realism", "reward/silence"}
     logged = logged_by_a_small_run()
     assert terms <= logged
     documented = {name for name in table_names("docs/training.md") if re.fullmatch(r"[a-z]+/[a-zA-Z_]+", name)}
