@@ -3,7 +3,8 @@
 `python benchmarks/bench_ppo.py` prints the breakdown; `rows()` returns what `run.py` collects. The training is the
 default one of `train.py` with every reward model, over a few rollouts. What is inside: the policy's forward passes
 in rollouts and updates, loss and gradients, clipping and the optimizer's step. What is beside it: the environments,
-the reward models, the discriminator's training, the rollout buffer, logging.
+each of the reward models, the discriminator's training, the rollout buffer, logging. A second row sets the rating,
+the dearest of the reward models, against the policy's update alone.
 """
 
 from __future__ import annotations
@@ -26,15 +27,21 @@ from toccata.agents.parts import agent_of, environment_of, envs_of, music_of, re
 from toccata.agents.ppo import ComposerPPO, PaidRolloutBuffer
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import PianoCore
+from toccata.envs.rewards import Piece, RewardModel
+from toccata.reward_models.combine import WeightedSum
+from toccata.reward_models.rating import RatingModel
 from toccata.reward_models.realism import Realism
 
 CLONE_EPOCHS = 1  # so that pieces are as long and as dense as in training
 WARM_ROLLOUTS = 2  # compiled loops are loaded, notes are rendered
 ROLLOUTS = 4
 TARGET = 0.25  # greatest share beside the policy
+RATING_TARGET = 1  # greatest cost of the rating, in updates of the policy
 
-INSIDE = ("rollout forward", "update forward", "update backward", "optimizer")
-OUTSIDE = ("environments", "reward models", "discriminator", "watching", "rollout buffer", "masks")
+UPDATE = ("update forward", "update backward", "optimizer")
+INSIDE = ("rollout forward", *UPDATE)
+REWARDS = ("rating", "realism", "rules", "pieces", "payment")  # pieces: their notes, made when first asked for
+OUTSIDE = ("environments", *REWARDS, "discriminator", "watching", "rollout buffer", "masks")
 
 
 class Clock:
@@ -65,10 +72,16 @@ class Clock:
         return lambda: delattr(owner, name) if own is None else setattr(owner, name, own)
 
 
+def part_of(model: RewardModel) -> str:
+    """What the time of a reward model is counted as."""
+    return "rating" if isinstance(model, RatingModel) else "realism" if isinstance(model, Realism) else "rules"
+
+
 @contextmanager
 def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
     """Time the parts of `model.learn` on `clock`."""
-    policy, buffer = model.policy, model.rollout_buffer
+    policy, buffer, rewards = model.policy, model.rollout_buffer, model.reward_model
+    assert isinstance(rewards, WeightedSum)
     training = {"now": False}
 
     def forward_part() -> str:
@@ -89,7 +102,10 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
         clock.wrap(policy.optimizer, "zero_grad", "optimizer"),
         clock.wrap(PianoVecEnv, "step", "environments"),
         clock.wrap(PianoVecEnv, "env_method", "masks"),
-        clock.wrap(model, "_pay", "reward models"),
+        clock.wrap(model, "_pay", "payment"),
+        clock.wrap(Piece, "__getattr__", "pieces"),
+        *(clock.wrap(type(each), "score", part_of(each)) for each in rewards.models.values()),
+        clock.wrap(RatingModel, "terms", "rating"),
         clock.wrap(buffer, "add", "rollout buffer"),
         clock.wrap(buffer, "reset", "rollout buffer"),
         clock.wrap(buffer, "compute_returns_and_advantage", "rollout buffer"),
@@ -133,13 +149,14 @@ def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]
 
 
 def rows() -> list[dict]:
-    """The share of the time beside the policy, of which at most a quarter is wanted; about two minutes."""
+    """The share of the time beside the policy, and the rating's time in updates of the policy; about two minutes."""
     torch.set_num_threads(1)
     config = TrainConfig()
     seconds = breakdown(config)
     inside = sum(seconds.get(part, 0.0) for part in INSIDE)
+    update = sum(seconds.get(part, 0.0) for part in UPDATE)
     steps = config.num_envs * config.n_steps * ROLLOUTS
-    share = 1 - inside / seconds["whole"]
+    share, rating_share = 1 - inside / seconds["whole"], seconds["rating"] / update
     return [
         {
             "name": "PPO's time beside the policy",
@@ -150,17 +167,28 @@ def rows() -> list[dict]:
             "target": TARGET,
             "ok": share <= TARGET,
             "breakdown": {part: value / seconds["whole"] for part, value in seconds.items() if part != "whole"},
-        }
+        },
+        {
+            "name": "rating against the policy's update",
+            "ours_per_second": steps / seconds["rating"],
+            "peer": "the policy's update",
+            "peer_per_second": steps / update,
+            "ratio": rating_share,
+            "target": RATING_TARGET,
+            "ok": rating_share <= RATING_TARGET,
+        },
     ]
 
 
 def main() -> None:
     """Print the breakdown."""
-    (row,) = rows()
-    print(f"{row['ours_per_second']:.0f} steps a second; share of the time:")
+    whole, rating = rows()
+    print(f"{whole['ours_per_second']:.0f} steps a second; share of the time:")
     for part in (*INSIDE, *OUTSIDE):
-        print(f"  {part:18}{row['breakdown'].get(part, 0.0):7.1%}  {'inside' if part in INSIDE else 'beside'}")
-    print(f"beside the policy {row['ratio']:.1%}, target {row['target']:.0%}: {'ok' if row['ok'] else 'MISSED'}")
+        print(f"  {part:18}{whole['breakdown'].get(part, 0.0):7.1%}  {'inside' if part in INSIDE else 'beside'}")
+    for row in (whole, rating):
+        verdict = "ok" if row["ok"] else "MISSED"
+        print(f"{row['name']} {row['ratio']:.1%}, target {row['target']:.0%}: {verdict}")
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ ROUNDS = 3  # each times the peers once
 OUR_REPEATS = 5  # and ours so often, since they are short; the medians over all rounds count
 
 
-def agent_like_score(rng: np.random.Generator) -> Score:
-    """`BARS` bars as an agent plays them: chords and single notes one after the other, 100 to 250 in all."""
-    end, tick, notes = BARS * 96, 0, []
+def agent_like_score(rng: np.random.Generator, bars: int = BARS) -> Score:
+    """Bars as an agent plays them: chords and single notes one after the other, 12 to 32 in each."""
+    end, tick, notes = bars * 96, 0, []
     while tick < end:
         lowest = int(rng.integers(30, 84))
         chord = {lowest, *(lowest + rng.integers(1, 24, rng.integers(0, 5))).tolist()}
