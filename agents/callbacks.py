@@ -16,6 +16,7 @@ from toccata.agents.ppo import ComposerPPO
 from toccata.agents.run import Progress
 from toccata.envs.material import RealMusic
 from toccata.music.metrics import repeated_note_rate, silence_rate
+from toccata.reward_models.rating import RatingModel
 
 if TYPE_CHECKING:
     from toccata.reward_models.realism import Realism
@@ -50,7 +51,7 @@ class DiscriminatorCallback(BaseCallback):
 class WatchCallback(BaseCallback):
     """Logs, after each rollout, the metrics that tell first when a piece degenerates, and tells a progress bar.
 
-    Of reward models that have `terms`, as the rating, these are logged too: what its score is made of.
+    What the score of a rating is made of is logged too.
     """
 
     model: ComposerPPO
@@ -67,10 +68,9 @@ class WatchCallback(BaseCallback):
             if len(self.model.finished):
                 value = float(np.mean([metric(score) for score in self.model.finished.own]))
                 self.logger.record(f"music/{name}", value)
-        models = getattr(self.model.reward_model, "models", {})
-        for name, terms in [(name, each.terms) for name, each in models.items() if hasattr(each, "terms")]:
-            if len(self.model.finished):
-                for term, values in terms(self.model.finished).items():
+        for name, rating in getattr(self.model.reward_model, "models", {}).items():
+            if isinstance(rating, RatingModel) and len(self.model.finished):
+                for term, values in rating.terms(self.model.finished).items():
                     self.logger.record(f"{name}/{term}", float(np.mean(values)))
         self.on_rollout(self.num_timesteps, dict(self.logger.name_to_value))
 

@@ -33,11 +33,14 @@ def statistics(keys: Tensor) -> Tensor:
 
     The melody is what is struck with nothing higher struck or held. Counts are per second or per note.
 
+    The number of melody frames, and with it the order of sums, depends on the other windows. In double precision that
+    does not show in the result.
+
     Args:
         keys: (n, 2 * 88, frames) probabilities, struck then held.
 
     Returns:
-        (n, STATISTICS) finite: how much is struck and held; the melody's intervals, pairs of successive intervals,
+        (n, STATISTICS) finite: how much is struck and held; the melody's intervals, pairs of intervals,
         gaps between strikes, pairs of gaps; rising and falling; pitch classes and range; what recurs after a time.
     """
     n, _, frames = keys.shape
@@ -48,7 +51,7 @@ def statistics(keys: Tensor) -> Tensor:
     # From here on `now` stands for the melody's frames, in order; windows with fewer than others have silent ones after
     any_struck = line.sum(1) > 0
     frame = any_struck.byte().argsort(dim=1, descending=True, stable=True)[:, : max([1, *any_struck.sum(1).tolist()])]
-    now = line.mT[torch.arange(n)[:, None], frame]  # (n, melody frames, keys)
+    now = line.mT[torch.arange(n)[:, None], frame].double()  # (n, melody frames, keys); see the docstring
     strikes = now.sum(2).clamp(max=CERTAIN)  # (n, melody frames)
     notes = strikes.sum(1)
 
@@ -95,10 +98,10 @@ def statistics(keys: Tensor) -> Tensor:
             gap_pairs.flatten(1) / gap_pairs.sum((1, 2)).clamp(min=1)[:, None],
             _pitches(now, sounding, notes),
             _travel(now, previous, moves),
-            _recurrence(now, frame, _near(line)) / notes.clamp(min=1)[:, None],
+            _recurrence(now, frame, _near(line).double()) / notes.clamp(min=1)[:, None],
         ],
         1,
-    )
+    ).to(keys.dtype)
 
 
 def _melody(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,6 +17,7 @@ from toccata.music.spectrogram import N_MELS
 from toccata.reward_models.melody_line import KEYS, STATISTICS, statistics
 
 COARSE = 4  # frames that the sound encoder takes together, 128 ms
+NARROWEST = 1e-3  # bin of a statistic; narrower ones would turn rounding into ratings
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Taster(nn.Module):
     def forward(self, melody: Tensor, sound: Tensor) -> Tensor:
         """(n, STATISTICS), (n, 2 * sound_channels) -> (n,), in standard deviations of p."""
         low, width = self.edges[:, :-1], self.edges.diff(dim=1)
-        ramps = ((melody[..., None] - low) / width.clamp(min=1e-6)).clamp(0, 1)
+        ramps = ((melody[..., None] - low) / width.clamp(min=NARROWEST)).clamp(0, 1)
         return self.layers(torch.cat([ramps.flatten(1) - 0.5, sound], 1))[:, 0]
 
 
