@@ -233,9 +233,11 @@ def schedule(score: Score, sample_rate: int) -> np.ndarray:
 def _fluidsynth(notes: np.ndarray, samples: int, sample_rate: int, soundfont: str | PathLike[str]) -> np.ndarray:
     """(samples,) float32 in [-1, 1]: the sound of scheduled notes from block 0 on, which some may precede."""
     notes, before = notes.copy(), -int(notes["on_block"].min(initial=0))
+    blocks = before - (-samples // BLOCK)
     notes["on_block"] += before
-    notes["off_block"] += before
-    audio = np.zeros((before + -(-samples // BLOCK)) * BLOCK, np.float32)
+    notes["off_block"] = np.minimum(notes["off_block"] + before, blocks)  # a part may end before its notes
+    notes = notes[notes["on_block"] < blocks]
+    audio = np.zeros(blocks * BLOCK, np.float32)
     with FluidPiano(sample_rate, soundfont, voices=(len(notes) + 4) * VOICES_PER_NOTE) as piano:
         _play(piano, notes, audio)
     return np.clip(audio[before * BLOCK :][:samples], -1, 1)

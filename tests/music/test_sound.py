@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toccata.music import Score, sound
-from toccata.music.fluid import SoundError
-from toccata.music.sound import NoteBank, audio_samples, note_bank, render_fluidsynth, write_wav
+from toccata.music.fluid import BLOCK, SoundError
+from toccata.music.sound import NoteBank, audio_samples, note_bank, render_fluidsynth, schedule, write_wav
 
 CLOSE = 1e-3  # of full scale: the promise
 MELODY = Score([(0, 24, 60, 80), (24, 24, 64, 80), (48, 48, 67, 80)])
@@ -106,6 +106,54 @@ def test_a_score_too_big_for_a_bank_goes_to_fluidsynth(monkeypatch):
     bank = NoteBank()
     np.testing.assert_array_equal(bank.render_one(MELODY), render_fluidsynth(MELODY))
     assert len(bank) == 0
+
+
+# Parts of pieces
+
+
+def part_of(score: Score, begin: int, end: int) -> np.ndarray:
+    """The notes of a score that sound between two blocks, as a part takes them."""
+    notes = schedule(score, 16_000)
+    notes = notes[(notes["on_block"] < end) & (notes["off_block"] + 600 > begin)]
+    notes["on_block"] -= begin
+    notes["off_block"] -= begin
+    return notes
+
+
+LONG = Score([(0, 400, 40, 100), (10, 12, 100, 90), (24, 90, 60, 80), (150, 3, 64, 80), (300, 100, 67, 127)])
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 100), (-8, 50), (30, 31), (777, 1_500), (1_900, 3_000)])
+def test_a_part_sounds_as_in_the_whole_piece(begin, end):
+    whole = np.pad(note_bank().render_one(LONG), (8 * BLOCK, 3_000 * BLOCK))
+    part = note_bank().render_parts([part_of(LONG, begin, end)], (end - begin) * BLOCK)
+    assert part.dtype == np.float32
+    np.testing.assert_array_equal(part, whole[None, (begin + 8) * BLOCK : (end + 8) * BLOCK])
+
+
+def test_parts_may_be_silent_or_none():
+    parts = [part_of(LONG, 0, 9), part_of(Score(), 0, 9)]
+    assert [bool(row.any()) for row in note_bank().render_parts(parts, 100)] == [True, False]
+    assert note_bank().render_parts([], 100).shape == (0, 100)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 100), (30, 31), (777, 1_500), (1_900, 3_000)])
+def test_a_part_too_big_for_a_bank_goes_to_fluidsynth(monkeypatch, begin, end):
+    expected = note_bank().render_parts([part_of(LONG, begin, end)], (end - begin) * BLOCK)
+    monkeypatch.setattr(sound, "BANK_SAMPLES", 1_000)
+    bank = NoteBank()
+    np.testing.assert_allclose(
+        bank.render_parts([part_of(LONG, begin, end)], (end - begin) * BLOCK), expected, atol=CLOSE
+    )
+    assert len(bank) == 0
+
+
+def test_the_schedule_counts_blocks():
+    score = Score([(0, 24, 60, 80), (24, 1, 60, 70), (24, 24, 72, 90)], tempo_bpm=60)  # a beat is 250 blocks
+    assert schedule(score, 16_000).tolist() == [(0, 250, 60, 80), (250, 261, 60, 70), (250, 500, 72, 90)]
+    crowded = Score([(0, 1, 60, 80), (1, 1, 60, 70), (2, 1, 61, 60)], ticks_per_beat=960, tempo_bpm=600)
+    # A tick is 1.7 samples: ticks 1 and 2 fall into one block, where keys are struck from the border on.
+    assert schedule(crowded, 16_000).tolist() == [(0, 1, 60, 80), (1, 2, 60, 70), (1, 2, 61, 60)]
 
 
 def test_ten_notes_do_not_clip_and_a_wall_of_notes_stays_in_range():

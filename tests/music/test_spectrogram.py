@@ -107,11 +107,72 @@ def test_one_dimension_is_refused():
         log_mel(np.zeros(3_000))
 
 
+# Faster, slower, higher, lower
+
+
+@pytest.mark.parametrize("hop", [HOP // 2, 435, 589, 2 * HOP])
+@pytest.mark.parametrize("samples", [0, 1, 500, 16_000])
+def test_a_stretched_sound_has_the_frames_expected(hop, samples):
+    audio = np.full((1, samples), 0.5, np.float32)
+    assert log_mel(audio, hop).shape == (1, N_MELS, 1 + samples // hop) == (1, N_MELS, mel_frames(samples, hop))
+
+
+def test_twice_the_hop_is_every_other_frame():
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 20_000)).astype(np.float32)
+    np.testing.assert_allclose(log_mel(audio, 2 * HOP), log_mel(audio)[:, :, ::2], atol=1e-5)
+
+
+def test_a_stretched_sound_is_heard_to_its_end():
+    audio = np.zeros((1, 40 * HOP), np.float32)
+    audio[0, 39 * HOP] = 1
+    for hop in (HOP // 2, HOP, 3 * HOP):
+        heard = np.flatnonzero((log_mel(audio, hop)[0] > np.log(2 * FLOOR)).any(0))
+        assert 39 * HOP // hop in heard
+
+
+@pytest.mark.parametrize(("hz", "pitch_ratio"), [(440.0, 2.0), (440.0, 0.5), (1_000.0, 2 ** (3 / 12)), (300.0, 1.0)])
+def test_a_tone_heard_at_a_pitch_ratio_lights_the_filter_of_the_higher_tone(hz, pitch_ratio):
+    mel = log_mel(tone(hz)[None], pitch_ratio=pitch_ratio)[0, :, 3:-3].mean(1)
+    expected = log_mel(tone(hz * pitch_ratio)[None])[0, :, 3:-3].mean(1)
+    assert abs(int(mel.argmax()) - int(expected.argmax())) <= 1
+    assert np.exp(mel.max()) > 100 * FLOOR
+
+
+def test_a_pitch_ratio_of_one_changes_nothing():
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 5_000)).astype(np.float32)
+    np.testing.assert_array_equal(log_mel(audio, HOP, 1.0), log_mel(audio))
+
+
+@pytest.mark.parametrize("pitch_ratio", [0.01, 0.84, 1.19, 100.0])
+def test_any_pitch_ratio_is_finite(pitch_ratio):
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 5_000)).astype(np.float32)
+    assert np.isfinite(log_mel(audio, pitch_ratio=pitch_ratio)).all()
+
+
+@pytest.mark.parametrize("hop", [0, -HOP])
+def test_a_hop_of_no_sample_is_an_error(hop):
+    with pytest.raises(ValueError, match="hop"):
+        log_mel(np.zeros((1, 1_000)), hop)
+
+
+@pytest.mark.parametrize("pitch_ratio", [0.0, -1.0, np.nan])
+def test_a_pitch_ratio_that_cannot_be_is_an_error(pitch_ratio):
+    with pytest.raises(ValueError, match="pitch_ratio"):
+        log_mel(np.zeros((1, 1_000)), pitch_ratio=pitch_ratio)
+
+
+# Filters
+
+
 def test_filters_are_triangles_of_equal_area():
     filters = mel_filterbank(n_fft=2**14)
     np.testing.assert_allclose(filters.sum(1) * SAMPLE_RATE / 2**14, 1, atol=1e-2)
     assert (mel_filterbank().sum(1) > 0).all() and (mel_filterbank() >= 0).all()
-    assert np.diff(centres()[centres() > 1_000]).min() >= np.diff(centres()[centres() < 900]).max()
+    fine = filters.argmax(1) * SAMPLE_RATE / 2**14
+    widths = np.diff(fine)
+    assert (
+        np.ptp(widths[fine[1:] < 1_000]) <= 2 and widths[fine[1:] < 1_000].max() <= widths[fine[:-1] > 1_000].min() + 1
+    )
 
 
 @pytest.mark.parametrize("bad", [{"f_min": -1.0}, {"f_max": 9_000.0}, {"f_min": 8_000.0}, {"n_mels": 0}])

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from toccata.reward_models.melody_line import STATISTICS
+from toccata.reward_models.rating import RatingModel
+from toccata.reward_models.rating_network import RatingConfig, RatingMember
+
+SMALL = {"bins": 4, "channels": 8, "sound_channels": 4, "hidden": 8}
+
+
+def awake_member(config: RatingConfig) -> RatingMember:
+    """A member with weights by chance that hears many strikes and whose taster listens to every statistic."""
+    member = RatingMember(config).eval()
+    with torch.no_grad():
+        member.mel_mean.fill_(-8)
+        member.mel_scale.fill_(1 / 3)
+        member.listener.keys.weight.mul_(6)
+        member.listener.keys.bias.fill_(-3)  # type: ignore[union-attr]
+        member.taster.edges.copy_(torch.linspace(-0.1, 1.1, config.bins + 1).repeat(STATISTICS, 1))
+    return member
+
+
+@pytest.fixture
+def small_member() -> Callable[..., RatingMember]:
+    """Makes members by chance: `small_member(seed, **config)`."""
+
+    def make(seed: int = 0, **config: float) -> RatingMember:
+        torch.manual_seed(seed)
+        return awake_member(RatingConfig(**{**SMALL, **config}))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def small_rating() -> Callable[..., RatingModel]:
+    """Makes rating models by chance, quick and of no taste: `small_rating(seed, **config)`."""
+
+    def make(seed: int = 0, **config: float) -> RatingModel:
+        torch.manual_seed(seed)
+        shape = RatingConfig(**{**SMALL, **config})  # type: ignore[arg-type]
+        return RatingModel(nn.ModuleList(awake_member(shape) for _ in range(shape.members)), shape)
+
+    return make
