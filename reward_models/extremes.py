@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +14,7 @@ from toccata.music.sound import note_bank
 from toccata.music.spectrogram import SAMPLE_RATE
 from toccata.reward_models.rating import RatingModel
 from toccata.reward_models.sound_windows import mels_of_audio
-from toccata.reward_models.variations import repeated, transposed_into_range
+from toccata.reward_models.variations import at_tempo, repeated, transposed_into_range
 
 BARS = 8
 TRANSPOSITIONS = (*range(-6, 0), *range(1, 7))  # semitones
@@ -118,8 +117,8 @@ def invariances(model: RatingModel, scores: Sequence[Score]) -> dict[str, float]
 
     others = {
         **{f"transposed by {n:+d}": changed(partial(transposed_into_range, semitones=n)) for n in TRANSPOSITIONS},
-        "tempo +10 %": changed(lambda s: replace(s, tempo_bpm=s.tempo_bpm * 1.1)),
-        "tempo -10 %": changed(lambda s: replace(s, tempo_bpm=s.tempo_bpm * 0.9)),
+        "tempo +10 %": changed(partial(at_tempo, ratio=1.1)),
+        "tempo -10 %": changed(partial(at_tempo, ratio=0.9)),
         "gain +6 dB": heard(lambda sound: np.clip(sound * SIX_DB, -1, 1)),
         "gain -6 dB": heard(lambda sound: sound / SIX_DB),
         "half a second of silence before": heard(lambda sound: np.pad(sound, (SAMPLE_RATE // 2, 0))),

@@ -10,6 +10,7 @@ from toccata.music.score import TICKS_PER_BEAT, Score
 
 TEMPO_RATIOS = (0.85, 0.925, 1.0, 1.075, 1.15)  # few, so that the note bank's recordings are reused
 VELOCITIES = (64, 80, 96)
+SLOWEST_BPM, FASTEST_BPM = 4.0, 600.0  # that a score can have
 LOWEST, HIGHEST = 21, 108  # the piano's keys
 MAJOR = np.array([0, 2, 4, 5, 7, 9, 11])
 ACCOMPANIED_SHARE = 0.5  # of the variations of a single line
@@ -30,10 +31,15 @@ def vary(score: Score, rng: np.random.Generator) -> Score:
         notes = score.notes.copy()
         notes["velocity"] = rng.choice(VELOCITIES)
         score = replace(score, notes=notes)
-    score = replace(score, tempo_bpm=score.tempo_bpm * rng.choice(TEMPO_RATIOS))
+    score = at_tempo(score, rng.choice(TEMPO_RATIOS))
     if accompanied:
         score = accompany(score, rng)
     return delayed(score, rng.uniform(0, LATEST_BEATS)) if rng.random() < LATE_SHARE else score
+
+
+def at_tempo(score: Score, ratio: float) -> Score:
+    """The score `ratio` times as fast, as far as a score can be so slow or fast."""
+    return replace(score, tempo_bpm=min(max(score.tempo_bpm * ratio, SLOWEST_BPM), FASTEST_BPM))
 
 
 def delayed(score: Score, beats: float) -> Score:
@@ -55,10 +61,14 @@ def repeated(score: Score, times: int) -> Score:
 
 
 def transposed_into_range(score: Score, semitones: int) -> Score:
-    """The score moved by `semitones`, then by as many octaves as bring it onto the piano's keys."""
-    if not len(score):
+    """The score moved by `semitones`, then by as many octaves as bring it onto the piano's keys.
+
+    A score of more keys than the piano has stays where it is.
+    """
+    pitch = score.notes["pitch"]
+    if not len(pitch) or int(pitch.max()) - int(pitch.min()) > HIGHEST - LOWEST:
         return score
-    lowest, highest = int(score.notes["pitch"].min()), int(score.notes["pitch"].max())
+    lowest, highest = int(pitch.min()), int(pitch.max())
     while lowest + semitones < LOWEST:
         semitones += 12
     while highest + semitones > HIGHEST:

@@ -1,0 +1,80 @@
+"""Music that nobody wrote: it can be played, it is what it says, and noise is finite."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toccata.music.spectrogram import SAMPLE_RATE
+from toccata.reward_models.made_up import (
+    NEGATIVES,
+    TEMPI_BPM,
+    TWO_BARS,
+    _one_note,
+    _silence,
+    _wall,
+    negative,
+    noise_sound,
+    random_melody,
+    random_texture,
+)
+from toccata.reward_models.variations import HIGHEST, LOWEST
+
+SEEDS = st.integers(0, 10_000)
+
+
+def on_the_piano(score):
+    return not len(score) or LOWEST <= score.notes["pitch"].min() <= score.notes["pitch"].max() <= HIGHEST
+
+
+@given(SEEDS, st.integers(1, 9))
+def test_a_random_melody_is_a_single_line_on_the_piano(seed, bars):
+    tune = random_melody(np.random.default_rng(seed), bars)
+    assert on_the_piano(tune)
+    assert tune.length_ticks == 96 * bars
+    assert (tune.offset_ticks[:-1] <= tune.notes["onset_tick"][1:]).all()
+    assert (tune.notes["onset_tick"] % 6 == 0).all()
+
+
+def test_random_melodies_are_of_many_kinds():
+    rng = np.random.default_rng(0)
+    tunes = [random_melody(rng) for _ in range(200)]
+    assert len(set(tunes)) == 200
+    counts = [len(tune) for tune in tunes]
+    assert np.percentile(counts, 10) < 8 < 16 < np.percentile(counts, 90)
+
+
+@settings(max_examples=50)
+@given(SEEDS)
+def test_negatives_are_two_bars_on_the_piano(seed):
+    rng = np.random.default_rng(seed)
+    for make in NEGATIVES:
+        score = make(rng)
+        assert on_the_piano(score) and score.length_ticks == TWO_BARS
+    score = negative(rng)
+    assert on_the_piano(score) and score.length_ticks in (TWO_BARS, 2 * TWO_BARS) and score.tempo_bpm in TEMPI_BPM
+
+
+def test_negatives_are_what_they_say():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        assert not len(_silence(rng))
+        assert len(set(_one_note(rng).notes["pitch"].tolist())) == 1
+        wall = _wall(rng)
+        assert np.count_nonzero(wall.notes["onset_tick"] == 0) >= 12
+        assert 1 <= len(random_texture(rng)) <= 300
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_noise_is_finite_and_in_range(seed):
+    sound = noise_sound(np.random.default_rng(seed))
+    assert sound.shape == (5 * SAMPLE_RATE,) and sound.dtype == np.float32
+    assert np.isfinite(sound).all()
+    assert np.abs(sound).max() <= 1
+    assert not sound.any() or np.abs(sound).max() >= 0.0099
+
+
+def test_equal_seeds_make_equal_music():
+    for make in (random_melody, negative, noise_sound):
+        ours, theirs = (make(np.random.default_rng(7)) for _ in range(2))
+        np.testing.assert_array_equal(getattr(ours, "notes", ours), getattr(theirs, "notes", theirs))
