@@ -101,14 +101,14 @@ def hear_pieces(
             if isinstance(piece, Score):
                 scores.append(piece)
             yield renditions(piece, config.copies, rng)
+        if len(kept) < LEAST_PIECES:
+            everything = PreferenceTable(tuple(kept), (*table.left_out, *left_out))
+            raise FitRatingError(
+                f"{config.data}: at least {LEAST_PIECES} pieces are needed, a few thousand to learn anything; "
+                f"there are {everything.summary()}"
+            )
 
     heard = listen(members, sounds())
-    everything = PreferenceTable(tuple(kept), (*table.left_out, *left_out))
-    if len(kept) < LEAST_PIECES:
-        raise FitRatingError(
-            f"{config.data}: at least {LEAST_PIECES} pieces are needed, a few thousand to learn anything; "
-            f"there are {everything.summary()}"
-        )
     popularity = np.array([preference.popularity for preference in kept])
     if popularity.std() < 1e-6 * max(popularity.mean(), 1e-6):
         raise FitRatingError(
