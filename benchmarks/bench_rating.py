@@ -23,7 +23,6 @@ LONG_BARS, LONG_PIECES = 32, 16  # of these fewer, as scoring them anew at every
 BARS_PER_REWARD = 2  # the default of train.py
 COPIES = 8  # of each repeated piece
 ROUNDS = 3
-TARGET = 1  # times the peer; the issue is what nobody should do by hand
 
 
 def forgetful(model: RatingModel) -> RatingModel:
@@ -57,7 +56,7 @@ def growing(scores: list[Score]) -> list[Pieces]:
 
 
 def rows() -> list[dict]:
-    """Measure everything; about three minutes."""
+    """Measure everything; about two minutes."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     scores = [agent_like_score(rng) for _ in range(PIECES)]
