@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -108,7 +109,7 @@ def rows() -> list[dict]:
                 f"rating every {BARS_PER_REWARD} bars up to {bars}",
                 "the whole piece anew",
                 sum(map(len, parts)),
-                timed(lambda parts=parts: remembering(parts), lambda parts=parts: anew(parts)),
+                timed(partial(remembering, parts), partial(anew, parts)),
             )
         )
     answer.append(
