@@ -1,0 +1,157 @@
+"""Learning to hear: what is to be heard, where in the sound it is, and that a listener learns it."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from toccata.music.score import Score
+from toccata.reward_models import listening
+from toccata.reward_models.extremes import melody
+from toccata.reward_models.listening import (
+    GAIN_DB,
+    LOWEST,
+    fit_listeners,
+    hearing,
+    key_targets,
+    made_up_pieces,
+    random_gains,
+)
+from toccata.reward_models.melody_line import KEYS
+from toccata.reward_models.rating_network import RatingConfig
+from toccata.reward_models.sound_windows import WINDOW_FRAMES, mels_of_windows, windows_of
+
+BEAT = 15.625  # frames at 120 bpm
+
+
+def progress():
+    return Progress(console=Console(file=io.StringIO()))
+
+
+def test_gains_are_within_six_decibels():
+    gains = random_gains(1_000, np.random.default_rng(0))
+    decibels = 20 * np.log10(gains)
+    assert gains.shape == (1_000,) and np.abs(decibels).max() <= GAIN_DB
+    assert np.percentile(decibels, 5) < -4 and np.percentile(decibels, 95) > 4
+
+
+# What is to be heard
+
+
+def test_keys_are_struck_and_held_where_the_score_says():
+    score = Score([(0, 24, 60, 80), (48, 48, 64, 80), (48, 24, 67, 80)])
+    (target,) = key_targets(windows_of(score))
+    assert target.shape == (2 * KEYS, WINDOW_FRAMES) and target.dtype == np.float32
+    struck, held = target[:KEYS], target[KEYS:]
+    assert [(int(key) + LOWEST, int(frame)) for key, frame in np.argwhere(struck)] == [
+        (60, 0),
+        (64, round(2 * BEAT)),
+        (67, round(2 * BEAT)),
+    ]
+    for pitch, first, last in ((60, 0, BEAT), (64, 2 * BEAT, 4 * BEAT), (67, 2 * BEAT, 3 * BEAT)):
+        frames = np.flatnonzero(held[pitch - LOWEST])
+        assert frames[0] == round(first) and abs(frames[-1] + 1 - last) <= 1 and (np.diff(frames) == 1).all()
+    assert set(np.flatnonzero(target.any(1)).tolist()) == {k - LOWEST + p for k in (60, 64, 67) for p in (0, KEYS)}
+
+
+def test_a_strike_is_where_the_sound_begins():
+    score = Score([(onset, 12, 60 + onset, 127) for onset in (12, 30, 44)])
+    windows = windows_of(score)
+    mels, _ = mels_of_windows(windows)
+    struck = np.flatnonzero(key_targets(windows)[0, :KEYS].any(0))
+    loudness = np.exp(mels[0]).sum(0)
+    rise = np.diff(np.log(loudness), prepend=np.log(loudness[0]))
+    for frame in struck:
+        assert abs(int(rise[max(frame - 3, 0) : frame + 4].argmax()) - min(frame, 3)) <= 1
+
+
+def test_a_note_held_over_windows_is_struck_once():
+    score = Score([(0, 24 * 30, 60, 80)])
+    targets = key_targets(windows_of(score))
+    assert len(targets) >= 3
+    assert targets[:, 60 - LOWEST].sum() == 1
+    assert (targets[:-1, KEYS + 60 - LOWEST] == 1).all()  # the last window holds its end
+
+
+def test_keys_beside_the_piano_and_the_shortest_notes():
+    (target,) = key_targets(windows_of(Score([(0, 24, 0, 80), (0, 24, 127, 80), (10, 1, 21, 80), (10, 1, 108, 80)])))
+    assert sorted(set(np.flatnonzero(target.any(1)).tolist())) == [0, KEYS - 1, KEYS, 2 * KEYS - 1]
+    assert target.sum() == 4  # struck and held for a frame each
+    assert not key_targets(windows_of(Score(length_ticks=96))).any()
+
+
+def test_made_up_pieces_are_melodies_and_what_is_none():
+    pieces = made_up_pieces(200, np.random.default_rng(0))
+    assert len(pieces) == 200
+    assert any(not len(piece) for piece in pieces)
+    assert 0.5 < np.mean([len(set(piece.notes["pitch"].tolist())) > 2 for piece in pieces]) < 1
+
+
+# Figures of hearing
+
+
+class Heard:
+    """A member that hears what it is told."""
+
+    def __init__(self, keys):
+        self.keys = keys
+
+    def standardised(self, log_mel, mask):
+        return log_mel
+
+    def listener(self, sound, mask):
+        return torch.from_numpy(self.keys) * 2 - 1
+
+
+def test_hearing_of_known_listeners():
+    windows = windows_of(melody("C4 E4 G4 C5"))
+    keys = key_targets(windows)
+    assert hearing(Heard(keys), windows) == {"struck_f1": 1, "held_f1": 1}
+    assert hearing(Heard(0 * keys), windows) == {"struck_f1": 0, "held_f1": 0}
+    half = keys.copy()
+    half[:, :, 2 * int(BEAT) :] = 0  # two of four notes: precision 1, recall one half
+    assert hearing(Heard(half), windows)["struck_f1"] == pytest.approx(2 / 3, abs=0.01)
+    beyond = keys.copy()
+    beyond[:, :, windows[0].frames :] = 1  # the padding does not count
+    assert hearing(Heard(beyond), windows) == {"struck_f1": 1, "held_f1": 1}
+
+
+# Fitting
+
+
+@pytest.fixture
+def little(monkeypatch):
+    monkeypatch.setattr(listening, "FRESH_PIECES", 6)
+
+
+def test_listeners_learn_to_hear(little, monkeypatch):
+    tune = melody("C4 E4 G4 C5 B4 G4 E4 C4")
+    monkeypatch.setattr(listening, "made_up_pieces", lambda count, rng: [tune.transpose(i % 3) for i in range(count)])
+    config = RatingConfig(bins=4, channels=32, sound_channels=4, hidden=8, members=2)
+    with progress() as bar:
+        members, figures = fit_listeners(config, pieces=32, epochs=18, seed=0, progress=bar)
+    first, second = members
+    for member in members:
+        assert hearing(member, windows_of(tune))["held_f1"] > 0.8
+        assert not member.training
+    assert [set(figure) for figure in figures] == [{"struck_f1", "held_f1"}] * 2
+    assert not torch.equal(first.listener.first.weight, second.listener.first.weight)
+    assert torch.equal(first.mel_mean, second.mel_mean) and torch.equal(first.mel_scale, second.mel_scale)
+    mels, _ = mels_of_windows(windows_of(tune))
+    sound = first.standardised(torch.from_numpy(mels), torch.ones(len(mels), 1, WINDOW_FRAMES))
+    assert abs(float(sound.mean())) < 0.5 and 0.5 < float(sound.std()) < 2
+
+
+def test_equal_seeds_give_equal_listeners(little):
+    def fitted(seed):
+        with progress() as bar:
+            (member,), _ = fit_listeners(
+                RatingConfig(bins=4, channels=4, sound_channels=4, hidden=8, members=1), 10, 1, seed, bar
+            )
+        return torch.cat([value.flatten() for value in member.hearing().values()])
+
+    assert torch.equal(fitted(0), fitted(0))
+    assert not torch.equal(fitted(0), fitted(1))
