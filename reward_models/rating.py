@@ -25,7 +25,7 @@ from torch import nn
 
 from toccata.envs.rewards import Pieces
 from toccata.reward_models.rating_network import RatingConfig, RatingMember
-from toccata.reward_models.sound_windows import ScoreWindow, mels_of_audio, mels_of_windows, windows_of
+from toccata.reward_models.sound_windows import WINDOW_FRAMES, ScoreWindow, mels_of_audio, mels_of_windows, windows_of
 
 SHIPPED = Path(__file__).parent / "weights" / "rating"
 WEIGHTS_FILE = "rating.safetensors"
@@ -102,17 +102,20 @@ class RatingModel:
 
         Args:
             log_mel: (n, mels, frames) spectrograms.
-            valid: (n,) frames of each before the padding, at least 1.
+            valid: (n,) frames of each before the padding, 1 to `WINDOW_FRAMES`.
             which: the members asked, by default all of them.
 
         Returns:
             (n, members asked) float32.
 
         Raises:
-            ValueError: when the spectrograms have another number of mel bands than the network.
+            ValueError: when the spectrograms have another number of mel bands than the network, or `valid` is out of
+                range.
         """
         if log_mel.ndim != 3 or log_mel.shape[1] != self.config.mels:
             raise ValueError(f"log_mel must be (n, {self.config.mels}, frames), got {log_mel.shape}")
+        if len(valid) and not 1 <= valid.min() <= valid.max() <= min(WINDOW_FRAMES, log_mel.shape[2]):
+            raise ValueError(f"valid must be in 1..{min(WINDOW_FRAMES, log_mel.shape[2])}, got {valid}")
         members = list(self.network) if which is None else [self.network[index] for index in which]
         judged = np.empty((len(log_mel), len(members)), np.float32)
         batch = np.zeros((BATCH, *log_mel.shape[1:]), np.float32)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from toccata.music.spectrogram import N_MELS
 from toccata.reward_models.melody_line import KEYS, STATISTICS, statistics
+from toccata.reward_models.sound_windows import WINDOW_FRAMES
 
 COARSE = 4  # frames that the sound encoder takes together, 128 ms
 NARROWEST = 1e-3  # bin of a statistic; narrower ones would turn rounding into ratings
@@ -149,15 +150,16 @@ class RatingMember(nn.Module):
 
         Args:
             log_mel: (n, mels, frames).
-            valid: (n,) frames before the padding, at least 1.
+            valid: (n,) frames before the padding, 1 to WINDOW_FRAMES.
 
         Returns:
-            (n, STATISTICS) of the melody, and (n, mels, frames / COARSE) the standardised sound, coarser in time.
+            (n, STATISTICS) of the melody; (n, mels, WINDOW_FRAMES / COARSE) of the standardised sound, coarser in time.
         """
-        mask = frame_mask(log_mel.shape[2], valid)
+        log_mel = functional.pad(log_mel, (0, WINDOW_FRAMES - log_mel.shape[2]))
+        mask = frame_mask(WINDOW_FRAMES, valid)
         sound = self.standardised(log_mel, mask)
         keys = torch.sigmoid(self.listener(sound, mask)) * mask
-        return statistics(keys), functional.avg_pool1d(functional.pad(sound, (0, -sound.shape[2] % COARSE)), COARSE)
+        return statistics(keys), functional.avg_pool1d(sound, COARSE)
 
     def taste(self, melody: Tensor, coarse: Tensor, valid: Tensor) -> Tensor:
         """(n,) in standard deviations of p, of what `hear` gave and the same (n,) `valid` frames."""
@@ -165,5 +167,5 @@ class RatingMember(nn.Module):
         return self.taster(melody, self.sound(coarse, mask))
 
     def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
-        """(n, mels, frames), (n,) frames before the padding, at least 1 -> (n,) in standard deviations of p."""
+        """(n, mels, frames), (n,) frames before the padding -> (n,) in standard deviations of p; see `hear`."""
         return self.taste(*self.hear(log_mel, valid), valid)

@@ -1,7 +1,8 @@
 """Pieces and sounds cut into windows of 5 s, which is all that a rating network hears at a time.
 
-Windows begin every 4 s, so what is heard of a growing piece stays as it is while the piece goes on behind it: only its
-end is new. A window of a score is told apart by the notes that sound in it; windows alike need to be heard only once.
+A window of a score is four seconds of it (two bars at 120 bpm), heard as if the piece ended there: what still sounds is
+released and rings for a second. So what was heard of a growing piece stays as it is while the piece goes on; only
+its end is new. A window is told apart by the notes that sound in it; windows alike need to be heard only once.
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ from toccata.music.score import Score
 from toccata.music.sound import RING_SECONDS, audio_samples, note_bank, schedule
 from toccata.music.spectrogram import HOP, N_MELS, SAMPLE_RATE, log_mel, mel_frames
 
-WINDOW_FRAMES = 160  # 5.1 s: two bars at 120 bpm and their ringing
-HOP_FRAMES = 125  # 4 s: two bars at 120 bpm
-RING_FRAMES = int(RING_SECONDS * SAMPLE_RATE / HOP)  # of ringing at the end of a piece, which need not be heard again
+WINDOW_FRAMES = 160  # 5.1 s: a part of a piece and its ringing
+PART_FRAMES = 125  # 4 s, two bars at 120 bpm; windows begin as often
+RUNG_OUT_FRAMES = mel_frames(PART_FRAMES * HOP + int(RING_SECONDS * SAMPLE_RATE))  # 157: what a part of a score takes
+SPARE_FRAMES = 4  # what is left at the end of a piece need not be heard in a window of its own if it is no longer
 
 _BLOCKS_PER_FRAME = HOP // BLOCK
 _RING_BLOCKS = int(1.1 * SAMPLE_RATE / BLOCK)  # after its release a key is silent: dampers take 1.04 s
 
 
 def window_starts(frames: int) -> list[int]:
-    """First frames of the windows that cover a sound: every `HOP_FRAMES`, and a last one that ends with the sound."""
-    starts = list(range(0, frames - WINDOW_FRAMES + 1, HOP_FRAMES)) or [0]
-    if frames - (starts[-1] + WINDOW_FRAMES) > RING_FRAMES:
-        starts.append(frames - WINDOW_FRAMES)
+    """First frames of the windows that cover a sound: every `PART_FRAMES`, and a last one that ends with the sound."""
+    parts = frames - (WINDOW_FRAMES - PART_FRAMES)  # before the sound rings out
+    starts = list(range(0, parts + SPARE_FRAMES - PART_FRAMES + 1, PART_FRAMES)) or [0]
+    if parts - (starts[-1] + PART_FRAMES) > SPARE_FRAMES:
+        starts.append(parts - PART_FRAMES)
     return starts
 
 
@@ -39,7 +42,7 @@ class ScoreWindow:
 
     Args:
         notes: what sounds in it, as `schedule` gives it, blocks counted from the first sample that is heard.
-        frames: how many of its `WINDOW_FRAMES` come before the end of the piece.
+        frames: how many of its `WINDOW_FRAMES` it takes to the end of its ringing.
     """
 
     notes: np.ndarray
@@ -55,14 +58,18 @@ def windows_of(score: Score) -> list[ScoreWindow]:
     """The windows that cover a score, in order."""
     notes = schedule(score, SAMPLE_RATE)
     frames = mel_frames(audio_samples(score, SAMPLE_RATE))
+    starts = window_starts(frames)
     windows = []
-    for start in window_starts(frames):
+    for start in starts:
         first = (start - 1) * _BLOCKS_PER_FRAME  # a frame hears a hop to either side
-        last = first + (WINDOW_FRAMES + 1) * _BLOCKS_PER_FRAME
-        sounding = notes[(notes["on_block"] < last) & (notes["off_block"] + _RING_BLOCKS > first)]
+        is_last = start == starts[-1]
+        end = first + (1 + PART_FRAMES + is_last * SPARE_FRAMES) * _BLOCKS_PER_FRAME
+        sounding = notes[(notes["on_block"] < end) & (notes["off_block"] + _RING_BLOCKS > first)]
+        sounding["off_block"] = np.minimum(sounding["off_block"], end)
         sounding["on_block"] -= first
         sounding["off_block"] -= first
-        windows.append(ScoreWindow(sounding, min(frames - start, WINDOW_FRAMES)))
+        heard = min(frames - start, WINDOW_FRAMES) if is_last else RUNG_OUT_FRAMES
+        windows.append(ScoreWindow(sounding, heard))
     return windows
 
 
@@ -74,7 +81,7 @@ def mels_of_windows(windows: Sequence[ScoreWindow], gains: np.ndarray | float = 
         gains: (n,) or one for all, that the sound is multiplied with.
 
     Returns:
-        (n, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (n,) the frames of each before its piece ends.
+        (n, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (n,) the frames of each before it ends.
     """
     audio = note_bank(SAMPLE_RATE).render_parts([window.notes for window in windows], (WINDOW_FRAMES + 1) * HOP)
     audio *= np.broadcast_to(np.float32(gains), len(windows))[:, None]
