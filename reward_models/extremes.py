@@ -10,11 +10,10 @@ import numpy as np
 from toccata.envs.core import PianoCore
 from toccata.envs.rewards import Pieces
 from toccata.music.score import TICKS_PER_BEAT, Score
-from toccata.music.sound import note_bank
 from toccata.music.spectrogram import SAMPLE_RATE
 from toccata.reward_models.rating import RatingModel
-from toccata.reward_models.sound_windows import mels_of_audio
-from toccata.reward_models.variations import at_tempo, repeated, transposed_into_range
+from toccata.reward_models.sound_windows import WINDOW_FRAMES, mels_of_windows, windows_of
+from toccata.reward_models.variations import at_tempo, delayed, repeated, transposed_into_range
 
 BARS = 8
 TRANSPOSITIONS = (*range(-6, 0), *range(1, 7))  # semitones
@@ -103,33 +102,31 @@ def ratings(model: RatingModel, pieces: Sequence[Score | np.ndarray]) -> np.ndar
 def invariances(model: RatingModel, scores: Sequence[Score]) -> dict[str, float]:
     """Mean absolute change of the score, in standard deviations, under changes that a listener would hardly mind.
 
-    Transpositions are of all keys and their octaves onto the piano; gain, silence and padding are changes of the sound.
+    Transpositions are of all keys, and by octaves onto the piano.
     """
-    bank = note_bank(SAMPLE_RATE)
     plain = model.score(Pieces(scores))
-    sounds = [bank.render_one(score) for score in scores]
 
     def changed(change: Callable[[Score], Score]) -> np.ndarray:
         return model.score(Pieces([change(score) for score in scores]))
 
-    def heard(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        return np.array([model.score_audio(change(sound)) for sound in sounds])
+    def heard(gain: float = 1.0, padding: int = 0) -> np.ndarray:
+        return np.array([_score_of_sound(model, score, gain, padding) for score in scores])
 
     others = {
         **{f"transposed by {n:+d}": changed(partial(transposed_into_range, semitones=n)) for n in TRANSPOSITIONS},
         "tempo +10 %": changed(partial(at_tempo, ratio=1.1)),
         "tempo -10 %": changed(partial(at_tempo, ratio=0.9)),
-        "gain +6 dB": heard(lambda sound: np.clip(sound * SIX_DB, -1, 1)),
-        "gain -6 dB": heard(lambda sound: sound / SIX_DB),
-        "half a second of silence before": heard(lambda sound: np.pad(sound, (SAMPLE_RATE // 2, 0))),
-        "padding of another window's length": np.array([_padded(model, sound) for sound in sounds]),
+        "gain +6 dB": heard(gain=SIX_DB),
+        "gain -6 dB": heard(gain=1 / SIX_DB),
+        "half a second of silence before": changed(lambda score: delayed(score, 0.5 * score.tempo_bpm / 60)),
+        "padding of another window's length": heard(padding=WINDOW_FRAMES),
     }
     return {name: float(np.abs(scores - plain).mean()) for name, scores in others.items()}
 
 
-def _padded(model: RatingModel, sound: np.ndarray) -> float:
-    """The score of a recording whose windows are followed by padding, which is not silence."""
-    mels, valid = mels_of_audio(sound)
-    mels = np.pad(mels, ((0, 0), (0, 0), (0, mels.shape[2])), constant_values=1.0)
+def _score_of_sound(model: RatingModel, score: Score, gain: float, padding: int) -> float:
+    """The score of a piece at another loudness, its windows followed by padding, which is not silence."""
+    mels, valid = mels_of_windows(windows_of(score), gain)
+    mels = np.pad(mels, ((0, 0), (0, 0), (0, padding)), constant_values=1.0)
     judged = model.judge(mels, valid, range(model.config.rewarding))
     return float(model.pessimistic(judged.mean(0, keepdims=True))[0])

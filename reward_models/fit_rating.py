@@ -153,6 +153,8 @@ def splits(config: FitRatingConfig, rated: Rated) -> list[Split]:
         return []
     everything = np.concatenate([rest, valid])
     groups = [rated.groups[index] for index in everything]
+    if len(set(groups)) < 2:
+        return []
     fold = group_folds(groups, min(config.folds, len(set(groups))), config.seed)
     return [(everything[fold != k], valid[:0], everything[fold == k]) for k in range(fold.max() + 1)]
 

@@ -38,7 +38,7 @@ class FitRatingConfig:
     """Scores of fewer notes are left out: they say more about how something was tried out than about music."""
     hear_anew: bool = False
     """Fit the listeners anew on made-up music instead of taking those that come with Toccata; takes minutes more."""
-    made_up_pieces: int = 7_000
+    made_up_pieces: int = 8_000
     """With hear-anew: made-up pieces on which each member learns to hear notes."""
     hearing_epochs: int = 6
     """With hear-anew: how often each made-up piece is heard."""

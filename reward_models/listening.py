@@ -82,7 +82,7 @@ def fit_listeners(
         The members, and of each `struck_f1` and `held_f1` over all keys and frames of fresh made-up melodies.
     """
     members = []
-    bar = progress.add_task("hearing", total=config.members * epochs)
+    bar = progress.add_task("hearing", total=config.members)
     scales = None
     for index in range(config.members):
         rng = np.random.default_rng([seed, index])
@@ -92,7 +92,7 @@ def fit_listeners(
         scales = scales or _scales(mels)  # one for all members, so that one description of the sound serves all
         member.mel_mean.copy_(scales[0])
         member.mel_scale.copy_(scales[1])
-        _fit_listener(member, mels, valid, keys, epochs, rng, lambda: progress.advance(bar))
+        _fit_listener(member, mels, valid, keys, epochs, rng, lambda share: progress.advance(bar, share))
         members.append(member.eval())
     rng = np.random.default_rng([seed, config.members])
     fresh = [window for _ in range(FRESH_PIECES) for window in windows_of(vary(random_melody(rng), rng))]
@@ -143,7 +143,7 @@ def _fit_listener(
     windows: Sequence[ScoreWindow],
     epochs: int,
     rng: np.random.Generator,
-    on_epoch: Callable[[], None],
+    on_batch: Callable[[float], None],
 ) -> None:
     """Fit the listener by binary cross-entropy of every key in every frame."""
     batches = -(-len(mels) // BATCH)
@@ -163,4 +163,4 @@ def _fit_listener(
             torch.nn.utils.clip_grad_norm_(member.listener.parameters(), GREATEST_GRADIENT)
             optimizer.step()
             schedule.step()
-        on_epoch()
+            on_batch(len(batch) / len(mels) / epochs)

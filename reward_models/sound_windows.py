@@ -24,7 +24,7 @@ RUNG_OUT_FRAMES = mel_frames(PART_FRAMES * HOP + int(RING_SECONDS * SAMPLE_RATE)
 SPARE_FRAMES = 4  # what is left at the end of a piece need not be heard in a window of its own if it is no longer
 
 _BLOCKS_PER_FRAME = HOP // BLOCK
-_RING_BLOCKS = int(1.1 * SAMPLE_RATE / BLOCK)  # after its release a key is silent: dampers take 1.04 s
+_RING_BLOCKS = int(2.3 * SAMPLE_RATE / BLOCK)  # after its release a key is silent; the highest, undamped, take 2.25 s
 
 
 def window_starts(frames: int) -> list[int]:
