@@ -45,8 +45,9 @@ class RatingConfig:
 
     def __post_init__(self) -> None:
         for name in ("mels", "bins", "channels", "sound_channels", "hidden", "members"):
-            if not 1 <= getattr(self, name) <= 4096:
-                raise ValueError(f"{name} must be in 1..4096, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= 4096:
+                raise ValueError(f"{name} must be a whole number in 1..4096, got {value!r}")
         if not 0 <= self.pessimism <= 10:
             raise ValueError(f"pessimism must be in 0..10, got {self.pessimism}")
 

@@ -45,6 +45,8 @@ def test_of_three_or_more_members_the_last_rewards_nobody(members, rewarding):
     ("name", "value"),
     [
         ("mels", 0),
+        ("bins", 2.5),
+        ("hidden", "8"),
         ("bins", -1),
         ("channels", 5_000),
         ("sound_channels", 0),
@@ -56,7 +58,7 @@ def test_of_three_or_more_members_the_last_rewards_nobody(members, rewarding):
     ],
 )
 def test_a_shape_that_cannot_be_is_an_error(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be in"):
+    with pytest.raises(ValueError, match=f"{name} must be "):
         RatingConfig(**{name: value})
 
 

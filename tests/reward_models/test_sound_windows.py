@@ -1,4 +1,4 @@
-"""Windows of scores and sounds: where they begin, that they sound as in the whole piece, which are alike."""
+"""Windows of scores and sounds: where they begin, how they sound in the whole piece, which are alike."""
 
 from dataclasses import replace
 
@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toccata.music import sound
+from toccata.music.fluid import BLOCK
 from toccata.music.score import Score
-from toccata.music.sound import note_bank
+from toccata.music.sound import audio_samples, note_bank, schedule
 from toccata.music.spectrogram import FLOOR, HOP, N_MELS, SAMPLE_RATE, log_mel, mel_frames
 from toccata.reward_models.extremes import extremes
 from toccata.reward_models.sound_windows import (
-    HOP_FRAMES,
-    RING_FRAMES,
+    PART_FRAMES,
+    RUNG_OUT_FRAMES,
+    SPARE_FRAMES,
     WINDOW_FRAMES,
     mels_of_audio,
     mels_of_windows,
@@ -38,15 +40,16 @@ def keys(score):
     ("frames", "starts"),
     [
         (1, [0]),
-        (157, [0]),  # two bars at 120 bpm and their ringing
+        (RUNG_OUT_FRAMES, [0]),  # two bars at 120 bpm and their ringing
         (160, [0]),
-        (191, [0]),  # what follows the window is ringing
-        (192, [0, 32]),
-        (284, [0, 124]),
-        (285, [0, 125]),
-        (316, [0, 125]),
-        (317, [0, 125, 157]),
-        (410, [0, 125, 250]),
+        (164, [0]),  # what follows the window is spared
+        (165, [0, 5]),
+        (280, [0, 120]),
+        (281, [0, 125]),
+        (282, [0, 125]),  # four bars at 120 bpm and their ringing
+        (289, [0, 125]),
+        (290, [0, 125, 130]),
+        (407, [0, 125, 250]),
     ],
 )
 def test_known_starts(frames, starts):
@@ -54,11 +57,11 @@ def test_known_starts(frames, starts):
 
 
 @given(FRAMES)
-def test_windows_cover_all_but_the_ringing(frames):
+def test_windows_cover_all_but_what_is_spared(frames):
     starts = window_starts(frames)
     assert starts[0] == 0
-    assert all(0 < gap <= HOP_FRAMES for gap in np.diff(starts))
-    assert frames - RING_FRAMES <= starts[-1] + WINDOW_FRAMES <= max(frames, WINDOW_FRAMES)
+    assert all(0 < gap <= PART_FRAMES for gap in np.diff(starts))
+    assert frames - SPARE_FRAMES <= starts[-1] + WINDOW_FRAMES <= max(frames + SPARE_FRAMES, WINDOW_FRAMES)
 
 
 @given(FRAMES, FRAMES)
@@ -70,16 +73,20 @@ def test_what_grows_keeps_all_windows_but_the_last(frames, more):
 # Windows of scores
 
 
-def assert_as_in_the_whole_piece(score, atol=1e-5):
+def assert_as_in_the_whole_piece(score, atol=2e-3):
+    """The first four seconds of each window sound as in the piece.
+
+    A note struck just before a window ends is recorded so short there that its 16 bits are finer: hence the tolerance.
+    """
     whole = log_mel(note_bank().render([score]))[0]
     windows = windows_of(score)
     mels, frames = mels_of_windows(windows)
     starts = window_starts(whole.shape[1])
     assert mels.shape == (len(starts), N_MELS, WINDOW_FRAMES) and mels.dtype == np.float32
     for mel, count, start in zip(mels, frames, starts, strict=True):
-        part = whole[:, start : start + WINDOW_FRAMES]
-        assert count == part.shape[1]
-        np.testing.assert_allclose(mel[:, :count], part, atol=atol)
+        part = whole[:, start : start + PART_FRAMES]
+        np.testing.assert_allclose(mel[:, : part.shape[1]], part, atol=atol)
+        assert count == (RUNG_OUT_FRAMES if start != starts[-1] else min(whole.shape[1] - start, WINDOW_FRAMES))
 
 
 def random_piece(seed, lowest, highest, bars=8, notes=60):
@@ -96,7 +103,34 @@ def test_windows_sound_as_in_the_whole_piece(seed):
     assert_as_in_the_whole_piece(random_piece(seed, 21, 93))
 
 
-@pytest.mark.xfail(reason="strings of the highest keys have no dampers: they ring 2.25 s, not 1.1 s", strict=True)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_window_rings_out_as_if_the_piece_ended_there(seed):
+    score = replace(random_piece(seed, 21, 93), tempo_bpm=120)
+    mels, frames = mels_of_windows(windows_of(score))
+    assert len(mels) == 4 and (frames == RUNG_OUT_FRAMES).all()
+    for index, mel in enumerate(mels):
+        end = 192 * (index + 1)
+        begun = score.notes[score.notes["onset_tick"] < end].copy()
+        begun["duration_ticks"] = np.minimum(begun["duration_ticks"], end - begun["onset_tick"])
+        ended = log_mel(note_bank().render([Score(begun, length_ticks=end)]))[0]
+        first = PART_FRAMES * index
+        np.testing.assert_allclose(mel[:, :RUNG_OUT_FRAMES], ended[:, first : first + RUNG_OUT_FRAMES], atol=1e-3)
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 600), st.sampled_from([97, 120, 141.37, 33.3]))
+def test_every_note_is_heard_somewhere(length_ticks, tempo_bpm):
+    score = Score([(t, 1, 60 + t % 7, 80) for t in range(length_ticks)], tempo_bpm=tempo_bpm)
+    score = replace(score, length_ticks=length_ticks)
+    heard = set()
+    for window, start in zip(windows_of(score), window_starts(mel_frames(audio_samples(score))), strict=True):
+        first = (start - 1) * HOP // BLOCK
+        heard |= {(on + first, pitch) for on, _, pitch, _ in window.notes.tolist()}
+    end = -(-score.length_seconds * SAMPLE_RATE // BLOCK)
+    for on, _, pitch, _ in schedule(score, SAMPLE_RATE).tolist():
+        assert (on, pitch) in heard or on >= end - 25  # what is struck in the last tenth of a second may be spared
+
+
 def test_windows_sound_as_in_the_whole_piece_where_strings_have_no_dampers():
     for seed in range(4):
         assert_as_in_the_whole_piece(random_piece(seed, 94, 108))
@@ -121,7 +155,7 @@ def test_windows_sound_as_in_the_whole_piece_where_it_is_hard(score):
 def test_windows_sound_as_in_the_whole_piece_when_fluidsynth_itself_plays(monkeypatch):
     score = random_piece(7, 21, 93, bars=5, notes=12)
     monkeypatch.setattr(sound, "BANK_SAMPLES", 1_000)
-    assert_as_in_the_whole_piece(score, atol=1e-3)
+    assert_as_in_the_whole_piece(score)
 
 
 def test_the_sound_of_a_window_does_not_depend_on_the_others():
@@ -156,8 +190,7 @@ def test_windows_that_sound_alike_have_equal_keys():
 def test_a_repeated_piece_has_few_windows_to_hear():
     many = keys(repeated(TWO_BARS, 20))  # two bars of 4 s, as far apart as windows are
     assert len(many) == 20
-    assert len(set(many)) == 3  # the first, which nothing rings into, those between, and the end
-    assert len(set(many[1:-1])) == 1
+    assert len(set(many)) == 2  # the first, which nothing rings into, and the others
 
 
 @pytest.mark.parametrize(
@@ -190,13 +223,19 @@ def test_what_no_longer_sounds_is_no_part_of_the_key():
 
 
 @settings(max_examples=30)
-@given(st.integers(2, 30), st.integers(1, 6), st.integers(0, 1000))
-def test_a_growing_piece_keeps_all_windows_but_the_last(bars, more, seed):
-    begun = replace(random_piece(seed, 21, 93, bars, 4 * bars), tempo_bpm=120)
-    added = random_piece(seed + 1, 21, 93, more).notes.copy()
-    added["onset_tick"] += begun.length_ticks
-    whole = replace(begun, notes=np.concatenate([begun.notes, added]), length_ticks=96 * (bars + more))
-    kept = keys(begun)[:-1]
+@given(st.integers(1, 15), st.integers(1, 6), st.integers(0, 1000))
+def test_a_piece_that_grows_by_two_bars_keeps_all_its_windows(halves, more, seed):
+    whole = replace(random_piece(seed, 21, 93, 2 * (halves + more), 8 * (halves + more)), tempo_bpm=120)
+    kept = keys(whole.slice(0, 192 * halves))
+    assert len(kept) == halves
+    assert keys(whole)[: len(kept)] == kept
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 30), st.integers(1, 6), st.integers(0, 1000), st.floats(60, 200))
+def test_a_growing_piece_keeps_all_windows_but_the_last(bars, more, seed, tempo_bpm):
+    whole = replace(random_piece(seed, 21, 93, bars + more, 4 * (bars + more)), tempo_bpm=tempo_bpm)
+    kept = keys(whole.slice(0, 96 * bars))[:-1]
     assert keys(whole)[: len(kept)] == kept
 
 
@@ -227,9 +266,11 @@ def test_a_stretched_sound_has_as_many_windows_as_a_longer_one():
     assert len(frames) == len(window_starts(mel_frames(len(audio), HOP // 2))) == 20
 
 
-def test_a_score_and_its_sound_have_the_same_windows():
-    score = random_piece(3, 21, 93)
-    heard, frames = mels_of_audio(note_bank().render_one(score))
-    made, made_frames = mels_of_windows(windows_of(score))
-    np.testing.assert_array_equal(frames, made_frames)
-    np.testing.assert_allclose(heard, made, atol=1e-5)
+def test_a_score_and_its_sound_have_as_many_windows():
+    for bars in range(1, 9):
+        score = random_piece(3, 21, 93, bars)
+        heard, _ = mels_of_audio(note_bank().render_one(score))
+        made, frames = mels_of_windows(windows_of(score))
+        assert len(heard) == len(made)
+        common = min(PART_FRAMES, int(frames[-1]))
+        np.testing.assert_allclose(heard[:, :, :common], made[:, :, :common], atol=1e-5)
