@@ -187,7 +187,7 @@ class RatingModel:
                 raise RatingError(f"{folder}: no rating network here, {name} is missing")
         try:
             config = RatingConfig(**json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["network"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise RatingError(f"{folder / CONFIG_FILE}: not the config of a rating network: {error}") from error
         network = nn.ModuleList(RatingMember(config) for _ in range(config.members))
         try:

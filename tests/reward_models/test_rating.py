@@ -310,6 +310,7 @@ def network(**changes):
         pytest.param(WEIGHTS_FILE, None, id="no weights"),
         pytest.param(CONFIG_FILE, b"{", id="no json"),
         pytest.param(CONFIG_FILE, b"[]", id="a list"),
+        pytest.param(CONFIG_FILE, b"[" * 100_000, id="too deep"),
         pytest.param(CONFIG_FILE, b"\xff\xfe", id="no text"),
         pytest.param(CONFIG_FILE, b'{"network": null}', id="null"),
         pytest.param(CONFIG_FILE, network(depth=3), id="an unknown field"),
