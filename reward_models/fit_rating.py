@@ -27,7 +27,7 @@ from toccata.reward_models.preferences import (
     group_folds,
     read_preferences,
 )
-from toccata.reward_models.rating import CONFIG_FILE, RatingModel
+from toccata.reward_models.rating import CONFIG_FILE, RATING_LIMIT, RatingModel
 from toccata.reward_models.rating_network import RatingConfig, RatingMember
 from toccata.reward_models.rating_report import write_report
 from toccata.reward_models.sound_windows import mels_of_audio
@@ -36,6 +36,7 @@ from toccata.reward_models.tasting import Curve, Heard, Sound, fit_ensemble, lis
 LEAST_PIECES = 10  # fewer cannot even be split into pieces to fit on, to stop by and to test on
 NEGATIVE_PIECES = 600  # pieces nobody would want to hear, and
 NOISES = 100  # sounds that are no music
+FINAL = 1000  # the number of the last fit, of which the seed is made; those of the folds come before
 SECONDS = 64  # of each piece are loaded at most: `MOST_WINDOWS` windows
 
 
@@ -133,7 +134,10 @@ def _too_little(score: Score, least_notes: int) -> str | None:
 
 
 def _loudness(heard: Heard) -> np.ndarray:
-    """(n, 2 * mels) mean and standard deviation of each mel band of each piece, what recordings are told apart by."""
+    """(n, 2 * mels) mean and standard deviation of each mel band of each piece, what recordings are told apart by.
+
+    The silence behind the end of a short one counts, so its length does too.
+    """
     parts = [
         heard.coarse[first : first + count].float().transpose(1, 2).flatten(0, 1)
         for first, count in zip(heard.first[:, 0], heard.count[:, 0], strict=True)
@@ -181,7 +185,8 @@ def held_out(
         judged = np.stack([rated.heard.rated(member, i, test) for i, member in enumerate(members)], 1)
         rewarding = judged[:, : config.rewarding]
         predicted["mean"][test] = rewarding.mean(1)
-        predicted["score"][test] = rewarding.mean(1) - config.pessimism * rewarding.std(1)
+        score = rewarding.mean(1) - config.pessimism * rewarding.std(1)
+        predicted["score"][test] = np.clip(score, -RATING_LIMIT, RATING_LIMIT)
         predicted["gold rater"][test] = judged[:, -1]
         predicted["all members"][test] = judged.mean(1)
         predicted["ridge"][test] = ridge(rated.features[train], known[train], rated.features[test])
@@ -249,7 +254,7 @@ def fit(
 
         figures = held_out(shape, rated, parts, lambda *part: fit_members(*part)[0]) if parts else {}
         final = (rated.of_split(None, "train"), rated.of_split("valid"))
-        members, curves = fit_members(len(parts), *final)
+        members, curves = fit_members(FINAL, *final)
     facts = {
         "pieces": len(rated.preferences),
         "left_out": dict(Counter(row.reason for row in (*table.left_out, *left_out))),

@@ -123,7 +123,7 @@ def listen(members: Sequence[RatingMember], pieces: Iterable[list[Sound]]) -> He
         with torch.no_grad():
             heard = [member.hear(mels, frames) for member in members]
         melody.append(torch.stack([statistics for statistics, _ in heard]))
-        coarse.append(heard[0][1].half())
+        coarse.append(heard[0][1].half())  # the same for all: they share one scale
         valid.append(frames)
         waiting.clear()
 
