@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from toccata.envs.rewards import Pieces
+from toccata.music.spectrogram import N_MELS
 from toccata.reward_models.rating_network import RatingConfig, RatingMember
 from toccata.reward_models.sound_windows import WINDOW_FRAMES, ScoreWindow, mels_of_audio, mels_of_windows, windows_of
 
@@ -186,9 +187,12 @@ class RatingModel:
             if not (folder / name).is_file():
                 raise RatingError(f"{folder}: no rating network here, {name} is missing")
         try:
-            config = RatingConfig(**json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["network"])
+            saved = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+            config, known_hash = RatingConfig(**saved["network"]), saved["weights_sha256"]
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise RatingError(f"{folder / CONFIG_FILE}: not the config of a rating network: {error}") from error
+        if config.mels != N_MELS:
+            raise RatingError(f"{folder / CONFIG_FILE}: hears {config.mels} mel bands, spectrograms here have {N_MELS}")
         network = nn.ModuleList(RatingMember(config) for _ in range(config.members))
         try:
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))
@@ -197,4 +201,7 @@ class RatingModel:
             raise RatingError(f"{folder / WEIGHTS_FILE}: not the weights of this network: {reason}") from error
         if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
             raise RatingError(f"{folder / WEIGHTS_FILE}: holds weights that are not finite")
-        return cls(network, config)
+        model = cls(network, config)
+        if model.weights_hash() != known_hash:
+            raise RatingError(f"{folder / WEIGHTS_FILE}: not the weights whose hash is in {CONFIG_FILE}")
+        return model

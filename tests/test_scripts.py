@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ TOY = ["--bars", "2", "--num-envs", "4", "--n-steps", "48", "--batch-size", "64"
 
 def start(repository: Path, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
     """A script of the repository, its standard error piped."""
-    command = [sys.executable, str(repository / arguments[0]), *arguments[1:]]
+    script = arguments[0] if arguments[0] == "-m" else str(repository / arguments[0])
+    command = [sys.executable, script, *arguments[1:]]
     return subprocess.Popen(
         command, cwd=cwd or repository, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
@@ -143,3 +145,29 @@ def test_the_whole_job_on_real_music(repository: Path, tmp_path: Path) -> None:
     entries = json.loads((folder / "reward_models/rewards.json").read_text())
     assert [entry["term"] for entry in entries] == rewards[::2]
     assert [entry["hash"] is not None for entry in entries] == [True, True, False, False]
+
+
+@pytest.mark.slow
+def test_the_five_minutes_of_the_rating_page(
+    repository: Path, tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty WAV files with likes and plays, the fit and the training, with the page's own code and commands."""
+    monkeypatch.chdir(tmp_path)
+    Score([(24 * i, 24, 60 + i % 5, 80) for i in range(16)]).to_midi("piece.mid")
+    page = (repository / "docs/rating.md").read_text(encoding="utf-8")
+    names: dict = {}
+    for code in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        exec(code, names)
+    fit, train = re.search(r"```sh\n(toccata fit-rating.*)\n(python train.py.*)\n```", page).groups()  # type: ignore[union-attr]
+    status, out, err = run(repository, "-m", *fit.split(), cwd=tmp_path)
+    assert status == 0, err
+    assert "my-music: 20 pieces" in err
+    facts = json.loads(Path("my-rating/config.json").read_text())["fit"]
+    assert facts["pieces"] == 20
+    assert facts["held_out"]["agreement"]["mean"]["rank_correlation"] > 0.5  # the higher, the better liked
+    assert f"use it with: {train.rpartition(' realism')[0]}" in out
+    toy = [*TOY, "--clone-epochs", "0", "--total-timesteps", "384", "--corpus", str(corpus_folder), "--run-dir", "run"]
+    status, _, err = run(repository, *train.split()[1:], *toy, cwd=tmp_path)
+    assert status == 0, err
+    rewards = json.loads(Path("run/reward_models/rewards.json").read_text())
+    assert rewards[0]["hash"] == json.loads(Path("my-rating/config.json").read_text())["weights_sha256"]

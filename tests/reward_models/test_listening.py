@@ -131,7 +131,7 @@ def little(monkeypatch):
 def test_listeners_learn_to_hear(little, monkeypatch):
     tune = melody("C4 E4 G4 C5 B4 G4 E4 C4")
     monkeypatch.setattr(listening, "made_up_pieces", lambda count, rng: [tune.transpose(i % 3) for i in range(count)])
-    config = RatingConfig(bins=4, channels=32, sound_channels=4, hidden=8, members=2)
+    config = RatingConfig(bins=4, channels=96, sound_channels=4, hidden=8, members=2)
     with progress() as bar:
         members, figures = fit_listeners(config, pieces=32, epochs=18, seed=0, progress=bar)
     first, second = members
