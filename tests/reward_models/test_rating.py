@@ -300,7 +300,7 @@ def test_saved_and_loaded_are_equal(small_rating, tmp_path):
 
 def network(**changes):
     shape = {"bins": 4, "channels": 8, "sound_channels": 4, "hidden": 8, **changes}
-    return json.dumps({"network": shape}).encode()
+    return json.dumps({"network": shape, "weights_sha256": 64 * "0"}).encode()
 
 
 @pytest.mark.parametrize(
@@ -320,6 +320,8 @@ def network(**changes):
         pytest.param(CONFIG_FILE, network(pessimism="much"), id="no number"),
         pytest.param(CONFIG_FILE, network(hidden=9), id="another shape"),
         pytest.param(CONFIG_FILE, network(members=2), id="another number of members"),
+        pytest.param(CONFIG_FILE, network(mels=64), id="other spectrograms"),
+        pytest.param(CONFIG_FILE, network(), id="the hash of other weights"),
         pytest.param(WEIGHTS_FILE, b"not weights", id="no weights in the file"),
         pytest.param(WEIGHTS_FILE, b"", id="an empty file"),
     ],
