@@ -34,7 +34,7 @@ from toccata.reward_models.sound_windows import mels_of_audio
 from toccata.reward_models.tasting import Curve, Heard, Sound, fit_ensemble, listen, renditions
 
 LEAST_PIECES = 10  # fewer cannot even be split into pieces to fit on, to stop by and to test on
-NEGATIVE_PIECES = 600  # pieces nobody would want to hear, and
+NEGATIVE_PIECES = 1000  # pieces nobody would want to hear, and
 NOISES = 100  # sounds that are no music
 FINAL = 1000  # the number of the last fit, of which the seed is made; those of the folds come before
 SECONDS = 64  # of each piece are loaded at most: `MOST_WINDOWS` windows

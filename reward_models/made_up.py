@@ -101,7 +101,9 @@ def _repeated_chord(rng: np.random.Generator) -> Score:
 NEGATIVES: tuple[Callable[[np.random.Generator], Score], ...] = (
     _silence,
     _one_note,
-    _one_note,  # twice: it is the easiest to fall into
+    _one_note,
+    _one_note,
+    _one_note,  # so often: it is the easiest to fall into, and many melodies that people typed come close
     _wall,
     _clusters,
     _repeated_chord,

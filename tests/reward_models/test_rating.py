@@ -369,7 +369,7 @@ def test_shipped_weights_are_those_of_their_config(shipped):
 
 
 def test_shipped_weights_are_small():
-    assert (SHIPPED / WEIGHTS_FILE).stat().st_size < 6e6
+    assert (SHIPPED / WEIGHTS_FILE).stat().st_size < 6.5e6
     assert (SHIPPED / "MODEL_CARD.md").is_file()
 
 
