@@ -20,7 +20,7 @@ from toccata.reward_models.sound_windows import ScoreWindow, mels_of_audio, mels
 from toccata.reward_models.variations import TEMPO_RATIOS, vary
 
 NEGATIVE_RATING = -2.5  # standard deviations; no melody of the Bach Doodle lies below -1.35
-NEGATIVE_SHARE = 1 / 8  # beside so many pieces one of them
+NEGATIVE_SHARE = 1 / 16  # beside so many pieces one of them
 VALID_FOLDS = 10
 EDGE_SAMPLES = 7  # windows of each piece that the bins are cut by
 BATCH = 128

@@ -23,6 +23,7 @@ from toccata.reward_models.rating import (
     RatingError,
     RatingModel,
 )
+from toccata.reward_models.rating_report import agreement_table, calibration_table
 from toccata.reward_models.sound_windows import mels_of_windows, windows_of
 from toccata.reward_models.variations import repeated
 
@@ -366,6 +367,14 @@ def test_shipped_weights_are_those_of_their_config(shipped):
     assert isinstance(shipped, RewardModel)
     assert shipped.name == "rating"
     assert shipped.config.members == 3 and shipped.config.mels == N_MELS
+
+
+def test_the_card_says_what_the_fit_found():
+    facts = json.loads((SHIPPED / CONFIG_FILE).read_text())["fit"]
+    card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert agreement_table(facts) in card and calibration_table(facts) in card
+    assert all(str(figure["held_f1"]) in card and str(figure["struck_f1"]) in card for figure in facts["hearing"])
+    assert facts["held_out"]["agreement"]["mean"]["rank_correlation"] > 0.45
 
 
 def test_shipped_weights_are_small():
