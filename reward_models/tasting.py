@@ -22,9 +22,10 @@ from toccata.reward_models.variations import TEMPO_RATIOS, vary
 NEGATIVE_RATING = -2.5  # standard deviations; no melody of the Bach Doodle lies below -1.35
 NEGATIVE_SHARE = 1 / 16  # beside so many pieces one of them
 VALID_FOLDS = 10
+LEAST_VALID = 10  # of fewer pieces held out no epoch is chosen by: the last is taken
 EDGE_SAMPLES = 7  # windows of each piece that the bins are cut by
 BATCH = 128
-LEAST_BATCHES = 4  # an epoch: few pieces are dealt in smaller batches
+LEAST_BATCHES = 12  # an epoch; few pieces are dealt several times, each time in other renditions
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.3
 DROPOUT = 0.3
@@ -164,7 +165,8 @@ def fit_taster(
         seed: of the weights and the batches.
 
     Returns:
-        The member as it was after the epoch of its smallest mean squared error on `valid`, and its learning curve.
+        The member as it was after the epoch of its smallest mean squared error on `valid`, or after the last where
+        `valid` is too small to tell, and its learning curve.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -174,7 +176,9 @@ def fit_taster(
     edges = np.quantile(known, np.linspace(0, 1, listening.config.bins + 1), axis=0).T
     member.taster.edges.copy_(torch.from_numpy(edges.astype(np.float32)))
     fitted = [*member.sound.parameters(), *member.taster.parameters()]
-    batches = max(-(-len(train) // BATCH), min(LEAST_BATCHES, len(train)))
+    batches = -(-len(train) // BATCH)
+    rounds = -(-LEAST_BATCHES // batches)
+    batches *= rounds
     optimizer = torch.optim.AdamW(fitted, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * batches)
     noises = np.arange(len(negatives.first))
@@ -183,7 +187,8 @@ def fit_taster(
     for _ in range(epochs):
         member.train()
         losses = []
-        for pieces in np.array_split(rng.permutation(train), batches):
+        dealt = np.concatenate([rng.permutation(train) for _ in range(rounds)])
+        for pieces in np.array_split(dealt, batches):
             worst = rng.choice(noises, max(1, round(NEGATIVE_SHARE * len(pieces))))
             parts = zip(
                 heard.windows(index, heard.sample(pieces, rng)),
@@ -198,7 +203,7 @@ def fit_taster(
             schedule.step()
             losses.append(loss.item())
         valid_mse = float(np.mean((heard.rated(member, index, valid) - targets[valid].numpy()) ** 2))
-        if not curve or valid_mse < min(epoch["valid_mse"] for epoch in curve):
+        if len(valid) < LEAST_VALID or not curve or valid_mse < min(epoch["valid_mse"] for epoch in curve):
             best = {name: value.clone() for name, value in member.state_dict().items()}
         curve.append({"train_mse": float(np.mean(losses)), "valid_mse": valid_mse})
     member.load_state_dict(best)
