@@ -63,7 +63,9 @@ def windows_of(score: Score) -> list[ScoreWindow]:
     for start in starts:
         first = (start - 1) * _BLOCKS_PER_FRAME  # a frame hears a hop to either side
         is_last = start == starts[-1]
-        end = first + (1 + PART_FRAMES + is_last * SPARE_FRAMES) * _BLOCKS_PER_FRAME
+        end = first + (1 + PART_FRAMES) * _BLOCKS_PER_FRAME
+        if is_last:  # with what little is left behind it
+            end = max(end, int(notes["off_block"].max(initial=0)))
         sounding = notes[(notes["on_block"] < end) & (notes["off_block"] + _RING_BLOCKS > first)]
         sounding["off_block"] = np.minimum(sounding["off_block"], end)
         sounding["on_block"] -= first
