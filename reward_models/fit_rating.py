@@ -231,6 +231,9 @@ def fit(
         else:
             listeners, hearing = _shipped_listeners(shape), None
         rated, left_out = hear_pieces(config, table, listeners, progress)
+        if left_out:
+            heard = PreferenceTable(rated.preferences, tuple(left_out)).summary()
+            console.print(f"heard: {heard}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
         worst = (renditions(negative(rng), 0, rng) for _ in range(NEGATIVE_PIECES))
         negatives = listen(listeners, chain(worst, ([mels_of_audio(noise_sound(rng))] for _ in range(NOISES))))

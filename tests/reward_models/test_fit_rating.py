@@ -350,6 +350,7 @@ def test_what_nobody_wants_to_hear_is_plenty():
 # A world with a known rule
 
 
+@pytest.mark.slow
 def test_the_rule_of_a_small_world_is_found(tiny, monkeypatch, tmp_path):
     """Recordings are liked the better the brighter they are; those held out are ranked rightly."""
     rng = np.random.default_rng(0)
