@@ -158,7 +158,7 @@ def test_the_five_minutes_of_the_rating_page(
     names: dict = {}
     for code in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
         exec(code, names)
-    fit, train = re.search(r"```sh\n(toccata fit-rating.*)\n(python train.py.*)\n```", page).groups()  # type: ignore[union-attr]
+    fit, train = re.search(r"```sh\n(toccata fit-rating.*)\n(python train.py.*)\n```", page).groups()
     status, out, err = run(repository, "-m", *fit.split(), cwd=tmp_path)
     assert status == 0, err
     assert "my-music: 20 pieces" in err
