@@ -123,7 +123,8 @@ class PianoCore:
         }
         if self.observation == "actions":
             highest = np.array([MOST_TICKS_PER_BAR, MOST_BARS, MOST_BARS], np.int32)
-            return spaces.Dict({"place": spaces.Box(np.zeros(3, np.int32), highest, dtype=np.int32), **shared})
+            place = spaces.Box(np.zeros(3, np.int32), highest, dtype=np.int32)
+            return spaces.Dict({"place": place, "top": spaces.Discrete(keys + 1), **shared})
         return spaces.Dict(
             {
                 "held": spaces.Box(0, MOST_BEATS, (keys,), np.float32),
@@ -269,7 +270,7 @@ class PianoCore:
             "genre": states["genre"].astype(np.int64),
         }
         if self.observation == "actions":
-            return {"place": self.dynamics.place(rows), **shared}
+            return {"place": self.dynamics.place(rows), "top": self.dynamics.top(rows), **shared}
         return {
             "held": self.dynamics.held(rows),
             "recent": self.dynamics.recent(rows),

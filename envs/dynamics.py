@@ -75,6 +75,7 @@ class Dynamics:
             self.notes[rows, : len(primer)] = primer.notes.tolist()  # the fields of a note are our columns
             self.states["notes"][rows] = len(primer)
             self.states["last_onset_tick"][rows] = primer.notes["onset_tick"][-1]
+            self.states["last_top"][rows] = primer.notes["pitch"][-1]  # notes are sorted by onset, then pitch
         self.roll[rows] = 0
         if primer is not None and self.roll.size:
             self.roll[rows] = _roll_at_end(primer, self.piano)
@@ -155,6 +156,11 @@ class Dynamics:
         place = np.empty((len(rows), 3), np.int32)
         views().write_place(place, self.states, rows)
         return place
+
+    def top(self, rows: np.ndarray) -> np.ndarray:
+        """(k,) int64: the `what` of the highest key of the latest tick with a strike; 0 before the first."""
+        tops = self.states["last_top"][rows]
+        return np.where(tops < 0, 0, tops - self.piano.lowest + 1).astype(np.int64)
 
     def clock(self, rows: np.ndarray) -> np.ndarray:
         """(k, 6) float32 in [-1, 1]: sine and cosine of the place in the bar and in the beat, progress, silence."""

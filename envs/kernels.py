@@ -25,6 +25,7 @@ STATE_DTYPE = np.dtype(
         ("end_tick", np.int32),  # the last bar line
         ("last_onset_tick", np.int32),  # of the latest strike; -1 before the first
         ("top_struck", np.int32),  # highest pitch struck at this tick; -1 if none: strikes go upward
+        ("last_top", np.int32),  # highest pitch of the latest tick with a strike; -1 before the first
         ("sounding", np.int32),  # keys down
         ("notes", np.int32),  # notes written so far
         ("steps", np.int32),  # steps of this episode
@@ -186,7 +187,7 @@ def begin(states: np.ndarray, rows: np.ndarray, ticks_per_bar: int, start_tick: 
         state.clock = state.start_tick = start_tick
         state.end_tick = end_tick
         state.ticks_per_bar = ticks_per_bar
-        state.last_onset_tick = state.top_struck = -1
+        state.last_onset_tick = state.top_struck = state.last_top = -1
         state.notes = state.sounding = state.steps = state.illegal_actions = state.what = state.value = 0
 
 
@@ -203,7 +204,7 @@ def _strike(
     sounding[k] = pitch
     release[k] = state.clock + duration
     state.sounding += 1
-    state.top_struck = pitch
+    state.top_struck = state.last_top = pitch
     state.last_onset_tick = state.clock
     note = notes[state.notes]
     note[0], note[1], note[2], note[3] = state.clock, duration, pitch, VELOCITY
