@@ -122,8 +122,8 @@ class PianoCore:
             "genre": spaces.Discrete(len(self.genres)),
         }
         if self.observation == "actions":
-            highest = np.array([MOST_TICKS_PER_BAR, MOST_BARS, MOST_BARS], np.int32)
-            place = spaces.Box(np.zeros(3, np.int32), highest, dtype=np.int32)
+            highest = np.array([MOST_TICKS_PER_BAR, MOST_TICKS_PER_BAR, MOST_BARS, MOST_BARS], np.int32)
+            place = spaces.Box(np.zeros(4, np.int32), highest, dtype=np.int32)
             return spaces.Dict({"place": place, "top": spaces.Discrete(keys + 1), **shared})
         return spaces.Dict(
             {

@@ -152,8 +152,8 @@ class Dynamics:
         return recent
 
     def place(self, rows: np.ndarray) -> np.ndarray:
-        """(k, 3) int32: tick in the bar, bars the agent has finished, bars still to write."""
-        place = np.empty((len(rows), 3), np.int32)
+        """(k, 4) int32: tick in the bar, ticks in a bar, bars the agent has finished, bars still to write."""
+        place = np.empty((len(rows), 4), np.int32)
         views().write_place(place, self.states, rows)
         return place
 

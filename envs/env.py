@@ -52,7 +52,7 @@ class PianoEnv(gym.Env[Any, Any]):
 
     | Key | Space | Shape | Dtype | Min | Max | Meaning |
     |-----|-------|-------|-------|-----|-----|---------|
-    | place | Box | (3,) | int32 | 0 | [32768, 10000, 10000] | tick in the bar, bars finished, bars left |
+    | place | Box | (4,) | int32 | 0 | [32768, 32768, 10000, 10000] | tick in bar, its ticks; bars finished, left |
     | top | Discrete | () | int64 | 0 | 88 | `what` of the highest key that was struck last; 0 before the first |
 
     ## Rewards

@@ -41,13 +41,14 @@ def write_recent(recent: np.ndarray, states: np.ndarray, roll: np.ndarray, rows:
 
 @jit
 def write_place(place: np.ndarray, states: np.ndarray, rows: np.ndarray) -> None:
-    """(k, 3) int32: tick in the bar, bars the agent has finished, bars still to write."""
+    """(k, 4) int32: tick in the bar, ticks in a bar, bars the agent has finished, bars still to write."""
     for row, i in enumerate(rows):
         state = states[i]
         own = state.clock - state.start_tick
         place[row, 0] = own % state.ticks_per_bar
-        place[row, 1] = own // state.ticks_per_bar
-        place[row, 2] = (state.end_tick - state.start_tick) // state.ticks_per_bar - place[row, 1]
+        place[row, 1] = state.ticks_per_bar
+        place[row, 2] = own // state.ticks_per_bar
+        place[row, 3] = (state.end_tick - state.start_tick) // state.ticks_per_bar - place[row, 2]
 
 
 @jit

@@ -103,10 +103,10 @@ def test_what_the_agent_sees() -> None:
     do(piano, 0, 72)
     recent = piano.recent(ALL).reshape(32, 88)
     assert recent[:, 43].tolist() == [0] * 19 + [2] + [1] * 11 + [0]
-    assert piano.place(ALL).tolist() == [[90, 0, 2]]
+    assert piano.place(ALL).tolist() == [[90, 96, 0, 2]]
     assert piano.top(ALL).tolist() == [E4]
     do(piano, 0, 6)
-    assert piano.place(ALL).tolist() == [[0, 1, 1]]
+    assert piano.place(ALL).tolist() == [[0, 96, 1, 1]]
     np.testing.assert_allclose(piano.clock(ALL), [[0, 1, 0, 1, 0.5, 78 / 96]], atol=1e-6)
 
 
@@ -139,7 +139,7 @@ def test_a_primer_is_as_if_it_had_been_played() -> None:
     np.testing.assert_array_equal(primed.masks, played.masks)
     assert primed.states["last_onset_tick"] == played.states["last_onset_tick"]
     assert primed.score(0, 6 * BAR, 120) == played.score(0, 6 * BAR, 120)
-    assert primed.place(ALL).tolist() == [[0, 0, 2]]
+    assert primed.place(ALL).tolist() == [[0, 96, 0, 2]]
     assert primed.top(ALL).tolist() == played.top(ALL).tolist() != [0]
 
 
