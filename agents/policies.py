@@ -15,9 +15,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from toccata.envs.dynamics import RECENT_FRAMES
-from toccata.envs.instrument import Piano
+from toccata.envs.instrument import NO_PITCH, Piano
 
 IMPOSSIBLE = -1e8  # logit of a masked action: its probability is exactly 0 in float32
+
+
+def chord_shapes(piano: Piano) -> np.ndarray:
+    """(chords,) int64: the number of each chord's shape, that is of its intervals from its lowest note."""
+    pitches = piano.chord_pitches
+    above = np.where(pitches == NO_PITCH, NO_PITCH, pitches - pitches[:, :1])
+    return np.unique(above, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 class JointDistribution(MaskableDistribution):
@@ -155,9 +162,9 @@ class Network(nn.Module):
         self.critic = nn.Linear(width, 1)
 
         chord_lowest = torch.as_tensor(piano.chord_pitches[:, 0].astype(np.int64)) - piano.lowest
-        shapes = np.unique(piano.chord_pitches - piano.chord_pitches[:, :1], axis=0, return_inverse=True)[1]
+        shapes = chord_shapes(piano)
         self.register_buffer("chord_lowest", chord_lowest)  # (chords,) key index of each chord's lowest note
-        self.register_buffer("chord_shape", torch.as_tensor(shapes.reshape(-1)))  # (chords,)
+        self.register_buffer("chord_shape", torch.as_tensor(shapes))  # (chords,)
         self.intervals = 2 * self.keys - 1
         chord_logits = 12 * (int(shapes.max()) + 1 if len(shapes) else 0)  # by shape and interval modulo an octave
         distribution = JointDistribution(piano)
