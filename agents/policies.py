@@ -83,10 +83,25 @@ class JointDistribution(MaskableDistribution):
 
     def entropy(self) -> torch.Tensor:
         """(batch,) entropy in nats: of `what`, and of `value` in the mean over `what`."""
+        return self._mean(-self.what_log_probs, -self.value_log_probs)
+
+    def kl(self, other: JointDistribution) -> torch.Tensor:
+        """(batch,) Kullback-Leibler divergence from `other` to this one, KL(this || other), in nats.
+
+        Exact, over the joint distribution of `what` and `value`. Both must have the same masks.
+        """
+        return self._mean(self.what_log_probs - other.what_log_probs, self.value_log_probs - other.value_log_probs)
+
+    def _mean(self, of_what: torch.Tensor, of_value: torch.Tensor) -> torch.Tensor:
+        """(batch,) mean of `of_what` (batch, whats) plus `of_value` (batch, kinds, values)."""
         what_probs = self.what_log_probs.exp()
         kind_probs = what_probs.new_zeros(len(what_probs), self.kinds).index_add_(1, self.kind_of_what, what_probs)
-        value_entropy = -(self.value_log_probs.exp() * self.value_log_probs).sum(-1)
-        return -(what_probs * self.what_log_probs).sum(-1) + (kind_probs * value_entropy).sum(-1)
+        value_mean = (self.value_log_probs.exp() * of_value).sum(-1)
+        return (what_probs * of_what).sum(-1) + (kind_probs * value_mean).sum(-1)
+
+    def joint_log_probs(self) -> torch.Tensor:
+        """(batch, whats, values) log-probability of every action; about -1e8 where it is masked."""
+        return self.what_log_probs[:, :, None] + self.value_log_probs[:, self.kind_of_what]
 
     def sample(self) -> torch.Tensor:
         """(batch, 2) actions."""

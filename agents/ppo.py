@@ -11,6 +11,9 @@ import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 
+from toccata.agents.sequence_network import SequenceNetwork
+from toccata.agents.sequence_policy import SequencePolicy
+from toccata.agents.sequence_ppo import Pages, Rollout, collect, update
 from toccata.envs.rewards import Piece, Pieces, RewardModel, contributions
 
 
@@ -43,18 +46,47 @@ class ComposerPPO(MaskablePPO):
     the rewards are in place before advantages are computed. This is the same reward that the environment would
     have paid step by step, far faster.
 
+    With a `SequencePolicy` rollouts remember what was played and updates go over whole sequences; a minibatch is then
+    as many rows of `n_steps` steps as make `batch_size` steps, at least one. Each step can be charged for the KL of
+    the policy from a frozen prior: the objective is the reward less `kl_coef` times the KL of the piece.
+
     Args:
-        policy: a policy class such as `PianoPolicy`.
+        policy: a policy class, `PianoPolicy` or `SequencePolicy`.
         env: a `PianoVecEnv`, or anything else that Stable-Baselines3 takes.
         reward_model: who pays; None leaves that to the environment.
+        prior: the network that the KL is measured to; only with a `SequencePolicy`.
+        kl_coef: reward taken off for each nat.
+        kl_target: nats a piece that the coefficient is adapted to after each rollout; None leaves it as it is.
         arguments: of `MaskablePPO`.
 
     Attributes:
         finished: the pieces finished in the last rollout.
+
+    Raises:
+        ValueError: for a coefficient or a target out of range, or a prior that the policy cannot be compared with.
     """
 
-    def __init__(self, policy: Any, env: Any, *, reward_model: RewardModel | None = None, **arguments: Any) -> None:
+    def __init__(
+        self,
+        policy: Any,
+        env: Any,
+        *,
+        reward_model: RewardModel | None = None,
+        prior: SequenceNetwork | None = None,
+        kl_coef: float = 0.0,
+        kl_target: float | None = None,
+        **arguments: Any,
+    ) -> None:
+        if not 0 <= kl_coef < np.inf:
+            raise ValueError(f"kl_coef must be finite and at least 0, got {kl_coef}")
+        if kl_target is not None and not (0 < kl_target < np.inf and kl_coef > 0):
+            raise ValueError(f"kl_target needs to be positive, and a positive kl_coef, got {kl_target} and {kl_coef}")
         self.reward_model = reward_model
+        self.prior = prior
+        self.kl_coef = kl_coef
+        self.kl_target = kl_target
+        self.pages = Pages.empty(0)
+        self.rollout: Rollout | None = None
         self.finished = Pieces([])
         self._due: list[Due] = []
         arguments.setdefault("rollout_buffer_class", PaidRolloutBuffer)
@@ -63,16 +95,34 @@ class ComposerPPO(MaskablePPO):
     def _setup_model(self) -> None:
         super()._setup_model()
         self.rollout_buffer.pay = self._pay  # type: ignore[attr-defined]  # a PaidRolloutBuffer
+        if self.prior is not None and not isinstance(self.policy, SequencePolicy):
+            raise ValueError("the KL to a prior is measured for a SequencePolicy only")
 
     def _setup_learn(self, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
         before = self._last_obs
         answer = super()._setup_learn(total_timesteps, *arguments, **named)
         if before is not self._last_obs:  # every env begins a piece
             self._paid = np.zeros(self.n_envs)  # what each env's piece was paid so far
+            self.pages = Pages.empty(self.n_envs)
         return answer
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "reward_model", "finished", "_due"]
+        return [*super()._excluded_save_params(), "reward_model", "prior", "rollout", "finished", "_due"]
+
+    def collect_rollouts(
+        self, env: Any, callback: Any, rollout_buffer: Any, n_rollout_steps: int, use_masking: bool = True
+    ) -> bool:
+        """Play a rollout; False when a callback wants to stop."""
+        if isinstance(self.policy, SequencePolicy):
+            return collect(self, env, callback, rollout_buffer, use_masking)
+        return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps, use_masking)
+
+    def train(self) -> None:
+        """Update the policy from the rollout."""
+        if isinstance(self.policy, SequencePolicy):
+            update(self)
+        else:
+            super().train()
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
         super()._update_info_buffer(infos, dones)
