@@ -35,7 +35,8 @@ class FitPriorConfig:
 
     data: tuple[str, ...] = ("bach", "folk")
     """Real music: bach, ryan, oneill, aird, folk (they come with music21), and folders of MIDI or MusicXML files by
-    genre (GENRE/**/*.mid, or midi/ beside a metadata.csv with columns file and genre)."""
+    genre (GENRE/**/*.mid, or beside a metadata.csv with columns file and genre). About a tenth of the works stops the
+    fit in time, another tenth is kept for the report."""
 
     backbone: Literal["transformer", "lstm"] = "transformer"
     """Kind of network."""
@@ -47,16 +48,16 @@ class FitPriorConfig:
     """How many; by default 5 (transformer) or 2 (lstm)."""
 
     heads: int | None = None
-    """Heads of attention; by default 3."""
+    """Heads of a transformer's attention; by default 3. The width must be a multiple of four times as many."""
 
     epochs: int = 10
     """At most so many passes; in one, as many notes are heard as the works have, at random places in random keys."""
 
     patience: int = 2
-    """Stop after so many epochs without a lower loss on held-out works; the best epoch is kept."""
+    """Stop after so many epochs without a lower loss on works held out for that; the best epoch is kept."""
 
     batch_steps: int = 2048
-    """Steps in a batch, of whole passages."""
+    """Steps in a batch, of whole passages; more need more memory."""
 
     max_steps: int = 512
     """Steps in the longest passage."""
@@ -70,8 +71,12 @@ class FitPriorConfig:
     genre_dropout: float = 0.15
     """Share of passages whose genre is not told, so that the prior can also be asked for none."""
 
+    beside: tuple[str, ...] = ()
+    """Other priors that the report compares with this one on the same held-out works: transformer, lstm (they come with
+    Toccata), or folders."""
+
     seed: int = 0
-    """One seed gives one result."""
+    """Seed of everything; equal seeds on one machine give equal priors."""
 
     device: str = "auto"
     """cpu, cuda, or auto."""

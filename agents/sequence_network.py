@@ -192,5 +192,3 @@ def tensors_of(observations: Mapping[str, Any], device: torch.device, time: bool
         tensor = torch.as_tensor(observations[key], device=device).long()
         answer[key] = tensor.flatten(axes) if key in ("place", "last") else tensor.reshape(tensor.shape[:axes])
     return answer
-
-

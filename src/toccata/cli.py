@@ -38,10 +38,19 @@ def fit_rating(config: Any) -> None:
     fit(config)
 
 
+def fit_prior(config: Any) -> None:
+    """Fit a prior of your own to real music: what an agent begins with."""
+    from toccata.agents.fit_prior import fit_prior as fit
+
+    fit(config)
+    print(f"fitted: {config.out}\ntrain from it with: python train.py --prior {config.out}")
+
+
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configuration is, and what it is for
     "train": ("toccata.agents.config:TrainConfig", train),
     "evaluate": ("toccata.agents.config:EvaluateConfig", evaluate),
     "fit-rating": ("toccata.reward_models.fit_rating_config:FitRatingConfig", fit_rating),
+    "fit-prior": ("toccata.agents.fit_prior_config:FitPriorConfig", fit_prior),
 }
 
 
