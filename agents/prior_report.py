@@ -1,0 +1,281 @@
+"""What a prior knows of music that it was not fitted to: bits per action and per note, as Markdown and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from toccata.agents.markov import Markov, uniform_log_prob
+from toccata.agents.passages import NO_GENRE, Passages, Sequences, record
+from toccata.agents.prior import Prior, PriorError
+from toccata.envs.core import GENRES
+from toccata.envs.rewards import Piece
+from toccata.music.corpus import Corpus
+
+REPORT_FILE, CURVES_FILE = "report.md", "curves.png"
+MARKOV_STEPS = 300_000  # at least so many is the Markov chain fitted on
+MARKOV_CHUNK = 256  # passages drawn at a time
+RESAMPLES = 2000  # of the bootstrap
+CONFIDENCE = 0.95
+ALL = "all"  # the row of all genres together
+
+
+class Interval(NamedTuple):
+    """A mean and its 95 % bootstrap interval; of a single work `low` and `high` are the mean."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Bits:
+    """How much of music a model does not foresee; lower is better.
+
+    Attributes:
+        per_action: bits per action, that is per strike or wait.
+        per_note: the same bits, waits included, per note struck; a chord counts its notes.
+        works: how many the music is of; versions of one work count once.
+        actions, notes: how many there are.
+    """
+
+    per_action: Interval
+    per_note: Interval
+    works: int
+    actions: int
+    notes: int
+
+
+def bits(
+    log_probs: Sequence[np.ndarray], pieces: Sequence[Piece], works: Sequence[object] | None = None, seed: int = 0
+) -> dict[str, Bits]:
+    """Bits of pieces under a model, by genre and under "all" together.
+
+    Args:
+        log_probs: (steps,) log-probabilities in nats of the actions of each piece. Differences of two models' give
+            how many bits one needs less than the other.
+        pieces: with scores as played and genres; pieces without genre count under "all" only.
+        works: what work each piece is of; whole works are resampled for the intervals. None: each piece is one.
+        seed: of the bootstrap (percentile; Efron & Tibshirani 1993, chapter 13).
+    """
+    of_piece = np.array([-values.sum() / np.log(2) for values in log_probs])
+    actions = np.array([len(values) for values in log_probs])
+    notes = np.array([len(piece.score) for piece in pieces])
+    numbers = {work: number for number, work in enumerate(dict.fromkeys(works or ()))}
+    work_of = np.array([numbers[work] for work in works] if works is not None else range(len(pieces)))
+    genres = {genre: np.array([piece.genre == genre for piece in pieces]) for genre in GENRES}
+    answer = {}
+    for genre, own in {**genres, ALL: np.ones(len(pieces), bool)}.items():
+        if not notes[own].sum():
+            continue
+        work = np.unique(work_of[own], return_inverse=True)[1]
+        sums = np.stack([np.bincount(work, each[own]) for each in (of_piece, actions, notes)])  # (3, works)
+        count = sums.shape[1]
+        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) @ sums.T
+        drawn = drawn[drawn[:, 2] > 0]  # works all of whose notes were dropped can come alone
+        total = sums.sum(axis=1)
+        answer[genre] = Bits(
+            *(_interval(total[0] / total[by], drawn[:, 0] / drawn[:, by]) for by in (1, 2)),
+            works=count,
+            actions=int(total[1]),
+            notes=int(total[2]),
+        )
+    return answer
+
+
+def _interval(mean: float, resampled: np.ndarray) -> Interval:
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(mean), float(low), float(high))
+
+
+def whole_works(passages: Passages) -> tuple[list[Piece], list[str]]:
+    """What `passages.whole()` gives, and the group of the work that each piece is of."""
+    pieces: list[Piece] = []
+    groups: list[str] = []
+    for work in passages.works:
+        alone = Passages(Corpus(work.id, (work,)), passages.bars, passages.piano, max_steps=passages.max_steps)
+        own = alone.whole()
+        pieces += own
+        groups += [work.group or work.id] * len(own)
+    return pieces, groups
+
+
+def told_no_genre(sequences: Sequences) -> Sequences:
+    """The same music for someone who is not told its genre."""
+    genre = np.full_like(sequences.observations["genre"], NO_GENRE)
+    return replace(sequences, observations={**sequences.observations, "genre": genre})
+
+
+def fitted_markov(train: Passages, least_steps: int = MARKOV_STEPS, seed: int = 0) -> tuple[Markov, int]:
+    """An order-3 Markov chain of passages in random keys, and how many steps it was fitted on."""
+    rng = np.random.default_rng(seed)
+    pieces: list[Piece] = []
+    steps = 0
+    while steps < least_steps:
+        drawn = train.sample(MARKOV_CHUNK, rng)
+        pieces += drawn
+        steps += sum(len(piece.actions) for piece in drawn if piece.actions is not None)
+    return Markov().fit(record(pieces, train.piano)), steps
+
+
+def table(columns: Mapping[str, Mapping[str, Bits]], unit: str) -> list[list[str]]:
+    """A table of text, its head first: a row a genre and one of all, a column a model.
+
+    Args:
+        columns: what `bits` gave, by model.
+        unit: "action" or "note".
+    """
+    rows = [["bits per " + unit, "works", unit + "s", *columns]]
+    for genre, known in next(iter(columns.values())).items():
+        cells = [_cell(getattr(each[genre], f"per_{unit}"), known.works) for each in columns.values()]
+        rows.append([genre, f"{known.works:,}", f"{getattr(known, unit + 's'):,}", *cells])
+    return rows
+
+
+def _cell(interval: Interval, works: int) -> str:
+    """`2.31 [2.25, 2.38]`; the mean alone where nothing can be resampled."""
+    if works == 1:
+        return f"{interval.mean:.2f}"
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def write_prior_report(
+    prior: Prior,
+    train: Passages,
+    test: Passages | None,
+    folder: Path,
+    console: Console,
+    beside: Mapping[str, Prior] | None = None,
+) -> str:
+    """Write report.md and curves.png into `folder`, print the table of bits, and give the report back.
+
+    Args:
+        prior: fitted to `train`; its `about` may have the losses by epoch, as `fit_prior` writes them.
+        train: the works it was fitted to; the Markov chain is fitted to the same.
+        test: works held out from them; None when there is none, and then nothing is measured.
+        folder: exists already.
+        console: where the table is printed.
+        beside: other priors of the same piano to compare with, by name.
+
+    Raises:
+        PriorError: for a prior of another piano, or a piano that the passages are not encoded for.
+    """
+    for name, each in {"the prior": prior, **(beside or {})}.items():
+        if each.piano != train.piano:
+            raise PriorError(f"{name} plays another piano than the passages are encoded for")
+    sections = ["# Report of a prior", _sizes(prior), _works(train, test)]
+    if test is None:
+        sections.append("No work is held out for the test, so that nothing is measured.")
+    else:
+        sections += _measured(prior, train, test, console, beside or {})
+    losses = prior.about.get("nats_per_action")
+    if losses is not None:
+        sections += ["## Losses by epoch", _losses(losses), f"![losses by epoch]({CURVES_FILE})"]
+        draw_curves(folder / CURVES_FILE, losses)
+    text = "\n\n".join(sections) + "\n"
+    (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+    return text
+
+
+def _sizes(prior: Prior) -> str:
+    """What the network is."""
+    shape = prior.network.shape
+    weights = sum(parameter.numel() for parameter in prior.network.parameters())
+    heads = f", {shape.heads} heads" if shape.backbone == "transformer" else ""
+    return f"{shape.backbone}, {shape.layers} layers of width {shape.width}{heads}: {weights:,} weights."
+
+
+def _works(train: Passages, test: Passages | None) -> str:
+    """How many works of each genre the prior was fitted to, and how many it is tested on."""
+    rows = [["genre", "works fitted to", "their notes", "works held out for the test", "their notes"]]
+    for genre in GENRES:
+        parts = [[work for work in part.works if work.genre == genre] if part else [] for part in (train, test)]
+        counts = [count for part in parts for count in (len(part), sum(len(work.score) for work in part))]
+        if any(counts):
+            rows.append([genre, *(f"{count:,}" for count in counts)])
+    return _markdown(rows)
+
+
+def _measured(
+    prior: Prior, train: Passages, test: Passages, console: Console, beside: Mapping[str, Prior]
+) -> list[str]:
+    """The tables of bits, and what they are of."""
+    pieces, works = whole_works(test)
+    music = record(pieces, test.piano)
+    markov, steps = fitted_markov(train)
+    found = {
+        "uniform over legal": uniform_log_prob(music),
+        "Markov, order 3": markov.log_prob(music),
+        "prior": prior.log_prob(music),
+        "prior, told no genre": prior.log_prob(told_no_genre(music)),
+        **{name: each.log_prob(music) for name, each in beside.items()},
+    }
+    columns = {name: bits(log_probs, pieces, works) for name, log_probs in found.items()}
+    tables = [table(columns, unit) for unit in ("action", "note")]
+    for rows in tables:
+        shown = Table(*rows[0])
+        for row in rows[1:]:
+            shown.add_row(*row)
+        console.print(shown)
+    missing = [
+        genre for genre in GENRES if genre not in columns["prior"] and any(work.genre == genre for work in train.works)
+    ]
+    left_out = f" Left out, as no work of it is held out: {', '.join(missing)}." if missing else ""
+    note = (
+        f"The first passages, of {test.bars} bars each, of works that neither the prior nor the Markov chain was "
+        "fitted to, as written; every model knows which actions are legal. In brackets 95 % bootstrap intervals "
+        "over works. "
+        'Bits per note count those of the waits too. "all" takes all actions alike, so that the genres with most music '
+        f"weigh most. The Markov chain was fitted on {steps:,} steps in random keys.{left_out}"
+    )
+    return ["## Bits on works held out", note, *(_markdown(rows) for rows in tables), _ahead(found, pieces, works)]
+
+
+def _ahead(found: Mapping[str, Sequence[np.ndarray]], pieces: Sequence[Piece], works: Sequence[str]) -> str:
+    """By how much the prior is ahead of each other model, on the same music."""
+    lines = []
+    for name, log_probs in found.items():
+        if name != "prior":
+            less = [theirs - ours for theirs, ours in zip(log_probs, found["prior"], strict=True)]
+            ahead = bits(less, pieces, works)[ALL]
+            lines.append(f"- {name}: {_cell(ahead.per_action, ahead.works)}")
+    return "\n".join(["Bits per action that the prior needs less, on the same music, than", "", *lines])
+
+
+def _losses(losses: Mapping[str, Sequence[float]]) -> str:
+    """Losses in nats an action; the epoch whose weights were kept is marked."""
+    rows = [["epoch", "nats per action, fitted on", "held out"]]
+    for epoch, loss in enumerate(losses["train"]):
+        kept = ", kept" if epoch == losses["best_epoch"] else ""
+        held_out = f"{losses['valid'][epoch]:.4f}" if losses["valid"] else "-"
+        rows.append([f"{epoch + 1}{kept}", f"{loss:.4f}", held_out])
+    return _markdown(rows)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table, its head first."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def draw_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
+    """A picture of the losses by epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, label, style in (("train", "fitted on", "o--"), ("valid", "held out", "o-")):
+        if losses[name]:
+            axes.plot(range(1, len(losses[name]) + 1), losses[name], style, color="#347dbc", label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss, nats per action")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(color="#e2e7ee")
+    axes.legend()
+    figure.savefig(path, dpi=110)
