@@ -112,7 +112,8 @@ def sample(
     Raises:
         ValueError: for a value outside its range, naming it, and for a primer that the piano cannot play.
     """
-    _check(count=count, bars=bars, temperature=temperature, top_p=top_p, genre=genre, max_steps=max_steps)
+    _check(count, bars, temperature, top_p, max_steps)
+    asked_for = genre_index(genre)
     opening = Opening.of(primer, piano, beats_per_bar, tempo_bpm)
     past = len(opening.actions)
     env = PianoVecEnv(
@@ -131,7 +132,6 @@ def sample(
     begun, end = opening.heard.length_ticks, int(states["end_tick"][0])
 
     device = next(network.parameters()).device
-    asked_for = NO_GENRE if genre is None else GENRES.index(genre)
     chance = torch.Generator().manual_seed(seed)
     memory = _memory(network, piano, opening, end, count, genre)
     pieces: dict[int, Piece] = {}
@@ -205,20 +205,30 @@ def nucleus(probs: torch.Tensor, top_p: float) -> torch.Tensor:
     return torch.zeros_like(probs).scatter(1, order, ordered.masked_fill(before >= top_p, 0.0))
 
 
-def _check(
-    *, count: int, bars: int, temperature: float, top_p: float, genre: str | None, max_steps: int | None
-) -> None:
+def genre_index(genre: str | None) -> int:
+    """The number by which a network is told a genre; that of no genre for None.
+
+    Raises:
+        ValueError: for an unknown one, with the nearest that there is.
+    """
+    if genre is None:
+        return NO_GENRE
+    if genre not in GENRES:
+        near = get_close_matches(genre.lower(), GENRES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown genre {genre!r}: it must be one of {', '.join(GENRES)}{hint}")
+    return GENRES.index(genre)
+
+
+def _check(count: int, bars: int, temperature: float, top_p: float, max_steps: int | None) -> None:
     """Raise ValueError naming the first value that is outside its range."""
-    if count < 1 or bars < 1 or (max_steps is not None and max_steps < 1):
-        raise ValueError(f"count, bars and max_steps must be at least 1, got {count}, {bars} and {max_steps}")
+    for name, value in (("count", count), ("bars", bars), ("max_steps", max_steps)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be greater than 0 and finite, got {temperature}")
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p must be greater than 0 and at most 1, got {top_p}")
-    if genre is not None and genre not in GENRES:
-        near = get_close_matches(str(genre), GENRES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown genre {genre!r}: it must be one of {', '.join(GENRES)}{hint}")
 
 
 def _memory(

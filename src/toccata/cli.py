@@ -46,9 +46,17 @@ def fit_prior(config: Any) -> None:
     print(f"fitted: {config.out}\ntrain from it with: python train.py --prior {config.out}")
 
 
+def compose(config: Any) -> None:
+    """Compose with a prior or a trained agent, from nothing or on from music of your own."""
+    from toccata.agents.compose import compose as run_composing
+
+    run_composing(config)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configuration is, and what it is for
     "train": ("toccata.agents.config:TrainConfig", train),
     "evaluate": ("toccata.agents.config:EvaluateConfig", evaluate),
+    "compose": ("toccata.agents.compose_config:ComposeConfig", compose),
     "fit-rating": ("toccata.reward_models.fit_rating_config:FitRatingConfig", fit_rating),
     "fit-prior": ("toccata.agents.fit_prior_config:FitPriorConfig", fit_prior),
 }
