@@ -1,0 +1,169 @@
+"""The network of the sequence policies: exact distributions, equal heads however it is run, and all it can be shown."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from toccata.agents.passages import NO_GENRE, Sequences, record
+from toccata.agents.policies import JointDistribution
+from toccata.agents.sequence_network import MOST_BARS, MOST_BEATS, SequenceNetwork, Shape, tensors_of
+from toccata.envs.env import PianoEnv
+from toccata.envs.instrument import Piano
+from toccata.envs.rewards import Piece
+from toccata.music.score import Score
+
+SMALL = Piano(lowest=48, highest=72, chords=("maj", "min"), values=(6, 12, 24))
+WHATS, VALUES = SMALL.nvec
+CPU = torch.device("cpu")
+
+
+def network_of(backbone: str, piano: Piano = SMALL) -> SequenceNetwork:
+    torch.manual_seed(0)
+    network = SequenceNetwork(piano, Shape(backbone, width=16, layers=1, heads=2))
+    torch.nn.init.normal_(network.actor.weight, std=0.5)  # far from uniform, so that a mistake shows
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(params=["transformer", "lstm"])
+def network(request: pytest.FixtureRequest) -> SequenceNetwork:
+    return network_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def music() -> Sequences:
+    """A tune over chords, a piece in three, and one without a genre."""
+    chord = [(0, 24, pitch, 80) for pitch in (48, 52, 55)]
+    tune = [(12 * i, 12, 60 + step, 80) for i, step in enumerate((0, 4, 7, 12, 11, 7, 5, 2))]
+    waltz = [(24 * i, 24, 62 + step, 80) for i, step in enumerate((0, 3, 7))]
+    pieces = [
+        Piece(Score(sorted(chord + tune), length_ticks=96), "classical"),
+        Piece(Score(waltz, beats_per_bar=3, length_ticks=72), "folk"),
+        Piece(Score(tune[:4], length_ticks=96)),
+    ]
+    return record(pieces, SMALL)
+
+
+def begins_of(music: Sequences) -> torch.Tensor:
+    begins = torch.zeros(music.actions.shape[:2], dtype=torch.bool)
+    begins[:, 0] = True
+    return begins
+
+
+def test_the_actions_are_a_distribution_by_enumeration(network: SequenceNetwork, music: Sequences) -> None:
+    """Over what is legal; what is not legal has probability exactly 0."""
+    logits, _ = network.whole(tensors_of(music.observations, CPU, time=True), begins_of(music))
+    actions = torch.tensor(list(product(range(WHATS), range(VALUES))))
+    masks = music.mask_of(slice(None))
+    for row, time in product(range(len(music)), (0, 1, 4)):
+        distribution = JointDistribution(SMALL).proba_distribution(logits[row, time].expand(len(actions), -1))
+        mask = masks[row, time]
+        distribution.apply_masking(np.repeat(mask[None], len(actions), axis=0))
+        found = distribution.log_prob(actions).exp().numpy()
+        legal = mask[actions[:, 0]] & mask[WHATS + actions[:, 1]]
+        assert found.sum() == pytest.approx(1, abs=1e-5)
+        assert (found[~legal] == 0).all()
+        assert found[legal].max() > 2 / legal.sum()
+
+
+def test_a_piece_is_its_steps(network: SequenceNetwork, music: Sequences) -> None:
+    begins, memory = begins_of(music), network.fresh(len(music))
+    logits, values = network.whole(tensors_of(music.observations, CPU, time=True), begins)
+    assert logits.shape == (*begins.shape, WHATS + JointDistribution(SMALL).kinds * VALUES)
+    for time in range(begins.shape[1]):
+        shown = {key: value[:, time] for key, value in music.observations.items()}
+        stepped, value, memory = network.step(tensors_of(shown, CPU), begins[:, time], memory)
+        torch.testing.assert_close(stepped, logits[:, time], rtol=0, atol=1e-5)
+        torch.testing.assert_close(value, values[:, time], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_what_is_remembered_of_a_primer(network: SequenceNetwork, music: Sequences, count: int) -> None:
+    observations, begins = tensors_of(music.observations, CPU, time=True), begins_of(music)
+    logits, _ = network.whole(observations, begins)
+    lengths = torch.full((len(music),), count)
+    memory = network.remember({key: value[:, :count] for key, value in observations.items()}, lengths)
+    rest = {key: value[:, count:] for key, value in observations.items()}
+    found, _ = network.whole(rest, begins[:, count:], memory)
+    torch.testing.assert_close(found, logits[:, count:], rtol=0, atol=1e-5)
+
+
+def test_the_last_action_of_another_episode_is_not_heard(network: SequenceNetwork, music: Sequences) -> None:
+    observations = tensors_of(music.observations, CPU, time=True)
+    plain, _ = network.whole(observations, begins_of(music))
+    observations["last"] = observations["last"].clone()
+    observations["last"][:, 0] = torch.tensor([7, 1])
+    torch.testing.assert_close(network.whole(observations, begins_of(music))[0], plain, rtol=0, atol=0)
+
+
+def test_no_genre_is_a_genre_of_its_own(network: SequenceNetwork, music: Sequences) -> None:
+    assert music.observations["genre"][2, 0] == NO_GENRE
+    observations = tensors_of(music.observations, CPU, time=True)
+    plain, _ = network.whole(observations, begins_of(music))
+    observations["genre"] = torch.full_like(observations["genre"], NO_GENRE)
+    found, _ = network.whole(observations, begins_of(music))
+    changed = (found - plain).abs().amax(dim=(1, 2))
+    assert (changed[:2] > 1e-3).all()
+    assert changed[2] == 0
+
+
+def test_intervals_and_chords_are_heard_from_the_highest_key(network: SequenceNetwork) -> None:
+    """Two semitones up, all logits move two semitones up with it, but for what is known of single keys."""
+    up = 2
+    network.actor.weight[1 : 1 + SMALL.keys] = 0
+    x = torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
+    low, _ = network.heads(x, torch.tensor([5]))
+    high, _ = network.heads(x, torch.tensor([5 + up]))
+    keys = SMALL.keys
+    assert low[0, 0] == high[0, 0]
+    torch.testing.assert_close(high[0, 1 + up : 1 + keys], low[0, 1 : 1 + keys - up], rtol=0, atol=0)
+    torch.testing.assert_close(high[0, WHATS:], low[0, WHATS:], rtol=0, atol=0)
+    for what in range(1 + keys, WHATS):
+        moved = SMALL.chord_index.get(tuple(pitch + up for pitch in SMALL.pitches_of(what)))
+        if moved is not None:
+            assert high[0, moved] == low[0, what]
+    first, _ = network.heads(x, torch.tensor([0]))
+    middle, _ = network.heads(x, torch.tensor([keys // 2 + 1]))
+    torch.testing.assert_close(first, middle, rtol=0, atol=0)
+
+
+def test_long_bars_and_long_pieces_can_be_shown(network: SequenceNetwork) -> None:
+    place = torch.tensor([[24 * (MOST_BEATS + 9), 24 * (MOST_BEATS + 20), MOST_BARS + 50, MOST_BARS + 50]])
+    shown = {
+        "place": place,
+        "top": torch.tensor([SMALL.keys]),
+        "last": torch.tensor([[WHATS - 1, VALUES - 1]]),
+        "genre": torch.tensor([NO_GENRE]),
+    }
+    logits, value, _ = network.step(shown, torch.tensor([False]), network.fresh(1))
+    assert torch.isfinite(logits).all()
+    assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("chords", [(), ("maj",)])
+def test_the_environment_can_be_shown_as_it_is(backbone: str, chords: tuple[str, ...]) -> None:
+    piano = Piano(lowest=40, highest=70, chords=chords, values=(6, 24))
+    env = PianoEnv(bars=1, observation="actions", piano=piano)
+    observation, _ = env.reset(seed=0)
+    network = network_of(backbone, piano)
+    shown = tensors_of({key: np.asarray(value)[None] for key, value in observation.items()}, CPU)
+    logits, value, _ = network.step(shown, torch.tensor([True]), network.fresh(1))
+    assert logits.shape == (1, piano.nvec[0] + JointDistribution(piano).kinds * 2)
+    assert value.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"backbone": "rnn"}, "backbone must be transformer or lstm, got 'rnn'"),
+        ({"width": 0}, "width, layers and heads must be positive"),
+        ({"layers": -1}, "width, layers and heads must be positive"),
+    ],
+)
+def test_shapes_that_cannot_be(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Shape(**wrong)  # type: ignore[arg-type]
