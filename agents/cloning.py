@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from stable_baselines3.common.utils import obs_as_tensor
 
+from toccata.agents.fitting import fit_network
 from toccata.agents.policies import PianoPolicy
+from toccata.agents.sequence_policy import SequencePolicy
 from toccata.envs.core import PianoCore
 from toccata.envs.material import RealMusic
 from toccata.envs.rewards import Piece
 
 EXCERPTS = 384  # encoded anew for every epoch, in new keys: about 80,000 steps of chorales
 BATCH_SIZE = 512
+SOME_EXCERPTS = 64  # from which the length of an excerpt is known well enough
 WEIGHT_DECAY = 0.1  # there are some 300 chorales: without it they are learnt by heart
 
 
@@ -59,7 +62,7 @@ def demonstrate(pieces: Sequence[Piece], core: PianoCore) -> Demonstrations:
 
 
 def clone(
-    policy: PianoPolicy,
+    policy: PianoPolicy | SequencePolicy,
     music: RealMusic,
     core: PianoCore,
     *,
@@ -70,10 +73,12 @@ def clone(
 ) -> list[float]:
     """Fit the policy to `music` by maximum likelihood; the critic is left alone.
 
+    A sequence policy learns from whole excerpts, the others step by step.
+
     Args:
         policy: is changed in place.
         music: where excerpts come from; each epoch draws new ones, in new keys.
-        core: an environment with at least `EXCERPTS` envs.
+        core: an environment with at least `EXCERPTS` envs; a sequence policy needs none.
         epochs: passes over `EXCERPTS` fresh excerpts; the learning rate falls to zero along a cosine.
         rng: the source of chance.
         learning_rate: of Adam, at the start.
@@ -82,6 +87,19 @@ def clone(
     Returns:
         the mean loss of each epoch, in nats an action.
     """
+    if isinstance(policy, SequencePolicy):
+        notes = float(np.mean([len(piece.score) for piece in music.sample(SOME_EXCERPTS, rng)]))
+        return fit_network(
+            policy.network,
+            music,
+            None,
+            epochs=epochs,
+            epoch_notes=round(notes * EXCERPTS),
+            rng=rng,
+            learning_rate=learning_rate,
+            weight_decay=WEIGHT_DECAY,
+            on_batch=on_batch,
+        ).train
     optimizer = torch.optim.AdamW(policy.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     policy.set_training_mode(True)
     losses = []

@@ -27,13 +27,14 @@ def compose(model: ComposerPPO | None, count: int, seed: int, environment: dict[
     torch.manual_seed(seed)
     env.seed(seed)
     observations: Any = env.reset()
+    state: Any = None
     pieces: dict[int, Piece] = {}
     while len(pieces) < count:
         masks = env.action_masks()
         if model is None:
             actions = random_legal_actions(masks, env.core.piano.nvec[0], rng)
         else:
-            actions, _ = model.predict(observations, action_masks=masks)
+            actions, state = model.predict(observations, state, action_masks=masks)
         observations, _, _, infos = env.step(actions)
         for i, info in enumerate(infos):
             if "piece" in info:

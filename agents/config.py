@@ -11,6 +11,11 @@ from typing import Any, Literal
 
 import tyro
 
+POLICIES = ("mlp", "cnn", "lstm", "transformer")
+SEQUENCE_POLICIES = ("lstm", "transformer")  # those that remember what was played
+NO_PRIOR = "none"
+CLONE_EPOCHS = 10  # of behaviour cloning, where there is no prior
+KL_COEF = 0.01  # of a policy that starts from a prior
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
@@ -46,6 +51,7 @@ TRAIN_RANGES = {
     "beats_per_bar": Range(0, whole=False, open_low=True),
     "tempo_bpm": Range(0, whole=False, open_low=True),
     "clone_epochs": Range(0),
+    "kl_coef": Range(0, whole=False),
     "num_envs": Range(1),
     "n_steps": Range(2),
     "batch_size": Range(2),
@@ -65,7 +71,8 @@ EVALUATE_RANGES = {"pieces": Range(1), "samples": Range(2), "seed": Range(0, 2**
 class TrainConfig:
     """Train an agent that composes on the piano.
 
-    It first learns to play real music by behaviour cloning, then PPO changes it towards what the rewards pay.
+    It starts from a prior that knows real music, or learns some by behaviour cloning; then PPO changes it towards what
+    the rewards pay.
     """
 
     run_dir: Path | None = None
@@ -106,11 +113,23 @@ class TrainConfig:
     tempo_bpm: float = 120.0
     """Quarter notes a minute."""
 
-    policy: Literal["mlp", "cnn"] = "mlp"
-    """Network on the recent roll: one wide layer, or convolutions over pitch and time, which are slower."""
+    policy: Literal["mlp", "cnn", "lstm", "transformer"] = "transformer"
+    """Network: on all that was played (lstm, transformer), or on the recent piano roll (mlp, cnn)."""
 
-    clone_epochs: int = 10
-    """Epochs of behaviour cloning before PPO; 0 starts from noise."""
+    prior: str | None = None
+    """Prior that an lstm or transformer starts from: transformer, lstm (they come with Toccata), a folder of
+    `toccata fit-prior`, or none. By default the one that comes with Toccata."""
+
+    clone_epochs: int | None = None
+    """Epochs of behaviour cloning on the run's real music before PPO. By default 0 with a prior and 10 without; a
+    policy without either starts from noise."""
+
+    kl_coef: float | None = None
+    """Reward taken off for each nat that a piece's policy is away from what PPO started from (lstm, transformer). By
+    default 0.01, and 0 where it starts from noise."""
+
+    kl_target: float | None = None
+    """Nats a piece to which kl-coef is adapted after each rollout; None leaves it as it is."""
 
     num_envs: int = 64
     """Pianos played side by side."""
@@ -153,12 +172,15 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in TRAIN_RANGES.items():
-            allowed.check(name, getattr(self, name))
-        if self.target_kl is not None:
-            Range(0, whole=False, open_low=True).check("target_kl", self.target_kl)
-        for name, choices in (("reward_at", ("piece", "bar")), ("policy", ("mlp", "cnn"))):
+            if getattr(self, name) is not None:  # of these _settle_start takes care
+                allowed.check(name, getattr(self, name))
+        for name in ("target_kl", "kl_target"):
+            if getattr(self, name) is not None:
+                Range(0, whole=False, open_low=True).check(name, getattr(self, name))
+        for name, choices in (("reward_at", ("piece", "bar")), ("policy", POLICIES)):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}")
+        self._settle_start()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
         if self.num_envs * self.n_steps % self.batch_size == 1:
@@ -166,6 +188,23 @@ class TrainConfig:
                 f"num_envs * n_steps = {self.num_envs * self.n_steps} leaves a last minibatch of a single step with "
                 f"batch_size {self.batch_size}, whose advantage cannot be normalised; choose another of the three"
             )
+
+    def _settle_start(self) -> None:
+        """Fill in what PPO starts from, and what it is charged for going away from there."""
+        sequence = self.policy in SEQUENCE_POLICIES
+        if not sequence and self.prior not in (None, NO_PRIOR):
+            raise ConfigError(f"prior {self.prior!r} needs policy lstm or transformer, got {self.policy!r}")
+        prior = self.prior or (self.policy if sequence else NO_PRIOR)
+        cloning = (CLONE_EPOCHS if prior == NO_PRIOR else 0) if self.clone_epochs is None else self.clone_epochs
+        anchored = sequence and (prior != NO_PRIOR or cloning > 0)
+        kl_coef = (KL_COEF if anchored else 0.0) if self.kl_coef is None else self.kl_coef
+        if kl_coef and not anchored:
+            why = "the policy starts from noise" if sequence else f"policy {self.policy!r} remembers nothing"
+            raise ConfigError(f"kl_coef must be 0, got {kl_coef:g}: {why}, so there is no prior to measure from")
+        if self.kl_target is not None and not kl_coef:
+            raise ConfigError("kl_target adapts kl_coef, which must be greater than 0 for that, got 0")
+        for name, value in (("prior", prior), ("clone_epochs", cloning), ("kl_coef", kl_coef)):
+            object.__setattr__(self, name, value)  # frozen for everyone else
 
     def to_json(self) -> str:
         """The settings that make the run what it is, without where it lies."""

@@ -19,11 +19,14 @@ from rich.table import Table
 from toccata.agents.composers import compose
 from toccata.agents.config import EvaluateConfig
 from toccata.agents.parts import device_of, environment_of, load_rewards, music_of
+from toccata.agents.passages import record
 from toccata.agents.ppo import ComposerPPO
+from toccata.agents.prior import kl_of_pieces
 from toccata.agents.report import GOLD, write_report
 from toccata.agents.run import Run, RunError
+from toccata.agents.sequence_policy import SequencePolicy
 from toccata.envs.rewards import Piece, Pieces
-from toccata.music.metrics import measure
+from toccata.music.metrics import diversity, measure
 from toccata.music.picture import save_piano_roll
 from toccata.music.sound import note_bank, write_wav
 from toccata.reward_models import WeightedSum
@@ -63,7 +66,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
         pieces = {
             "agent": compose(agent, samples, config.seed, environment),
             "random": compose(None, samples, config.seed, environment),
-            "real": [Piece(piece.score, run.config.genre, actions=piece.actions) for piece in real],
+            "real": real,
         }
         if run.start_path.is_file():
             start = load_model(run.start_path, device)
@@ -71,6 +74,12 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     with console.status("measuring"):
         values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
     summary = summarise(values, config.seed)
+    if isinstance(agent.policy, SequencePolicy) and run.start_path.is_file():
+        played = record(pieces["agent"], agent.policy.piano)
+        nats = kl_of_pieces(agent.policy.network, start.policy.network, played, agent.policy.piano)
+        summary["kl"] = {
+            "nats_per_piece": {**interval(nats, np.random.default_rng(config.seed)), "values": nats.tolist()}
+        }
 
     folder = run.folder / "evaluation.part"  # an earlier evaluation stays until this one is complete
     shutil.rmtree(folder, ignore_errors=True)
@@ -84,6 +93,8 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     shutil.rmtree(run.folder / "evaluation", ignore_errors=True)
     folder = folder.rename(run.folder / "evaluation")
     console.print(table_of(summary))
+    if "kl" in summary:
+        console.print(_kl_line(summary), highlight=False)
     console.print(f"listen: {folder}/piece-000.wav ...   read: {folder / 'report.html'}", soft_wrap=True, markup=False)
     return summary
 
@@ -125,11 +136,12 @@ def gold_rater(rewards: WeightedSum) -> RatingModel | None:
 def measurements(pieces: Pieces, rewards: WeightedSum, gold: RatingModel | None) -> dict[str, np.ndarray]:
     """What pieces are worth, each (n,) by name.
 
-    Every metric; every reward term, not weighted; their weighted sum as `reward/total`; and, with a `gold` rater, what
-    that says as `gold_rating`, which no agent was paid for.
+    Every metric; `diversity` among these pieces; every reward term, not weighted; their weighted sum as `reward/total`;
+    and, with a `gold` rater, what that says as `gold_rating`, which no agent was paid for.
     """
     rows = [measure(score) for score in pieces.own]
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    values["diversity"] = diversity(pieces.own)
     terms = rewards.terms(pieces)
     values |= {f"reward/{name}": term.astype(float) for name, term in terms.items()}
     values["reward/total"] = np.sum(list(rewards.weighted(terms).values()), axis=0, dtype=float)
@@ -205,6 +217,12 @@ def table_of(summary: dict[str, Any]) -> Table:
         real = summary["real_range"][metric]
         table.add_row(escape(metric.replace("_", " ")), *cells, f"{_short(real['low'])}..{_short(real['high'])}")
     return table
+
+
+def _kl_line(summary: dict[str, Any]) -> str:
+    """How far the agent went from where PPO started."""
+    nats = summary["kl"]["nats_per_piece"]
+    return f"KL from start: {nats['mean']:.1f} nats a piece ({nats['low']:.1f} to {nats['high']:.1f})"
 
 
 def _short(value: float) -> str:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from toccata.agents.config import ConfigError, TrainConfig
+from toccata.agents.config import NO_PRIOR, SEQUENCE_POLICIES, ConfigError, TrainConfig
 from toccata.agents.policies import PianoPolicy
 from toccata.agents.ppo import ComposerPPO
+from toccata.agents.prior import Prior
+from toccata.agents.sequence_policy import SequencePolicy
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.material import RealMusic
 from toccata.envs.rewards import RewardModel
@@ -71,7 +73,13 @@ def music_of(config: TrainConfig, part: str) -> RealMusic:
 
 
 def _excerpts(works: Corpus, config: TrainConfig) -> RealMusic:
-    return RealMusic(works.scores, config.bars, beats_per_bar=config.beats_per_bar, tempo_bpm=config.tempo_bpm)
+    return RealMusic(
+        works.scores,
+        config.bars,
+        beats_per_bar=config.beats_per_bar,
+        tempo_bpm=config.tempo_bpm,
+        genre=config.genre,
+    )
 
 
 def environment_of(config: TrainConfig) -> dict[str, Any]:
@@ -83,6 +91,7 @@ def environment_of(config: TrainConfig) -> dict[str, Any]:
         "tempo_bpm": config.tempo_bpm,
         "reward_at": config.reward_at,
         "bars_per_reward": config.bars_per_reward,
+        "observation": "actions" if config.policy in SEQUENCE_POLICIES else "full",
     }
 
 
@@ -99,9 +108,23 @@ def envs_of(config: TrainConfig) -> PianoVecEnv:
 
 
 def agent_of(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, device: torch.device) -> ComposerPPO:
-    """The run's agent, its policy still noise."""
-    return ComposerPPO(
-        PianoPolicy,
+    """The run's agent, with the weights of its prior, or still noise.
+
+    Raises:
+        PriorError: when the prior cannot be loaded, or is of another kind.
+    """
+    prior = None if config.prior == NO_PRIOR else Prior.load(config.prior or config.policy)
+    policy: type[PianoPolicy | SequencePolicy] = PianoPolicy
+    kind: dict[str, Any] = {"features": config.policy}
+    if config.policy in SEQUENCE_POLICIES:
+        policy, kind = SequencePolicy, {"backbone": config.policy}
+        if prior is not None:
+            if prior.network.shape.backbone != config.policy:
+                raise ConfigError(f"prior {config.prior}: is of a {prior.network.shape.backbone}, not {config.policy}")
+            kind["shape"] = {**asdict(prior.network.shape)}
+            del kind["shape"]["backbone"]
+    model = ComposerPPO(
+        policy,
         env,
         reward_model=rewards,
         n_steps=config.n_steps,
@@ -113,10 +136,15 @@ def agent_of(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, device
         clip_range=config.clip_range,
         ent_coef=config.ent_coef,
         target_kl=config.target_kl,
-        policy_kwargs={"features": config.policy},
+        kl_coef=config.kl_coef or 0.0,
+        kl_target=config.kl_target,
+        policy_kwargs=kind,
         seed=config.seed,
         device=device,
     )
+    if prior is not None:
+        model.policy.start_from(prior)  # type: ignore[operator]  # a SequencePolicy
+    return model
 
 
 def device_of(name: str) -> torch.device:

@@ -117,6 +117,20 @@ def log_prob(network: SequenceNetwork, piano: Piano, sequences: Sequences) -> li
     return answer
 
 
+def kl_of_pieces(network: SequenceNetwork, other: SequenceNetwork, sequences: Sequences, piano: Piano) -> np.ndarray:
+    """(n,) KL of `network` from `other` along each sequence: exact at every step, summed over its steps, in nats."""
+    found = np.zeros(len(sequences))
+    for start in range(0, len(sequences), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(sequences)))
+        with torch.no_grad():
+            ours = sequence_distributions(network, JointDistribution(piano), sequences, rows)
+            theirs = sequence_distributions(other, JointDistribution(piano), sequences, rows)
+            kl = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
+        inside = np.arange(kl.shape[1]) < sequences.lengths[rows, None]
+        found[rows] = np.where(inside, kl, 0.0).sum(axis=1)
+    return found
+
+
 def sequence_log_probs(
     network: SequenceNetwork,
     distribution: JointDistribution,
@@ -125,7 +139,23 @@ def sequence_log_probs(
     genres: np.ndarray | None = None,
     amp: bool = False,
 ) -> torch.Tensor:
-    """(rows, time) log-probabilities of the actions of some sequences; behind a sequence's end they mean nothing.
+    """(rows, time) log-probabilities of the actions of some sequences; see `sequence_distributions`."""
+    judged = sequence_distributions(network, distribution, sequences, rows, genres, amp)
+    time = int(sequences.lengths[rows].max())
+    device = judged.what_log_probs.device
+    actions = torch.as_tensor(sequences.actions[rows, :time].reshape(-1, 2), device=device)
+    return judged.log_prob(actions).view(len(rows), time)
+
+
+def sequence_distributions(
+    network: SequenceNetwork,
+    distribution: JointDistribution,
+    sequences: Sequences,
+    rows: np.ndarray,
+    genres: np.ndarray | None = None,
+    amp: bool = False,
+) -> JointDistribution:
+    """The distributions, (rows * time), over the actions of some sequences; behind a sequence's end they mean nothing.
 
     Args:
         network: on any device.
@@ -146,5 +176,4 @@ def sequence_log_probs(
         logits, _ = network.whole(tensors_of(observations, device, time=True), begins)
     distribution.proba_distribution(logits.flatten(0, 1))
     distribution.apply_masking(sequences.mask_of(rows)[:, :time].reshape(len(rows) * time, -1))
-    actions = torch.as_tensor(sequences.actions[rows, :time].reshape(-1, 2), device=device)
-    return distribution.log_prob(actions).view(len(rows), time)
+    return distribution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from toccata.agents.callbacks import (
     WatchCallback,
 )
 from toccata.agents.cloning import EXCERPTS, clone
-from toccata.agents.config import RENEWABLE, ConfigError, TrainConfig
+from toccata.agents.config import NO_PRIOR, RENEWABLE, ConfigError, TrainConfig
 from toccata.agents.parts import (
     agent_of,
     device_of,
@@ -39,7 +40,10 @@ from toccata.agents.parts import (
     with_limits_of,
 )
 from toccata.agents.ppo import ComposerPPO
+from toccata.agents.prior import frozen
 from toccata.agents.run import Checkpoint, Progress, Run, RunError, random_state, set_random_state
+from toccata.agents.sequence_network import SequenceNetwork
+from toccata.agents.sequence_policy import SequencePolicy
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import PianoCore
 from toccata.envs.material import RealMusic
@@ -163,7 +167,7 @@ def _clone(training: Training, bar: Bar) -> None:
         task = bar.add_task("cloning real music", total=1.0, note="")
         try:
             losses = clone(
-                model.policy,  # type: ignore[arg-type]  # agent_of made it a PianoPolicy
+                model.policy,  # type: ignore[arg-type]  # agent_of made it one of ours
                 training.music,
                 PianoCore(EXCERPTS, **environment_of(config)),
                 epochs=config.clone_epochs,
@@ -174,6 +178,14 @@ def _clone(training: Training, bar: Bar) -> None:
             raise KeyboardInterrupt(f"stopped before PPO began; begin anew with --resume {folder}") from stop
         (folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
     model.save(training.run.start_path)
+    model.prior = anchor_of(config, model)
+
+
+def anchor_of(config: TrainConfig, start: ComposerPPO) -> SequenceNetwork | None:
+    """What the KL is measured from: a frozen copy of the sequence network that PPO starts from; None for noise."""
+    if not isinstance(start.policy, SequencePolicy) or (config.prior == NO_PRIOR and not config.clone_epochs):
+        return None
+    return frozen(copy.deepcopy(start.policy.network))
 
 
 def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:
@@ -197,6 +209,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
     try:
         model = ComposerPPO.load(checkpoint / "model.zip", env=env, device=device, force_reset=False)
         model.reward_model = rewards
+        model.prior = anchor_of(config, ComposerPPO.load(run.start_path, device=device))
         training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng())
         training.restore(checkpoint)
     except Exception as error:  # damaged files fail in many ways inside Stable-Baselines3, torch and numpy

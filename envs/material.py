@@ -24,6 +24,7 @@ class RealMusic:
         piano: the instrument.
         beats_per_bar: quarter notes in a bar of the environment.
         tempo_bpm: the tempo that excerpts are given: an environment has one, so it must tell nothing.
+        genre: of the scores; None when unknown.
 
     Raises:
         ValueError: when no score is in that metre.
@@ -37,11 +38,13 @@ class RealMusic:
         *,
         beats_per_bar: float = 4,
         tempo_bpm: float = 120.0,
+        genre: str | None = None,
     ) -> None:
         self.bars = bars
         self.piano = piano or Piano()
         self.beats_per_bar = beats_per_bar
         self.tempo_bpm = tempo_bpm
+        self.genre = genre
         self.scores = [
             score
             for score in scores
@@ -89,4 +92,4 @@ class RealMusic:
             ),
             self.piano,
         )
-        return Piece(report.score, actions=actions)
+        return Piece(report.score, self.genre, actions=actions)

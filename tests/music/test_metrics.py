@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from toccata.music.metrics import (
     METRICS,
     distinct_pitches,
+    diversity,
     empty_beat_rate,
     groove_similarity,
     loop_rate,
@@ -238,3 +239,26 @@ def test_a_loop_is_at_least_a_repetition(score):
 def test_a_long_score_costs_no_memory_for_its_ticks():
     score = Score([(0, 24, 60, 80), (5 * 10**8, 24, 64, 80)])
     assert measure(score)["silence_rate"] == exactly(1 - 48 / score.length_ticks)
+
+
+def tune(*pitches: int, step: int = 12, start: int = 0) -> Score:
+    return Score([(start + i * step, step, pitch, 80) for i, pitch in enumerate(pitches)])
+
+
+def test_diversity_of_known_sets() -> None:
+    scale, turned = tune(60, 62, 64, 65, 67), tune(67, 65, 64, 62, 60)
+    assert diversity([scale, scale, scale]).tolist() == pytest.approx([0, 0, 0])
+    assert diversity([scale, scale.transpose(5)]).tolist() == pytest.approx([0, 0]), "neither key"
+    assert diversity([scale, tune(60, 62, 64, 65, 67, start=96)]).tolist() == pytest.approx([0, 0]), "nor place"
+    assert diversity([scale, turned]).tolist() == pytest.approx([1, 1]), "nothing in common"
+    assert diversity([scale, scale, turned]).tolist() == pytest.approx([0.5, 0.5, 1])
+    assert diversity([tune(60, 62, 64, 66), tune(60, 62, 64, 65)]).tolist() == pytest.approx([1 - 0.5**0.5] * 2)
+
+
+def test_diversity_is_defined_for_silence_and_for_few_scores() -> None:
+    silence, scale = Score(length_ticks=96), tune(60, 62, 64)
+    assert diversity([]).shape == (0,)
+    assert diversity([scale]).tolist() == [0]
+    assert diversity([silence, silence]).tolist() == pytest.approx([0, 0])
+    assert diversity([silence, scale]).tolist() == pytest.approx([1, 1])
+    assert diversity([tune(60), silence]).tolist() == pytest.approx([0, 0]), "one note makes no step"
