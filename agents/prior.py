@@ -80,9 +80,10 @@ class Prior:
             shape, known_hash, about = Shape(**saved["network"]), saved["weights_sha256"], dict(saved["fit"])
             fields = {name: tuple(each) if isinstance(each, list) else each for name, each in saved["piano"].items()}
             piano = Piano(**fields)
+            network = SequenceNetwork(piano, shape)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise PriorError(f"{folder / CONFIG_FILE}: not the configuration of a prior: {error}") from error
-        network = SequenceNetwork(piano, shape)
+            reason = " ".join(str(error).split())[:300]
+            raise PriorError(f"{folder / CONFIG_FILE}: not the configuration of a prior: {reason}") from error
         try:
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))  # copied into float32
         except (RuntimeError, SafetensorError) as error:

@@ -1,0 +1,207 @@
+"""Priors as files: what is saved is what is loaded, and nothing broken is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from toccata.agents.passages import Sequences, record
+from toccata.agents.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError, frozen
+from toccata.agents.sequence_network import SequenceNetwork, Shape
+from toccata.envs.instrument import Piano
+from toccata.envs.rewards import Piece
+from toccata.music.score import Score
+
+SMALL = Piano(lowest=48, highest=72, chords=("maj",), values=(6, 12, 24))
+ABOUT = {"data": ["bach"], "seed": 3}
+
+
+def prior_of(backbone: str = "transformer") -> Prior:
+    torch.manual_seed(0)
+    network = SequenceNetwork(SMALL, Shape(backbone, width=16, layers=1, heads=2))
+    torch.nn.init.normal_(network.actor.weight, std=0.5)
+    return Prior(frozen(network), SMALL, ABOUT)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    prior_of().save(tmp_path / "prior")
+    return tmp_path / "prior"
+
+
+@pytest.fixture(scope="module")
+def music() -> Sequences:
+    tune = [(12 * i, 12, 60 + step, 80) for i, step in enumerate((0, 4, 7, 12, 11, 7, 5, 2))]
+    scores = [Score(tune, length_ticks=96), Score(tune[:3], length_ticks=96), Score(tune, length_ticks=192)]
+    return record([Piece(score, genre) for score, genre in zip(scores, ("folk", None, "jazz"), strict=True)], SMALL)
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+def test_what_is_saved_is_loaded(backbone: str, tmp_path: Path, music: Sequences) -> None:
+    prior = prior_of(backbone)
+    prior.save(tmp_path / "new" / "prior")
+    assert sorted(path.name for path in (tmp_path / "new" / "prior").iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+    loaded = Prior.load(tmp_path / "new" / "prior")
+    assert (loaded.piano, loaded.about, loaded.network.shape) == (SMALL, ABOUT, prior.network.shape)
+    before, after = prior.network.state_dict(), loaded.network.state_dict()
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert torch.equal(tensor.half().float(), after[name]), name
+        assert after[name].dtype == torch.float32
+    assert not loaded.network.training
+    assert not any(parameter.requires_grad for parameter in loaded.network.parameters())
+    for ours, theirs in zip(prior.log_prob(music), loaded.log_prob(music), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+    loaded.save(tmp_path / "again")
+    for file in (CONFIG_FILE, WEIGHTS_FILE):
+        assert (tmp_path / "again" / file).read_bytes() == (tmp_path / "new" / "prior" / file).read_bytes()
+
+
+def test_log_probabilities_are_of_each_sequence_alone(music: Sequences) -> None:
+    prior = prior_of()
+    together = prior.log_prob(music)
+    assert [len(values) for values in together] == music.lengths.tolist()
+    for row, values in enumerate(together):
+        end = int(music.lengths[row])
+        alone = Sequences(
+            {key: each[row : row + 1, :end] for key, each in music.observations.items()},
+            music.actions[row : row + 1, :end],
+            music.masks[row : row + 1, :end],
+            music.lengths[row : row + 1],
+            music.nvec,
+        )
+        np.testing.assert_allclose(prior.log_prob(alone)[0], values, atol=1e-5)
+        assert (values < 0).all()
+
+
+def test_unknown_names(tmp_path: Path) -> None:
+    with pytest.raises(PriorError, match="unknown prior 'tranformer': it must be transformer, lstm, or a folder"):
+        Prior.load("tranformer")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(PriorError, match="unknown prior"):
+        Prior.load(tmp_path / "file")
+
+
+@pytest.mark.parametrize("file", [CONFIG_FILE, WEIGHTS_FILE])
+def test_a_missing_file_is_named(folder: Path, file: str) -> None:
+    (folder / file).unlink()
+    with pytest.raises(PriorError, match=f"{folder}: no prior here, {file} is missing"):
+        Prior.load(folder)
+
+
+def test_weights_of_another_fit_are_refused(folder: Path, tmp_path: Path) -> None:
+    prior = prior_of()
+    prior.network.actor.weight[0, 0] += 1
+    prior.save(tmp_path / "other")
+    (tmp_path / "other" / WEIGHTS_FILE).rename(folder / WEIGHTS_FILE)
+    with pytest.raises(PriorError, match=f"{folder / WEIGHTS_FILE}: not the weights whose hash is in config.json"):
+        Prior.load(folder)
+
+
+def test_weights_of_another_network_are_refused(folder: Path, tmp_path: Path) -> None:
+    prior_of("lstm").save(tmp_path / "other")
+    (tmp_path / "other" / WEIGHTS_FILE).rename(folder / WEIGHTS_FILE)
+    with pytest.raises(PriorError, match=f"{folder / WEIGHTS_FILE}: not the weights of this network") as error:
+        Prior.load(folder)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    prior = prior_of()
+    prior.network.actor.weight[0, 0] = 1e6  # infinite in float16
+    prior.save(tmp_path)
+    with pytest.raises(PriorError, match="not finite"):
+        Prior.load(tmp_path)
+
+
+def without(*keys: str) -> Callable[[dict[str, Any]], Any]:
+    def change(config: dict[str, Any]) -> Any:
+        inner = config
+        for key in keys[:-1]:
+            inner = inner[key]
+        del inner[keys[-1]]
+        return config
+
+    return change
+
+
+def given_as(value: object, *keys: str) -> Callable[[dict[str, Any]], Any]:
+    def change(config: dict[str, Any]) -> Any:
+        inner = config
+        for key in keys[:-1]:
+            inner = inner[key]
+        inner[keys[-1]] = value
+        return config
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(without(key) for key in ("network", "piano", "weights_sha256", "fit")),
+        *(given_as(value, key) for key in ("network", "piano", "fit") for value in (None, 3, "x", [1])),
+        *(given_as(value, "network", "width") for value in (None, 0, -8, 2.5, "16", 18, [16], True)),
+        *(given_as(value, "network", "layers") for value in (None, 0, 1.0, "1")),
+        *(given_as(value, "network", "heads") for value in (None, 0, 3, 1.5)),
+        given_as("rnn", "network", "backbone"),
+        given_as(["lstm"], "network", "backbone"),
+        given_as(1, "network", "depth"),
+        *(given_as(value, "piano", "lowest") for value in (None, -1, 200, "48", 48.5)),
+        *(given_as(value, "piano", "values") for value in (None, [], [12, 6], ["6"], 6)),
+        *(given_as(value, "piano", "chords") for value in (["major"], None, 3)),
+        given_as("0" * 64, "weights_sha256"),
+        given_as(None, "weights_sha256"),
+        lambda config: [],
+        lambda config: None,
+        lambda config: [config],
+    ],
+)
+def test_a_wrong_configuration_is_a_clear_error(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    (folder / CONFIG_FILE).write_text(json.dumps(change(config)))
+    with pytest.raises(PriorError, match=str(folder)) as error:
+        Prior.load(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_configuration_nested_too_deep(folder: Path) -> None:
+    (folder / CONFIG_FILE).write_text("[" * 100_000)
+    with pytest.raises(PriorError, match=CONFIG_FILE):
+        Prior.load(folder)
+
+
+@pytest.mark.parametrize("file", [CONFIG_FILE, WEIGHTS_FILE])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_changed_byte_is_never_a_crash(folder: Path, file: str, data: st.DataObject) -> None:
+    """A file that was cut or changed is an error that names it; of the configuration some changes mean nothing."""
+    path = folder / file
+    original = path.read_bytes()
+    head = min(len(original), 3000)  # the names and shapes of tensors: the rest is numbers
+    place = data.draw(st.integers(0, head - 1) | st.integers(0, len(original) - 1))
+    byte = data.draw(st.integers(0, 255))
+    changed = original[:place] + bytes([byte]) + original[place + 1 :]
+    if data.draw(st.booleans()):
+        changed = original[:place]
+    if changed == original:
+        return
+    try:
+        path.write_bytes(changed)
+        Prior.load(folder)
+        assert file == CONFIG_FILE, "changed weights have another hash"
+    except PriorError as error:
+        assert str(folder) in str(error)  # some changes of the configuration are no error
+        assert "\n" not in str(error)
+    finally:
+        path.write_bytes(original)
