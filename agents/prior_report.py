@@ -19,7 +19,8 @@ from toccata.envs.rewards import Piece
 from toccata.music.corpus import Corpus
 
 REPORT_FILE, CURVES_FILE = "report.md", "curves.png"
-MARKOV_STEPS = 300_000  # at least so many is the Markov chain fitted on
+MARKOV_STEPS = 300_000  # that the Markov chain is fitted on, of a corpus that is not small
+STEPS_PER_NOTE = 24  # that it is fitted on at most: each strike and wait in every key
 MARKOV_CHUNK = 256  # passages drawn at a time
 RESAMPLES = 2000  # of the bootstrap
 CONFIDENCE = 0.95
@@ -112,9 +113,10 @@ def told_no_genre(sequences: Sequences) -> Sequences:
     return replace(sequences, observations={**sequences.observations, "genre": genre})
 
 
-def fitted_markov(train: Passages, least_steps: int = MARKOV_STEPS, seed: int = 0) -> tuple[Markov, int]:
+def fitted_markov(train: Passages, seed: int = 0) -> tuple[Markov, int]:
     """An order-3 Markov chain of passages in random keys, and how many steps it was fitted on."""
     rng = np.random.default_rng(seed)
+    least_steps = min(MARKOV_STEPS, STEPS_PER_NOTE * sum(len(work.score) for work in train.works))
     pieces: list[Piece] = []
     steps = 0
     while steps < least_steps:
@@ -153,7 +155,7 @@ def write_prior_report(
     console: Console,
     beside: Mapping[str, Prior] | None = None,
 ) -> str:
-    """Write report.md and curves.png into `folder`, print the table of bits, and give the report back.
+    """Write report.md and curves.png into `folder`, print the bits per action, and give the report back.
 
     Args:
         prior: fitted to `train`; its `about` may have the losses by epoch, as `fit_prior` writes them.
@@ -218,11 +220,10 @@ def _measured(
     }
     columns = {name: bits(log_probs, pieces, works) for name, log_probs in found.items()}
     tables = [table(columns, unit) for unit in ("action", "note")]
-    for rows in tables:
-        shown = Table(*rows[0])
-        for row in rows[1:]:
-            shown.add_row(*row)
-        console.print(shown)
+    shown = Table(*tables[0][0])
+    for row in tables[0][1:]:
+        shown.add_row(*row)
+    console.print(shown)
     missing = [
         genre for genre in GENRES if genre not in columns["prior"] and any(work.genre == genre for work in train.works)
     ]
