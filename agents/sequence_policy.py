@@ -14,7 +14,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from toccata.agents.backbones import Memory
 from toccata.agents.policies import JointDistribution, Preprocessed
 from toccata.agents.prior import Prior, PriorError
-from toccata.agents.sequence_network import SHAPES, SequenceNetwork, Shape, tensors_of
+from toccata.agents.sequence_network import NO_GENRE, SHAPES, SequenceNetwork, Shape, tensors_of
 from toccata.envs.instrument import Piano
 
 
@@ -49,7 +49,9 @@ class SequencePolicy(MaskableActorCriticPolicy):
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "place" not in observation_space.spaces:
             raise ValueError('the lstm and transformer policies need an environment with observation="actions"')
-        self._memory: Memory | None = None  # after the last `predict`
+        if (genres := observation_space["genre"].n) > NO_GENRE:  # type: ignore[attr-defined]  # Discrete
+            raise ValueError(f"the policy knows {NO_GENRE} genres, the environment has {genres}")
+        self._memory: Memory | None = None  # after the last `predict` without a state
         arguments["features_extractor_class"] = Preprocessed
         arguments.setdefault("optimizer_kwargs", {"eps": 1e-5, "fused": True})  # SB3's eps; ten times faster
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
@@ -155,9 +157,9 @@ class SequencePolicy(MaskableActorCriticPolicy):
     ) -> tuple[np.ndarray, Any]:
         """Actions, and the state to hand to the next call.
 
-        Without a state it goes on from the last call for as many rows: a loop that knows nothing of states, as
-        sb3-contrib's `evaluate_policy` with masks, is served as well. A state serves one line of steps: going on
-        twice from the same one overwrites the first.
+        Without a state it goes on from the last call without one for as many rows, unless every row begins: a loop
+        that knows nothing of states, as sb3-contrib's `evaluate_policy` with masks, is served as well. A state serves
+        one line of steps: going on twice from the same one overwrites the first.
 
         Args:
             observation: of one environment, or of several with a leading axis.
@@ -165,19 +167,30 @@ class SequencePolicy(MaskableActorCriticPolicy):
             episode_start: not needed: the observation tells.
             deterministic: the likeliest action instead of a drawn one.
             action_masks: (rows, whats + values), the legal actions.
+
+        Raises:
+            ValueError: when the state is of another number of environments.
         """
         self.set_training_mode(False)
-        observations, vectorized = self.obs_to_tensor(observation)
-        rows = len(observations["genre"])  # type: ignore[index,call-overload]  # a dict, as the space is one
-        memory = self._memory if state is None else state
-        if memory is not None and len(memory.lengths) != rows:
-            if state is not None:
-                raise ValueError(f"the state is of {len(memory.lengths)} environments, the observation of {rows}")
+        tensors, vectorized = self.obs_to_tensor(observation)
+        observations = tensors_of(tensors, self.device)  # type: ignore[arg-type]  # a dict, as the space is one
+        rows = len(observations["genre"])
+        if state is not None:
+            if len(state.lengths) != rows:
+                raise ValueError(f"the state is of {len(state.lengths)} environments, the observation of {rows}")
+            if self._memory is not None and state.state is self._memory.state:
+                self._memory = None  # who was given it goes on from it: it serves no other line
+            memory = state
+        elif self._memory is None or len(self._memory.lengths) != rows or bool(begins_of(observations).all()):
             memory = None
+        else:
+            memory = self._memory
         with torch.no_grad():
-            actions, _, _, _, self._memory = self.forward(observations, memory, deterministic, action_masks)
+            actions, _, _, _, after = self.forward(observations, memory, deterministic, action_masks)
+        if state is None:
+            self._memory = after
         played = actions.cpu().numpy()
-        return (played if vectorized else played[0]), self._memory
+        return (played if vectorized else played[0]), after
 
 
 def begins_of(observations: dict[str, torch.Tensor]) -> torch.Tensor:

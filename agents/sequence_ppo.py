@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
-from sb3_contrib.common.maskable.utils import get_action_masks
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 16  # of a pass without gradients: more would need more memory and gain nothing
 KL_GAIN = 0.5  # how much of the relative distance from the target an adaptive coefficient makes up for in a rollout
+LEAST_KL_COEF, MOST_KL_COEF = 1e-5, 1e5  # of an adaptive one: from further off it would need too long to come back
 
 
 @dataclass
@@ -79,10 +80,12 @@ class Rollout:
 
     Attributes:
         memory: (envs) what the policy remembered before the first step.
+        kl_coef: the coefficient that its steps were charged with.
         prior_logits: (envs, steps, ...) the prior's logits; None without a prior.
     """
 
     memory: Memory
+    kl_coef: float
     prior_logits: torch.Tensor | None = None
     kl_of_pieces: list[float] = field(default_factory=list)  # nats of each piece that ended
 
@@ -90,23 +93,32 @@ class Rollout:
 def collect(
     model: ComposerPPO, env: VecEnv, callback: BaseCallback, buffer: MaskableDictRolloutBuffer, use_masking: bool
 ) -> bool:
-    """Play a rollout; False when a callback wants to stop. As `MaskablePPO.collect_rollouts`, with a memory."""
+    """Play a rollout; False when a callback wants to stop. As `MaskablePPO.collect_rollouts`, with a memory.
+
+    A rollout that is broken off, by a callback or an error, is lost: every environment begins a piece when learning
+    goes on, as its piece so far is on no page.
+    """
     policy = model.policy
     assert isinstance(policy, SequencePolicy)
     assert model._last_obs is not None
+    if use_masking and not is_masking_supported(env):
+        raise ValueError("Environment does not support action masking. Consider using ActionMasker wrapper")
     policy.set_training_mode(False)
     buffer.reset()
     callback.on_rollout_start()
-    rollout = Rollout(model.pages.remembered_by(policy.network, model.device))
+    rollout = Rollout(model.pages.remembered_by(policy.network, model.device), model.kl_coef)
     memory = Memory(rollout.memory.lengths, rollout.memory.state.clone())  # steps write into its room
     logits_of_steps = []
     observation: Any = model._last_obs
+    model._last_obs = None  # until the rollout is complete
+    model._due.clear()  # of a rollout that was broken off
     dones = np.zeros(env.num_envs, bool)
     for _ in range(model.n_steps):
         masks = get_action_masks(env) if use_masking else None
         with torch.no_grad():
             played, values, log_probs, logits, memory = policy(observation, memory, action_masks=masks)
-        logits_of_steps.append(logits)
+        if model.prior is not None:
+            logits_of_steps.append(logits)
         actions = played.cpu().numpy()
         new_observation, rewards, dones, infos = env.step(actions)
         model.num_timesteps += env.num_envs
@@ -121,14 +133,15 @@ def collect(
                     value = policy.predict_values(last, memory[torch.as_tensor([i], device=model.device)])
                 rewards[i] += model.gamma * float(value[0])
         buffer.add(observation, actions, rewards, model._last_episode_starts, values, log_probs, action_masks=masks)  # type: ignore[arg-type]  # rewards are an array
-        observation = model._last_obs = new_observation
+        observation = new_observation
         model._last_episode_starts = dones
     with torch.no_grad():
         last_values = policy.predict_values(observation, memory)
     if model.prior is not None:
         _measure_kl(model, policy, buffer, rollout, torch.stack(logits_of_steps), dones)
-    buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
     model.pages.add(by_row(buffer), buffer.episode_starts.T.astype(bool), dones)
+    model._last_obs = observation
+    buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)  # may raise, when the reward does
     model.rollout = rollout
     callback.on_rollout_end()
     return True
@@ -184,7 +197,8 @@ def _measure_kl(
         model.logger.record("kl/nats_per_piece", nats)
         model.logger.record("reward/kl", -model.kl_coef * nats)
         if model.kl_target is not None:
-            model.kl_coef *= 1 + KL_GAIN * float(np.clip(nats / model.kl_target - 1, -1, 1))
+            moved = model.kl_coef * (1 + KL_GAIN * float(np.clip(nats / model.kl_target - 1, -1, 1)))
+            model.kl_coef = float(np.clip(moved, LEAST_KL_COEF, MOST_KL_COEF))
 
 
 def update(model: ComposerPPO) -> None:
@@ -213,7 +227,7 @@ def update(model: ComposerPPO) -> None:
         )
     )
     logs: dict[str, list[float]] = {name: [] for name in ("entropy", "policy", "value", "kl", "clipped")}
-    rows_at_once = max(1, model.batch_size // model.n_steps)
+    rows_at_once = model.n_envs if model.batch_size is None else max(1, model.batch_size // model.n_steps)
     loss = torch.zeros(())
     go_on = True
     for _ in range(model.n_epochs):
@@ -227,7 +241,7 @@ def update(model: ComposerPPO) -> None:
             )
             advantage = advantages[rows].flatten()
             spread = torch.ones((), device=device)
-            if model.normalize_advantage:
+            if model.normalize_advantage and len(advantage) > 1:
                 spread = advantage.std() + 1e-8
                 advantage = (advantage - advantage.mean()) / spread
             log_ratio = log_prob - old_log_probs[rows].flatten()
@@ -244,7 +258,7 @@ def update(model: ComposerPPO) -> None:
                 of_prior = policy.distribution(
                     rollout.prior_logits[rows].flatten(0, 1), masks[rows].reshape(ratio.numel(), -1)
                 )
-                loss = loss + model.kl_coef / spread * distribution.kl(of_prior).mean()  # in the units of advantages
+                loss = loss + rollout.kl_coef / spread * distribution.kl(of_prior).mean()  # in the units of advantages
             with torch.no_grad():
                 approx_kls.append(float((ratio - 1 - log_ratio).mean()))
                 logs["clipped"].append(float(((ratio - 1).abs() > clip_range).float().mean()))

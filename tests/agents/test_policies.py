@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from stable_baselines3.common.utils import obs_as_tensor
 
 from toccata.agents.policies import JointDistribution, PianoPolicy
@@ -95,6 +97,59 @@ def test_new_masks_replace_the_old() -> None:
     distribution.apply_masking(None)
     free = distribution_of(random_logits(3))
     assert torch.equal(distribution.what_log_probs, free.what_log_probs)
+
+
+def test_joint_log_probabilities_are_those_of_enumeration() -> None:
+    logits = random_logits(3)
+    found = distribution_of(logits, MASKS).joint_log_probs()
+    assert found.shape == (3, WHATS, VALUES)
+    for row, mask in enumerate(MASKS):
+        expected = brute_force(logits[row], mask)
+        np.testing.assert_allclose(found[row].exp().numpy(), expected, rtol=1e-5, atol=1e-12)
+        assert (found[row].numpy()[expected == 0] < -1e7).all()
+    torch.testing.assert_close(found.exp().sum(dim=(1, 2)), torch.ones(3))
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])  # from nearly the same to certain of different things
+def test_kl_is_that_of_enumeration(scale: float) -> None:
+    count = 32
+    ours, theirs = scale * random_logits(3 * count), scale * random_logits(3 * count, seed=1)
+    masks = np.tile(MASKS, (count, 1))
+    found = distribution_of(ours, masks).kl(distribution_of(theirs, masks))
+    assert found.shape == (3 * count,)
+    assert (found >= -1e-6).all()
+    for row in range(3 * count):
+        p, q = brute_force(ours[row], masks[row]), brute_force(theirs[row], masks[row])
+        legal = p > 1e-300
+        expected = (p[legal] * np.log(p[legal] / q[legal])).sum()
+        assert found[row].item() == pytest.approx(expected, rel=2e-4, abs=1e-5)
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 2**31), scale=st.sampled_from([1e-3, 1.0, 100.0, 1e4]), masked=st.booleans())
+def test_kl_is_never_negative_and_nothing_from_itself(seed: int, scale: float, masked: bool) -> None:
+    rng = np.random.default_rng(seed)
+    masks = rng.random((8, WHATS + VALUES)) < 0.5 if masked else np.ones((8, WHATS + VALUES), bool)
+    masks[:, 0] = masks[:, -1] = True  # to wait is always legal, and so is some value
+    ours, theirs = scale * random_logits(8, seed), scale * random_logits(8, seed + 1)
+    p, q = distribution_of(ours, masks), distribution_of(theirs, masks)
+    assert torch.isfinite(p.kl(q)).all()
+    assert (p.kl(q) > -1e-5).all()
+    assert (p.kl(distribution_of(ours.clone(), masks)) == 0).all()
+
+
+def test_the_gradient_of_kl_is_that_of_enumeration_and_spares_what_is_masked() -> None:
+    ours, theirs = random_logits(3).requires_grad_(), random_logits(3, seed=1)
+    distribution_of(ours, MASKS).kl(distribution_of(theirs, MASKS)).sum().backward()
+    again = ours.detach().clone().requires_grad_()
+    p, q = distribution_of(again, MASKS).joint_log_probs(), distribution_of(theirs, MASKS).joint_log_probs()
+    legal = q > -1e6
+    torch.where(legal, p.exp() * (p - q), 0.0).sum().backward()
+    assert ours.grad is not None
+    assert again.grad is not None
+    assert ours.grad.abs().max() > 0.1
+    torch.testing.assert_close(ours.grad, again.grad, rtol=1e-4, atol=1e-6)
+    assert (ours.grad[:, :WHATS][~torch.as_tensor(MASKS[:, :WHATS])] == 0).all()
 
 
 @pytest.mark.parametrize("features", ["mlp", "cnn"])
