@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,6 +16,7 @@ from toccata.agents.prior import Prior
 from toccata.agents.run import Run, next_free
 from toccata.agents.sampling import genre_index, sample
 from toccata.agents.sequence_network import SequenceNetwork
+from toccata.agents.sequence_policy import SequencePolicy
 from toccata.envs.instrument import Piano
 from toccata.envs.rewards import Piece
 from toccata.music.parsing import NOTATION_SUFFIXES
@@ -85,10 +85,9 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         for number, piece in enumerate(pieces):
             write_piece(piece, folder, f"piece-{number:03d}")
             bar.advance(task)
-    say = f"{config.bars} bars each"
-    if pieces[0].start_tick:
-        say = f"bar {pieces[0].start_tick // pieces[0].score.ticks_per_bar + 1} is the first new one"
-    console.print(f"listen: {folder}/piece-000.wav ...   {say}", soft_wrap=True, markup=False, highlight=False)
+    first = pieces[0].start_tick // pieces[0].score.ticks_per_bar + 1
+    new = f"composed: bars {first} to {pieces[0].score.bars}"
+    console.print(f"listen: {folder}/piece-000.wav ...   {new}", soft_wrap=True, markup=False, highlight=False)
     return pieces
 
 
@@ -126,10 +125,9 @@ def composer_of(config: ComposeConfig) -> tuple[SequenceNetwork, Piano, TrainCon
         return prior.network, prior.piano, None
     run = Run.open(config.run)
     policy = load_model(run.model_path, device).policy
-    network = getattr(policy, "network", None)
-    if not isinstance(network, SequenceNetwork) or not isinstance(policy, torch.nn.Module):
+    if not isinstance(policy, SequencePolicy):
         raise ComposeError(
             f"{run.folder}: its policy {run.config.policy!r} does not remember what was played; compose needs lstm or "
             f"transformer. What this agent composes without a primer is written by: python evaluate.py {run.folder}"
         )
-    return network, policy.piano, run.config
+    return policy.network, policy.piano, run.config
