@@ -54,7 +54,7 @@ class Bits:
 
 
 def bits(
-    log_probs: Sequence[np.ndarray], pieces: Sequence[Piece], works: Sequence[object] | None = None, seed: int = 0
+    log_probs: Sequence[np.ndarray], pieces: Sequence[Piece], works: Sequence[str] | None = None, seed: int = 0
 ) -> dict[str, Bits]:
     """Bits of pieces under a model, by genre and under "all" together.
 
@@ -68,8 +68,7 @@ def bits(
     of_piece = np.array([-values.sum() / np.log(2) for values in log_probs])
     actions = np.array([len(values) for values in log_probs])
     notes = np.array([len(piece.score) for piece in pieces])
-    numbers = {work: number for number, work in enumerate(dict.fromkeys(works or ()))}
-    work_of = np.array([numbers[work] for work in works] if works is not None else range(len(pieces)))
+    work_of = np.arange(len(pieces)) if works is None else np.array(works)
     genres = {genre: np.array([piece.genre == genre for piece in pieces]) for genre in GENRES}
     answer = {}
     for genre, own in {**genres, ALL: np.ones(len(pieces), bool)}.items():
@@ -82,7 +81,8 @@ def bits(
         drawn = drawn[drawn[:, 2] > 0]  # works all of whose notes were dropped can come alone
         total = sums.sum(axis=1)
         answer[genre] = Bits(
-            *(_interval(total[0] / total[by], drawn[:, 0] / drawn[:, by]) for by in (1, 2)),
+            per_action=_interval(total[0] / total[1], drawn[:, 0] / drawn[:, 1]),
+            per_note=_interval(total[0] / total[2], drawn[:, 0] / drawn[:, 2]),
             works=count,
             actions=int(total[1]),
             notes=int(total[2]),
@@ -268,6 +268,7 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 def draw_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
     """A picture of the losses by epoch."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
@@ -276,7 +277,7 @@ def draw_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
             axes.plot(range(1, len(losses[name]) + 1), losses[name], style, color="#347dbc", label=label)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss, nats per action")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color="#e2e7ee")
     axes.legend()
     figure.savefig(path, dpi=110)
