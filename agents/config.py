@@ -179,7 +179,8 @@ class TrainConfig:
                 Range(0, whole=False, open_low=True).check(name, getattr(self, name))
         for name, choices in (("reward_at", ("piece", "bar")), ("policy", POLICIES)):
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}")
+                allowed_names = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ConfigError(f"{name} must be {allowed_names}, got {getattr(self, name)!r}")
         self._settle_start()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")

@@ -22,7 +22,7 @@ from toccata.agents.parts import device_of, environment_of, load_rewards, music_
 from toccata.agents.passages import record
 from toccata.agents.ppo import ComposerPPO
 from toccata.agents.prior import kl_of_pieces
-from toccata.agents.report import GOLD, write_report
+from toccata.agents.report import GOLD, kl_line, write_report
 from toccata.agents.run import Run, RunError
 from toccata.agents.sequence_policy import SequencePolicy
 from toccata.envs.rewards import Piece, Pieces
@@ -94,7 +94,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     folder = folder.rename(run.folder / "evaluation")
     console.print(table_of(summary))
     if "kl" in summary:
-        console.print(_kl_line(summary), highlight=False)
+        console.print(kl_line(summary), highlight=False)
     console.print(f"listen: {folder}/piece-000.wav ...   read: {folder / 'report.html'}", soft_wrap=True, markup=False)
     return summary
 
@@ -217,12 +217,6 @@ def table_of(summary: dict[str, Any]) -> Table:
         real = summary["real_range"][metric]
         table.add_row(escape(metric.replace("_", " ")), *cells, f"{_short(real['low'])}..{_short(real['high'])}")
     return table
-
-
-def _kl_line(summary: dict[str, Any]) -> str:
-    """How far the agent went from where PPO started."""
-    nats = summary["kl"]["nats_per_piece"]
-    return f"KL from start: {nats['mean']:.1f} nats a piece ({nats['low']:.1f} to {nats['high']:.1f})"
 
 
 def _short(value: float) -> str:

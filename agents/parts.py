@@ -14,7 +14,7 @@ import torch
 from toccata.agents.config import NO_PRIOR, SEQUENCE_POLICIES, ConfigError, TrainConfig
 from toccata.agents.policies import PianoPolicy
 from toccata.agents.ppo import ComposerPPO
-from toccata.agents.prior import Prior
+from toccata.agents.prior import SHIPPED, Prior
 from toccata.agents.sequence_policy import SequencePolicy
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.material import RealMusic
@@ -48,10 +48,13 @@ def corpus_of(config: TrainConfig) -> Corpus:
 
 
 def findable(config: TrainConfig) -> TrainConfig:
-    """The configuration with whole paths for its folders of music, so that the run can be used from any folder."""
+    """The configuration with whole paths for its folders, so that the run can be used from any folder."""
     names = {*NAMED, *ALIASES}
     folders = {name: str(Path(name).absolute()) for name in config.corpus if name not in names and Path(name).is_dir()}
-    return replace(config, corpus=tuple(folders.get(name, name) for name in config.corpus))
+    prior = config.prior
+    if prior not in (None, NO_PRIOR, *SHIPPED):
+        prior = str(Path(prior).absolute())
+    return replace(config, corpus=tuple(folders.get(name, name) for name in config.corpus), prior=prior)
 
 
 def music_of(config: TrainConfig, part: str) -> RealMusic:
@@ -120,7 +123,7 @@ def agent_of(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, device
         policy, kind = SequencePolicy, {"backbone": config.policy}
         if prior is not None:
             if prior.network.shape.backbone != config.policy:
-                raise ConfigError(f"prior {config.prior}: is of a {prior.network.shape.backbone}, not {config.policy}")
+                raise ConfigError(f"prior {config.prior}: is a {prior.network.shape.backbone}, not a {config.policy}")
             kind["shape"] = {**asdict(prior.network.shape)}
             del kind["shape"]["backbone"]
     model = ComposerPPO(

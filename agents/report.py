@@ -29,17 +29,24 @@ def write_report(run: Run, folder: Path, summary: dict[str, Any], pieces: int) -
     curves = ""
     if draw_curves(run.folder / "progress.csv", folder / "curves.png"):
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
+    kl = f"<p>{escape(kl_line(summary))}</p>" if "kl" in summary else ""
     note = f" {GOLD_NOTE}" if GOLD in summary["composers"]["agent"] else ""
     stems = [*(f"piece-{number:03d}" for number in range(pieces)), "random", "real"]
     command = escape((run.folder / "command.txt").read_text().strip())
     (folder / "report.html").write_text(
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(run.folder.name)}</title>"
         f"<style>{STYLE}</style><h1>{escape(run.folder.name)}</h1><p><code>{command}</code></p>"
-        f"<section><h2>Measured</h2>{_table(summary)}<p><small>Means over pieces with 95 % bootstrap intervals; "
+        f"<section><h2>Measured</h2>{_table(summary)}{kl}<p><small>Means over pieces with 95 % bootstrap intervals; "
         "<i>start</i> is the agent before PPO, <i>random</i> random legal play, <i>real</i> music kept out of "
         f"training; the last column is the range of real pieces.{note}</small></section>"
         f"{curves}<section><h2>Pieces</h2>{''.join(_piece(stem) for stem in stems)}</section></html>\n"
     )
+
+
+def kl_line(summary: dict[str, Any]) -> str:
+    """How far the agent went from where PPO started."""
+    nats = summary["kl"]["nats_per_piece"]
+    return f"KL from start: {nats['mean']:.1f} nats a piece ({nats['low']:.1f} to {nats['high']:.1f})"
 
 
 def _table(summary: dict[str, Any]) -> str:
@@ -74,7 +81,7 @@ def draw_curves(progress: Path, path: Path) -> bool:
         return False
     with progress.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    names = sorted({name for row in rows for name in row if name.split("/")[0] in ("reward", "music")})
+    names = sorted({name for row in rows for name in row if name.split("/")[0] in ("reward", "music", "kl")})
     names = [name for name in names if name != "reward/pieces"]
     if not names or len(rows) < 2:
         return False

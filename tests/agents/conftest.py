@@ -10,6 +10,9 @@ import torch
 from rich.console import Console
 
 from toccata.agents.config import TrainConfig
+from toccata.agents.prior import Prior, frozen
+from toccata.agents.sequence_network import SequenceNetwork, Shape
+from toccata.envs.instrument import Piano
 from toccata.envs.material import RealMusic
 from toccata.music.score import Score
 from toccata.reward_models.rating import RatingModel
@@ -44,6 +47,7 @@ def toy_config(run_dir: Path, corpus_folder: Path, **changes: object) -> TrainCo
         "rewards": (("silence", 1.0), ("repetition", 0.5)),
         "corpus": (str(corpus_folder),),
         "bars": 1,
+        "policy": "mlp",
         "clone_epochs": 1,
         "num_envs": 4,
         "n_steps": 32,
@@ -65,6 +69,19 @@ def toy(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     make_toy(monkeypatch)
     return lambda name, **changes: toy_config(tmp_path / name, corpus_folder, **changes)
+
+
+@pytest.fixture
+def write_prior(tmp_path: Path) -> Callable[..., Prior]:
+    """Writes small priors nobody fitted: `write_prior(name, backbone="lstm")` into the folder `name` where the test is."""
+
+    def write(name: str, backbone: str = "transformer") -> Prior:
+        torch.manual_seed(0)
+        network = SequenceNetwork(Piano(), Shape(backbone, width=24, layers=2, heads=2))
+        Prior(frozen(network), Piano(), {}).save(tmp_path / name)
+        return Prior.load(tmp_path / name)
+
+    return write
 
 
 @pytest.fixture

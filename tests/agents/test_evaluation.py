@@ -62,7 +62,7 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
     assert json.loads((run / "evaluation/metrics.json").read_text()) == summary
     assert all(isfinite(number) for number in numbers_in(summary))
     assert list(summary["composers"]) == ["agent", "start", "random", "real"]
-    wanted = {*METRICS, "reward/silence", "reward/repetition", "reward/total", "gold_rating"}
+    wanted = {*METRICS, "diversity", "reward/silence", "reward/repetition", "reward/total", "gold_rating"}
     assert wanted >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
     for metrics in summary["composers"].values():
         assert metrics.keys() == wanted
@@ -175,7 +175,7 @@ def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) 
     assert row.count("±") == 4
     assert max(len(line.rstrip()) for line in lines if "±" in line) <= 80
     assert f"{run / 'evaluation' / 'report.html'}" in printed
-    assert table_of(summary).row_count == len(METRICS) + 4
+    assert table_of(summary).row_count == len(METRICS) + 5
     assert sum("gold rating" in line and line.count("±") == 4 for line in lines) == 1
 
 

@@ -17,10 +17,13 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from toccata.agents.config import ConfigError, TrainConfig
+from toccata.agents.config import ConfigError, EvaluateConfig, TrainConfig
+from toccata.agents.evaluation import evaluate
 from toccata.agents.parts import corpus_of, device_of, load_rewards, music_of, rewards_of, save_rewards, with_limits_of
 from toccata.agents.ppo import ComposerPPO
+from toccata.agents.prior import Prior, PriorError
 from toccata.agents.run import Run, RunError
+from toccata.agents.sequence_policy import SequencePolicy
 from toccata.agents.training import train
 from toccata.envs.rewards import Pieces, RewardModelError
 from toccata.music.corpus import CorpusError
@@ -29,6 +32,7 @@ from toccata.reward_models import RewardSpecError, load_reward
 from toccata.reward_models.rating import RatingModel
 
 Toy = Callable[..., TrainConfig]
+WritePrior = Callable[..., Prior]
 CONTRACT = {
     "checkpoints",
     "cloning.json",
@@ -405,3 +409,134 @@ def test_a_model_file_holds_no_environment_and_no_reward(toy: Toy) -> None:
     with zipfile.ZipFile(run.model_path) as archive:
         data = json.loads(archive.read("data"))
     assert not {"env", "reward_model", "finished", "_due"} & data.keys()
+
+
+# Policies that remember: what they start from, what they are charged for, and going on with them
+
+
+def network_of(folder: Path, name: str = "model.zip") -> dict[str, torch.Tensor]:
+    policy = ComposerPPO.load(folder / name, device="cpu").policy
+    assert isinstance(policy, SequencePolicy)
+    return policy.network.state_dict()
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+def test_a_resumed_sequence_policy_too(toy: Toy, write_prior: WritePrior, backbone: str) -> None:
+    prior = write_prior("mine", backbone)
+    changes: dict[str, Any] = {
+        "policy": backbone,
+        "prior": "mine",
+        "clone_epochs": 0,
+        "kl_coef": 0.02,
+        "kl_target": 0.5,
+        "bars": 2,
+        "n_steps": 24,
+        "batch_size": 48,
+        "learning_rate": 3e-3,
+    }
+    whole = quiet(toy("whole", total_timesteps=480, **changes))
+    half = quiet(toy("half", total_timesteps=192, **changes))
+    torch.manual_seed(99)  # what happens between the two is of no account
+    np.random.seed(99)  # noqa: NPY002
+    quiet(going_on(half.folder, total_timesteps=480))
+    same_run(whole.folder, half.folder)
+    started = network_of(whole.folder, "start.zip")
+    assert all(torch.equal(started[key], value) for key, value in prior.network.state_dict().items())
+    rows = rows_of(whole.folder)
+    assert float(rows[0]["kl/nats_per_step"]) == pytest.approx(0, abs=1e-6), "it starts where the prior is"
+    assert float(rows[-1]["kl/nats_per_step"]) > 1e-3
+    assert float(rows[0]["kl/coef"]) == 0.02
+    assert float(rows[-1]["kl/coef"]) != 0.02, "adapted"
+    charged = [row for row in rows if row.get("kl/nats_per_piece")]
+    assert charged
+    for row in charged:
+        assert float(row["reward/kl"]) == pytest.approx(-float(row["kl/coef"]) * float(row["kl/nats_per_piece"]))
+
+
+def test_the_prior_that_comes_with_toccata_is_where_a_run_starts(toy: Toy) -> None:
+    run = quiet(toy("run", policy="transformer", clone_epochs=None, total_timesteps=128))
+    assert (run.config.prior, run.config.clone_epochs, run.config.kl_coef) == ("transformer", 0, 0.01)
+    started = network_of(run.folder, "start.zip")
+    shipped = Prior.load("transformer").network.state_dict()
+    assert all(torch.equal(started[key], shipped[key]) for key in shipped)
+
+
+def test_without_a_prior_it_learns_from_the_runs_music_or_starts_from_noise(toy: Toy) -> None:
+    cloned = quiet(toy("cloned", policy="lstm", prior="none", clone_epochs=1, total_timesteps=128))
+    assert (cloned.folder / "cloning.json").is_file()
+    assert rows_of(cloned.folder)[0]["kl/coef"] == "0.01", "the KL is from what was learnt"
+    noise = quiet(toy("noise", policy="lstm", prior="none", clone_epochs=0, total_timesteps=128))
+    assert not (noise.folder / "cloning.json").exists()
+    assert "kl/coef" not in rows_of(noise.folder)[0]
+    ours, theirs = policy_of(cloned.folder, "start.zip"), policy_of(noise.folder, "start.zip")
+    assert any(not torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_an_evaluation_tells_how_far_the_agent_went(toy: Toy, write_prior: WritePrior) -> None:
+    write_prior("mine")
+    run = quiet(toy("run", policy="transformer", prior="mine", learning_rate=3e-3, total_timesteps=256))
+    console = Console(file=StringIO(), width=100)
+    summary = evaluate(EvaluateConfig(run.folder, pieces=1, samples=4, device="cpu"), console)
+    nats = summary["kl"]["nats_per_piece"]
+    assert len(nats["values"]) == 4
+    assert 0 < nats["low"] <= nats["mean"] <= nats["high"]
+    assert f"KL from start: {nats['mean']:.1f} nats a piece" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "KL from start" in (run.folder / "evaluation/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "settled"),
+    [
+        ({}, ("transformer", 0, 0.01)),
+        ({"policy": "lstm"}, ("lstm", 0, 0.01)),
+        ({"policy": "lstm", "prior": "mine", "clone_epochs": 3}, ("mine", 3, 0.01)),
+        ({"prior": "none"}, ("none", 10, 0.01)),
+        ({"prior": "none", "clone_epochs": 0}, ("none", 0, 0.0)),
+        ({"kl_coef": 0.0}, ("transformer", 0, 0.0)),
+        ({"policy": "mlp"}, ("none", 10, 0.0)),
+        ({"policy": "cnn", "clone_epochs": 2}, ("none", 2, 0.0)),
+    ],
+)
+def test_what_is_not_told_follows_from_what_is(changes: dict[str, Any], settled: tuple[str, int, float]) -> None:
+    config = TrainConfig(**changes)
+    assert (config.prior, config.clone_epochs, config.kl_coef) == settled
+    assert replace(config) == config, "settled for good"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"policy": "mlp", "prior": "transformer"}, "prior 'transformer' needs policy lstm or transformer, got 'mlp'"),
+        ({"policy": "cnn", "kl_coef": 0.1}, "kl_coef must be 0, got 0.1: policy 'cnn' remembers nothing"),
+        (
+            {"prior": "none", "clone_epochs": 0, "kl_coef": 1.0},
+            "kl_coef must be 0, got 1: the policy starts from noise",
+        ),
+        ({"kl_coef": 0.0, "kl_target": 5.0}, "kl_target adapts kl_coef, which must be greater than 0"),
+        ({"kl_coef": -1.0}, "kl_coef must be a number, at least 0, got -1.0"),
+        ({"kl_target": 0.0}, "kl_target must be a number, greater than 0, got 0"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(**changes)
+
+
+def test_a_prior_that_does_not_fit_is_named_and_nothing_is_left(toy: Toy, write_prior: WritePrior) -> None:
+    write_prior("mine", "lstm")
+    with pytest.raises(ConfigError, match="is a lstm, not a transformer"):
+        quiet(toy("run", policy="transformer", prior="mine"))
+    with pytest.raises(PriorError, match="unknown prior '.*nowhere'"):
+        quiet(toy("run", policy="transformer", prior="nowhere"))
+    assert not Path("run").exists()
+    assert not Path("runs").exists()
+
+
+def test_a_prior_is_found_from_any_folder(
+    toy: Toy, write_prior: WritePrior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_prior("mine")
+    run = quiet(toy("run", policy="transformer", prior="mine", total_timesteps=128))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    quiet(replace(Run.open(run.folder).config.resumed(run.folder), total_timesteps=256))
