@@ -73,7 +73,7 @@ def toy(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def write_prior(tmp_path: Path) -> Callable[..., Prior]:
-    """Writes small priors nobody fitted: `write_prior(name, backbone="lstm")` into the folder `name` where the test is."""
+    """Writes small priors nobody fitted: `write_prior(name, backbone="lstm")`, into the folder `name`."""
 
     def write(name: str, backbone: str = "transformer") -> Prior:
         torch.manual_seed(0)

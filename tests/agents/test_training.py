@@ -526,7 +526,7 @@ def test_a_prior_that_does_not_fit_is_named_and_nothing_is_left(toy: Toy, write_
     write_prior("mine", "lstm")
     with pytest.raises(ConfigError, match="is a lstm, not a transformer"):
         quiet(toy("run", policy="transformer", prior="mine"))
-    with pytest.raises(PriorError, match="unknown prior '.*nowhere'"):
+    with pytest.raises(PriorError, match=r"unknown prior '.*nowhere'"):
         quiet(toy("run", policy="transformer", prior="nowhere"))
     assert not Path("run").exists()
     assert not Path("runs").exists()
