@@ -23,6 +23,7 @@ from toccata.music.parsing import NOTATION_SUFFIXES
 from toccata.music.score import Score
 
 FOLDER = Path("composed")  # where new folders go
+LONGEST_PRIMER_SECONDS = 3600  # a stray note of a damaged file would make days of sound
 
 
 class ComposeError(ValueError):
@@ -102,6 +103,9 @@ def read_primer(config: ComposeConfig) -> Score:
     primer = Score.from_musicxml(path) if path.suffix.lower() in NOTATION_SUFFIXES else Score.from_midi(path)
     if not len(primer):
         raise ComposeError(f"{path}: has no notes to go on from")
+    if primer.length_seconds > LONGEST_PRIMER_SECONDS:
+        minutes, most = primer.length_seconds / 60, LONGEST_PRIMER_SECONDS // 60
+        raise ComposeError(f"{path}: lasts {minutes:.0f} minutes; a primer can last at most {most}")
     if config.tempo_bpm is not None:
         primer = replace(primer, tempo_bpm=config.tempo_bpm)
     if config.beats_per_bar is None:

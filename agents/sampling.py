@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +126,7 @@ def sample(
         tempo_bpm=opening.heard.tempo_bpm,
         max_steps=past + (STEPS_PER_BAR * bars if max_steps is None else max_steps),
     )
-    observations = env.reset()
+    observations: Any = env.reset()
     for action in opening.actions:
         observations, _, _, _ = env.step(np.tile(action, (count, 1)))
     states = env.core.dynamics.states

@@ -170,6 +170,7 @@ def test_either_a_prior_or_a_run() -> None:
         (("--primer", "cut.mid"), "cut.mid: ends too early"),
         (("--primer", "broken.xml"), "broken.xml: "),
         (("--primer", "empty.mid"), "empty.mid: has no notes to go on from"),
+        (("--primer", "stray.mid"), "stray.mid: lasts 62 minutes; a primer can last at most 60"),
         (("--primer", "high.mid"), "high.mid: none of the primer's 1 notes is on the piano's keys 48..72"),
         (("--primer", "odd.mid"), "odd.mid: a bar of 75 ticks is no multiple of the piano's shortest value, 2"),
         (("--primer", "good.mid", "--beats-per-bar", "3.01"), "beats_per_bar must make a whole number of ticks"),
@@ -198,6 +199,7 @@ def test_errors_are_one_line(command: Callable, tmp_path: Path, arguments: tuple
     Path("cut.mid").write_bytes(Path("good.mid").read_bytes()[:-20])
     Path("broken.xml").write_text("<score-partwise><part>")
     Score().to_midi("empty.mid")
+    Score([(0, 24, 60, 80), (178_000, 24, 60, 80)]).to_midi("stray.mid")
     Score([(0, 24, 100, 80)]).to_midi("high.mid")
     Score(TUNE, beats_per_bar=3.125).to_midi("odd.mid")
     Path("taken").mkdir()
