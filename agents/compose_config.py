@@ -48,8 +48,9 @@ class ComposeConfig:
     temperature: float = 1.0
     """Below 1 it plays what it finds likely more often, above 1 less often."""
 
-    top_p: float = 1.0
-    """Each action is drawn from the fewest that together have this probability; less leaves out the unlikely ones."""
+    top_p: float = 0.95
+    """Each action is drawn from the fewest that together have this probability: the unlikely rest holds most of the
+    wrong notes and leaps. 1 leaves nothing out."""
 
     beats_per_bar: float | None = None
     """Quarter notes in a bar. By default the primer's, without one the run's or 4."""
