@@ -97,12 +97,17 @@ def collect(
 
     A rollout that is broken off, by a callback or an error, is lost: every environment begins a piece when learning
     goes on, as its piece so far is on no page.
+
+    Raises:
+        ValueError: for a prior of another piano, or an environment without masks.
     """
     policy = model.policy
     assert isinstance(policy, SequencePolicy)
     assert model._last_obs is not None
     if use_masking and not is_masking_supported(env):
         raise ValueError("Environment does not support action masking. Consider using ActionMasker wrapper")
+    if model.prior is not None and _vocabulary(model.prior) != _vocabulary(policy.network):
+        raise ValueError("the prior plays another piano than the policy: the KL between them cannot be measured")
     policy.set_training_mode(False)
     buffer.reset()
     callback.on_rollout_start()
@@ -145,6 +150,11 @@ def collect(
     model.rollout = rollout
     callback.on_rollout_end()
     return True
+
+
+def _vocabulary(network: SequenceNetwork) -> tuple[int, int, int]:
+    """How many whats, values and keys a network tells apart."""
+    return network.what.num_embeddings, network.value.num_embeddings, network.keys
 
 
 def by_row(buffer: MaskableDictRolloutBuffer) -> dict[str, np.ndarray]:
