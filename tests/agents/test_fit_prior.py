@@ -306,12 +306,18 @@ def test_help_imports_nothing_heavy() -> None:
         assert word in done.stdout
 
 
-def test_the_command_as_a_user_runs_it(tmp_path: Path, corpus_folder: Path) -> None:
+def test_the_command_as_a_user_runs_it(
+    tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     shutil.copytree(corpus_folder, tmp_path / "my-music")
     size = ["--epochs", "1", "--width", "8", "--layers", "1", "--heads", "1"]
-    command = [sys.executable, "-m", "toccata", "fit-prior", "--data", "my-music", "--out", "my-prior"]
-    done = subprocess.run([*command, *size], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "fitted: my-prior"
-    assert "Markov" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["toccata", "fit-prior", "--data", "my-music", "--out", "my-prior", *size])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == ["fitted: my-prior", "train from it with: python train.py --prior my-prior"]
+    assert "11,656 weights" in shown.err
+    assert "Markov" in shown.err
     assert Prior.load(tmp_path / "my-prior").network.shape.width == 8
