@@ -59,7 +59,7 @@ def walk(
 
 
 @pytest.mark.parametrize("kind", BACKBONES)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10**6),
     rows=st.integers(1, 4),

@@ -97,7 +97,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says(monkeypatch: pyt
     monkeypatch.setattr(prior_report, "RESAMPLES", 300)
     rng = np.random.default_rng(0)
     held = []
-    for _ in range(200):
+    for _ in range(120):
         costs = rng.gamma(2.0, 0.5, 40)  # nats of each work's one action
         low, high = bits([-costs[i : i + 1] for i in range(40)], [piece(1, "folk")] * 40)["all"].per_action[1:]
         held.append(low <= 1 / np.log(2) <= high)
