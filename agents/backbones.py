@@ -9,6 +9,7 @@ Both have the same three methods, which give the same numbers for the same steps
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -90,12 +91,14 @@ class Transformer(nn.Module):
 
     waves_of_steps: torch.Tensor
     waves_of_ticks: torch.Tensor
+    blocks: Sequence[Block]
 
     def __init__(self, width: int, layers: int, heads: int) -> None:
         super().__init__()
         if width % (4 * heads):
             raise ValueError(f"width must be a multiple of 4 * heads = {4 * heads}, got {width}")
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.blocks = blocks  # type: ignore[assignment]  # a ModuleList, which is of any modules
         self.norm = nn.LayerNorm(width)
         count = width // heads // 4
         rising = torch.arange(count, dtype=torch.float64) / max(count - 1, 1)
@@ -103,8 +106,8 @@ class Transformer(nn.Module):
         self.register_buffer("waves_of_steps", STEP_BASE**-rising, persistent=False)
         self.register_buffer("waves_of_ticks", shortest * (longest / shortest) ** rising, persistent=False)
         for block in self.blocks:  # the residual stream keeps its size, however deep (GPT-2)
-            for last in (block.out, block.feed[-1]):  # type: ignore[union-attr,index]  # a Block: made above
-                nn.init.normal_(last.weight, std=0.02 / (2 * layers) ** 0.5)  # type: ignore[arg-type,union-attr]
+            for last in (block.out, block.feed[-1]):
+                nn.init.normal_(last.weight, std=0.02 / (2 * layers) ** 0.5)  # type: ignore[arg-type]
 
     def waves(self, numbers: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
         """(rows, time, 2, head width / 2) cosines and sines of the places of steps, given their numbers and ticks.
@@ -120,7 +123,7 @@ class Transformer(nn.Module):
         """The memory of `rows` rows that have not begun."""
         block, device = self.blocks[0], self.norm.weight.device
         shape = len(self.blocks), 2, rows, ROOM, block.head_width
-        return Memory(torch.zeros(rows, dtype=torch.int64, device=device), torch.zeros(shape, device=device))  # type: ignore[arg-type]  # ints
+        return Memory(torch.zeros(rows, dtype=torch.int64, device=device), torch.zeros(shape, device=device))
 
     def step(self, x: torch.Tensor, steps: Steps, memory: Memory) -> tuple[torch.Tensor, Memory]:
         """(rows, 1, width) out of the same, and what is remembered then."""

@@ -75,6 +75,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
         values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
     summary = summarise(values, config.seed)
     if isinstance(agent.policy, SequencePolicy) and run.start_path.is_file():
+        assert isinstance(start.policy, SequencePolicy)  # of the same run
         played = record(pieces["agent"], agent.policy.piano)
         nats = kl_of_pieces(agent.policy.network, start.policy.network, played, agent.policy.piano)
         summary["kl"] = {

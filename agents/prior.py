@@ -79,7 +79,7 @@ class Prior:
             saved = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
             shape, known_hash, about = Shape(**saved["network"]), saved["weights_sha256"], dict(saved["fit"])
             fields = {name: tuple(each) if isinstance(each, list) else each for name, each in saved["piano"].items()}
-            piano = Piano(**fields)
+            piano = Piano(**fields)  # type: ignore[arg-type]  # it checks them itself
             network = SequenceNetwork(piano, shape)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             reason = " ".join(str(error).split())[:300]

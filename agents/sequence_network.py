@@ -41,8 +41,10 @@ class Shape:
     def __post_init__(self) -> None:
         if self.backbone not in ("transformer", "lstm"):
             raise ValueError(f"backbone must be transformer or lstm, got {self.backbone!r}")
-        if min(self.width, self.layers, self.heads) < 1:
-            raise ValueError(f"width, layers and heads must be positive, got {self}")
+        for name, most in (("width", 4096), ("layers", 64), ("heads", 64)):
+            size = getattr(self, name)
+            if type(size) is not int or not 1 <= size <= most:
+                raise ValueError(f"{name} must be a whole number in 1..{most}, got {size!r}")
 
 
 SHAPES = {"transformer": Shape(), "lstm": Shape("lstm", 328, 2)}  # of equal size, about two million parameters

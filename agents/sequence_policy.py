@@ -96,7 +96,7 @@ class SequencePolicy(MaskableActorCriticPolicy):
 
     # One step of every row
 
-    def forward(
+    def forward(  # type: ignore[override]  # with a memory, as sb3-contrib's recurrent policies
         self, obs: Any, memory: Memory | None = None, deterministic: bool = False, action_masks: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Memory]:
         """Play one step of every row.
@@ -114,7 +114,9 @@ class SequencePolicy(MaskableActorCriticPolicy):
         """(rows,) values."""
         return self._step(obs, memory)[1]
 
-    def get_distribution(self, obs: Any, memory: Memory | None = None, action_masks: Any = None) -> JointDistribution:
+    def get_distribution(  # type: ignore[override]  # with a memory, as sb3-contrib's recurrent policies
+        self, obs: Any, memory: Memory | None = None, action_masks: Any = None
+    ) -> JointDistribution:
         """The distribution over the next action of every row."""
         return self.distribution(self._step(obs, memory)[0], action_masks)
 
@@ -125,7 +127,7 @@ class SequencePolicy(MaskableActorCriticPolicy):
 
     # Whole sequences
 
-    def evaluate_actions(
+    def evaluate_actions(  # type: ignore[override]  # with a memory, as sb3-contrib's recurrent policies
         self, obs: Any, actions: torch.Tensor, memory: Memory | None = None, action_masks: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor, JointDistribution]:
         """Judge whole sequences in one pass.

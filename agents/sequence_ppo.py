@@ -137,7 +137,7 @@ def collect(
                 with torch.no_grad():
                     value = policy.predict_values(last, memory[torch.as_tensor([i], device=model.device)])
                 rewards[i] += model.gamma * float(value[0])
-        buffer.add(observation, actions, rewards, model._last_episode_starts, values, log_probs, action_masks=masks)  # type: ignore[arg-type]  # rewards are an array
+        buffer.add(observation, actions, rewards, model._last_episode_starts, values, log_probs, action_masks=masks)
         observation = new_observation
         model._last_episode_starts = dones
     with torch.no_grad():
@@ -219,10 +219,10 @@ def update(model: ComposerPPO) -> None:
     assert rollout is not None
     policy.set_training_mode(True)
     model._update_learning_rate(policy.optimizer)
-    clip_range = model.clip_range(model._current_progress_remaining)  # type: ignore[operator]  # a schedule since set-up
+    clip_range = model.clip_range(model._current_progress_remaining)
     clip_range_vf = None
     if model.clip_range_vf is not None:
-        clip_range_vf = model.clip_range_vf(model._current_progress_remaining)  # type: ignore[operator]  # likewise
+        clip_range_vf = model.clip_range_vf(model._current_progress_remaining)
     device = model.device
     observations = {key: torch.as_tensor(value, device=device) for key, value in by_row(buffer).items()}
     actions, old_values, old_log_probs, advantages, returns, masks = (

@@ -39,6 +39,8 @@ TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli i
         ["evaluate.py", "--help"],
         ["-c", TOCCATA, "--help"],
         ["-c", TOCCATA, "train", "--help"],
+        ["-c", TOCCATA, "compose", "--help"],
+        ["-c", TOCCATA, "fit-prior", "--help"],
     ],
 )
 def test_help_is_instant(arguments: list[str], repository: Path) -> None:

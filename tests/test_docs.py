@@ -18,7 +18,9 @@ import pytest
 import tyro
 
 import toccata
+from toccata.agents.compose_config import ComposeConfig
 from toccata.agents.config import EvaluateConfig, TrainConfig
+from toccata.agents.fit_prior_config import FitPriorConfig
 from toccata.agents.run import Run
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
@@ -35,6 +37,8 @@ COMMANDS = {
     ("toccata", "train"): TrainConfig,
     ("python", "evaluate.py"): EvaluateConfig,
     ("toccata", "evaluate"): EvaluateConfig,
+    ("toccata", "compose"): ComposeConfig,
+    ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
 }
 OTHER_FLAGS = {"--help", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
@@ -135,7 +139,7 @@ def test_commands_can_be_typed_as_they_stand(page: Path, desk: Path) -> None:
 
 def test_flags_in_running_text_exist() -> None:
     flags = set(OTHER_FLAGS)
-    for config_type in (TrainConfig, EvaluateConfig, FitRatingConfig):
+    for config_type in set(COMMANDS.values()):
         for field in fields(config_type):
             flag = field.name.replace("_", "-")
             flags |= {f"--{flag}", f"--no-{flag}"} if isinstance(field.default, bool) else {f"--{flag}"}
@@ -244,8 +248,9 @@ def logged_by_a_small_run() -> set[str]:
     from stable_baselines3.common.logger import KVWriter, Logger
 
     from toccata.agents.callbacks import DiscriminatorCallback, WatchCallback
-    from toccata.agents.policies import PianoPolicy
     from toccata.agents.ppo import ComposerPPO
+    from toccata.agents.sequence_network import SequenceNetwork, Shape
+    from toccata.agents.sequence_policy import SequencePolicy
     from toccata.agents.vec_env import PianoVecEnv
     from toccata.envs.material import RealMusic
     from toccata.reward_models import Realism, Silence, WeightedSum
@@ -263,7 +268,15 @@ def logged_by_a_small_run() -> set[str]:
     rewards = WeightedSum([(load_reward("rating"), 1.0), (realism, 1.0), (Silence(), 1.0)])
     music = RealMusic([Score([(24 * i, 24, 60 + i % 7, 80) for i in range(16)])], 2)
     agent = ComposerPPO(
-        PianoPolicy, PianoVecEnv(4, bars=2), reward_model=rewards, n_steps=64, batch_size=256, n_epochs=1
+        SequencePolicy,
+        PianoVecEnv(4, bars=2, observation="actions"),
+        reward_model=rewards,
+        prior=SequenceNetwork(Piano(), Shape(width=24, layers=1, heads=2)),
+        kl_coef=0.1,
+        policy_kwargs={"shape": {"width": 24, "layers": 1, "heads": 2}},
+        n_steps=64,
+        batch_size=256,
+        n_epochs=1,
     )
     agent.set_logger(Logger(None, [names]))
     callbacks = [
