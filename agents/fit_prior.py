@@ -28,6 +28,20 @@ def shape_of(config: FitPriorConfig) -> Shape:
     return replace(SHAPES[config.backbone], **given)
 
 
+def network_of(config: FitPriorConfig) -> SequenceNetwork:
+    """The network to be fitted: of a prior, or noise.
+
+    Raises:
+        ConfigError, PriorError: when it cannot be made.
+    """
+    if config.start is not None:
+        return Prior.load(config.start).network.requires_grad_(True)
+    try:
+        return SequenceNetwork(Piano(), shape_of(config))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 def music_of(corpus: Corpus, max_steps: int) -> dict[str, Passages | None]:
     """Passages of the train, valid and test works of a corpus; None where a part has no work.
 
@@ -61,10 +75,7 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
         raise ConfigError(f"{config.out}: holds a prior already; choose another --out")
     device = device_of(config.device)
     torch.manual_seed(config.seed)
-    try:
-        network = SequenceNetwork(Piano(), shape_of(config)).to(device)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    network = network_of(config).to(device)
     beside = {name: Prior.load(name, device) for name in config.beside}
     music = music_of(load_corpus(list(config.data)), config.max_steps)
     train, test = music["train"], music["test"]
@@ -80,11 +91,12 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
         fit = _fit_under_a_bar(network, train, music["valid"], notes, config, console)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("stopped; no prior is written") from stop
-    unsaid = ("data", "out", "beside", "device")  # what says nothing of the prior, or of someone's machine
+    unsaid = ("data", "start", "out", "beside", "device")  # what says nothing of the prior, or of someone's machine
     about = {
         "data": [Path(name).resolve().name for name in config.data],
         "works": {name: len(part.works) if part else 0 for name, part in music.items()},
         "nats_per_action": {"train": fit.train, "valid": fit.valid, "best_epoch": fit.best},
+        "start": None if config.start is None else Path(config.start).name,
         "options": {name: value for name, value in asdict(config).items() if name not in unsaid},
     }
     Prior(frozen(network.cpu()), train.piano, about).save(config.out)

@@ -38,6 +38,10 @@ class FitPriorConfig:
     genre (GENRE/**/*.mid, or beside a metadata.csv with columns file and genre). About a tenth of the works stops the
     fit in time, another tenth is kept for the report."""
 
+    start: str | None = None
+    """Prior to go on from instead of noise: transformer, lstm (they come with Toccata), or a folder of fit-prior. Its
+    sizes hold; a tenth of the usual learning rate is enough for music of one's own."""
+
     backbone: Literal["transformer", "lstm"] = "transformer"
     """Kind of network."""
 
@@ -88,5 +92,8 @@ class FitPriorConfig:
         for name, allowed in RANGES.items():
             if getattr(self, name) is not None:
                 allowed.check(name, getattr(self, name))
+        sizes = [name for name in ("width", "layers", "heads") if getattr(self, name) is not None]
+        if self.start is not None and sizes:
+            raise ConfigError(f"{sizes[0]} is that of the prior to start from, {self.start}; leave out one of the two")
         if not self.data:
             raise ConfigError("data must name at least one corpus or folder, such as: bach folk")

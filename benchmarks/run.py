@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core each, before anything 
 import bench_env
 import bench_ppo
 import bench_rating
+import bench_sequences
 import bench_sound
 import numpy as np
 from rich.console import Console
@@ -26,7 +27,7 @@ from rich.table import Table
 from toccata.agents.run import versions
 
 RESULTS = Path(__file__).parent / "results.json"
-BENCHMARKS = (bench_env, bench_sound, bench_rating, bench_ppo)
+BENCHMARKS = (bench_env, bench_sound, bench_rating, bench_ppo, bench_sequences)
 
 
 def machine() -> dict[str, str | int | None]:

@@ -204,6 +204,21 @@ def test_files_become_a_prior(tmp_path: Path, corpus_folder: Path) -> None:
     assert not torch.equal(other.network.actor.weight, again.network.actor.weight)
 
 
+def test_a_prior_goes_on_from_another(tmp_path: Path, corpus_folder: Path) -> None:
+    first, _ = fitted(tmp_path / "first", corpus_folder)
+    sizes = {"width": None, "layers": None, "heads": None}
+    start = str(tmp_path / "first")
+    near, _ = fitted(tmp_path / "near", corpus_folder, start=start, epochs=1, learning_rate=1e-6, **sizes)
+    assert near.network.shape == first.network.shape
+    torch.testing.assert_close(near.network.actor.weight, first.network.actor.weight, atol=1e-3, rtol=0)
+    assert near.about["start"] == "first"
+    far, _ = fitted(tmp_path / "far", corpus_folder, start=start, epochs=1, learning_rate=1e-2, **sizes)
+    moved = (far.network.actor.weight - first.network.actor.weight).abs().max()
+    assert moved > 1e-4
+    with pytest.raises(ConfigError, match="width is that of the prior to start from, mine; leave out one of the two"):
+        FitPriorConfig(tmp_path / "x", start="mine", width=16)
+
+
 def test_a_corpus_of_few_works(tmp_path: Path) -> None:
     for number, work in enumerate(works(60)):
         only = Corpus("one", (work,))
