@@ -1,0 +1,291 @@
+"""The sequence policies: steps per second beside sb3-contrib, and what the machine could do at best.
+
+`python benchmarks/bench_sequences.py` prints the rows that `run.py` collects; about three minutes. Nothing pays a
+reward here, but on a GPU. Pieces have fixed lengths in steps, each piano its own, so that ours and the peer, whose play
+differs, do the same work, and so that they do not all end at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from bench_windows import recurrent, windowed
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from toccata.agents.config import TrainConfig
+from toccata.agents.parts import agent_of, envs_of, rewards_of
+from toccata.agents.ppo import ComposerPPO
+from toccata.agents.sequence_network import SHAPES, SequenceNetwork, Shape, tensors_of
+from toccata.agents.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.vec_env import PianoVecEnv
+from toccata.envs.instrument import Piano
+
+MANY_BARS = 9_999  # no piece ends by itself
+LSTM_TARGET = 10
+TRANSFORMER_TARGET = 50
+UPDATE_TARGET = 0.35  # of the rate of torch.mm
+GROWTH_TARGET = 2  # cost of a step late in a piece, in steps at its beginning
+WINDOW = 128  # steps that the transformer without memory looks back
+LONGEST = 1024  # steps of the piece that grows
+STRETCH = 64  # of its steps are timed together
+GPU_BATCH = 16_384  # steps in a minibatch that keep a GPU busy
+
+RECURRENT_DEFAULTS = {"n_steps": 128, "batch_size": 128, "n_epochs": 10}  # RecurrentPPO's own
+RECURRENT_SHAPE = Shape("lstm", width=256, layers=1)  # likewise
+
+
+def pianos(num_envs: int, shortest: int, longest: int) -> PianoVecEnv:
+    """Pianos whose pieces have `shortest` to `longest` steps, each piano's its own number."""
+    env = PianoVecEnv(num_envs, bars=MANY_BARS, observation="actions", max_steps=longest)
+    env.core.max_steps = np.linspace(shortest, longest, num_envs).astype(int)  # type: ignore[assignment]  # one each
+    return env
+
+
+def composer(env: PianoVecEnv, shape: Shape, **arguments: Any) -> ComposerPPO:
+    """Our agent."""
+    size = {"width": shape.width, "layers": shape.layers, "heads": shape.heads}
+    kind = {"backbone": shape.backbone, "shape": size}
+    return ComposerPPO(SequencePolicy, env, policy_kwargs=kind, seed=0, device="cpu", **arguments)
+
+
+def steps_per_second(model: Any, rollouts: int, warm: int) -> float:
+    """Environment steps per second of rollouts and updates."""
+    model.set_logger(Logger(None, []))
+    steps = model.n_envs * model.n_steps
+    if warm:
+        model.learn(warm * steps)
+    begun = time.perf_counter()
+    model.learn(rollouts * steps, reset_num_timesteps=not warm)
+    return rollouts * steps / (time.perf_counter() - begun)
+
+
+def row(name: str, ours: float, peer_name: str, peer: float, target: float | None, **more: Any) -> dict:
+    """How many times faster we are than the peer."""
+    ratio = ours / peer
+    return {
+        "name": name,
+        "ours_per_second": ours,
+        "peer": peer_name,
+        "peer_per_second": peer,
+        "ratio": ratio,
+        "target": target,
+        "ok": target is None or ratio >= target,
+        **more,
+    }
+
+
+def lstm_rows() -> list[dict]:
+    """Against RecurrentPPO, at its own defaults and at the size and batch of `train.py`."""
+    answer = []
+    ours_shape = SHAPES["lstm"]
+    train = {"n_steps": 128, "batch_size": 1024, "n_epochs": 2}
+    for name, shape, arguments, target in (
+        ("lstm, RecurrentPPO's defaults", RECURRENT_SHAPE, RECURRENT_DEFAULTS, LSTM_TARGET),
+        ("lstm, size and batch of train.py", ours_shape, train, None),
+    ):
+        ours = steps_per_second(composer(pianos(16, 64, 256), shape, **arguments), rollouts=2, warm=1)
+        peer = steps_per_second(recurrent(pianos(16, 64, 256), shape, device="cpu", **arguments), rollouts=1, warm=0)
+        answer.append(row(name, ours, "RecurrentPPO", peer, target))
+    return answer
+
+
+def transformer_row() -> dict:
+    """Against MaskablePPO over a window; it plays a 32nd of the steps, in minibatches of the same size."""
+    shape, envs, epochs = SHAPES["transformer"], 32, 4
+    model = composer(pianos(envs, 192, 320), shape, n_steps=256, batch_size=256, n_epochs=epochs)
+    ours = steps_per_second(model, rollouts=1, warm=1)
+    crawler = windowed(pianos(envs, 192, 320), shape, WINDOW, n_steps=8, batch_size=256, n_epochs=epochs, device="cpu")
+    peer = steps_per_second(crawler, rollouts=1, warm=0)
+    return row("transformer, 256 steps", ours, f"MaskablePPO, window of {WINDOW}", peer, TRANSFORMER_TARGET)
+
+
+class Products(TorchDispatchMode):
+    """Counts the matrix products that run under it.
+
+    Attributes:
+        counts: how often (m, k) times (k, n) was computed, by (m, k, n).
+        flops: of these. Causal attention needs half of its scores only, so they are counted half.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[tuple[int, int, int]] = Counter()
+        self.flops = 0.0
+
+    def _count(self, m: int, k: int, n: int, times: int = 1, needed: float = 1.0) -> None:
+        self.counts[m, k, n] += times
+        self.flops += 2.0 * m * k * n * times * needed
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run and count."""
+        name = func.overloadpacket.__name__
+        if name in ("mm", "addmm"):
+            first, second = args[-2:]
+            self._count(*first.shape, second.shape[1])
+        elif name in ("bmm", "baddbmm"):
+            first, second = args[-2:]
+            self._count(*first.shape[1:], second.shape[2], times=len(first))
+        elif name.startswith("_scaled_dot_product"):
+            backward = name.endswith("_backward")
+            queries, keys = args[1:3] if backward else args[:2]
+            rows, heads, count, width = queries.shape
+            times = rows * heads * (2 if backward else 1)  # backward counts twice forward, its recomputation is ours
+            self._count(count, width, keys.shape[2], times, needed=0.5)
+            self._count(count, keys.shape[2], width, times, needed=0.5)
+        return func(*args, **(kwargs or {}))
+
+
+def products_seconds(counts: Counter[tuple[int, int, int]]) -> float:
+    """Seconds that torch.mm takes for products of these shapes, so many of each."""
+    seconds = 0.0
+    for (m, k, n), count in counts.items():
+        first, second = torch.randn(m, k), torch.randn(k, n)
+        seconds += count * median_seconds(lambda a=first, b=second: torch.mm(a, b), rounds=9)  # type: ignore[misc]
+    return seconds
+
+
+def median_seconds(work: Callable[[], Any], rounds: int) -> float:
+    """Median time of `work`, after a warm one."""
+    work()
+    found = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - begun)
+    return float(np.median(found))
+
+
+class Nothing(BaseCallback):
+    """Does nothing."""
+
+    def _on_step(self) -> bool:
+        return True
+
+
+def ready(model: ComposerPPO) -> Callable[[], None]:
+    """Prepare a model outside `learn`; gives what plays a rollout."""
+    model.set_logger(Logger(None, []))
+    _, callback = model._setup_learn(model.n_envs * model.n_steps, Nothing())
+
+    def play() -> None:
+        model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+
+    return play
+
+
+def update_row() -> dict:
+    """The update of the transformer of `train.py` in matrix products, against torch.mm for the very same products."""
+    model = composer(pianos(16, 64, 256), SHAPES["transformer"], n_steps=128, batch_size=1024, n_epochs=1)
+    ready(model)()
+    with Products() as products:
+        model.train()
+    mm_seconds = products_seconds(products.counts)
+    update_seconds = median_seconds(model.train, rounds=3)
+    mm_flops = sum(2.0 * m * k * n * count for (m, k, n), count in products.counts.items())
+    ours, peer = products.flops / update_seconds, mm_flops / mm_seconds
+    return row("update of the transformer, FLOP", ours, "torch.mm, same shapes", peer, UPDATE_TARGET)
+
+
+def growth_row() -> dict:
+    """A step late in a piece of 1,024 against one at its beginning; the peer goes over the whole piece at each step."""
+    envs, whole_rounds = 16, 3
+    network = SequenceNetwork(Piano(), SHAPES["transformer"]).eval()
+    env = pianos(envs, LONGEST + 1, LONGEST + 1)
+    rng = np.random.default_rng(0)
+    played: Any = [env.reset()]
+    for _ in range(LONGEST - 1):
+        played.append(env.step(env.core.dynamics.random_legal_actions(rng))[0])
+    device = torch.device("cpu")
+    observations = [tensors_of(each, device) for each in played]
+    pieces = {key: torch.stack([each[key] for each in observations], dim=1) for key in observations[0]}
+    kept, anew = {}, {}
+    with torch.no_grad():
+        for timed in (False, True):  # a warm piece first
+            memory = network.fresh(envs)
+            for stretch in range(0, LONGEST, STRETCH):
+                begun = time.perf_counter()
+                for each in observations[stretch : stretch + STRETCH]:
+                    _, _, memory = network.step(each, begins_of(each), memory)
+                if timed:
+                    kept[stretch + STRETCH] = (time.perf_counter() - begun) / STRETCH
+        for length in (64, 128, 256, 512, 1024):
+            some = {key: value[:, :length] for key, value in pieces.items()}
+            anew[length] = median_seconds(lambda some=some: network.whole(some, begins_of(some)), whole_rounds)  # type: ignore[misc]
+    ratio = kept[LONGEST] / kept[STRETCH]
+    return {
+        "name": "transformer, cost of step 1,024 in first steps",
+        "ours_per_second": envs / kept[LONGEST],
+        "peer": f"the whole piece at each step ({anew[LONGEST] / anew[STRETCH]:.3g})",
+        "peer_per_second": envs / anew[LONGEST],
+        "ratio": ratio,
+        "target": GROWTH_TARGET,
+        "ok": ratio <= GROWTH_TARGET,
+        "milliseconds_by_length": {length: 1000 * seconds for length, seconds in kept.items()},
+        "milliseconds_by_length_peer": {length: 1000 * seconds for length, seconds in anew.items()},
+    }
+
+
+def scale_row(num_envs: int, device: str) -> dict:
+    """Training with the rewards of `train.py`: steps per second, and the shares of environments, rewards and update."""
+    config = TrainConfig(num_envs=num_envs, batch_size=min(num_envs * 128, GPU_BATCH), prior="none", clone_epochs=0)
+    model = agent_of(config, envs_of(config), rewards_of(config), torch.device(device))
+    seconds: dict[str, float] = defaultdict(float)
+    for owner, method, part in (
+        (model.env, "step", "environments"),
+        (model, "_pay", "rewards"),
+        (model, "train", "update"),
+    ):
+        setattr(owner, method, _clocked(getattr(owner, method), seconds, part))
+    model.rollout_buffer.pay = model._pay  # type: ignore[attr-defined]  # a PaidRolloutBuffer
+    steps_per_second(model, rollouts=1, warm=0)
+    seconds.clear()
+    ours = steps_per_second(model, rollouts=1, warm=0)
+    steps = num_envs * model.n_steps
+    shares = {part: value * ours / steps for part, value in seconds.items()}
+    told = ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
+    alone = steps / seconds["environments"]
+    return row(
+        f"transformer, {num_envs} pianos, {device}: {told}", ours, "environments alone", alone, None, shares=shares
+    )
+
+
+def _clocked(usual: Callable, seconds: dict[str, float], part: str) -> Callable:
+    def timed(*arguments: Any) -> Any:
+        begun = time.perf_counter()
+        answer = usual(*arguments)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds[part] += time.perf_counter() - begun
+        return answer
+
+    return timed
+
+
+def gpu_rows() -> list[dict]:
+    """Nothing without a GPU."""
+    return [scale_row(num_envs, "cuda") for num_envs in (64, 512, 4096)] if torch.cuda.is_available() else []
+
+
+def rows() -> list[dict]:
+    """Every row; about three minutes."""
+    torch.set_num_threads(1)
+    return [*lstm_rows(), transformer_row(), update_row(), growth_row(), *gpu_rows()]
+
+
+def main() -> None:
+    """Print the rows."""
+    for each in rows():
+        verdict = "" if each["target"] is None else "ok" if each["ok"] else "MISSED"
+        print(f"{each['name']}: {each['ratio']:.3g} (target {each['target']}) {verdict}")
+        print(f"  ours {each['ours_per_second']:.4g}/s, {each['peer']} {each['peer_per_second']:.4g}/s")
+
+
+if __name__ == "__main__":
+    main()
