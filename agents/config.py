@@ -15,7 +15,8 @@ POLICIES = ("mlp", "cnn", "lstm", "transformer")
 SEQUENCE_POLICIES = ("lstm", "transformer")  # those that remember what was played
 NO_PRIOR = "none"
 CLONE_EPOCHS = 10  # of behaviour cloning, where there is no prior
-KL_COEF = 0.01  # of a policy that starts from a prior
+PRIOR_CLONE_EPOCHS = 6  # where there is one, which knows more music than the run's own
+KL_COEF = 0.02  # of a policy that starts from music
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
@@ -121,12 +122,12 @@ class TrainConfig:
     `toccata fit-prior`, or none. By default the one that comes with Toccata."""
 
     clone_epochs: int | None = None
-    """Epochs of behaviour cloning on the run's real music before PPO. By default 0 with a prior and 10 without; a
+    """Epochs of behaviour cloning on the run's real music before PPO. By default 6 with a prior and 10 without; a
     policy without either starts from noise."""
 
     kl_coef: float | None = None
     """Reward taken off for each nat that a piece's policy is away from what PPO started from (lstm, transformer). By
-    default 0.01, and 0 where it starts from noise."""
+    default 0.02, and 0 where it starts from noise."""
 
     kl_target: float | None = None
     """Nats a piece to which kl-coef is adapted after each rollout; None leaves it as it is."""
@@ -196,7 +197,8 @@ class TrainConfig:
         if not sequence and self.prior not in (None, NO_PRIOR):
             raise ConfigError(f"prior {self.prior!r} needs policy lstm or transformer, got {self.policy!r}")
         prior = self.prior or (self.policy if sequence else NO_PRIOR)
-        cloning = (CLONE_EPOCHS if prior == NO_PRIOR else 0) if self.clone_epochs is None else self.clone_epochs
+        usual = CLONE_EPOCHS if prior == NO_PRIOR else PRIOR_CLONE_EPOCHS
+        cloning = usual if self.clone_epochs is None else self.clone_epochs
         anchored = sequence and (prior != NO_PRIOR or cloning > 0)
         kl_coef = (KL_COEF if anchored else 0.0) if self.kl_coef is None else self.kl_coef
         if kl_coef and not anchored:

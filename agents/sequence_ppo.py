@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from toccata.agents.ppo import ComposerPPO
 
 ROWS_AT_ONCE = 16  # of a pass without gradients: more would need more memory and gain nothing
-KL_GAIN = 0.5  # how much of the relative distance from the target an adaptive coefficient makes up for in a rollout
+KL_GAIN = 0.1  # share of the relative distance from the target that an adaptive coefficient is changed by in a rollout
 LEAST_KL_COEF, MOST_KL_COEF = 1e-5, 1e5  # of an adaptive one: from further off it would need too long to come back
 
 

@@ -52,6 +52,7 @@ from toccata.reward_models import WeightedSum
 
 STATE_FILE = "state.json"  # in a checkpoint: chance, and where the environments' arrays are
 ENVS_FILE = "envs.npz"
+FROM_NOISE, FROM_PRIOR = 1e-3, 5e-4  # learning rates of cloning: what a prior knows should not be shaken out of it
 
 
 @dataclass
@@ -172,6 +173,7 @@ def _clone(training: Training, bar: Bar) -> None:
                 PianoCore(EXCERPTS, **environment_of(config)),
                 epochs=config.clone_epochs,
                 rng=np.random.default_rng([config.seed, 2]),
+                learning_rate=FROM_NOISE if config.prior == NO_PRIOR else FROM_PRIOR,
                 on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
             )
         except KeyboardInterrupt as stop:
