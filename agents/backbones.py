@@ -212,10 +212,12 @@ class Lstm(nn.Module):
         """(rows, 1, width) out of the same, and what is remembered then."""
         begins = steps.begins[:, 0]
         hidden, cell = memory.state.masked_fill(begins[:, None], 0.0).unbind(0)
-        out, state = self.layers(x.transpose(0, 1), (hidden.contiguous(), cell.contiguous()))
-        return self.norm(out.transpose(0, 1)), Memory(
-            memory.lengths.masked_fill(begins, 0) + 1, torch.stack(list(state))
-        )
+        out, states = x[:, 0], []
+        for weights, *state in zip(self.layers.all_weights, hidden, cell, strict=True):
+            out, cell_state = torch.lstm_cell(out, state, *weights)  # of the layers at once it repacks the weights
+            states.append(torch.stack([out, cell_state]))
+        lengths = memory.lengths.masked_fill(begins, 0) + 1
+        return self.norm(out[:, None]), Memory(lengths, torch.stack(states, dim=1))
 
     def whole(self, x: torch.Tensor, steps: Steps, memory: Memory | None = None) -> torch.Tensor:
         """(rows, time, width) out of the same, where `memory` is of the episodes that go on from before."""
@@ -231,7 +233,10 @@ class Lstm(nn.Module):
     def _pass(
         self, x: torch.Tensor, begins: torch.Tensor, memory: Memory | None, lengths: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The episodes of all rows side by side, the longest first, as `PackedSequence` wants them."""
+        """The episodes of all rows side by side, the longest first, as far as so many of them go on.
+
+        torch has a fast kernel for sequences of one length only; `PackedSequence` does not use it.
+        """
         rows, count = begins.shape
         cuts = begins.clone()
         cuts[:, 0] = True
@@ -246,13 +251,22 @@ class Lstm(nn.Module):
         times = torch.arange(int(span[0]), device=x.device)
         inside = times[:, None] < span  # (time, episodes)
         index = (row * count + start + times[:, None])[inside]
-        zeros = self.fresh(len(row)).state if memory is None else memory.state[:, :, row]
+        before = self.fresh(len(row)).state if memory is None else memory.state[:, :, row]
         goes_on = (start == 0) & ~begins[row, 0]
-        initial = zeros.masked_fill(~goes_on[:, None], 0.0)
-        packed = nn.utils.rnn.PackedSequence(x.flatten(0, 1)[index], inside.sum(dim=1).cpu())
-        out, state = self.layers(packed, (initial[0].contiguous(), initial[1].contiguous()))
-        flat = x.new_zeros(rows * count, out.data.shape[-1]).to(out.data.dtype).index_copy(0, index, out.data)
-        after = torch.stack(list(state))[:, :, order.argsort()]
+        state = before.masked_fill(~goes_on[:, None], 0.0)
+        under_way, steps = inside.sum(dim=1).unique_consecutive(return_counts=True)
+        made, ended = [], []
+        for part, some in zip(
+            x.flatten(0, 1)[index].split((under_way * steps).tolist()), under_way.tolist(), strict=True
+        ):
+            ended.append(state[:, :, some:])
+            hidden, cell = state[:, :, :some].unbind(0)
+            out, states = self.layers(part.unflatten(0, (-1, some)), (hidden.contiguous(), cell.contiguous()))
+            state = torch.stack(list(states))
+            made.append(out.flatten(0, 1))
+        after = torch.cat([state, *ended[::-1]], dim=2)[:, :, order.argsort()]
+        out = torch.cat(made)
+        flat = x.new_zeros(rows * count, out.shape[-1]).to(out.dtype).index_copy(0, index, out)
         if lengths is not None:
             after = after.masked_fill((lengths == 0)[:, None], 0.0)
         return self.norm(flat.unflatten(0, (rows, count))), after

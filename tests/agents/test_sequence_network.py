@@ -160,8 +160,8 @@ def test_the_environment_can_be_shown_as_it_is(backbone: str, chords: tuple[str,
     ("wrong", "message"),
     [
         ({"backbone": "rnn"}, "backbone must be transformer or lstm, got 'rnn'"),
-        ({"width": 0}, "width, layers and heads must be positive"),
-        ({"layers": -1}, "width, layers and heads must be positive"),
+        ({"width": 0}, r"width must be a whole number in 1\.\.4096, got 0"),
+        ({"layers": -1}, r"layers must be a whole number in 1\.\.64, got -1"),
     ],
 )
 def test_shapes_that_cannot_be(wrong: dict[str, object], message: str) -> None:

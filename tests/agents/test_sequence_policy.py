@@ -238,7 +238,7 @@ def test_a_policy_refuses_what_it_cannot_play() -> None:
         SequencePolicy(full, action_space, lambda _: 1e-3, piano=SMALL)
     with pytest.raises(ValueError, match="backbone must be transformer or lstm, got 'gru'"):
         SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, backbone="gru")
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="must be a whole number in 1"):
         SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, shape={"width": 0})
     many: Any = envs_of(1, genre="0", genres=[str(i) for i in range(9)]).observation_space
     with pytest.raises(ValueError, match="knows 6 genres, the environment has 9"):

@@ -455,7 +455,7 @@ def test_a_resumed_sequence_policy_too(toy: Toy, write_prior: WritePrior, backbo
 
 def test_the_prior_that_comes_with_toccata_is_where_a_run_starts(toy: Toy) -> None:
     run = quiet(toy("run", policy="transformer", clone_epochs=None, total_timesteps=128))
-    assert (run.config.prior, run.config.clone_epochs, run.config.kl_coef) == ("transformer", 0, 0.005)
+    assert (run.config.prior, run.config.clone_epochs, run.config.kl_coef) == ("transformer", 0, 0.02)
     started = network_of(run.folder, "start.zip")
     shipped = Prior.load("transformer").network.state_dict()
     assert all(torch.equal(started[key], shipped[key]) for key in shipped)
