@@ -20,19 +20,19 @@ import torch
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
+from toccata.agents import sequence_ppo
 from toccata.agents.callbacks import DiscriminatorCallback, WatchCallback
-from toccata.agents.cloning import EXCERPTS, clone
 from toccata.agents.config import TrainConfig
-from toccata.agents.parts import agent_of, environment_of, envs_of, music_of, rewards_of
+from toccata.agents.parts import agent_of, envs_of, music_of, rewards_of
 from toccata.agents.ppo import ComposerPPO, PaidRolloutBuffer
+from toccata.agents.sequence_network import SequenceNetwork
+from toccata.agents.training import anchor_of
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.core import PianoCore
 from toccata.envs.rewards import Piece, RewardModel
 from toccata.reward_models.combine import WeightedSum
 from toccata.reward_models.rating import RatingModel
 from toccata.reward_models.realism import Realism
 
-CLONE_EPOCHS = 1  # so that pieces are as long and as dense as in training
 WARM_ROLLOUTS = 2  # compiled loops are loaded, notes are rendered
 ROLLOUTS = 4
 TARGET = 0.25  # greatest share beside the policy
@@ -96,6 +96,8 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
         clock.wrap(type(policy), "__call__", forward_part),
         clock.wrap(policy, "predict_values", forward_part),
         clock.wrap(policy, "evaluate_actions", forward_part),
+        clock.wrap(SequenceNetwork, "remember", forward_part),
+        clock.wrap(sequence_ppo, "_measure_kl", forward_part),
         clock.wrap(torch.Tensor, "backward", "update backward"),
         clock.wrap(torch.nn.utils, "clip_grad_norm_", "optimizer"),
         clock.wrap(policy.optimizer, "step", "optimizer"),
@@ -131,7 +133,7 @@ def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]
     model = agent_of(config, envs_of(config), rewards, torch.device("cpu"))
     model.set_logger(Logger(None, []))
     rng = np.random.default_rng(config.seed)
-    clone(model.policy, music, PianoCore(EXCERPTS, **environment_of(config)), epochs=CLONE_EPOCHS, rng=rng)  # type: ignore[arg-type]  # a PianoPolicy
+    model.prior = anchor_of(config, model)
     callbacks = CallbackList(
         [
             *(DiscriminatorCallback(each, music, rng) for each in rewards.models.values() if isinstance(each, Realism)),
