@@ -16,7 +16,7 @@ SEQUENCE_POLICIES = ("lstm", "transformer")  # those that remember what was play
 NO_PRIOR = "none"
 CLONE_EPOCHS = 10  # of behaviour cloning, where there is no prior
 PRIOR_CLONE_EPOCHS = 6  # where there is one, which knows more music than the run's own
-KL_COEF = 0.02  # of a policy that starts from music
+KL_COEF = 0.01  # of a policy that starts from music
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
@@ -127,7 +127,7 @@ class TrainConfig:
 
     kl_coef: float | None = None
     """Reward taken off for each nat that a piece's policy is away from what PPO started from (lstm, transformer). By
-    default 0.02, and 0 where it starts from noise."""
+    default 0.01, and 0 where it starts from noise."""
 
     kl_target: float | None = None
     """Nats a piece to which kl-coef is adapted after each rollout; None leaves it as it is."""
@@ -138,13 +138,13 @@ class TrainConfig:
     n_steps: int = 128
     """Steps of each piano in a rollout."""
 
-    batch_size: int = 1024
+    batch_size: int = 2048
     """Steps in a minibatch of the update."""
 
     n_epochs: int = 6
     """Passes over a rollout in an update."""
 
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-4
     """Of PPO's Adam."""
 
     gamma: float = 1.0

@@ -12,6 +12,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ ARMS = {
 COLOURS = {"prior and KL": "#347dbc", "prior, no KL": "#d9822b", "no prior": "#6b7685"}
 SEEDS = (0, 1, 2)
 PIECES = 64
+JOBS = 2  # processes at a time
 CHECKPOINT_EVERY = 24_576  # three rollouts
 MEASURES = {
     "gold": "rating, gold member",
@@ -51,7 +54,7 @@ MEASURES = {
 }
 
 
-def train_all(folder: Path, options: Sequence[str], jobs: int = 2) -> dict[str, list[Path]]:
+def train_all(folder: Path, options: Sequence[str]) -> dict[str, list[Path]]:
     """Train what is missing; the run folders by arm."""
     runs = {arm: [folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}" for seed in SEEDS] for arm in ARMS}
     waiting = [
@@ -63,7 +66,7 @@ def train_all(folder: Path, options: Sequence[str], jobs: int = 2) -> dict[str, 
     train = [sys.executable, "-m", "toccata", "train", "--checkpoint-every", str(CHECKPOINT_EVERY), *options]
     under_way: list[subprocess.Popen] = []
     for run, own in track(waiting, "training", console=Console(stderr=True)):
-        if len(under_way) == jobs:
+        if len(under_way) == JOBS:
             _finish(under_way.pop(0))
         log = (folder / f"{run.name}.log").open("w")
         under_way.append(subprocess.Popen([*train, "--run-dir", str(run), *own], stdout=log, stderr=log))
@@ -77,9 +80,10 @@ def _finish(process: subprocess.Popen) -> None:
         raise SystemExit(f"{process.args} failed; see its log")
 
 
-def judge(run: Run, judges: tuple[RatingModel, Realism, Prior]) -> list[dict[str, Any]]:
-    """What the pieces of each checkpoint are worth, by steps: the mean and values of each of `MEASURES`."""
-    gold, realism, prior = judges
+def judge(folder: Path) -> list[dict[str, Any]]:
+    """What the pieces of each checkpoint of a run are worth, by steps: the values of each of `MEASURES`."""
+    gold, realism, prior = RatingModel.load(), Realism.load(), Prior.load()
+    run = Run.open(folder)
     found = []
     models = {int(folder.name.partition("-")[2]): folder / "model.zip" for folder in run.folder.glob("checkpoints/*")}
     for step, path in sorted(models.items()):
@@ -149,8 +153,9 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     runs = train_all(folder, sys.argv[2:])
-    judges = RatingModel.load(), Realism.load(), Prior.load()
-    judged = {arm: [judge(Run.open(run), judges) for run in track(own, arm)] for arm, own in runs.items()}
+    with ProcessPoolExecutor(JOBS, get_context("spawn")) as pool:
+        all_judged = iter(pool.map(judge, [run for own in runs.values() for run in own]))
+        judged = {arm: [next(all_judged) for _ in own] for arm, own in runs.items()}
     summary = summarise(judged)
     (folder / "ablation.json").write_text(json.dumps({"summary": summary, "judged": judged}, indent=1) + "\n")
     draw(judged, folder / "prior-ablation.png")

@@ -455,7 +455,7 @@ def test_a_resumed_sequence_policy_too(toy: Toy, write_prior: WritePrior, backbo
 
 def test_the_prior_that_comes_with_toccata_is_where_a_run_starts(toy: Toy) -> None:
     run = quiet(toy("run", policy="transformer", clone_epochs=None, total_timesteps=128))
-    assert (run.config.prior, run.config.clone_epochs, run.config.kl_coef) == ("transformer", 0, 0.02)
+    assert (run.config.prior, run.config.clone_epochs, run.config.kl_coef) == ("transformer", 0, 0.01)
     started = network_of(run.folder, "start.zip")
     shipped = Prior.load("transformer").network.state_dict()
     assert all(torch.equal(started[key], shipped[key]) for key in shipped)
@@ -464,7 +464,7 @@ def test_the_prior_that_comes_with_toccata_is_where_a_run_starts(toy: Toy) -> No
 def test_without_a_prior_it_learns_from_the_runs_music_or_starts_from_noise(toy: Toy) -> None:
     cloned = quiet(toy("cloned", policy="lstm", prior="none", clone_epochs=1, total_timesteps=128))
     assert (cloned.folder / "cloning.json").is_file()
-    assert rows_of(cloned.folder)[0]["kl/coef"] == "0.02", "the KL is from what was learnt"
+    assert rows_of(cloned.folder)[0]["kl/coef"] == "0.01", "the KL is from what was learnt"
     noise = quiet(toy("noise", policy="lstm", prior="none", clone_epochs=0, total_timesteps=128))
     assert not (noise.folder / "cloning.json").exists()
     assert "kl/coef" not in rows_of(noise.folder)[0]
@@ -487,10 +487,10 @@ def test_an_evaluation_tells_how_far_the_agent_went(toy: Toy, write_prior: Write
 @pytest.mark.parametrize(
     ("changes", "settled"),
     [
-        ({}, ("transformer", 6, 0.02)),
-        ({"policy": "lstm"}, ("lstm", 6, 0.02)),
-        ({"policy": "lstm", "prior": "mine", "clone_epochs": 3}, ("mine", 3, 0.02)),
-        ({"prior": "none"}, ("none", 10, 0.02)),
+        ({}, ("transformer", 6, 0.01)),
+        ({"policy": "lstm"}, ("lstm", 6, 0.01)),
+        ({"policy": "lstm", "prior": "mine", "clone_epochs": 3}, ("mine", 3, 0.01)),
+        ({"prior": "none"}, ("none", 10, 0.01)),
         ({"prior": "none", "clone_epochs": 0}, ("none", 0, 0.0)),
         ({"kl_coef": 0.0}, ("transformer", 6, 0.0)),
         ({"policy": "mlp"}, ("none", 10, 0.0)),
