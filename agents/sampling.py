@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from toccata.agents.backbones import Memory
-from toccata.agents.passages import LONGEST_BARS, record
+from toccata.agents.passages import LONGEST_BARS, NO_GENRE, record
 from toccata.agents.policies import JointDistribution
-from toccata.agents.sequence_network import NO_GENRE, OBSERVED, SequenceNetwork, tensors_of
+from toccata.agents.sequence_network import OBSERVED, SequenceNetwork, tensors_of
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.codec import encode
 from toccata.envs.core import GENRES, STEPS_PER_BAR

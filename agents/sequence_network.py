@@ -11,12 +11,11 @@ import torch
 from torch import nn
 
 from toccata.agents.backbones import Lstm, Memory, Steps, Transformer
+from toccata.agents.passages import NO_GENRE
 from toccata.agents.policies import JointDistribution, chord_shapes
-from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
 from toccata.music.score import TICKS_PER_BEAT
 
-NO_GENRE = len(GENRES)  # the genre of music that is asked to be of none
 MOST_BEATS = 16  # of a bar that are told apart
 MOST_BARS = 32  # of those finished, and of those to come, that are told apart
 OBSERVED = ("place", "top", "last", "genre")  # what of an observation is read

@@ -12,9 +12,10 @@ from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 
 from toccata.agents.backbones import Memory
+from toccata.agents.passages import NO_GENRE
 from toccata.agents.policies import JointDistribution, Preprocessed
 from toccata.agents.prior import Prior, PriorError
-from toccata.agents.sequence_network import NO_GENRE, SHAPES, SequenceNetwork, Shape, tensors_of
+from toccata.agents.sequence_network import SHAPES, SequenceNetwork, Shape, tensors_of
 from toccata.envs.instrument import Piano
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents.passages import LONGEST_BARS, record
+from toccata.agents.passages import LONGEST_BARS, NO_GENRE, record
 from toccata.agents.policies import JointDistribution
 from toccata.agents.sampling import Opening, draw, genre_index, joint_probs, nucleus, sample
-from toccata.agents.sequence_network import NO_GENRE, OBSERVED, SequenceNetwork, Shape
+from toccata.agents.sequence_network import OBSERVED, SequenceNetwork, Shape
 from toccata.envs.codec import encode, play
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
