@@ -15,7 +15,7 @@ from toccata.agents.fit_prior_config import FitPriorConfig
 from toccata.agents.fitting import Fit, fit_network
 from toccata.agents.parts import device_of
 from toccata.agents.passages import Passages, record
-from toccata.agents.prior import CONFIG_FILE, Prior, frozen
+from toccata.agents.prior import CONFIG_FILE, Prior, PriorError, frozen
 from toccata.agents.prior_report import write_prior_report
 from toccata.agents.sequence_network import SHAPES, SequenceNetwork, Shape
 from toccata.envs.instrument import Piano
@@ -35,11 +35,23 @@ def network_of(config: FitPriorConfig) -> SequenceNetwork:
         ConfigError, PriorError: when it cannot be made.
     """
     if config.start is not None:
-        return Prior.load(config.start).network.requires_grad_(True)
+        return prior_of(config.start).network.requires_grad_(True)
     try:
         return SequenceNetwork(Piano(), shape_of(config))
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def prior_of(name: str, device: torch.device | str = "cpu") -> Prior:
+    """A prior of the piano that works are encoded for.
+
+    Raises:
+        PriorError: when it cannot be loaded, or is of another piano.
+    """
+    prior = Prior.load(name, device)
+    if prior.piano != Piano():
+        raise PriorError(f"prior {name}: plays another piano than the usual one, which fit-prior encodes music for")
+    return prior
 
 
 def music_of(corpus: Corpus, max_steps: int) -> dict[str, Passages | None]:
@@ -76,7 +88,7 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     device = device_of(config.device)
     torch.manual_seed(config.seed)
     network = network_of(config).to(device)
-    beside = {name: Prior.load(name, device) for name in config.beside}
+    beside = {name: prior_of(name, device) for name in config.beside}
     music = music_of(load_corpus(list(config.data)), config.max_steps)
     train, test = music["train"], music["test"]
     assert train is not None  # music_of checked
@@ -91,7 +103,8 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
         fit = _fit_under_a_bar(network, train, music["valid"], notes, config, console)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("stopped; no prior is written") from stop
-    unsaid = ("data", "start", "out", "beside", "device")  # what says nothing of the prior, or of someone's machine
+    unsaid = ("data", "start", "out", "beside", "device")  # what says nothing of the prior, or of someone's machine,
+    unsaid += ("backbone", "width", "layers", "heads")  # and what the network's own shape tells
     about = {
         "data": [Path(name).resolve().name for name in config.data],
         "works": {name: len(part.works) if part else 0 for name, part in music.items()},

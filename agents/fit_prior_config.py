@@ -40,10 +40,10 @@ class FitPriorConfig:
 
     start: str | None = None
     """Prior to go on from instead of noise: transformer, lstm (they come with Toccata), or a folder of fit-prior. Its
-    sizes hold; a tenth of the usual learning rate is enough for music of one's own."""
+    backbone and sizes hold; a tenth of the usual learning rate is enough for music of one's own."""
 
     backbone: Literal["transformer", "lstm"] = "transformer"
-    """Kind of network."""
+    """Kind of network; with --start it is that of the prior."""
 
     width: int | None = None
     """Channels of a layer; by default 192 (transformer) or 328 (lstm), about two million weights in all."""

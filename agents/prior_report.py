@@ -228,12 +228,14 @@ def _measured(
         genre for genre in GENRES if genre not in columns["prior"] and any(work.genre == genre for work in train.works)
     ]
     left_out = f" Left out, as no work of it is held out: {', '.join(missing)}." if missing else ""
+    heard = ["the prior that this one goes on from"] if prior.about.get("start") else []
+    heard += sorted(beside)
+    may_know = f" Some of these works may have been among those fitted to by {' and '.join(heard)}." if heard else ""
     note = (
-        f"The first passages, of {test.bars} bars each, of works that neither the prior nor the Markov chain was "
-        "fitted to, as written; every model knows which actions are legal. In brackets 95 % bootstrap intervals "
-        "over works. "
+        f"The first passages, of {test.bars} bars each, of works held out from this fit and from the Markov chain, as "
+        "written; every model knows which actions are legal. In brackets 95 % bootstrap intervals over works. "
         'Bits per note count those of the waits too. "all" takes all actions alike, so that the genres with most music '
-        f"weigh most. The Markov chain was fitted on {steps:,} steps in random keys.{left_out}"
+        f"weigh most. The Markov chain was fitted on {steps:,} steps in random keys.{left_out}{may_know}"
     )
     return ["## Bits on works held out", note, *(_markdown(rows) for rows in tables), _ahead(found, pieces, works)]
 

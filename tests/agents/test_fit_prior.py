@@ -25,7 +25,7 @@ from toccata.agents.fit_prior_config import FitPriorConfig
 from toccata.agents.fitting import Fit, batches_of, fit_network
 from toccata.agents.markov import uniform_log_prob
 from toccata.agents.passages import NO_GENRE, Passages, record
-from toccata.agents.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, log_prob
+from toccata.agents.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError, log_prob
 from toccata.agents.sequence_network import SHAPES, SequenceNetwork, Shape
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
@@ -215,8 +215,20 @@ def test_a_prior_goes_on_from_another(tmp_path: Path, corpus_folder: Path) -> No
     far, _ = fitted(tmp_path / "far", corpus_folder, start=start, epochs=1, learning_rate=1e-2, **sizes)
     moved = (far.network.actor.weight - first.network.actor.weight).abs().max()
     assert moved > 1e-4
+    assert "fitted to by the prior that this one goes on from" in (tmp_path / "near" / "report.md").read_text()
+    assert "goes on from" not in (tmp_path / "first" / "report.md").read_text()
+    assert not {"backbone", "width", "layers", "heads"} & set(near.about["options"])
     with pytest.raises(ConfigError, match="width is that of the prior to start from, mine; leave out one of the two"):
         FitPriorConfig(tmp_path / "x", start="mine", width=16)
+
+
+def test_a_prior_of_another_piano_is_refused_before_the_fit(tmp_path: Path, corpus_folder: Path) -> None:
+    Prior(network_of(), SMALL, {}).save(tmp_path / "small")
+    small = str(tmp_path / "small")
+    for changes in ({"start": small, "width": None, "layers": None, "heads": None}, {"beside": (small,)}):
+        with pytest.raises(PriorError, match="small: plays another piano than the usual one"):
+            fitted(tmp_path / "out", corpus_folder, **changes)
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_corpus_of_few_works(tmp_path: Path) -> None:
