@@ -28,8 +28,8 @@ class Passages:
     """Draws passages of the works of a corpus, encoded for a piano, each in its work's own metre and tempo.
 
     Args:
-        corpus: its genres must be among `toccata.envs.core.GENRES`. Works without notes are left out, and those
-            whose bar is no multiple of the piano's shortest value.
+        corpus: its genres must be among `toccata.envs.core.GENRES`. Works without notes on the keyboard are left
+            out, and those whose bar is no multiple of the piano's shortest value.
         bars: the usual length of a passage, in bars of its work.
         piano: the instrument.
         max_steps: passages that take more actions lose bars at their end, until they fit or have one bar.
@@ -49,10 +49,14 @@ class Passages:
         self.max_steps = max_steps
         shortest = self.piano.values[0]
         self.works = tuple(
-            work for work in corpus if len(work.score) and work.score.beats_per_bar * TICKS_PER_BEAT % shortest == 0
+            work
+            for work in corpus
+            if self._can_play(work.score) and work.score.beats_per_bar * TICKS_PER_BEAT % shortest == 0
         )
         if not self.works:
-            raise ValueError(f"none of the {len(corpus)} works of corpus {corpus.name} has notes in a playable metre")
+            raise ValueError(
+                f"none of the {len(corpus)} works of corpus {corpus.name} has notes on the keyboard in a playable metre"
+            )
         self._bars = tuple(_BarLines.of(work) for work in self.works)
         notes = np.array([len(work.score) for work in self.works], np.float64)
         self._chances = np.zeros(len(self.works))
@@ -61,6 +65,10 @@ class Passages:
             weights = np.where(own, notes**WORK_POWER, 0.0)
             self._chances += notes[own].sum() ** GENRE_POWER * weights / weights.sum()
         self._chances /= self._chances.sum()
+
+    def _can_play(self, score: Score) -> bool:
+        pitch = score.notes["pitch"]
+        return bool(((pitch >= self.piano.lowest) & (pitch <= self.piano.highest)).any())
 
     def sample(self, count: int, rng: np.random.Generator, *, transpose: bool = True) -> list[Piece]:
         """`count` passages at random places and, if `transpose`, in random keys.

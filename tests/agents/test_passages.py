@@ -173,6 +173,10 @@ def test_what_cannot_be_drawn_from_is_told() -> None:
         Passages(corpus(("a", "folk", tune(2)), ("mine/x", "polka", tune(2))))
     with pytest.raises(ValueError, match="none of the 1 works of corpus toy"):
         Passages(corpus(("a", "folk", Score(length_ticks=960))))
+    drums = Score([(24 * beat, 24, 12, 80) for beat in range(8)], length_ticks=192)
+    with pytest.raises(ValueError, match="none of the 1 works of corpus toy has notes on the keyboard"):
+        Passages(corpus(("drums", "rock", drums)))
+    assert [work.id for work in Passages(corpus(("a", "folk", tune(2)), ("drums", "rock", drums))).works] == ["a"]
     with pytest.raises(ValueError, match="at least 1, got 0 and 512"):
         Passages(corpus(("a", "folk", tune(2))), bars=0)
 
