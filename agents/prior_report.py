@@ -230,7 +230,12 @@ def _measured(
     left_out = f" Left out, as no work of it is held out: {', '.join(missing)}." if missing else ""
     heard = ["the prior that this one goes on from"] if prior.about.get("start") else []
     heard += sorted(beside)
-    may_know = f" Some of these works may have been among those fitted to by {' and '.join(heard)}." if heard else ""
+    may_know = (
+        f" Works go by their names into one part in every fit; those that {' and '.join(heard)} met under other names "
+        "may have been fitted to there."
+        if heard
+        else ""
+    )
     note = (
         f"The first passages, of {test.bars} bars each, of works held out from this fit and from the Markov chain, as "
         "written; every model knows which actions are legal. In brackets 95 % bootstrap intervals over works. "

@@ -18,6 +18,7 @@ from toccata.music.score import TICKS_PER_BEAT
 
 MOST_BEATS = 16  # of a bar that are told apart
 MOST_BARS = 32  # of those finished, and of those to come, that are told apart
+STEPS_AT_ONCE = 65_536  # of a pass that remembers: all of thousands of pianos would need tens of gigabytes
 OBSERVED = ("place", "top", "last", "genre")  # what of an observation is read
 
 
@@ -181,8 +182,13 @@ class SequenceNetwork(nn.Module):
             return self.fresh(rows)
         begins = torch.zeros(rows, count, dtype=torch.bool, device=lengths.device)
         begins[:, 0] = True
-        x, steps = self.embed(observations, begins)
-        return self.backbone.remember(x, steps, lengths)
+        parts = []
+        at_once = max(1, STEPS_AT_ONCE // count)
+        for start in range(0, rows, at_once):
+            some = slice(start, start + at_once)
+            x, steps = self.embed({key: observations[key][some] for key in OBSERVED}, begins[some])
+            parts.append(self.backbone.remember(x, steps, lengths[some]).state)
+        return Memory(lengths, torch.cat(parts, dim=2))
 
 
 def tensors_of(observations: Mapping[str, Any], device: torch.device, time: bool = False) -> dict[str, torch.Tensor]:

@@ -26,7 +26,7 @@ from toccata.agents.prior import frozen
 from toccata.agents.run import random_state, set_random_state
 from toccata.agents.sequence_network import SequenceNetwork, Shape, tensors_of
 from toccata.agents.sequence_policy import SequencePolicy, begins_of
-from toccata.agents.sequence_ppo import LEAST_KL_COEF, MOST_KL_COEF, by_row
+from toccata.agents.sequence_ppo import KL_GAIN, LEAST_KL_COEF, MOST_KL_COEF, by_row
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.envs.rewards import Pieces, RewardModelError
@@ -396,11 +396,11 @@ def test_the_kl_is_a_term_of_the_loss_in_the_units_of_advantages(normalize: bool
 
 @pytest.mark.parametrize("shift", ["above", "below"])
 def test_an_adaptive_coefficient_moves_to_its_target_and_stays_a_number(shift: str) -> None:
-    target = 1e-3 if shift == "above" else 1e3
+    target, first = (1e-3, 3e4) if shift == "above" else (1e3, 3e-5)
     env = envs_of(2, max_steps=3)  # a piece ends in every rollout
-    model = composer(env, n_steps=4, kl_coef=1.0, kl_target=target, learning_rate=0.0)
+    model = composer(env, n_steps=4, kl_coef=first, kl_target=target, learning_rate=0.0)
     model.prior = prior_of(model)
-    coefficients = [1.0]
+    coefficients = [first]
 
     class Watch(Rollouts):
         def look(self) -> None:
@@ -419,7 +419,7 @@ def test_the_update_uses_the_coefficient_that_was_charged() -> None:
     rollouts = Rollouts()
     model.learn(4 * 24, rollouts)
     logged = rollouts.logged[0] | model.logger.name_to_value
-    assert model.kl_coef == pytest.approx(1.5)
+    assert model.kl_coef == pytest.approx(1 + KL_GAIN)
     without = logged["train/policy_gradient_loss"] + 0.5 * logged["train/value_loss"]
     assert logged["train/loss"] - without == pytest.approx(logged["kl/nats_per_step"], rel=1e-3)
 

@@ -192,11 +192,12 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, when: int, times: int = 1) -> 
 def test_ctrl_c_stops_between_rollouts_and_the_run_goes_on_exactly(
     toy: Toy, whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    usual = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         interrupting(patch, 40)
         with pytest.raises(KeyboardInterrupt, match=r"stopped and saved at step 256; go on with --resume .*stopped"):
             quiet(toy("stopped"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is usual
     run = Run.open(tmp_path / "stopped")
     assert run.last_checkpoint() == run.folder / "checkpoints/step-0000000256"
     quiet(going_on(run.folder))
@@ -454,7 +455,7 @@ def test_a_resumed_sequence_policy_too(toy: Toy, write_prior: WritePrior, backbo
 
 
 def test_the_prior_that_comes_with_toccata_is_where_a_run_starts(toy: Toy) -> None:
-    run = quiet(toy("run", policy="transformer", clone_epochs=None, total_timesteps=128))
+    run = quiet(toy("run", policy="transformer", clone_epochs=0, total_timesteps=128))
     assert (run.config.prior, run.config.clone_epochs, run.config.kl_coef) == ("transformer", 0, 0.01)
     started = network_of(run.folder, "start.zip")
     shipped = Prior.load("transformer").network.state_dict()
