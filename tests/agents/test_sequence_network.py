@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from toccata.agents import sequence_network
 from toccata.agents.passages import NO_GENRE, Sequences, record
 from toccata.agents.policies import JointDistribution
 from toccata.agents.sequence_network import MOST_BARS, MOST_BEATS, SequenceNetwork, Shape, tensors_of
@@ -89,6 +90,19 @@ def test_what_is_remembered_of_a_primer(network: SequenceNetwork, music: Sequenc
     rest = {key: value[:, count:] for key, value in observations.items()}
     found, _ = network.whole(rest, begins[:, count:], memory)
     torch.testing.assert_close(found, logits[:, count:], rtol=0, atol=1e-5)
+
+
+def test_many_rows_are_remembered_in_parts(
+    network: SequenceNetwork, music: Sequences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where all rows of a part have not begun."""
+    observations = tensors_of(music.observations, CPU, time=True)
+    lengths = torch.tensor([0, 3, 2])
+    whole = network.remember(observations, lengths)
+    monkeypatch.setattr(sequence_network, "STEPS_AT_ONCE", 1)
+    parts = network.remember(observations, lengths)
+    assert torch.equal(parts.lengths, lengths)
+    torch.testing.assert_close(parts.state, whole.state, atol=1e-6, rtol=0)
 
 
 def test_the_last_action_of_another_episode_is_not_heard(network: SequenceNetwork, music: Sequences) -> None:
