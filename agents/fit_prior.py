@@ -104,13 +104,13 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("stopped; no prior is written") from stop
     unsaid = ("data", "start", "out", "beside", "device")  # what says nothing of the prior, or of someone's machine,
-    unsaid += ("backbone", "width", "layers", "heads")  # and what the network's own shape tells
+    sizes = ("backbone", "width", "layers", "heads")  # and what the network's own shape tells
     about = {
         "data": [Path(name).resolve().name for name in config.data],
         "works": {name: len(part.works) if part else 0 for name, part in music.items()},
         "nats_per_action": {"train": fit.train, "valid": fit.valid, "best_epoch": fit.best},
         "start": None if config.start is None else Path(config.start).name,
-        "options": {name: value for name, value in asdict(config).items() if name not in unsaid},
+        "options": {name: value for name, value in asdict(config).items() if name not in unsaid + sizes},
     }
     Prior(frozen(network.cpu()), train.piano, about).save(config.out)
     prior = Prior.load(config.out, device)  # in the precision of the file

@@ -124,8 +124,8 @@ def agent_of(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, device
         if prior is not None:
             if prior.network.shape.backbone != config.policy:
                 raise ConfigError(f"prior {config.prior}: is a {prior.network.shape.backbone}, not a {config.policy}")
-            kind["shape"] = {**asdict(prior.network.shape)}
-            del kind["shape"]["backbone"]
+            kind["shape"] = asdict(prior.network.shape)
+            kind["shape"].pop("backbone")
     model = ComposerPPO(
         policy,
         env,

@@ -26,7 +26,8 @@ from toccata.agents.sequence_policy import SequencePolicy, begins_of
 if TYPE_CHECKING:
     from toccata.agents.ppo import ComposerPPO
 
-ROWS_AT_ONCE = 16  # of a pass without gradients: more would need more memory and gain nothing
+ROWS_AT_ONCE = 16  # of a pass without gradients on a CPU: more would need more memory and gain nothing
+GPU_STEPS_AT_ONCE = 32_768  # a GPU is idle with less
 KL_GAIN = 0.1  # share of the relative distance from the target that an adaptive coefficient is changed by in a rollout
 LEAST_KL_COEF, MOST_KL_COEF = 1e-5, 1e5  # of an adaptive one: from further off it would need too long to come back
 
@@ -91,7 +92,11 @@ class Rollout:
 
 
 def collect(
-    model: ComposerPPO, env: VecEnv, callback: BaseCallback, buffer: MaskableDictRolloutBuffer, use_masking: bool
+    model: ComposerPPO,
+    env: VecEnv,
+    callback: BaseCallback,
+    rollout_buffer: MaskableDictRolloutBuffer,
+    use_masking: bool,
 ) -> bool:
     """Play a rollout; False when a callback wants to stop. As `MaskablePPO.collect_rollouts`, with a memory.
 
@@ -109,7 +114,7 @@ def collect(
     if model.prior is not None and _vocabulary(model.prior) != _vocabulary(policy.network):
         raise ValueError("the prior plays another piano than the policy: the KL between them cannot be measured")
     policy.set_training_mode(False)
-    buffer.reset()
+    rollout_buffer.reset()
     callback.on_rollout_start()
     rollout = Rollout(model.pages.remembered_by(policy.network, model.device), model.kl_coef)
     memory = Memory(rollout.memory.lengths, rollout.memory.state.clone())  # steps write into its room
@@ -125,7 +130,7 @@ def collect(
         if model.prior is not None:
             logits_of_steps.append(logits)
         actions = played.cpu().numpy()
-        new_observation, rewards, dones, infos = env.step(actions)
+        new_obs, rewards, dones, infos = env.step(actions)
         model.num_timesteps += env.num_envs
         callback.update_locals(locals())
         if not callback.on_step():
@@ -137,16 +142,20 @@ def collect(
                 with torch.no_grad():
                     value = policy.predict_values(last, memory[torch.as_tensor([i], device=model.device)])
                 rewards[i] += model.gamma * float(value[0])
-        buffer.add(observation, actions, rewards, model._last_episode_starts, values, log_probs, action_masks=masks)
-        observation = new_observation
+        rollout_buffer.add(
+            observation, actions, rewards, model._last_episode_starts, values, log_probs, action_masks=masks
+        )
+        observation = new_obs
         model._last_episode_starts = dones
     with torch.no_grad():
         last_values = policy.predict_values(observation, memory)
     if model.prior is not None:
-        _measure_kl(model, policy, buffer, rollout, torch.stack(logits_of_steps), dones)
-    model.pages.add(by_row(buffer), buffer.episode_starts.T.astype(bool), dones)
+        _measure_kl(model, policy, rollout_buffer, rollout, torch.stack(logits_of_steps), dones)
+    model.pages.add(by_row(rollout_buffer), rollout_buffer.episode_starts.T.astype(bool), dones)
     model._last_obs = observation
-    buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)  # may raise, when the reward does
+    rollout_buffer.compute_returns_and_advantage(
+        last_values=last_values, dones=dones
+    )  # may raise, when the reward does
     model.rollout = rollout
     callback.on_rollout_end()
     return True
@@ -180,16 +189,17 @@ def _measure_kl(
     memory = model.pages.remembered_by(model.prior, model.device)
     found = []
     kl = np.empty((model.n_envs, model.n_steps))
+    at_once = ROWS_AT_ONCE if model.device.type == "cpu" else max(ROWS_AT_ONCE, GPU_STEPS_AT_ONCE // model.n_steps)
     with torch.no_grad():
-        for start in range(0, model.n_envs, ROWS_AT_ONCE):
-            rows = torch.arange(start, min(start + ROWS_AT_ONCE, model.n_envs), device=model.device)
-            some = tensors_of({k: v[start : start + ROWS_AT_ONCE] for k, v in observations.items()}, model.device, True)
+        for start in range(0, model.n_envs, at_once):
+            rows = torch.arange(start, min(start + at_once, model.n_envs), device=model.device)
+            some = tensors_of({k: v[start : start + at_once] for k, v in observations.items()}, model.device, True)
             found.append(model.prior.whole(some, begins_of(some), memory[rows])[0])
-            masks = np.swapaxes(buffer.action_masks[:, start : start + ROWS_AT_ONCE], 0, 1)
+            masks = np.swapaxes(buffer.action_masks[:, start : start + at_once], 0, 1)
             masks = masks.reshape(-1, masks.shape[-1])
             ours = policy.distribution(logits[:, rows].transpose(0, 1).flatten(0, 1), masks)
             theirs = policy.distribution(found[-1].flatten(0, 1), masks)
-            kl[start : start + ROWS_AT_ONCE] = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
+            kl[start : start + at_once] = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
     rollout.prior_logits = torch.cat(found)
     buffer.rewards -= model.kl_coef * kl.T.astype(np.float32)
 

@@ -187,7 +187,7 @@ def anchor_of(config: TrainConfig, start: ComposerPPO) -> SequenceNetwork | None
     """What the KL is measured from: a frozen copy of the sequence network that PPO starts from; None for noise."""
     if not isinstance(start.policy, SequencePolicy) or (config.prior == NO_PRIOR and not config.clone_epochs):
         return None
-    return frozen(copy.deepcopy(start.policy.network))
+    return frozen(copy.deepcopy(start.policy.network)).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
 
 
 def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:
