@@ -113,6 +113,7 @@ class ComposerPPO(MaskablePPO):
         self, env: Any, callback: Any, rollout_buffer: Any, n_rollout_steps: int, use_masking: bool = True
     ) -> bool:
         """Play a rollout; False when a callback wants to stop."""
+        self._due.clear()  # of a rollout that was broken off
         if isinstance(self.policy, SequencePolicy):
             return collect(self, env, callback, rollout_buffer, use_masking)
         return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps, use_masking)

@@ -121,7 +121,6 @@ def collect(
     logits_of_steps = []
     observation: Any = model._last_obs
     model._last_obs = None  # until the rollout is complete
-    model._due.clear()  # of a rollout that was broken off
     dones = np.zeros(env.num_envs, bool)
     for _ in range(model.n_steps):
         masks = get_action_masks(env) if use_masking else None

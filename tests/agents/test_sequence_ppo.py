@@ -209,7 +209,7 @@ def test_advantages_and_what_a_piece_cut_off_would_have_come_to(backbone: str) -
                         last = info["terminal_observation"]
                         paid[step] += model.gamma * self.value_after(row, first + int(step) + 1, last)
                         cut.append(row)
-                now = {key: value[row] for key, value in self.locals["new_observation"].items()}
+                now = {key: value[row] for key, value in self.locals["new_obs"].items()}
                 values = [*kept["values"][row], self.value_after(row, first + model.n_steps, now)]
                 wanted = discounted(paid, np.array(values), ends, model.gamma, model.gae_lambda)
                 np.testing.assert_allclose(kept["rewards"][row], paid, **NEAR)
