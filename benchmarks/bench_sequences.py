@@ -82,7 +82,7 @@ def row(name: str, ours: float, peer_name: str, peer: float, target: float | Non
 
 
 def lstm_rows() -> list[dict]:
-    """Against RecurrentPPO, at its own defaults and at the size and batch of `train.py`."""
+    """Against RecurrentPPO, at its own defaults and larger."""
     answer = []
     ours_shape = SHAPES["lstm"]
     train = {"n_steps": 128, "batch_size": 1024, "n_epochs": 2}
