@@ -107,7 +107,7 @@ class Transformer(nn.Module):
         self.register_buffer("waves_of_ticks", shortest * (longest / shortest) ** rising, persistent=False)
         for block in self.blocks:  # the residual stream keeps its size, however deep (GPT-2)
             for last in (block.out, block.feed[-1]):
-                nn.init.normal_(last.weight, std=0.02 / (2 * layers) ** 0.5)  # type: ignore[arg-type]
+                nn.init.normal_(last.weight, std=0.02 / (2 * layers) ** 0.5)  # type: ignore[arg-type]  # of a Linear
 
     def waves(self, numbers: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
         """(rows, time, 2, head width / 2) cosines and sines of the places of steps, given their numbers and ticks.
