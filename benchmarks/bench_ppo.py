@@ -20,18 +20,19 @@ import torch
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
-from toccata.agents import sequence_ppo
-from toccata.agents.callbacks import DiscriminatorCallback, WatchCallback
-from toccata.agents.config import TrainConfig
-from toccata.agents.parts import agent_of, envs_of, music_of, rewards_of
-from toccata.agents.ppo import ComposerPPO, PaidRolloutBuffer
-from toccata.agents.sequence_network import SequenceNetwork
-from toccata.agents.training import anchor_of
+from toccata.agents.policies.sequence_network import SequenceNetwork
+from toccata.agents.ppo.composer_ppo import ComposerPPO, PaidRolloutBuffer, sequence_ppo
+from toccata.agents.runs.builders import agent_of, envs_of, music_of
+from toccata.agents.runs.callbacks import DiscriminatorCallback, WatchCallback
+from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.rewards_file import rewards_of
+from toccata.agents.runs.training import anchor_of
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.rewards import Piece, RewardModel
-from toccata.reward_models.combine import WeightedSum
-from toccata.reward_models.rating import RatingModel
-from toccata.reward_models.realism import Realism
+from toccata.envs.pieces import Piece
+from toccata.envs.reward_model import RewardModel
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.realism.model import Realism
+from toccata.reward_models.weighted_sum import WeightedSum
 
 WARM_ROLLOUTS = 2  # compiled loops are loaded, notes are rendered
 ROLLOUTS = 4

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from bench_sound import BARS, PIECES, agent_like_score, as_pretty_midi, librosa_log_mel, seconds_of
 
-from toccata.envs.rewards import Pieces
+from toccata.envs.pieces import Pieces
 from toccata.music import Score
-from toccata.music.spectrogram import N_MELS, SAMPLE_RATE
-from toccata.reward_models.rating import RatingModel
-from toccata.reward_models.sound_windows import WINDOW_FRAMES, window_starts
+from toccata.music.sound.spectrogram import N_MELS, SAMPLE_RATE
+from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, window_starts
+from toccata.reward_models.rating.model import RatingModel
 
 LONG_BARS, LONG_PIECES = 32, 16  # of these fewer, as scoring them anew at every other bar line takes long
 BARS_PER_REWARD = 2  # the default of train.py

@@ -19,11 +19,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from toccata.agents.config import TrainConfig
-from toccata.agents.parts import agent_of, envs_of, rewards_of
-from toccata.agents.ppo import ComposerPPO
-from toccata.agents.sequence_network import SHAPES, SequenceNetwork, Shape, tensors_of
-from toccata.agents.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.policies.sequence_network import SHAPES, SequenceNetwork, Shape, tensors_of
+from toccata.agents.policies.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.runs.builders import agent_of, envs_of
+from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.rewards_file import rewards_of
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 

@@ -15,8 +15,8 @@ import numpy as np
 import pretty_midi
 
 from toccata.music import Score
-from toccata.music.sound import NoteBank, audio_samples, render_fluidsynth
-from toccata.music.spectrogram import F_MAX, F_MIN, FLOOR, HOP, N_FFT, N_MELS, SAMPLE_RATE, log_mel
+from toccata.music.sound.bank import NoteBank, audio_samples, render_fluidsynth
+from toccata.music.sound.spectrogram import F_MAX, F_MIN, FLOOR, HOP, N_FFT, N_MELS, SAMPLE_RATE, log_mel
 
 PIECES = 64
 BARS = 8  # 16 s at 120 bpm

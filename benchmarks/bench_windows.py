@@ -15,8 +15,8 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
-from toccata.agents.sequence_network import OBSERVED, SequenceNetwork, Shape
-from toccata.agents.sequence_policy import begins_of
+from toccata.agents.policies.sequence_network import OBSERVED, SequenceNetwork, Shape
+from toccata.agents.policies.sequence_policy import begins_of
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toccata.reward_models.agreement import rank_correlation
+from toccata.reward_models.rating.fitting.agreement import rank_correlation
 
 LEAST_NOTES = 8  # of the melodies that the shipped rating is fitted on
 LEAST_SHARED = 50  # melodies that two countries must both list for their agreement to be counted

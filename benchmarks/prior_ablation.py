@@ -24,16 +24,18 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from toccata.agents.composers import compose
-from toccata.agents.evaluation import interval, load_model
-from toccata.agents.parts import device_of, environment_of
-from toccata.agents.passages import record
-from toccata.agents.prior import Prior, kl_of_pieces
-from toccata.agents.run import Run
-from toccata.envs.rewards import Pieces
+from toccata.agents.generation.rollouts import compose
+from toccata.agents.prior.likelihood import kl_of_pieces
+from toccata.agents.prior.prior import Prior
+from toccata.agents.prior.trajectories import record
+from toccata.agents.runs.builders import device_of, environment_of
+from toccata.agents.runs.comparison import interval
+from toccata.agents.runs.evaluation import load_model
+from toccata.agents.runs.run_folder import Run
+from toccata.envs.pieces import Pieces
 from toccata.music.metrics import diversity, repeated_note_rate
 from toccata.reward_models import Realism
-from toccata.reward_models.rating import RatingModel
+from toccata.reward_models.rating.model import RatingModel
 
 ARMS = {
     "prior and KL": (),

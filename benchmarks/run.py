@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from toccata.agents.run import versions
+from toccata.agents.runs.run_folder import versions
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHMARKS = (bench_env, bench_sound, bench_rating, bench_ppo, bench_sequences)

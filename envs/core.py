@@ -14,7 +14,8 @@ from gymnasium import spaces
 from toccata.envs.codec import encode
 from toccata.envs.dynamics import MOST_BEATS, RECENT_FRAMES, Dynamics
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece, Pieces, RewardModel, contributions
+from toccata.envs.pieces import Piece, Pieces
+from toccata.envs.reward_model import RewardModel, contributions
 from toccata.music.score import Score
 
 GENRES = ("classical", "folk", "jazz", "popular", "rock", "electronic")

@@ -30,7 +30,7 @@ def kernels() -> ModuleType:
 
 def views() -> ModuleType:
     """The compiled observations."""
-    from toccata.envs import views
+    from toccata.envs import observations as views
 
     return views
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from toccata.envs.core import PianoCore
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece
+from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 
 

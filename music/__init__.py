@@ -1,11 +1,11 @@
 """What any musician's program needs: scores, files, sound, metrics, pictures. Nothing of RL, no torch."""
 
-from toccata.music.audio_files import AudioError, read_audio
 from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, load_corpus
 from toccata.music.midi import MidiError, read_midi, write_midi
 from toccata.music.musicxml import MusicXMLError, read_musicxml, score_from_stream, write_musicxml
 from toccata.music.reduction import ReductionReport, fits_two_hands, reduce_to_two_hands
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
+from toccata.music.sound.audio_files import AudioError, read_audio
 
 __all__ = [
     "NOTE_DTYPE",

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toccata.music.files import write_atomically
+from toccata.files import write_atomically
 from toccata.music.metre import main_metre, time_signature
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 

@@ -174,7 +174,7 @@ class Score:
 
     def audio(self, sample_rate: int = 16_000) -> np.ndarray:
         """The piece on the piano of the sound font, (samples,) float32 mono in [-1, 1]."""
-        from toccata.music.sound import note_bank
+        from toccata.music.sound.bank import note_bank
 
         return note_bank(sample_rate).render([self])[0]
 

@@ -3,14 +3,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from toccata.envs.rewards import Piece, Pieces, RewardModel, RewardModelError, checked, contributions
-from toccata.reward_models.combine import WeightedSum, parse_rewards
+from toccata.envs.pieces import Piece, Pieces
+from toccata.envs.reward_model import RewardModel, RewardModelError, checked, contributions
 from toccata.reward_models.loading import RewardSpecError, load_reward, reward_names
 from toccata.reward_models.rules import Density, Repetition, Silence
+from toccata.reward_models.weighted_sum import WeightedSum, parse_rewards
 
 if TYPE_CHECKING:
-    from toccata.reward_models.rating import RatingModel
-    from toccata.reward_models.realism import Realism
+    from toccata.reward_models.rating.model import RatingModel
+    from toccata.reward_models.realism.model import Realism
 
 __all__ = [
     "Density",
@@ -31,7 +32,7 @@ __all__ = [
     "reward_names",
 ]
 
-_NEEDS_TORCH = {"RatingModel": "rating", "Realism": "realism"}  # imported when they are asked for
+_NEEDS_TORCH = {"RatingModel": "rating.model", "Realism": "realism.model"}  # imported when they are asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from toccata.envs.rewards import RewardModel, RewardModelError
+from toccata.envs.reward_model import RewardModel, RewardModelError
 
 ENTRY_POINTS = "toccata.reward_models"
 
@@ -26,8 +26,8 @@ class _Shipped:
 
 
 _SHIPPED = {
-    "rating": _Shipped("rating", "RatingModel", has_weights=True),
-    "realism": _Shipped("realism", "Realism", has_weights=True),
+    "rating": _Shipped("rating.model", "RatingModel", has_weights=True),
+    "realism": _Shipped("realism.model", "Realism", has_weights=True),
     "silence": _Shipped("rules", "Silence"),
     "repetition": _Shipped("rules", "Repetition"),
     "density": _Shipped("rules", "Density"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from toccata.envs.rewards import Pieces
+from toccata.envs.pieces import Pieces
 from toccata.music.metrics import loop_rate, note_density, polyphony, repeated_note_rate, silence_rate
 from toccata.music.score import Score
 

@@ -18,15 +18,15 @@ import pytest
 import tyro
 
 import toccata
-from toccata.agents.compose_config import ComposeConfig
-from toccata.agents.config import EvaluateConfig, TrainConfig
-from toccata.agents.fit_prior_config import FitPriorConfig
-from toccata.agents.run import Run
+from toccata.agents.prior.fit_config import FitPriorConfig
+from toccata.agents.runs.compose_config import ComposeConfig
+from toccata.agents.runs.config import EvaluateConfig, TrainConfig
+from toccata.agents.runs.run_folder import Run
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
-from toccata.reward_models.fit_rating_config import FitRatingConfig
+from toccata.reward_models.rating.fitting.config import FitRatingConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -221,7 +221,7 @@ def test_the_metrics_table_is_complete_and_right_about_silence() -> None:
 
 def write_metrics(path: Path) -> dict:
     """A metrics.json in the form that evaluation writes, of made-up numbers."""
-    from toccata.agents.evaluation import summarise
+    from toccata.agents.runs.comparison import summarise
 
     rng = np.random.default_rng(0)
     names = (*METRICS, "reward/silence", "reward/total", "gold_rating")
@@ -247,12 +247,12 @@ def logged_by_a_small_run() -> set[str]:
     from stable_baselines3.common.callbacks import CallbackList
     from stable_baselines3.common.logger import KVWriter, Logger
 
-    from toccata.agents.callbacks import DiscriminatorCallback, WatchCallback
-    from toccata.agents.ppo import ComposerPPO
-    from toccata.agents.sequence_network import SequenceNetwork, Shape
-    from toccata.agents.sequence_policy import SequencePolicy
+    from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+    from toccata.agents.policies.sequence_policy import SequencePolicy
+    from toccata.agents.ppo.composer_ppo import ComposerPPO
+    from toccata.agents.runs.callbacks import DiscriminatorCallback, WatchCallback
     from toccata.agents.vec_env import PianoVecEnv
-    from toccata.envs.material import RealMusic
+    from toccata.envs.excerpts import RealMusic
     from toccata.reward_models import Realism, Silence, WeightedSum
 
     class Names(KVWriter):

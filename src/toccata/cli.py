@@ -17,8 +17,8 @@ from toccata._version import __version__
 
 def train(config: Any) -> None:
     """Train an agent that composes on the piano."""
-    from toccata.agents.run import command_line
-    from toccata.agents.training import train as run_training
+    from toccata.agents.runs.run_folder import command_line
+    from toccata.agents.runs.training import train as run_training
 
     run = run_training(config, command_line())
     print(f"trained: {run.folder}\nevaluate it with: python evaluate.py {run.folder}")
@@ -26,21 +26,21 @@ def train(config: Any) -> None:
 
 def evaluate(config: Any) -> None:
     """Compose with a trained agent: MIDI, sound, pictures, notation, and a table beside real music."""
-    from toccata.agents.evaluation import evaluate as run_evaluation
+    from toccata.agents.runs.evaluation import evaluate as run_evaluation
 
     run_evaluation(config)
 
 
 def fit_rating(config: Any) -> None:
     """Fit a rating network of your own to likes and plays."""
-    from toccata.reward_models.fit_rating import main as fit
+    from toccata.reward_models.rating.fitting.fit import main as fit
 
     fit(config)
 
 
 def fit_prior(config: Any) -> None:
     """Fit a prior of your own to real music: what an agent begins with."""
-    from toccata.agents.fit_prior import fit_prior as fit
+    from toccata.agents.prior.fit import fit_prior as fit
 
     fit(config)
     print(f"fitted: {config.out}\ntrain from it with: python train.py --prior {config.out}")
@@ -48,17 +48,17 @@ def fit_prior(config: Any) -> None:
 
 def compose(config: Any) -> None:
     """Compose with a prior or a trained agent, from nothing or on from music of your own."""
-    from toccata.agents.compose import compose as run_composing
+    from toccata.agents.runs.compose import compose as run_composing
 
     run_composing(config)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configuration is, and what it is for
-    "train": ("toccata.agents.config:TrainConfig", train),
-    "evaluate": ("toccata.agents.config:EvaluateConfig", evaluate),
-    "compose": ("toccata.agents.compose_config:ComposeConfig", compose),
-    "fit-rating": ("toccata.reward_models.fit_rating_config:FitRatingConfig", fit_rating),
-    "fit-prior": ("toccata.agents.fit_prior_config:FitPriorConfig", fit_prior),
+    "train": ("toccata.agents.runs.config:TrainConfig", train),
+    "evaluate": ("toccata.agents.runs.config:EvaluateConfig", evaluate),
+    "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
+    "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
+    "fit-prior": ("toccata.agents.prior.fit_config:FitPriorConfig", fit_prior),
 }
 
 
@@ -86,7 +86,7 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
 
 def _settings_of(folder: Path) -> Any:
     """The settings of the run in `folder`, for going on with it."""
-    from toccata.agents.run import Run
+    from toccata.agents.runs.run_folder import Run
 
     return Run.open(folder).config.resumed(folder)
 

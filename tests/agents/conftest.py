@@ -9,14 +9,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from toccata.agents.config import TrainConfig
-from toccata.agents.prior import Prior, frozen
-from toccata.agents.sequence_network import SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+from toccata.agents.prior.prior import Prior, frozen
+from toccata.agents.runs.config import TrainConfig
+from toccata.envs.excerpts import RealMusic
 from toccata.envs.instrument import Piano
-from toccata.envs.material import RealMusic
 from toccata.music.score import Score
-from toccata.reward_models.rating import RatingModel
-from toccata.reward_models.rating_network import RatingConfig, RatingMember
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.rating.network import RatingConfig, RatingMember
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +59,8 @@ def toy_config(run_dir: Path, corpus_folder: Path, **changes: object) -> TrainCo
 
 def make_toy(patch: pytest.MonkeyPatch) -> None:
     """Let cloning take little."""
-    patch.setattr("toccata.agents.training.EXCERPTS", TOY_EXCERPTS)
-    patch.setattr("toccata.agents.cloning.EXCERPTS", TOY_EXCERPTS)
+    patch.setattr("toccata.agents.runs.training.EXCERPTS", TOY_EXCERPTS)
+    patch.setattr("toccata.agents.prior.behaviour_cloning.EXCERPTS", TOY_EXCERPTS)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def write_rating(tmp_path: Path) -> Callable[..., RatingModel]:
 @pytest.fixture(scope="session")
 def whole(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a toy run from beginning to end; to be read only."""
-    from toccata.agents.training import train
+    from toccata.agents.runs.training import train
 
     with pytest.MonkeyPatch.context() as patch:
         make_toy(patch)

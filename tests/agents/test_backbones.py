@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.agents.backbones import ROOM, Lstm, Memory, Steps, Transformer
+from toccata.agents.policies.cache import Memory, Steps
+from toccata.agents.policies.lstm import Lstm
+from toccata.agents.policies.transformer import ROOM, Transformer
 
 WIDTH = 16
 NEAR = {"rtol": 0.0, "atol": 1e-5}

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents import cloning
-from toccata.agents.policies import PianoPolicy
+from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.prior import behaviour_cloning as cloning
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import PianoCore
 from toccata.envs.env import PianoEnv
-from toccata.envs.material import RealMusic
-from toccata.envs.rewards import Piece
+from toccata.envs.excerpts import RealMusic
+from toccata.envs.pieces import Piece
 
 BARS = 2
 

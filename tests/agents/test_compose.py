@@ -9,16 +9,16 @@ import torch
 from rich.console import Console
 
 from toccata import cli
-from toccata.agents.compose import ComposeError, compose, composer_of, read_primer
-from toccata.agents.compose_config import ComposeConfig
-from toccata.agents.config import ConfigError
-from toccata.agents.prior import Prior, frozen
-from toccata.agents.sequence_network import SequenceNetwork, Shape
-from toccata.agents.sequence_policy import SequencePolicy
+from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.prior.prior import Prior, frozen
+from toccata.agents.runs.compose import ComposeError, compose, composer_of, read_primer
+from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.music.musicxml import write_musicxml
 from toccata.music.score import Score
+from toccata.options import ConfigError
 
 SMALL = Piano(lowest=48, highest=72, values=(2, 12, 24))
 TUNE = [(24 * beat, 24, 60 + beat, 64 + beat) for beat in range(5)]
@@ -54,7 +54,8 @@ def command(
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only MIDI files are written: sound and pictures have tests of their own."""
     monkeypatch.setattr(
-        "toccata.agents.compose.write_piece", lambda piece, folder, stem: piece.score.to_midi(folder / f"{stem}.mid")
+        "toccata.agents.runs.compose.write_piece",
+        lambda piece, folder, stem: piece.score.to_midi(folder / f"{stem}.mid"),
     )
 
 
@@ -124,7 +125,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, objec
         folder.mkdir()
         (folder / "config.json").write_text(f'{{"policy": "{name}", "genre": "folk", "beats_per_bar": 3}}')
         (folder / "model.zip").touch()
-        monkeypatch.setattr("toccata.agents.compose.load_model", lambda *_: SimpleNamespace(policy=policy))
+        monkeypatch.setattr("toccata.agents.runs.compose.load_model", lambda *_: SimpleNamespace(policy=policy))
         return folder
 
     return make

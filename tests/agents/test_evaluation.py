@@ -17,26 +17,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from toccata.agents.composers import compose
-from toccata.agents.config import EvaluateConfig, TrainConfig
-from toccata.agents.evaluation import (
-    evaluate,
-    gold_rater,
-    interval,
-    interval_of_difference,
-    measurements,
-    summarise,
-    table_of,
-)
-from toccata.agents.parts import rewards_of, save_rewards
-from toccata.agents.run import Run, RunError
-from toccata.agents.training import train
-from toccata.envs.rewards import Pieces
+from toccata.agents.generation.rollouts import compose
+from toccata.agents.runs.comparison import interval, interval_of_difference, summarise, table_of
+from toccata.agents.runs.config import EvaluateConfig, TrainConfig
+from toccata.agents.runs.evaluation import evaluate, gold_rater, measurements
+from toccata.agents.runs.rewards_file import rewards_of, save_rewards
+from toccata.agents.runs.run_folder import Run, RunError
+from toccata.agents.runs.training import train
+from toccata.envs.pieces import Pieces
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
 from toccata.reward_models import load_reward
-from toccata.reward_models.combine import parse_rewards
-from toccata.reward_models.rating import RatingModel
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.weighted_sum import parse_rewards
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +115,7 @@ def test_a_rating_that_keeps_no_member_apart_has_no_gold_row(
 def test_which_rating_is_asked_for_gold(
     tmp_path: Path, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toccata.reward_models.rating.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("toccata.reward_models.rating.model.SHIPPED", tmp_path / "shipped")
     for name, members in (("shipped", 3), ("trio", 3), ("pair", 2)):
         write_rating(name, members)
     pair, trio = (load_reward(f"rating:{tmp_path / name}") for name in ("pair", "trio"))
@@ -197,7 +190,7 @@ def test_what_fails_leaves_the_earlier_evaluation(
     def full(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("toccata.agents.evaluation.write_piece", full)
+    monkeypatch.setattr("toccata.agents.runs.evaluation.write_piece", full)
     with pytest.raises(OSError, match="disk full"):
         evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
     assert {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()} == before

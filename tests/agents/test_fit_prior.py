@@ -17,20 +17,22 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from toccata import cli
-from toccata.agents import fit_prior as fit_prior_module
-from toccata.agents import fitting
-from toccata.agents.config import ConfigError
-from toccata.agents.fit_prior import fit_prior, music_of, shape_of
-from toccata.agents.fit_prior_config import FitPriorConfig
-from toccata.agents.fitting import Fit, batches_of, fit_network
-from toccata.agents.markov import uniform_log_prob
-from toccata.agents.passages import NO_GENRE, Passages, record
-from toccata.agents.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError, log_prob
-from toccata.agents.sequence_network import SHAPES, SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import SHAPES, SequenceNetwork, Shape
+from toccata.agents.prior import fit as fit_prior_module
+from toccata.agents.prior import maximum_likelihood as fitting
+from toccata.agents.prior.dataset import Passages
+from toccata.agents.prior.fit import fit_prior, music_of, shape_of
+from toccata.agents.prior.fit_config import FitPriorConfig
+from toccata.agents.prior.likelihood import log_prob
+from toccata.agents.prior.markov import uniform_log_prob
+from toccata.agents.prior.maximum_likelihood import Fit, batches_of, fit_network
+from toccata.agents.prior.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError
+from toccata.agents.prior.trajectories import NO_GENRE, record
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
+from toccata.options import ConfigError
 
 SMALL = Piano(lowest=48, highest=84, chords=(), values=(12, 24, 96))
 MINIMAL = {"epochs": 2, "width": 16, "layers": 1, "heads": 2, "learning_rate": 1e-2, "device": "cpu"}

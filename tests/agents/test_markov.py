@@ -6,11 +6,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from toccata.agents.markov import ORDER, Markov, uniform_log_prob
-from toccata.agents.passages import Sequences, record
+from toccata.agents.prior.markov import ORDER, Markov, uniform_log_prob
+from toccata.agents.prior.trajectories import Sequences, record
 from toccata.envs.dynamics import Dynamics
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece
+from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 
 TINY = Piano(lowest=60, highest=65, chords=(), values=(12, 24), max_sounding=2)  # 7 whats, 2 values
@@ -132,7 +132,7 @@ def test_each_piece_has_its_own_values_whatever_stands_beside_it(monkeypatch: py
     chain = Markov().fit(record(random_play(20, 3), TINY))
     together = chain.log_prob(record(pieces, TINY))
     assert [len(values) for values in together] == [len(piece.actions) for piece in pieces if piece.actions is not None]
-    monkeypatch.setattr("toccata.agents.markov.ROWS", 2)
+    monkeypatch.setattr("toccata.agents.prior.markov.ROWS", 2)
     for values, again, piece in zip(together, chain.log_prob(record(pieces, TINY)), pieces, strict=True):
         assert (values == again).all()
         assert values == pytest.approx(chain.log_prob(record([piece], TINY))[0], abs=1e-12)

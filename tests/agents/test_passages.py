@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.agents.passages import NO_GENRE, WHOLE_PASSAGES, Passages, record
+from toccata.agents.prior.dataset import WHOLE_PASSAGES, Passages
+from toccata.agents.prior.trajectories import NO_GENRE, record
 from toccata.envs.codec import encode, play
 from toccata.envs.core import GENRES, PianoCore
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece
+from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.utils import obs_as_tensor
 
-from toccata.agents.policies import JointDistribution, PianoPolicy
+from toccata.agents.policies.distribution import JointDistribution
+from toccata.agents.policies.feedforward_policy import PianoPolicy
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 

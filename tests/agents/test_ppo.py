@@ -13,11 +13,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import toccata  # noqa: F401  # registers the environments
-from toccata.agents.policies import PianoPolicy
-from toccata.agents.ppo import ComposerPPO
+from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Pieces, RewardModelError
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModelError
 from toccata.reward_models import Silence, WeightedSum
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj", "min"))

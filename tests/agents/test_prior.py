@@ -13,11 +13,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from toccata.agents.passages import Sequences, record
-from toccata.agents.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError, frozen
-from toccata.agents.sequence_network import SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+from toccata.agents.prior.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError, frozen
+from toccata.agents.prior.trajectories import Sequences, record
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece
+from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj",), values=(6, 12, 24))

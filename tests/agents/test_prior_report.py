@@ -10,22 +10,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from toccata.agents import prior_report
-from toccata.agents.passages import NO_GENRE, Passages, record
-from toccata.agents.prior import Prior, PriorError, frozen
-from toccata.agents.prior_report import (
-    Bits,
-    Interval,
-    bits,
-    fitted_markov,
-    table,
-    told_no_genre,
-    whole_works,
-    write_prior_report,
-)
-from toccata.agents.sequence_network import SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+from toccata.agents.prior import bits as bits_module
+from toccata.agents.prior import report as prior_report
+from toccata.agents.prior.bits import Bits, Interval, bits
+from toccata.agents.prior.dataset import Passages
+from toccata.agents.prior.prior import Prior, PriorError, frozen
+from toccata.agents.prior.report import fitted_markov, table, told_no_genre, whole_works, write_prior_report
+from toccata.agents.prior.trajectories import NO_GENRE, record
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece
+from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
 
@@ -94,7 +88,7 @@ def test_nothing_without_notes_is_divided_by() -> None:
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prior_report, "RESAMPLES", 300)
+    monkeypatch.setattr(bits_module, "RESAMPLES", 300)
     rng = np.random.default_rng(0)
     held = []
     for _ in range(120):

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents.config import ConfigError, EvaluateConfig, TrainConfig
-from toccata.agents.run import Progress, Run, RunError, next_free, random_state, set_random_state
+from toccata.agents.runs.config import EvaluateConfig, TrainConfig
+from toccata.agents.runs.progress import Progress
+from toccata.agents.runs.random_state import random_state, set_random_state
+from toccata.agents.runs.run_folder import Run, RunError, next_free
+from toccata.options import ConfigError
 
 
 @pytest.fixture

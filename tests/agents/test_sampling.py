@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents.passages import LONGEST_BARS, NO_GENRE, record
-from toccata.agents.policies import JointDistribution
-from toccata.agents.sampling import Opening, draw, genre_index, joint_probs, nucleus, sample
-from toccata.agents.sequence_network import OBSERVED, SequenceNetwork, Shape
+from toccata.agents.generation.primer import Opening
+from toccata.agents.generation.sampling import draw, genre_index, joint_probs, nucleus, sample
+from toccata.agents.policies.distribution import JointDistribution
+from toccata.agents.policies.sequence_network import OBSERVED, SequenceNetwork, Shape
+from toccata.agents.prior.dataset import LONGEST_BARS
+from toccata.agents.prior.trajectories import NO_GENRE, record
 from toccata.envs.codec import encode, play
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece
+from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=58, highest=65, values=(6, 12, 24))

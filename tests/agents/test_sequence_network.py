@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents import sequence_network
-from toccata.agents.passages import NO_GENRE, Sequences, record
-from toccata.agents.policies import JointDistribution
-from toccata.agents.sequence_network import MOST_BARS, MOST_BEATS, SequenceNetwork, Shape, tensors_of
+from toccata.agents.policies import sequence_network
+from toccata.agents.policies.distribution import JointDistribution
+from toccata.agents.policies.sequence_network import MOST_BARS, MOST_BEATS, SequenceNetwork, Shape, tensors_of
+from toccata.agents.prior.trajectories import NO_GENRE, Sequences, record
 from toccata.envs.env import PianoEnv
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Piece
+from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj", "min"), values=(6, 12, 24))

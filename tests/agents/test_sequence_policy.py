@@ -10,11 +10,11 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from toccata.agents.backbones import Memory
-from toccata.agents.policies import JointDistribution
-from toccata.agents.prior import Prior, PriorError, frozen
-from toccata.agents.sequence_network import SequenceNetwork, Shape, tensors_of
-from toccata.agents.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.policies.cache import Memory
+from toccata.agents.policies.distribution import JointDistribution
+from toccata.agents.policies.sequence_network import SequenceNetwork, Shape, tensors_of
+from toccata.agents.policies.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score

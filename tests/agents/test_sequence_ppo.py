@@ -20,16 +20,17 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import toccata  # noqa: F401  # registers the environments
-from toccata.agents.policies import PianoPolicy
-from toccata.agents.ppo import ComposerPPO
-from toccata.agents.prior import frozen
-from toccata.agents.run import random_state, set_random_state
-from toccata.agents.sequence_network import SequenceNetwork, Shape, tensors_of
-from toccata.agents.sequence_policy import SequencePolicy, begins_of
-from toccata.agents.sequence_ppo import KL_GAIN, LEAST_KL_COEF, MOST_KL_COEF, by_row
+from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.policies.sequence_network import SequenceNetwork, Shape, tensors_of
+from toccata.agents.policies.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.sequence_ppo import KL_GAIN, LEAST_KL_COEF, MOST_KL_COEF, by_row
+from toccata.agents.prior.prior import frozen
+from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
-from toccata.envs.rewards import Pieces, RewardModelError
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModelError
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))

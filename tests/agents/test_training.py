@@ -17,19 +17,22 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from toccata.agents.config import ConfigError, EvaluateConfig, TrainConfig
-from toccata.agents.evaluation import evaluate
-from toccata.agents.parts import corpus_of, device_of, load_rewards, music_of, rewards_of, save_rewards, with_limits_of
-from toccata.agents.ppo import ComposerPPO
-from toccata.agents.prior import Prior, PriorError
-from toccata.agents.run import Run, RunError
-from toccata.agents.sequence_policy import SequencePolicy
-from toccata.agents.training import train
-from toccata.envs.rewards import Pieces, RewardModelError
+from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.prior.prior import Prior, PriorError
+from toccata.agents.runs.builders import corpus_of, device_of, music_of
+from toccata.agents.runs.config import EvaluateConfig, TrainConfig
+from toccata.agents.runs.evaluation import evaluate
+from toccata.agents.runs.rewards_file import load_rewards, rewards_of, save_rewards, with_limits_of
+from toccata.agents.runs.run_folder import Run, RunError
+from toccata.agents.runs.training import train
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModelError
 from toccata.music.corpus import CorpusError
 from toccata.music.score import Score
+from toccata.options import ConfigError
 from toccata.reward_models import RewardSpecError, load_reward
-from toccata.reward_models.rating import RatingModel
+from toccata.reward_models.rating.model import RatingModel
 
 Toy = Callable[..., TrainConfig]
 WritePrior = Callable[..., Prior]
@@ -131,7 +134,8 @@ def test_a_resumed_run_is_the_run_that_never_stopped(toy: Toy, reward_at: str) -
 def test_a_resumed_discriminator_too(toy: Toy) -> None:
     pytest.importorskip("toccata.reward_models.realism")
     rewards = (("realism:critic", 1.0), ("silence", 1.0))
-    from toccata.reward_models.realism import Critic, Realism
+    from toccata.reward_models.realism.discriminator import Critic
+    from toccata.reward_models.realism.model import Realism
 
     torch.manual_seed(0)
     Realism(Critic(4)).save("critic")
@@ -222,7 +226,7 @@ def test_ctrl_c_while_cloning_leaves_a_run_that_begins_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("toccata.agents.training.clone", stopped)
+        patch.setattr("toccata.agents.runs.training.clone", stopped)
         with pytest.raises(KeyboardInterrupt, match="stopped before PPO began; begin anew with --resume"):
             quiet(toy("stopped"))
     run = Run.open(tmp_path / "stopped")
@@ -367,7 +371,7 @@ def test_what_cannot_be_run_leaves_nothing(
     assert not config.run_dir.exists()
 
 
-@pytest.mark.filterwarnings("ignore::toccata.music.corpus.CorpusWarning")
+@pytest.mark.filterwarnings("ignore::toccata.music.corpus.works.CorpusWarning")
 def test_folders_of_music(toy: Toy, corpus_folder: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -3,11 +3,10 @@ import sys
 
 import pytest
 
-from toccata.music import corpus as corpus_module
-from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, load_corpus
-from toccata.music.parsing import parse_all
+from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, cache, load_corpus, loading
+from toccata.music.corpus.parsing import parse_all
+from toccata.music.corpus.versions import melody_fingerprint, version_groups
 from toccata.music.score import Score
-from toccata.music.versions import melody_fingerprint, version_groups
 
 
 @pytest.fixture(autouse=True)
@@ -64,11 +63,11 @@ def test_folder_of_genres(root):
         corpus.genre("rok")
 
 
-@pytest.mark.filterwarnings("ignore::toccata.music.corpus.CorpusWarning")
+@pytest.mark.filterwarnings("ignore::toccata.music.corpus.works.CorpusWarning")
 def test_second_load_parses_nothing_until_a_file_changes(root, monkeypatch):
     first = load_corpus(root)
     parsed = []
-    monkeypatch.setattr(corpus_module, "parse_all", lambda jobs, title: parsed.extend(jobs) or parse_all(jobs, title))
+    monkeypatch.setattr(cache_module, "parse_all", lambda jobs, title: parsed.extend(jobs) or parse_all(jobs, title))
     assert load_corpus(str(root)) == first
     assert not parsed
     tune(30).to_midi(root / "jazz/new.mid")
@@ -76,7 +75,7 @@ def test_second_load_parses_nothing_until_a_file_changes(root, monkeypatch):
     assert len(parsed) == 7
 
 
-@pytest.mark.filterwarnings("ignore::toccata.music.corpus.CorpusWarning")
+@pytest.mark.filterwarnings("ignore::toccata.music.corpus.works.CorpusWarning")
 @pytest.mark.parametrize("damage", [b"", b"junk", b"PK\3\4 junk"])
 def test_damaged_cache_is_made_anew(root, cache, damage):
     first = load_corpus(root)
@@ -192,7 +191,7 @@ def test_tunes_of_a_collection(tmp_path, monkeypatch):
     class Spec:
         submodule_search_locations = (str(tmp_path / "music21"),)
 
-    monkeypatch.setattr(corpus_module, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(loading, "find_spec", lambda name: Spec)
     corpus = load_corpus("aird")
     assert [(work.id, work.title, work.genre) for work in corpus] == [
         ("aird/book1/0000", "The Wren", "folk"),

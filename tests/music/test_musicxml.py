@@ -3,13 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from music21 import converter, corpus, harmony, meter, note, stream, tempo, tie
 
-from toccata.music.musicxml import (
-    WRITTEN_TICKS,
-    MusicXMLError,
-    read_musicxml,
-    score_from_stream,
-    write_musicxml,
-)
+from toccata.music.musicxml import WRITTEN_TICKS, MusicXMLError, read_musicxml, score_from_stream, write_musicxml
 from toccata.music.score import Score
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.music import Score, sound
-from toccata.music.fluid import BLOCK, SoundError
-from toccata.music.sound import NoteBank, audio_samples, note_bank, render_fluidsynth, schedule, write_wav
+from toccata.music import Score
+from toccata.music.sound import bank as sound
+from toccata.music.sound.bank import NoteBank, audio_samples, note_bank, render_fluidsynth, schedule, write_wav
+from toccata.music.sound.synthesizer import BLOCK, SoundError
 
 CLOSE = 1e-3  # of full scale: the promise
 MELODY = Score([(0, 24, 60, 80), (24, 24, 64, 80), (48, 48, 67, 80)])
@@ -203,7 +204,7 @@ def _render_shared(score: Score) -> np.ndarray:
 def test_nothing_is_printed_and_nothing_heavy_imported():
     code = (
         "import sys, toccata.music\n"
-        "import toccata.music.sound, toccata.music.spectrogram\n"
+        "import toccata.music.sound.bank, toccata.music.sound.spectrogram\n"
         "assert not {'fluidsynth', 'numba', 'scipy', 'pretty_midi', 'soundfile'} & set(sys.modules)\n"
         "toccata.music.Score([(0, 4, 60, 80)]).audio()\n"
     )

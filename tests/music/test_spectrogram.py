@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from toccata.music import spectrogram
-from toccata.music.spectrogram import (
+from toccata.music.sound import spectrogram
+from toccata.music.sound.spectrogram import (
     F_MAX,
     F_MIN,
     FLOOR,

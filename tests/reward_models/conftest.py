@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from toccata.reward_models.melody_line import STATISTICS
-from toccata.reward_models.rating import RatingModel
-from toccata.reward_models.rating_network import RatingConfig, RatingMember
+from toccata.reward_models.rating.melody_statistics import STATISTICS
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.rating.network import RatingConfig, RatingMember
 
 SMALL = {"bins": 4, "channels": 8, "sound_channels": 4, "hidden": 8}
 

@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 
 from toccata.music.score import Score
-from toccata.reward_models.agreement import agreement, calibration, noise_ceiling, rank_correlation, ridge
-from toccata.reward_models.preferences import Preference
+from toccata.reward_models.preferences.reading import Preference
+from toccata.reward_models.rating.fitting.agreement import (
+    agreement,
+    calibration,
+    noise_ceiling,
+    rank_correlation,
+    ridge,
+)
 
 A = np.arange(20.0)
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from toccata.envs.rewards import Pieces, RewardModelError, checked, contributions
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModelError, checked, contributions
 from toccata.music.score import Score
 from toccata.reward_models import RewardSpecError, WeightedSum, parse_rewards
 

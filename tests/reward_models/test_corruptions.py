@@ -9,9 +9,10 @@ from toccata.envs.codec import encode
 from toccata.music.corpus import Corpus, Work
 from toccata.music.metrics import loop_rate, note_density, polyphony
 from toccata.music.score import Score
-from toccata.reward_models import fit_realism, load_reward
-from toccata.reward_models.corruptions import CORRUPTIONS, corrupted, markov_play, random_play
-from toccata.reward_models.fit_realism import auc, fakes_like, figures, fit
+from toccata.reward_models import load_reward
+from toccata.reward_models.realism import fit as fit_realism
+from toccata.reward_models.realism.fit import auc, fakes_like, figures, fit
+from toccata.reward_models.realism.negatives import CORRUPTIONS, corrupted, markov_play, random_play
 
 DOTTED = [(48 * (i // 2) + 36 * (i % 2), 12 if i % 2 else 36) for i in range(32)]  # onset, duration
 SCALE = Score([(*place, 60 + i, 80) for i, place in enumerate(DOTTED)])

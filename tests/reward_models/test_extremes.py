@@ -5,8 +5,16 @@ import pytest
 import torch
 
 from toccata.music.score import Score
-from toccata.music.spectrogram import SAMPLE_RATE
-from toccata.reward_models.extremes import BARS, TRANSPOSITIONS, extremes, invariances, melody, ratings, together
+from toccata.music.sound.spectrogram import SAMPLE_RATE
+from toccata.reward_models.rating.fitting.sanity_probes import (
+    BARS,
+    TRANSPOSITIONS,
+    extremes,
+    invariances,
+    melody,
+    ratings,
+    together,
+)
 
 
 @pytest.fixture(scope="module")

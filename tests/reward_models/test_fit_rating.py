@@ -11,18 +11,28 @@ import pytest
 import torch
 from rich.console import Console
 
-from toccata.envs.rewards import Pieces
+from toccata.envs.pieces import Pieces
 from toccata.music.score import Score
-from toccata.music.sound import write_wav
-from toccata.reward_models import agreement, fit_rating, listening, rating_report
-from toccata.reward_models.extremes import extremes, melody
-from toccata.reward_models.fit_rating import NEGATIVE_PIECES, NOISES, Rated, fit, main, splits
-from toccata.reward_models.fit_rating_config import FitRatingConfig, FitRatingError
+from toccata.music.sound.bank import write_wav
 from toccata.reward_models.loading import load_reward
-from toccata.reward_models.made_up import random_melody
-from toccata.reward_models.preferences import Preference, PreferenceError, PreferenceTable, read_preferences
-from toccata.reward_models.rating import RatingModel
-from toccata.reward_models.rating_network import RatingConfig
+from toccata.reward_models.preferences.reading import (
+    Preference,
+    PreferenceError,
+    PreferenceTable,
+    read_preferences,
+)
+from toccata.reward_models.rating.fitting import agreement
+from toccata.reward_models.rating.fitting import fit as fit_rating
+from toccata.reward_models.rating.fitting import report as rating_report
+from toccata.reward_models.rating.fitting import transcription as listening
+from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
+from toccata.reward_models.rating.fitting.data import Rated
+from toccata.reward_models.rating.fitting.fit import NEGATIVE_PIECES, NOISES, fit, main
+from toccata.reward_models.rating.fitting.held_out import splits
+from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody
+from toccata.reward_models.rating.fitting.synthetic import random_melody
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.rating.network import RatingConfig
 
 MINIMAL = {"hear_anew": True, "made_up_pieces": 10, "hearing_epochs": 1, "copies": 1, "epochs": 2, "folds": 2}
 SMALL = {"bins": 4, "channels": 8, "sound_channels": 4, "hidden": 8}

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from toccata.music.score import Score
-from toccata.reward_models import listening
-from toccata.reward_models.extremes import melody
-from toccata.reward_models.listening import (
+from toccata.reward_models.rating.audio_windows import PART_FRAMES, WINDOW_FRAMES, mels_of_windows, windows_of
+from toccata.reward_models.rating.fitting import transcription as listening
+from toccata.reward_models.rating.fitting.sanity_probes import melody
+from toccata.reward_models.rating.fitting.transcription import (
     GAIN_DB,
     LOWEST,
     fit_listeners,
@@ -20,9 +21,8 @@ from toccata.reward_models.listening import (
     made_up_pieces,
     random_gains,
 )
-from toccata.reward_models.melody_line import KEYS
-from toccata.reward_models.rating_network import RatingConfig
-from toccata.reward_models.sound_windows import PART_FRAMES, WINDOW_FRAMES, mels_of_windows, windows_of
+from toccata.reward_models.rating.melody_statistics import KEYS
+from toccata.reward_models.rating.network import RatingConfig
 
 BEAT = 15.625  # frames at 120 bpm
 

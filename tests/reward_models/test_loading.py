@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toccata.envs.rewards import Pieces, RewardModel, RewardModelError, checked
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModel, RewardModelError, checked
 from toccata.music.score import Score
 from toccata.reward_models import RewardSpecError, load_reward, loading, reward_names
 from toccata.reward_models.rules import Repetition, Silence

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.music.spectrogram import SAMPLE_RATE
-from toccata.reward_models.made_up import (
+from toccata.music.sound.spectrogram import SAMPLE_RATE
+from toccata.reward_models.rating.fitting.augmentation import HIGHEST, LOWEST
+from toccata.reward_models.rating.fitting.synthetic import (
     NEGATIVES,
     TEMPI_BPM,
     TWO_BARS,
@@ -18,7 +19,6 @@ from toccata.reward_models.made_up import (
     random_melody,
     random_texture,
 )
-from toccata.reward_models.variations import HIGHEST, LOWEST
 
 SEEDS = st.integers(0, 10_000)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from toccata.music.score import Score
-from toccata.reward_models.melody_line import (
+from toccata.reward_models.rating.melody_statistics import (
     _GAPS,
     _INTERVALS,
     CHUNK,

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toccata.music.score import Score
-from toccata.reward_models.extremes import melody, together
-from toccata.reward_models.made_up import NEGATIVES, random_melody
-from toccata.reward_models.note_features import FEATURES, note_features
+from toccata.reward_models.rating.fitting.note_features import FEATURES, note_features
+from toccata.reward_models.rating.fitting.sanity_probes import melody, together
+from toccata.reward_models.rating.fitting.synthetic import NEGATIVES, random_melody
 
 
 def named(score):

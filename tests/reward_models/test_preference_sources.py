@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from toccata.reward_models.preferences import PreferenceError, read_preferences
+from toccata.reward_models.preferences.reading import PreferenceError, read_preferences
 
 
 def reasons(table):

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from toccata.music.score import Score
-from toccata.reward_models.preferences import (
+from toccata.reward_models.preferences.reading import (
     LeftOut,
     Preference,
     PreferenceError,

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-import toccata.reward_models.rating as rating_module
-from toccata.envs.rewards import Pieces, RewardModel, checked
+import toccata.reward_models.rating.model as rating_module
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModel, checked
 from toccata.music.score import Score
-from toccata.music.sound import note_bank
-from toccata.music.spectrogram import N_MELS
-from toccata.reward_models.extremes import extremes, melody, ratings, together
-from toccata.reward_models.made_up import negative, random_melody
-from toccata.reward_models.rating import (
+from toccata.music.sound.bank import note_bank
+from toccata.music.sound.spectrogram import N_MELS
+from toccata.reward_models.rating.audio_windows import mels_of_windows, windows_of
+from toccata.reward_models.rating.fitting.augmentation import repeated
+from toccata.reward_models.rating.fitting.report import agreement_table, calibration_table
+from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody, ratings, together
+from toccata.reward_models.rating.fitting.synthetic import negative, random_melody
+from toccata.reward_models.rating.model import (
     BATCH,
     CONFIG_FILE,
     RATING_LIMIT,
@@ -23,9 +27,6 @@ from toccata.reward_models.rating import (
     RatingError,
     RatingModel,
 )
-from toccata.reward_models.rating_report import agreement_table, calibration_table
-from toccata.reward_models.sound_windows import mels_of_windows, windows_of
-from toccata.reward_models.variations import repeated
 
 TUNE = melody("C4 C4 G4 G4 A4 A4 G4:2 F4 F4 E4 E4 D4 D4 C4:2")
 
@@ -260,8 +261,8 @@ def test_the_network_is_frozen(small_rating):
 
 
 def test_training_against_it_changes_no_weight(small_rating):
-    from toccata.agents.policies import PianoPolicy
-    from toccata.agents.ppo import ComposerPPO
+    from toccata.agents.policies.feedforward_policy import PianoPolicy
+    from toccata.agents.ppo.composer_ppo import ComposerPPO
     from toccata.agents.vec_env import PianoVecEnv
 
     model = small_rating()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.music.spectrogram import N_MELS
-from toccata.reward_models.melody_line import KEYS, STATISTICS
-from toccata.reward_models.rating_network import (
+from toccata.music.sound.spectrogram import N_MELS
+from toccata.reward_models.rating.melody_statistics import KEYS, STATISTICS
+from toccata.reward_models.rating.network import (
     COARSE,
     Listener,
     RatingConfig,

@@ -2,9 +2,8 @@
 
 import pytest
 
-from toccata.reward_models import rating_report
-from toccata.reward_models.extremes import extremes, melody
-from toccata.reward_models.rating_report import (
+from toccata.reward_models.rating.fitting import report as rating_report
+from toccata.reward_models.rating.fitting.report import (
     CURVES_FILE,
     REPORT_FILE,
     agreement_table,
@@ -12,6 +11,7 @@ from toccata.reward_models.rating_report import (
     extremes_table,
     write_report,
 )
+from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody
 
 FACTS = {
     "pieces": 40,

@@ -7,20 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.envs.rewards import Piece, Pieces, checked
+from toccata.envs.pieces import Piece, Pieces
+from toccata.envs.reward_model import checked
 from toccata.music.score import Score
 from toccata.reward_models import load_reward
-from toccata.reward_models import realism as realism_module
 from toccata.reward_models.loading import RewardSpecError
-from toccata.reward_models.realism import (
-    CONFIG_FILE,
-    TRAINING_FILE,
-    WEIGHTS_FILE,
-    Realism,
-    RealismError,
-)
-from toccata.reward_models.replay import Replay
-from toccata.reward_models.windows import (
+from toccata.reward_models.realism import model as realism_module
+from toccata.reward_models.realism.model import CONFIG_FILE, TRAINING_FILE, WEIGHTS_FILE, Realism, RealismError
+from toccata.reward_models.realism.replay_buffer import Replay
+from toccata.reward_models.realism.roll_windows import (
     FRAMES,
     SOUNDING,
     STRUCK,

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toccata.envs.rewards import Piece, Pieces, checked
+from toccata.envs.pieces import Piece, Pieces
+from toccata.envs.reward_model import checked
 from toccata.music.score import Score
 from toccata.reward_models.rules import Density, Repetition, Silence
 

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.music import sound
-from toccata.music.fluid import BLOCK
 from toccata.music.score import Score
-from toccata.music.sound import audio_samples, note_bank, schedule
-from toccata.music.spectrogram import FLOOR, HOP, N_MELS, SAMPLE_RATE, log_mel, mel_frames
-from toccata.reward_models.extremes import extremes
-from toccata.reward_models.sound_windows import (
+from toccata.music.sound import bank as sound
+from toccata.music.sound.bank import audio_samples, note_bank, schedule
+from toccata.music.sound.spectrogram import FLOOR, HOP, N_MELS, SAMPLE_RATE, log_mel, mel_frames
+from toccata.music.sound.synthesizer import BLOCK
+from toccata.reward_models.rating.audio_windows import (
     PART_FRAMES,
     RUNG_OUT_FRAMES,
     SPARE_FRAMES,
@@ -23,7 +22,8 @@ from toccata.reward_models.sound_windows import (
     window_starts,
     windows_of,
 )
-from toccata.reward_models.variations import repeated
+from toccata.reward_models.rating.fitting.augmentation import repeated
+from toccata.reward_models.rating.fitting.sanity_probes import extremes
 
 TWO_BARS = Score([(24 * beat, 24, pitch, 80) for beat, pitch in enumerate((60, 62, 64, 65, 67, 65, 64, 62))])
 FRAMES = st.integers(1, 5_000)

@@ -5,25 +5,18 @@ import pytest
 import torch
 
 from toccata.music.score import Score
-from toccata.music.spectrogram import HOP, SAMPLE_RATE
-from toccata.reward_models import tasting
-from toccata.reward_models.agreement import rank_correlation
-from toccata.reward_models.extremes import melody
-from toccata.reward_models.listening import key_targets
-from toccata.reward_models.made_up import random_melody
-from toccata.reward_models.melody_line import STATISTICS, statistics
-from toccata.reward_models.note_features import FEATURES, note_features
-from toccata.reward_models.rating_network import COARSE, RatingConfig, RatingMember
-from toccata.reward_models.sound_windows import WINDOW_FRAMES, mels_of_audio, mels_of_windows, windows_of
-from toccata.reward_models.tasting import (
-    MOST_WINDOWS,
-    NEGATIVE_RATING,
-    Heard,
-    fit_ensemble,
-    fit_taster,
-    listen,
-    renditions,
-)
+from toccata.music.sound.spectrogram import HOP, SAMPLE_RATE
+from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, mels_of_audio, mels_of_windows, windows_of
+from toccata.reward_models.rating.fitting import features, heads
+from toccata.reward_models.rating.fitting.agreement import rank_correlation
+from toccata.reward_models.rating.fitting.features import MOST_WINDOWS, Heard, listen, renditions
+from toccata.reward_models.rating.fitting.heads import NEGATIVE_RATING, fit_ensemble, fit_taster
+from toccata.reward_models.rating.fitting.note_features import FEATURES, note_features
+from toccata.reward_models.rating.fitting.sanity_probes import melody
+from toccata.reward_models.rating.fitting.synthetic import random_melody
+from toccata.reward_models.rating.fitting.transcription import key_targets
+from toccata.reward_models.rating.melody_statistics import STATISTICS, statistics
+from toccata.reward_models.rating.network import COARSE, RatingConfig, RatingMember
 
 STEPS = WINDOW_FRAMES // COARSE
 
@@ -78,7 +71,7 @@ def test_of_long_pieces_the_middle_is_taken():
 def test_recordings_are_stretched_and_shifted():
     audio = np.random.default_rng(0).normal(0, 0.1, 4 * SAMPLE_RATE).astype(np.float32)
     frames = {int(valid[0]) for _, valid in renditions(audio, 40, np.random.default_rng(0))}
-    assert frames <= {1 + len(audio) // round(HOP * ratio) for ratio in tasting.TEMPO_RATIOS} and len(frames) > 2
+    assert frames <= {1 + len(audio) // round(HOP * ratio) for ratio in features.TEMPO_RATIOS} and len(frames) > 2
 
 
 # What is heard
@@ -95,7 +88,7 @@ def heard_tunes(small_member):
 @pytest.mark.parametrize("at_once", [1, 3, 64])
 def test_every_window_is_found_again(heard_tunes, monkeypatch, at_once):
     members, sounds, _ = heard_tunes
-    monkeypatch.setattr(tasting, "HEARD_AT_ONCE", at_once)
+    monkeypatch.setattr(features, "HEARD_AT_ONCE", at_once)
     heard = listen(members, iter(sounds))
     assert heard.first.shape == heard.count.shape == (5, 3)
     assert heard.melody.shape == (2, int(heard.count.sum()), STATISTICS)
@@ -122,7 +115,7 @@ def test_samples_are_windows_of_the_pieces_asked_for(heard_tunes):
 def test_a_piece_is_rated_by_the_mean_of_its_plain_windows(heard_tunes, monkeypatch):
     members, sounds, heard = heard_tunes
     for at_once in (2, 64):
-        monkeypatch.setattr(tasting, "HEARD_AT_ONCE", at_once)
+        monkeypatch.setattr(features, "HEARD_AT_ONCE", at_once)
         rated = heard.rated(members[1], 1, np.array([1, 3, 0]))
         for rating, piece in zip(rated, (1, 3, 0), strict=True):
             mels, valid = sounds[piece][0]
@@ -246,7 +239,7 @@ def fits(monkeypatch):
         asked.append((index, train, valid, seed))
         return listening, [{"train_mse": 1.0, "valid_mse": 1.0}]
 
-    monkeypatch.setattr(tasting, "fit_taster", fit)
+    monkeypatch.setattr(heads, "fit_taster", fit)
     return asked
 
 

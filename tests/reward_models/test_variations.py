@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toccata.music.score import Score
-from toccata.reward_models.extremes import extremes, melody
-from toccata.reward_models.made_up import random_melody
-from toccata.reward_models.variations import (
+from toccata.reward_models.rating.fitting.augmentation import (
     HIGHEST,
     LOWEST,
     TEMPO_RATIOS,
@@ -21,6 +19,8 @@ from toccata.reward_models.variations import (
     transposed_into_range,
     vary,
 )
+from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody
+from toccata.reward_models.rating.fitting.synthetic import random_melody
 
 TUNE = melody("C4 E4 G4 C5 B4 G4 F4 D4")
 SEEDS = st.integers(0, 10_000)

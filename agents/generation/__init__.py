@@ -1,0 +1,1 @@
+"""Generating pieces with a policy, a sequence network, or random legal actions."""

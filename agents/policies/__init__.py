@@ -1,0 +1,1 @@
+"""Policies: action distribution, networks, and the Stable-Baselines3 policies made of them."""

@@ -1,0 +1,117 @@
+"""The joint distribution over an action's two dimensions, `(what, value)`."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sb3_contrib.common.maskable.distributions import MaskableDistribution
+from torch import nn
+from torch.nn import functional as F
+
+from toccata.envs.instrument import NO_PITCH, Piano
+
+IMPOSSIBLE = -1e8  # logit of a masked action: its probability is exactly 0 in float32
+
+
+def chord_shapes(piano: Piano) -> np.ndarray:
+    """(chords,) int64: the number of each chord's shape, that is of its intervals from its lowest note."""
+    pitches = piano.chord_pitches
+    above = np.where(pitches == NO_PITCH, NO_PITCH, pitches - pitches[:, :1])
+    return np.unique(above, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+class JointDistribution(MaskableDistribution):
+    """`what`, then `value` given what kind of thing `what` is: a wait, a key of some octave, or a chord.
+
+    A wait and a melody note want other lengths, so the two dimensions are not independent. Log-probability and
+    entropy are exact.
+
+    Args:
+        piano: the instrument, which tells the kinds.
+    """
+
+    kind_of_what: torch.Tensor
+
+    def __init__(self, piano: Piano) -> None:
+        super().__init__()
+        self.whats, self.values = piano.nvec
+        keys = np.arange(piano.lowest, piano.highest + 1) // 12
+        chords = np.full(len(piano.chord_pitches), keys[-1] - keys[0] + 2)
+        self._kinds = np.concatenate([[0], keys - keys[0] + 1, chords]).astype(np.int64)
+        self.kinds = int(self._kinds[-1]) + 1
+        self.kind_of_what = torch.as_tensor(self._kinds)
+
+    def proba_distribution_net(self, latent_dim: int) -> nn.Module:
+        """The layer that gives the logits: of each `what`, then of each value of each kind."""
+        return nn.Linear(latent_dim, self.whats + self.kinds * self.values)
+
+    def proba_distribution(self, action_logits: torch.Tensor) -> JointDistribution:
+        """Take logits (batch, whats + kinds * values)."""
+        self.kind_of_what = self.kind_of_what.to(action_logits.device)
+        self._what_logits, value_logits = action_logits.split([self.whats, self.kinds * self.values], dim=1)
+        self._value_logits = value_logits.unflatten(1, (self.kinds, self.values))
+        self.apply_masking(None)
+        return self
+
+    def apply_masking(self, masks: torch.Tensor | np.ndarray | None) -> None:
+        """Take masks (batch, whats + values); None allows everything."""
+        what_logits, value_logits = self._what_logits, self._value_logits
+        if masks is not None:
+            masks = torch.as_tensor(masks, device=what_logits.device).bool().view(len(what_logits), -1)
+            what_logits = what_logits.masked_fill(~masks[:, : self.whats], IMPOSSIBLE)
+            value_logits = value_logits.masked_fill(~masks[:, None, self.whats :], IMPOSSIBLE)
+        self.what_log_probs = F.log_softmax(what_logits, dim=-1)  # (batch, whats)
+        self.value_log_probs = F.log_softmax(value_logits, dim=-1)  # (batch, kinds, values)
+
+    def _value_log_probs_of(self, what: torch.Tensor) -> torch.Tensor:
+        """(batch, values): log-probabilities of the values given `what` (batch,)."""
+        return self.value_log_probs[torch.arange(len(what), device=what.device), self.kind_of_what[what]]
+
+    def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
+        """(batch,) log-probability of actions (batch, 2)."""
+        what, value = actions.long().view(-1, 2).unbind(dim=1)
+        of_what = self.what_log_probs.gather(1, what[:, None])
+        of_value = self._value_log_probs_of(what).gather(1, value[:, None])
+        return (of_what + of_value).squeeze(1)
+
+    def entropy(self) -> torch.Tensor:
+        """(batch,) entropy in nats: of `what`, and of `value` in the mean over `what`."""
+        return self._mean(-self.what_log_probs, -self.value_log_probs)
+
+    def kl(self, other: JointDistribution) -> torch.Tensor:
+        """(batch,) Kullback-Leibler divergence from `other` to this one, KL(this || other), in nats.
+
+        Exact, over the joint distribution of `what` and `value`. Both must have the same masks.
+        """
+        return self._mean(self.what_log_probs - other.what_log_probs, self.value_log_probs - other.value_log_probs)
+
+    def _mean(self, of_what: torch.Tensor, of_value: torch.Tensor) -> torch.Tensor:
+        """(batch,) mean of `of_what` (batch, whats) plus `of_value` (batch, kinds, values)."""
+        what_probs = self.what_log_probs.exp()
+        kind_probs = what_probs.new_zeros(len(what_probs), self.kinds).index_add_(1, self.kind_of_what, what_probs)
+        value_mean = (self.value_log_probs.exp() * of_value).sum(-1)
+        return (what_probs * of_what).sum(-1) + (kind_probs * value_mean).sum(-1)
+
+    def joint_log_probs(self) -> torch.Tensor:
+        """(batch, whats, values) log-probability of every action; about -1e8 where it is masked."""
+        return self.what_log_probs[:, :, None] + self.value_log_probs[:, self.kind_of_what]
+
+    def sample(self) -> torch.Tensor:
+        """(batch, 2) actions."""
+        what = torch.multinomial(self.what_log_probs.exp(), 1).squeeze(1)
+        value = torch.multinomial(self._value_log_probs_of(what).exp(), 1).squeeze(1)
+        return torch.stack([what, value], dim=1)
+
+    def mode(self) -> torch.Tensor:
+        """(batch, 2): the likeliest `what` and its likeliest value."""
+        what = self.what_log_probs.argmax(dim=1)
+        return torch.stack([what, self._value_log_probs_of(what).argmax(dim=1)], dim=1)
+
+    def actions_from_params(self, action_logits: torch.Tensor, deterministic: bool = False) -> torch.Tensor:
+        """Actions of the distribution with these logits."""
+        return self.proba_distribution(action_logits).get_actions(deterministic=deterministic)
+
+    def log_prob_from_params(self, action_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Actions of the distribution with these logits, and their log-probabilities."""
+        actions = self.actions_from_params(action_logits)
+        return actions, self.log_prob(actions)

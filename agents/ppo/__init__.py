@@ -1,0 +1,1 @@
+"""PPO with rewards for whole pieces."""

@@ -1,0 +1,1 @@
+"""Priors: sequence networks fitted to real music by maximum likelihood."""

@@ -1,0 +1,84 @@
+"""Bits per action and per note of held-out music under a model, with bootstrap intervals over works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from toccata.envs.core import GENRES
+from toccata.envs.pieces import Piece
+
+RESAMPLES = 2000  # of the bootstrap
+CONFIDENCE = 0.95
+ALL = "all"  # the row of all genres together
+
+
+class Interval(NamedTuple):
+    """A mean and its 95 % bootstrap interval; of a single work `low` and `high` are the mean."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Bits:
+    """How much of music a model does not foresee; lower is better.
+
+    Attributes:
+        per_action: bits per action, that is per strike or wait.
+        per_note: the same bits, waits included, per note struck; a chord counts its notes.
+        works: how many the music is of; versions of one work count once.
+        actions, notes: how many there are.
+    """
+
+    per_action: Interval
+    per_note: Interval
+    works: int
+    actions: int
+    notes: int
+
+
+def bits(
+    log_probs: Sequence[np.ndarray], pieces: Sequence[Piece], works: Sequence[str] | None = None, seed: int = 0
+) -> dict[str, Bits]:
+    """Bits of pieces under a model, by genre and under "all" together.
+
+    Args:
+        log_probs: (steps,) log-probabilities in nats of the actions of each piece. Differences of two models' give
+            how many bits one needs less than the other.
+        pieces: with scores as played and genres; pieces without genre count under "all" only.
+        works: what work each piece is of; whole works are resampled for the intervals. None: each piece is one.
+        seed: of the bootstrap (percentile; Efron & Tibshirani 1993, chapter 13).
+    """
+    of_piece = np.array([-values.sum() / np.log(2) for values in log_probs])
+    actions = np.array([len(values) for values in log_probs])
+    notes = np.array([len(piece.score) for piece in pieces])
+    work_of = np.arange(len(pieces)) if works is None else np.array(works)
+    genres = {genre: np.array([piece.genre == genre for piece in pieces]) for genre in GENRES}
+    answer = {}
+    for genre, own in {**genres, ALL: np.ones(len(pieces), bool)}.items():
+        if not notes[own].sum():
+            continue
+        work = np.unique(work_of[own], return_inverse=True)[1]
+        sums = np.stack([np.bincount(work, each[own]) for each in (of_piece, actions, notes)])  # (3, works)
+        count = sums.shape[1]
+        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) @ sums.T
+        drawn = drawn[drawn[:, 2] > 0]  # works all of whose notes were dropped can come alone
+        total = sums.sum(axis=1)
+        answer[genre] = Bits(
+            per_action=_interval(total[0] / total[1], drawn[:, 0] / drawn[:, 1]),
+            per_note=_interval(total[0] / total[2], drawn[:, 0] / drawn[:, 2]),
+            works=count,
+            actions=int(total[1]),
+            notes=int(total[2]),
+        )
+    return answer
+
+
+def _interval(mean: float, resampled: np.ndarray) -> Interval:
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(mean), float(low), float(high))

@@ -1,0 +1,99 @@
+"""What `toccata fit-prior` can be told. Imports nothing heavy, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from toccata.options import ConfigError, Range
+
+RANGES = {
+    "width": Range(4),
+    "layers": Range(1),
+    "heads": Range(1),
+    "epochs": Range(1),
+    "patience": Range(1),
+    "batch_steps": Range(1),
+    "max_steps": Range(16),
+    "learning_rate": Range(0, whole=False, open_low=True),
+    "weight_decay": Range(0, whole=False),
+    "genre_dropout": Range(0, 1, whole=False),
+    "seed": Range(0, 2**32 - 1),
+}
+
+
+@dataclass(frozen=True)
+class FitPriorConfig:
+    """Fit a prior: a sequence network that plays what real music would play next.
+
+    It writes a folder for `train.py --prior OUT` and `toccata compose --prior OUT`.
+    """
+
+    out: Path
+    """Folder to write prior.safetensors, config.json, report.md and curves.png into; must not hold a prior yet."""
+
+    data: tuple[str, ...] = ("bach", "folk")
+    """Real music: bach, ryan, oneill, aird, folk (they come with music21), and folders of MIDI or MusicXML files by
+    genre (GENRE/**/*.mid, or beside a metadata.csv with columns file and genre). About a tenth of the works stops the
+    fit in time, another tenth is kept for the report."""
+
+    start: str | None = None
+    """Prior to go on from instead of noise: transformer, lstm (they come with Toccata), or a folder of fit-prior. Its
+    backbone and sizes hold; a tenth of the usual learning rate is enough for music of one's own."""
+
+    backbone: Literal["transformer", "lstm"] = "transformer"
+    """Kind of network; with --start it is that of the prior."""
+
+    width: int | None = None
+    """Channels of a layer; by default 192 (transformer) or 328 (lstm), about two million weights in all."""
+
+    layers: int | None = None
+    """How many; by default 5 (transformer) or 2 (lstm)."""
+
+    heads: int | None = None
+    """Heads of a transformer's attention; by default 3. The width must be a multiple of four times as many."""
+
+    epochs: int = 10
+    """At most so many passes; in one, as many notes are heard as the works have, at random places in random keys."""
+
+    patience: int = 2
+    """Stop after so many epochs without a lower loss on works held out for that; the best epoch is kept."""
+
+    batch_steps: int = 2048
+    """Steps in a batch, of whole passages; more need more memory."""
+
+    max_steps: int = 512
+    """Steps in the longest passage."""
+
+    learning_rate: float = 1e-3
+    """Of AdamW, after a short rise; it falls along a cosine to a twentieth over all epochs."""
+
+    weight_decay: float = 0.1
+    """Of AdamW."""
+
+    genre_dropout: float = 0.15
+    """Share of passages whose genre is not told, so that the prior can also be asked for none."""
+
+    beside: tuple[str, ...] = ()
+    """Other priors that the report compares with this one on the same held-out works: transformer, lstm (they come with
+    Toccata), or folders."""
+
+    seed: int = 0
+    """Seed of everything; equal seeds on one machine give equal priors."""
+
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+    amp: bool | None = None
+    """Compute in bfloat16 where that is safe; by default on a GPU. Some processors gain from it too."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in RANGES.items():
+            if getattr(self, name) is not None:
+                allowed.check(name, getattr(self, name))
+        sizes = [name for name in ("width", "layers", "heads") if getattr(self, name) is not None]
+        if self.start is not None and sizes:
+            raise ConfigError(f"{sizes[0]} is that of the prior to start from, {self.start}; leave out one of the two")
+        if not self.data:
+            raise ConfigError("data must name at least one corpus or folder, such as: bach folk")

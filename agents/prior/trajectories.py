@@ -1,0 +1,105 @@
+"""Observations, actions and masks of given pieces, as an agent that played them would have met them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toccata.envs.codec import encode
+from toccata.envs.core import GENRES
+from toccata.envs.dynamics import Dynamics
+from toccata.envs.instrument import Piano
+from toccata.envs.pieces import Piece
+from toccata.music.score import TICKS_PER_BEAT, Score
+
+NO_GENRE = len(GENRES)  # the index that stands for "no genre asked for"
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What an agent that played given pieces would have seen and done, one piece a row.
+
+    A row goes on after its piece with the shortest wait, which is always legal: nothing there has a meaning, and
+    nothing there is impossible.
+    """
+
+    observations: dict[str, np.ndarray]  # (n, steps, ...) each, as the environment's observation="actions"
+    actions: np.ndarray  # (n, steps, 2) int64
+    masks: np.ndarray  # (n, steps, ceil((whats + values) / 8)) uint8, the bits of the legal actions
+    lengths: np.ndarray  # (n,) int64, steps of each piece
+    nvec: tuple[int, int]  # whats and values of the piano
+
+    def __len__(self) -> int:
+        """Number of pieces."""
+        return len(self.lengths)
+
+    def mask_of(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        """(k, steps, whats + values) bool, the legal actions in the rows `rows`."""
+        return np.unpackbits(self.masks[rows], axis=-1, count=sum(self.nvec)).view(np.bool_)
+
+
+def record(pieces: Sequence[Piece], piano: Piano | None = None) -> Sequences:
+    """Play `pieces` side by side and note every step.
+
+    Args:
+        pieces: those without actions are encoded first. Each is played in its own metre, to the bar line at or
+            after its end; one without a genre gets the index `NO_GENRE`.
+        piano: the instrument; by default `Piano()`.
+
+    Raises:
+        ValueError: when there is no piece, when one has no actions or an unknown genre, and at the first action
+            that is out of range or not legal, naming the piece by its number.
+    """
+    piano = piano or Piano()
+    if not pieces:
+        raise ValueError("there is no piece to record")
+    spelled = [_spelled(i, piece, piano) for i, piece in enumerate(pieces)]
+    lengths = np.array([len(actions) for actions in spelled], np.int64)
+    actions = np.zeros((len(pieces), int(lengths.max()), 2), np.int64)
+    begun: dict[tuple[int, int, Score | None], list[int]] = {}  # rows by how they begin, for each call costs much
+    for i, (piece, own) in enumerate(zip(pieces, spelled, strict=True)):
+        actions[i, : len(own)] = own
+        score = piece.score
+        bar = round(score.beats_per_bar * TICKS_PER_BEAT)
+        primer = score.slice(0, piece.start_tick) if piece.start_tick else None
+        begun.setdefault((bar, score.bars * bar, primer), []).append(i)
+    dynamics = Dynamics(len(pieces), piano, max_steps=1)
+    for (bar, end_tick, primer), same in begun.items():
+        dynamics.begin(same, ticks_per_bar=bar, end_tick=end_tick, primer=primer)
+    genres = np.array([NO_GENRE if piece.genre is None else GENRES.index(piece.genre) for piece in pieces], np.int64)
+
+    shape = actions.shape[:2]
+    place = np.empty((*shape, 4), np.int32)
+    top = np.empty(shape, np.int64)
+    last = np.zeros((*shape, 2), np.int64)
+    masks = np.empty((*shape, -(-sum(piano.nvec) // 8)), np.uint8)
+    rows = np.arange(len(pieces))
+    last[:, 1:] = actions[:, :-1]
+    for step in range(shape[1]):
+        place[:, step] = dynamics.place(rows)
+        top[:, step] = dynamics.top(rows)
+        masks[:, step] = np.packbits(dynamics.masks, axis=-1)
+        ticks = dynamics.states["clock"].copy()
+        wrong = ~dynamics.step(actions[:, step]) & (step < lengths)
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            what = piano.describe(actions[i, step])
+            raise ValueError(f"piece {i}: action {step}, {what}, is not legal at tick {ticks[i]}")
+    genre = np.repeat(genres[:, None], shape[1], axis=1)
+    observations = {"place": place, "top": top, "last": last, "genre": genre}
+    return Sequences(observations, actions, masks, lengths, piano.nvec)
+
+
+def _spelled(i: int, piece: Piece, piano: Piano) -> np.ndarray:
+    """The actions of piece number `i`, all inside the action space."""
+    if piece.genre is not None and piece.genre not in GENRES:
+        raise ValueError(f"piece {i}: its genre {piece.genre!r} must be one of {', '.join(GENRES)}, or None")
+    actions = encode(piece.score, piano)[0] if piece.actions is None else np.asarray(piece.actions)
+    if not len(actions):
+        raise ValueError(f"piece {i} has no actions")
+    outside = ((actions < 0) | (actions >= piano.nvec)).any(axis=1)
+    if outside.any():
+        raise ValueError(f"piece {i}: action {actions[outside][0].tolist()} is outside the action space {piano.nvec}")
+    return actions

@@ -1,0 +1,133 @@
+"""Callbacks of a training run: discriminator updates, metrics, checkpoints, interrupts."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.envs.excerpts import RealMusic
+from toccata.music.metrics import repeated_note_rate, silence_rate
+from toccata.reward_models.rating.model import RatingModel
+
+if TYPE_CHECKING:
+    from toccata.reward_models.realism.model import Realism
+
+WATCHED = {"repeated_note_rate": repeated_note_rate, "silence_rate": silence_rate}  # the first to degenerate
+
+
+class DiscriminatorCallback(BaseCallback):
+    """After each rollout the discriminator hears the pieces that were finished in it, and as many real excerpts."""
+
+    model: ComposerPPO
+
+    def __init__(self, realism: Realism, music: RealMusic, rng: np.random.Generator) -> None:
+        super().__init__()
+        self.realism = realism
+        self.music = music
+        self.rng = rng
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if not len(self.model.finished):
+            return
+        begun = time.perf_counter()
+        real = [piece.score for piece in self.music.sample(len(self.model.finished), self.rng)]
+        for name, value in self.realism.update(self.model.finished, real, self.rng).items():
+            self.logger.record(f"realism/{name}", value)
+        self.logger.record("time/discriminator_seconds", time.perf_counter() - begun)
+
+
+class WatchCallback(BaseCallback):
+    """Logs, after each rollout, the metrics that tell first when a piece degenerates, and tells a progress bar.
+
+    What the score of a rating is made of is logged too.
+    """
+
+    model: ComposerPPO
+
+    def __init__(self, on_rollout: Callable[[int, dict[str, float]], None]) -> None:
+        super().__init__()
+        self.on_rollout = on_rollout
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        for name, metric in WATCHED.items():
+            if len(self.model.finished):
+                value = float(np.mean([metric(score) for score in self.model.finished.own]))
+                self.logger.record(f"music/{name}", value)
+        for name, rating in getattr(self.model.reward_model, "models", {}).items():
+            if isinstance(rating, RatingModel) and len(self.model.finished):
+                for term, values in rating.terms(self.model.finished).items():
+                    self.logger.record(f"{name}/{term}", float(np.mean(values)))
+        self.on_rollout(self.num_timesteps, dict(self.logger.name_to_value))
+
+
+class CheckpointCallback(BaseCallback):
+    """Calls `save` between an update and the next rollout, before the first and then every `every` steps."""
+
+    def __init__(self, save: Callable[[], Any], every: int) -> None:
+        super().__init__()
+        self.save = save
+        self.every = every
+        self.next_step = 0
+
+    def _on_training_start(self) -> None:
+        begun = self.num_timesteps > 0  # a resumed run has its checkpoint
+        self.next_step = (self.num_timesteps // self.every + 1) * self.every if begun else 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self.next_step:
+            self.save()
+            self.next_step = (self.num_timesteps // self.every + 1) * self.every
+
+
+class StopBetweenRollouts(BaseCallback):
+    """Turns Ctrl-C into a stop before the next rollout, where a run can go on exactly; a second one stops at once.
+
+    A context manager, for the time of `learn`. Outside the main thread, where no signal arrives, it does nothing.
+
+    Attributes:
+        between_rollouts: True once it has stopped there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = False
+        self.between_rollouts = False
+        self._usual: Any = None
+
+    def __enter__(self) -> StopBetweenRollouts:
+        if threading.current_thread() is threading.main_thread():
+            self._usual = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._usual is not None:
+            signal.signal(signal.SIGINT, self._usual)
+
+    def _on_signal(self, *_: object) -> None:
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.wanted:
+            self.between_rollouts = True
+            raise KeyboardInterrupt

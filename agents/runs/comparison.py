@@ -1,0 +1,89 @@
+"""Comparison of composers: means with bootstrap intervals, differences, and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+RESAMPLES = 2000  # of the bootstrap
+CONFIDENCE = 0.95
+REAL_RANGE = (5, 95)  # percentiles of real pieces that a metric should lie between
+
+
+def summarise(values: Mapping[str, Mapping[str, np.ndarray]], seed: int) -> dict[str, Any]:
+    """Means with bootstrap intervals, the range of real pieces, and what the agent is ahead of start and chance.
+
+    Args:
+        values: (n,) by composer and metric.
+        seed: of the bootstrap.
+
+    Returns:
+        `composers`, by composer and metric: mean, low, high (95 % percentile bootstrap over pieces) and values;
+        `real_range`: by metric the 5th and 95th percentile of real pieces; `ahead`: by "agent - other" and metric
+        mean, low, high of the difference of means.
+    """
+    rng = np.random.default_rng(seed)
+    composers = {
+        name: {metric: {**interval(each, rng), "values": each.tolist()} for metric, each in metrics.items()}
+        for name, metrics in values.items()
+    }
+    ahead = {
+        f"agent - {other}": {
+            metric: interval_of_difference(values["agent"][metric], values[other][metric], rng)
+            for metric in values["agent"]
+        }
+        for other in ("start", "random", "real")
+        if other in values
+    }
+    real_range = {
+        metric: dict(zip(("low", "high"), np.percentile(each, REAL_RANGE).tolist(), strict=True))
+        for metric, each in values["real"].items()
+    }
+    return {"composers": composers, "real_range": real_range, "ahead": ahead}
+
+
+def interval(values: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Mean of (n,) values with its 95 % percentile-bootstrap interval (Efron & Tibshirani 1993, chapter 13)."""
+    return _interval(values.mean(), _resampled_means(values, rng))
+
+
+def interval_of_difference(ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Difference of two means with its 95 % percentile-bootstrap interval, both resampled."""
+    return _interval(ours.mean() - theirs.mean(), _resampled_means(ours, rng) - _resampled_means(theirs, rng))
+
+
+def _resampled_means(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.choice(values, (RESAMPLES, len(values))).mean(axis=1)
+
+
+def _interval(mean: float, resampled: np.ndarray) -> dict[str, float]:
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return {"mean": float(mean), "low": float(low), "high": float(high)}
+
+
+def table_of(summary: dict[str, Any]) -> Table:
+    """The summary as a table that fits a terminal of 80 columns."""
+    composers = summary["composers"]
+    title = "means, ± half of the 95 % interval"
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in (*composers, "real 5-95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for metric in composers["agent"]:
+        cells = [
+            f"{_short(each[metric]['mean'])} [dim]±{_short((each[metric]['high'] - each[metric]['low']) / 2)}[/dim]"
+            for each in composers.values()
+        ]
+        real = summary["real_range"][metric]
+        table.add_row(escape(metric.replace("_", " ")), *cells, f"{_short(real['low'])}..{_short(real['high'])}")
+    return table
+
+
+def _short(value: float) -> str:
+    """A number in five characters, as far as it fits."""
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

@@ -1,0 +1,137 @@
+"""`toccata compose`: pieces by a prior or a trained agent, from nothing or on from a user's own music."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from toccata.agents.generation.sampling import genre_index, sample
+from toccata.agents.policies.sequence_network import SequenceNetwork
+from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.prior.prior import Prior
+from toccata.agents.runs.builders import device_of
+from toccata.agents.runs.compose_config import ComposeConfig
+from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.evaluation import load_model, write_piece
+from toccata.agents.runs.run_folder import Run, next_free
+from toccata.envs.instrument import Piano
+from toccata.envs.pieces import Piece
+from toccata.music.corpus.parsing import NOTATION_SUFFIXES
+from toccata.music.score import Score
+
+FOLDER = Path("composed")  # where new folders go
+LONGEST_PRIMER_SECONDS = 3600  # a stray note of a damaged file would make days of sound
+
+
+class ComposeError(ValueError):
+    """Music that cannot be composed as asked; the message names the file or value and what is allowed."""
+
+
+def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece]:
+    """Compose as `config` says and write the pieces.
+
+    Args:
+        config: what to do.
+        console: where progress and the place of the files are shown.
+
+    Returns:
+        the pieces that were written.
+
+    Raises:
+        ComposeError, MidiError, MusicXMLError, PriorError, RunError, ConfigError, OSError: before anything is written.
+    """
+    console = console or Console()
+    if config.out is not None and (config.out.exists() or config.out.is_symlink()):
+        raise ComposeError(f"{config.out}: exists already; choose another --out")
+    try:
+        genre_index(config.genre)
+    except ValueError as error:
+        raise ComposeError(str(error)) from None
+    primer = None if config.primer is None else read_primer(config)
+    network, piano, run = composer_of(config)
+    beats_per_bar, tempo_bpm = (run.beats_per_bar, run.tempo_bpm) if run else (4, 120.0)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("composing", total=1.0)
+        try:
+            pieces = sample(
+                network,
+                piano,
+                config.pieces,
+                bars=config.bars,
+                seed=config.seed,
+                genre=run.genre if config.genre is None and run else config.genre,
+                primer=primer,
+                beats_per_bar=beats_per_bar if config.beats_per_bar is None else config.beats_per_bar,
+                tempo_bpm=tempo_bpm if config.tempo_bpm is None else config.tempo_bpm,
+                temperature=config.temperature,
+                top_p=config.top_p,
+                on_progress=lambda done: bar.update(task, completed=done),
+            )
+        except ValueError as error:
+            raise ComposeError(f"{config.primer}: {error}" if config.primer else str(error)) from error
+        folder = config.out or next_free(FOLDER, config.primer.stem if config.primer else config.genre or "piece")
+        folder.mkdir(parents=True)
+        task = bar.add_task("writing", total=len(pieces))
+        for number, piece in enumerate(pieces):
+            write_piece(piece, folder, f"piece-{number:03d}")
+            bar.advance(task)
+    first = pieces[0].start_tick // pieces[0].score.ticks_per_bar + 1
+    new = f"composed: bars {first} to {pieces[0].score.bars}"
+    console.print(f"listen: {folder}/piece-000.wav ...   {new}", soft_wrap=True, markup=False, highlight=False)
+    return pieces
+
+
+def read_primer(config: ComposeConfig) -> Score:
+    """The primer of `config`, in the metre and tempo that are asked for.
+
+    Raises:
+        ComposeError, MidiError, MusicXMLError, OSError: when it cannot be read, has no notes, or not this metre.
+    """
+    path = config.primer
+    assert path is not None
+    primer = Score.from_musicxml(path) if path.suffix.lower() in NOTATION_SUFFIXES else Score.from_midi(path)
+    if not len(primer):
+        raise ComposeError(f"{path}: has no notes to go on from")
+    if primer.length_seconds > LONGEST_PRIMER_SECONDS:
+        minutes, most = primer.length_seconds / 60, LONGEST_PRIMER_SECONDS // 60
+        raise ComposeError(f"{path}: lasts {minutes:.0f} minutes; a primer can last at most {most}")
+    if config.tempo_bpm is not None:
+        primer = replace(primer, tempo_bpm=config.tempo_bpm)
+    if config.beats_per_bar is None:
+        return primer
+    try:
+        return replace(primer, beats_per_bar=config.beats_per_bar)
+    except ValueError as error:
+        raise ComposeError(str(error)) from error
+
+
+def composer_of(config: ComposeConfig) -> tuple[SequenceNetwork, Piano, TrainConfig | None]:
+    """The network that composes, its instrument, and the configuration of the run that it is of, if it is.
+
+    Raises:
+        ComposeError: for a run whose policy cannot continue music.
+        PriorError, RunError, ConfigError: when it cannot be loaded.
+    """
+    device = device_of(config.device)
+    if config.run is None:
+        prior = Prior.load(config.prior or "transformer", device)
+        return prior.network, prior.piano, None
+    run = Run.open(config.run)
+    policy = load_model(run.model_path, device).policy
+    if not isinstance(policy, SequencePolicy):
+        raise ComposeError(
+            f"{run.folder}: its policy {run.config.policy!r} does not remember what was played; compose needs lstm or "
+            f"transformer. What this agent composes without a primer is written by: python evaluate.py {run.folder}"
+        )
+    return policy.network, policy.piano, run.config

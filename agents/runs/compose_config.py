@@ -1,0 +1,75 @@
+"""What `toccata compose` can be told. Imports nothing heavy, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from toccata.options import ConfigError, Range
+
+RANGES = {
+    "bars": Range(1),
+    "pieces": Range(1),
+    "temperature": Range(0, whole=False, open_low=True),
+    "top_p": Range(0, 1, whole=False, open_low=True),
+    "beats_per_bar": Range(0, whole=False, open_low=True),
+    "tempo_bpm": Range(4, 600, whole=False),
+    "seed": Range(0, 2**32 - 1),
+}
+
+
+@dataclass(frozen=True)
+class ComposeConfig:
+    """Compose with a prior or a trained agent, from nothing or on from a piece of your own.
+
+    Writes piece-000.mid .wav .png .musicxml ... into a new folder.
+    """
+
+    primer: Path | None = None
+    """MIDI or MusicXML file to continue from its last bar line on; of more than 64 bars only the last 64 count."""
+
+    genre: str | None = None
+    """What to ask for: classical, folk, jazz, popular, rock, electronic. By default nothing; with --run what the agent
+    was trained in."""
+
+    bars: int = 8
+    """Bars to compose, after the primer."""
+
+    pieces: int = 4
+    """How many different ones."""
+
+    prior: str | None = None
+    """Who composes: a prior that comes with Toccata (transformer, lstm), or a folder that `toccata fit-prior` wrote.
+    By default transformer."""
+
+    run: Path | None = None
+    """A run folder instead: the agent that was trained there, with policy lstm or transformer."""
+
+    temperature: float = 1.0
+    """Below 1 it plays what it finds likely more often, above 1 less often."""
+
+    top_p: float = 0.95
+    """Each action is drawn from the fewest that together have this probability: the unlikely rest holds most of the
+    wrong notes and leaps. 1 leaves nothing out."""
+
+    beats_per_bar: float | None = None
+    """Quarter notes in a bar. By default the primer's, without one the run's or 4."""
+
+    tempo_bpm: float | None = None
+    """Quarter notes a minute. By default the primer's, without one the run's or 120."""
+
+    seed: int = 0
+    """One seed gives one set of pieces."""
+
+    out: Path | None = None
+    """Folder to write; it must not exist. By default the next free one in composed/."""
+
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in RANGES.items():
+            if getattr(self, name) is not None:
+                allowed.check(name, getattr(self, name))
+        if self.prior is not None and self.run is not None:
+            raise ConfigError(f"either a prior or a run composes, got prior {self.prior!r} and run {str(self.run)!r}")

@@ -1,0 +1,261 @@
+"""The settings of a training run and of an evaluation. No torch here, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from toccata.options import ConfigError, Range
+
+POLICIES = ("mlp", "cnn", "lstm", "transformer")
+SEQUENCE_POLICIES = ("lstm", "transformer")  # those that remember what was played
+NO_PRIOR = "none"
+CLONE_EPOCHS = 10  # of behaviour cloning, where there is no prior
+PRIOR_CLONE_EPOCHS = 6  # where there is one, which knows more music than the run's own
+KL_COEF = 0.01  # of a policy that starts from music
+DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
+
+
+RENEWABLE = ("total_timesteps", "checkpoint_every", "device")  # what may change when a run is resumed
+TRAIN_RANGES = {
+    "total_timesteps": Range(1),
+    "bars_per_reward": Range(1),
+    "bars": Range(1),
+    "beats_per_bar": Range(0, whole=False, open_low=True),
+    "tempo_bpm": Range(0, whole=False, open_low=True),
+    "clone_epochs": Range(0),
+    "kl_coef": Range(0, whole=False),
+    "num_envs": Range(1),
+    "n_steps": Range(2),
+    "batch_size": Range(2),
+    "n_epochs": Range(1),
+    "learning_rate": Range(0, whole=False, open_low=True),
+    "gamma": Range(0, 1, whole=False),
+    "gae_lambda": Range(0, 1, whole=False),
+    "clip_range": Range(0, whole=False, open_low=True),
+    "ent_coef": Range(0, whole=False),
+    "seed": Range(0, 2**32 - 1),
+    "checkpoint_every": Range(1),
+}
+EVALUATE_RANGES = {"pieces": Range(1), "samples": Range(2), "seed": Range(0, 2**32 - 1)}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train an agent that composes on the piano.
+
+    It starts from a prior that knows real music, or learns some by behaviour cloning; then PPO changes it towards what
+    the rewards pay.
+    """
+
+    run_dir: Path | None = None
+    """Folder to write; it must not exist. By default the next free runs/run-N."""
+
+    resume: Path | None = None
+    """Run folder to go on with from its last checkpoint; its own settings hold, but for --total-timesteps,
+    --checkpoint-every and --device, which may be given anew."""
+
+    total_timesteps: int = 120_000
+    """Environment steps of PPO; a bar takes 20 (chorales) to 40 of them."""
+
+    rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
+    """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own."""
+
+    bars_per_reward: int = 2
+    """With --reward-at bar: bars from one reward to the next. More of them teach faster and take longer to score."""
+
+    reward_at: Literal["piece", "bar"] = "bar"
+    """When rewards fall due: at the end of the piece, or at every bar line."""
+
+    corpus: tuple[str, ...] = ()
+    """Real music: bach, ryan, oneill, aird (they come with music21), or folders of MIDI files by genre. By default
+    what music21 has of the genre: Bach's chorales for classical, three collections of tunes for folk."""
+
+    genre: str = "classical"
+    """Genre of the real music and of the pieces: classical, folk, jazz, popular, rock, electronic."""
+
+    train_realism: bool = True
+    """Let the discriminator learn along with the agent; --no-train-realism keeps it frozen."""
+
+    bars: int = 8
+    """Bars of a piece."""
+
+    beats_per_bar: float = 4
+    """Quarter notes in a bar."""
+
+    tempo_bpm: float = 120.0
+    """Quarter notes a minute."""
+
+    policy: Literal["mlp", "cnn", "lstm", "transformer"] = "transformer"
+    """Network: on all that was played (lstm, transformer), or on the recent piano roll (mlp, cnn)."""
+
+    prior: str | None = None
+    """Prior that an lstm or transformer starts from: transformer, lstm (they come with Toccata), a folder of
+    `toccata fit-prior`, or none. By default the one that comes with Toccata."""
+
+    clone_epochs: int | None = None
+    """Epochs of behaviour cloning on the run's real music before PPO. By default 6 with a prior and 10 without; a
+    policy without either starts from noise."""
+
+    kl_coef: float | None = None
+    """Reward taken off for each nat that a piece's policy is away from what PPO started from (lstm, transformer). By
+    default 0.01, and 0 where it starts from noise."""
+
+    kl_target: float | None = None
+    """Nats a piece to which kl-coef is adapted after each rollout; None leaves it as it is."""
+
+    num_envs: int = 64
+    """Pianos played side by side."""
+
+    n_steps: int = 128
+    """Steps of each piano in a rollout."""
+
+    batch_size: int = 2048
+    """Steps in a minibatch of the update."""
+
+    n_epochs: int = 6
+    """Passes over a rollout in an update."""
+
+    learning_rate: float = 1e-4
+    """Of PPO's Adam."""
+
+    gamma: float = 1.0
+    """Discount; a piece has a fixed length, so none is needed."""
+
+    gae_lambda: float = 0.97
+    """Of generalised advantage estimation."""
+
+    clip_range: float = 0.2
+    """How far a probability ratio may go before it earns nothing more."""
+
+    ent_coef: float = 0.001
+    """Weight of the entropy bonus."""
+
+    target_kl: float | None = 0.03
+    """An update stops early when the policy has moved further than 1.5 of this; None never stops."""
+
+    seed: int = 0
+    """One seed gives one result."""
+
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+    checkpoint_every: int = 65_536
+    """Steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in TRAIN_RANGES.items():
+            if getattr(self, name) is not None:  # of these _settle_start takes care
+                allowed.check(name, getattr(self, name))
+        for name in ("target_kl", "kl_target"):
+            if getattr(self, name) is not None:
+                Range(0, whole=False, open_low=True).check(name, getattr(self, name))
+        for name, choices in (("reward_at", ("piece", "bar")), ("policy", POLICIES)):
+            if getattr(self, name) not in choices:
+                allowed_names = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ConfigError(f"{name} must be {allowed_names}, got {getattr(self, name)!r}")
+        self._settle_start()
+        if not self.rewards:
+            raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
+        if self.num_envs * self.n_steps % self.batch_size == 1:
+            raise ConfigError(
+                f"num_envs * n_steps = {self.num_envs * self.n_steps} leaves a last minibatch of a single step with "
+                f"batch_size {self.batch_size}, whose advantage cannot be normalised; choose another of the three"
+            )
+
+    def _settle_start(self) -> None:
+        """Fill in what PPO starts from, and what it is charged for going away from there."""
+        sequence = self.policy in SEQUENCE_POLICIES
+        if not sequence and self.prior not in (None, NO_PRIOR):
+            raise ConfigError(f"prior {self.prior!r} needs policy lstm or transformer, got {self.policy!r}")
+        prior = self.prior or (self.policy if sequence else NO_PRIOR)
+        usual = CLONE_EPOCHS if prior == NO_PRIOR else PRIOR_CLONE_EPOCHS
+        cloning = usual if self.clone_epochs is None else self.clone_epochs
+        anchored = sequence and (prior != NO_PRIOR or cloning > 0)
+        kl_coef = (KL_COEF if anchored else 0.0) if self.kl_coef is None else self.kl_coef
+        if kl_coef and not anchored:
+            why = "the policy starts from noise" if sequence else f"policy {self.policy!r} remembers nothing"
+            raise ConfigError(f"kl_coef must be 0, got {kl_coef:g}: {why}, so there is no prior to measure from")
+        if self.kl_target is not None and not kl_coef:
+            raise ConfigError("kl_target adapts kl_coef, which must be greater than 0 for that, got 0")
+        for name, value in (("prior", prior), ("clone_epochs", cloning), ("kl_coef", kl_coef)):
+            object.__setattr__(self, name, value)  # frozen for everyone else
+
+    def to_json(self) -> str:
+        """The settings that make the run what it is, without where it lies."""
+        settings = {key: value for key, value in asdict(self).items() if key not in ("run_dir", "resume")}
+        return json.dumps(settings, indent=2)
+
+    @classmethod
+    def from_json(cls, path: Path) -> TrainConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConfigError: naming the file, for anything that is not such a configuration.
+        """
+        try:
+            settings: Any = json.loads(path.read_text())
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ConfigError(f"{path}: not a readable configuration: {error}") from error
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{path}: a configuration is an object of settings, got {type(settings).__name__}")
+        known = {field.name for field in fields(cls)} - {"run_dir", "resume"}
+        for name in settings:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+                raise ConfigError(f"{path}: unknown field {name!r}{hint}")
+        for name in ("rewards", "corpus"):
+            if not isinstance(settings.get(name, []), list):
+                raise ConfigError(f"{path}: {name} must be a list, got {settings[name]!r}")
+        try:
+            if "rewards" in settings:
+                settings["rewards"] = tuple((str(name), float(weight)) for name, weight in settings["rewards"])
+            if "corpus" in settings:
+                settings["corpus"] = tuple(map(str, settings["corpus"]))
+            return cls(**settings)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: rewards must be a list of names and weights: {error}") from error
+
+    def resumed(self, folder: Path) -> TrainConfig:
+        """These settings, of the run in `folder`, for going on with it: `replace` may change those of `RENEWABLE`."""
+        return replace(self, resume=folder)
+
+    def settings_changed(self, other: TrainConfig) -> list[str]:
+        """Names of the settings in which this and `other` differ, apart from `RENEWABLE` and where the run lies."""
+        names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, "run_dir", "resume")]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Compose with a trained agent: MIDI, sound, pictures, notation, and a table beside real music.
+
+    Everything is written to RUN_DIR/evaluation.
+    """
+
+    run_dir: tyro.conf.Positional[Path]
+    """Run folder that training wrote."""
+
+    pieces: int = 8
+    """Pieces of the agent to write out as MIDI, WAV, PNG and MusicXML."""
+
+    samples: int = 64
+    """Pieces of each composer that the table compares; at least --pieces."""
+
+    seed: int = 0
+    """One seed gives one set of pieces."""
+
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in EVALUATE_RANGES.items():
+            allowed.check(name, getattr(self, name))

@@ -1,0 +1,252 @@
+"""A training run from its configuration to its run folder."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+
+from toccata.agents.policies.sequence_network import SequenceNetwork
+from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.prior.behaviour_cloning import EXCERPTS, clone
+from toccata.agents.prior.prior import frozen
+from toccata.agents.runs.builders import agent_of, device_of, environment_of, envs_of, findable, music_of
+from toccata.agents.runs.callbacks import CheckpointCallback, DiscriminatorCallback, StopBetweenRollouts, WatchCallback
+from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, TrainConfig
+from toccata.agents.runs.progress import Progress, ProgressWriter
+from toccata.agents.runs.random_state import random_state, set_random_state
+from toccata.agents.runs.rewards_file import load_rewards, rewards_of, save_rewards, with_limits_of
+from toccata.agents.runs.run_folder import Checkpoint, Run, RunError
+from toccata.agents.vec_env import PianoVecEnv
+from toccata.envs.core import PianoCore
+from toccata.envs.excerpts import RealMusic
+from toccata.envs.reward_model import RewardModelError
+from toccata.options import ConfigError
+from toccata.reward_models import WeightedSum
+
+STATE_FILE = "state.json"  # in a checkpoint: chance, and where the environments' arrays are
+ENVS_FILE = "envs.npz"
+FROM_NOISE, FROM_PRIOR = 1e-3, 5e-4  # learning rates of cloning: what a prior knows should not be shaken out of it
+
+
+@dataclass
+class Training:
+    """A run in progress."""
+
+    run: Run
+    model: ComposerPPO
+    env: PianoVecEnv
+    rewards: WeightedSum
+    music: RealMusic
+    rng: np.random.Generator  # of the real excerpts that the discriminator hears
+    pending: dict[str, Any] = field(default_factory=dict)  # what a checkpoint's last update logged for the next row
+
+    def save(self) -> Path:
+        """Write a checkpoint, and the newest model and reward models where evaluation looks for them."""
+        step = int(self.model.num_timesteps)
+        checkpoint = self.run.checkpoint(step)
+        with checkpoint as folder:
+            self.model.save(folder / "model.zip")
+            (folder / "reward_models").mkdir()
+            save_rewards(self.rewards, self.run.config, folder / "reward_models")
+            np.savez(folder / ENVS_FILE, **self.env.state())  # type: ignore[arg-type]  # mypy takes them for options
+            state = {
+                "timesteps": step,
+                "random": random_state(music=self.rng),
+                "envs": self.env.random_state(),
+                "logged": logged(self.model.logger),
+            }
+            (folder / STATE_FILE).write_text(json.dumps(state))
+        publish(checkpoint, self.run.folder)
+        return checkpoint.folder
+
+    def restore(self, folder: Path) -> None:
+        """Put environments and chance back to where the checkpoint `folder` was written."""
+        with np.load(folder / ENVS_FILE, allow_pickle=False) as arrays:
+            self.env.set_state(dict(arrays))
+        state = json.loads((folder / STATE_FILE).read_text())
+        self.env.set_random_state(state["envs"])
+        set_random_state(state["random"], music=self.rng)
+        self.pending = state["logged"]
+
+
+def logged(logger: Logger) -> dict[str, Any]:
+    """What was recorded since the last row was written, by name: a value, and what it is kept out of."""
+    return {
+        name: [value.item() if isinstance(value, np.generic) else value, logger.name_to_excluded[name]]
+        for name, value in logger.name_to_value.items()
+    }
+
+
+def publish(checkpoint: Checkpoint, folder: Path) -> None:
+    """Make a checkpoint's model and reward models the run's own; each file is replaced whole."""
+    part = folder / "model.zip.part"
+    shutil.copyfile(checkpoint.folder / "model.zip", part)
+    part.replace(folder / "model.zip")
+    shutil.copytree(checkpoint.folder / "reward_models", folder / "reward_models", dirs_exist_ok=True)
+
+
+def train(config: TrainConfig, command: Sequence[str] = (), console: Console | None = None) -> Run:
+    """Train as `config` says, or go on with the run folder `config.resume`.
+
+    To go on with a run, take its own settings: `Run.open(folder).config.resumed(folder)`.
+
+    Returns:
+        the run, finished.
+
+    Raises:
+        RunError, ConfigError, CorpusError, RewardSpecError: before anything is written, when it cannot be run.
+        RewardModelError: when a reward model fails while training; the run so far is saved.
+        KeyboardInterrupt: after Ctrl-C; the message says what is saved and how to go on.
+    """
+    console = console or Console(stderr=True)
+    training, cloned = _begun(config, command, console) if config.resume is None else _resumed(config, command, console)
+    with Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    ) as bar:
+        if not cloned:
+            _clone(training, bar)
+        _learn(training, bar)
+    return training.run
+
+
+def _begun(
+    config: TrainConfig, command: Sequence[str], console: Console, run: Run | None = None
+) -> tuple[Training, bool]:
+    """A new run, its policy still noise; in `run`, when that folder was made before."""
+    if run is None:
+        Run.refuse_existing(config.run_dir)
+        config = findable(config)
+    device = device_of(config.device)
+    env = envs_of(config)
+    rewards = rewards_of(config)
+    music = music_of(config, "train")
+    rewards = with_limits_of(music, rewards, config.seed)
+    model = agent_of(config, env, rewards, device)
+    if run is None:
+        run = Run.create(config, command)
+        console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)
+    save_rewards(rewards, config, run.folder / "reward_models")
+    return Training(run, model, env, rewards, music, np.random.default_rng([config.seed, 1])), False
+
+
+def _clone(training: Training, bar: Bar) -> None:
+    """Let the policy of a new run learn to play real music, and keep what PPO starts from."""
+    config, model, folder = training.run.config, training.model, training.run.folder
+    if config.clone_epochs:
+        task = bar.add_task("cloning real music", total=1.0, note="")
+        try:
+            losses = clone(
+                model.policy,  # type: ignore[arg-type]  # agent_of made it one of ours
+                training.music,
+                PianoCore(EXCERPTS, **environment_of(config)),
+                epochs=config.clone_epochs,
+                rng=np.random.default_rng([config.seed, 2]),
+                learning_rate=FROM_NOISE if config.prior == NO_PRIOR else FROM_PRIOR,
+                on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
+            )
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"stopped before PPO began; begin anew with --resume {folder}") from stop
+        (folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
+    model.save(training.run.start_path)
+    model.prior = anchor_of(config, model)
+
+
+def anchor_of(config: TrainConfig, start: ComposerPPO) -> SequenceNetwork | None:
+    """What the KL is measured from: a frozen copy of the sequence network that PPO starts from; None for noise."""
+    if not isinstance(start.policy, SequencePolicy) or (config.prior == NO_PRIOR and not config.clone_epochs):
+        return None
+    return frozen(copy.deepcopy(start.policy.network)).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
+
+
+def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:
+    """The run of `config.resume` as its last checkpoint has it, or from the beginning when there is none yet."""
+    assert config.resume is not None
+    run = Run.open(config.resume)
+    if changed := config.settings_changed(run.config):
+        raise ConfigError(
+            f"{run.folder}: {changed[0]} is {getattr(run.config, changed[0])!r} in this run; "
+            f"only {', '.join(RENEWABLE)} may change when it is resumed"
+        )
+    checkpoint = run.last_checkpoint()
+    if checkpoint is None:
+        run.renew(config, command)
+        console.print(f"{escape(str(run.folder))} had not come to PPO: beginning anew", soft_wrap=True)
+        return _begun(config, command, console, Run(run.folder, config))
+    device = device_of(config.device)
+    env = envs_of(config)
+    rewards = load_rewards(checkpoint / "reward_models")
+    music = music_of(config, "train")
+    try:
+        model = ComposerPPO.load(checkpoint / "model.zip", env=env, device=device, force_reset=False)
+        model.reward_model = rewards
+        model.prior = anchor_of(config, ComposerPPO.load(run.start_path, device=device))
+        training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng())
+        training.restore(checkpoint)
+    except Exception as error:  # damaged files fail in many ways inside Stable-Baselines3, torch and numpy
+        raise RunError(f"{checkpoint}: not a readable checkpoint: {type(error).__name__}: {error}") from error
+    run.renew(config, command)
+    console.print(f"resuming [bold]{escape(str(run.folder))}[/bold] at step {model.num_timesteps:,}", soft_wrap=True)
+    return training, True
+
+
+def _learn(training: Training, bar: Bar) -> None:
+    """PPO until the run's steps are done, saved at the end, however that comes."""
+    config, model, folder = training.run.config, training.model, training.run.folder
+    done = model.num_timesteps
+    if done >= config.total_timesteps:
+        bar.console.print(f"nothing to do: {done:,} steps are done; ask for more with --total-timesteps")
+        return
+    progress = Progress(folder / "progress.csv", done)
+    model.set_logger(Logger(str(folder), [ProgressWriter(progress), TensorBoardOutputFormat(str(folder))]))
+    for name, (value, excluded) in training.pending.items():
+        model.logger.record(name, value, excluded)
+    task = bar.add_task("composing", total=config.total_timesteps, completed=done, note="")
+
+    def on_rollout(step: int, values: dict[str, float]) -> None:
+        note = f"reward {values['reward/total']:.2f}" if "reward/total" in values else ""
+        bar.update(task, completed=min(step, config.total_timesteps), note=note)
+
+    callbacks: list[BaseCallback] = [
+        DiscriminatorCallback(model, training.music, training.rng)  # type: ignore[arg-type]  # update makes it a Realism
+        for model in training.rewards.models.values()
+        if config.train_realism and hasattr(model, "update")
+    ]
+    callbacks += [WatchCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
+    resume = f"go on with --resume {folder}"
+    with StopBetweenRollouts() as stop:
+        try:
+            model.learn(
+                config.total_timesteps - done,
+                CallbackList([*callbacks, stop]),
+                log_interval=1,
+                reset_num_timesteps=done == 0,
+            )
+        except KeyboardInterrupt as interrupt:
+            if not stop.between_rollouts:
+                raise KeyboardInterrupt(f"stopped at once, back to the last checkpoint; {resume}") from interrupt
+            training.save()
+            raise KeyboardInterrupt(f"stopped and saved at step {model.num_timesteps:,}; {resume}") from interrupt
+        except RewardModelError as error:
+            training.save()
+            raise RewardModelError(f"{error}; the run so far is saved in {folder}, {resume}") from error
+    training.save()
+    bar.update(task, completed=config.total_timesteps)

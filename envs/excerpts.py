@@ -1,0 +1,95 @@
+"""Real music as the instrument plays it: what agents learn from and discriminators compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from toccata.envs.codec import encode
+from toccata.envs.instrument import Piano
+from toccata.envs.pieces import Piece
+from toccata.music.score import Score
+
+TRANSPOSITION = 6  # semitones up or down: every key of a mode is met about equally often
+EDGE_SHARE = 0.25  # of the excerpts each: openings, and endings
+
+
+class RealMusic:
+    """Excerpts of real scores, encoded for a piano, at random places and in random keys.
+
+    Args:
+        scores: whole works. Those in another metre are left out; a bar of the environment may be several of theirs.
+        bars: length of an excerpt in bars of the environment; shorter works are taken whole.
+        piano: the instrument.
+        beats_per_bar: quarter notes in a bar of the environment.
+        tempo_bpm: the tempo that excerpts are given: an environment has one, so it must tell nothing.
+        genre: of the scores; None when unknown.
+
+    Raises:
+        ValueError: when no score is in that metre.
+    """
+
+    def __init__(
+        self,
+        scores: Sequence[Score],
+        bars: int,
+        piano: Piano | None = None,
+        *,
+        beats_per_bar: float = 4,
+        tempo_bpm: float = 120.0,
+        genre: str | None = None,
+    ) -> None:
+        self.bars = bars
+        self.piano = piano or Piano()
+        self.beats_per_bar = beats_per_bar
+        self.tempo_bpm = tempo_bpm
+        self.genre = genre
+        self.scores = [
+            score
+            for score in scores
+            if len(score) and beats_per_bar * score.ticks_per_beat % score.ticks_per_bar == 0 and score.bars > 1
+        ]
+        if not self.scores:
+            raise ValueError(
+                f"none of the {len(scores)} scores has a metre that divides a bar of {beats_per_bar} beats"
+            )
+
+    def sample(self, count: int, rng: np.random.Generator, *, transpose: bool = True) -> list[Piece]:
+        """`count` excerpts of works drawn with equal chances, each with the actions that play it."""
+        return [self._excerpt(self.scores[rng.integers(len(self.scores))], rng, transpose) for _ in range(count)]
+
+    def _excerpt(self, score: Score, rng: np.random.Generator, transpose: bool) -> Piece:
+        bar = int(self.beats_per_bar * score.ticks_per_beat)
+        onsets = score.notes["onset_tick"]
+        starts = np.unique(onsets[onsets % bar == 0])  # bar lines where something begins: no upbeat of silence
+        length = self.bars * bar
+        ends_inside = starts[starts + length <= score.length_ticks]
+        edge = rng.random()
+        if not len(ends_inside):
+            start = int(starts[0]) if len(starts) else 0
+        elif edge < EDGE_SHARE:
+            start = int(ends_inside[0])
+        elif edge < 2 * EDGE_SHARE:
+            start = int(ends_inside[-1])
+        else:
+            start = int(rng.choice(ends_inside))
+        end = min(start + length, score.length_ticks)
+        excerpt = score.slice(start, end)
+        if transpose and len(excerpt):
+            pitch = excerpt.notes["pitch"]
+            low = max(-TRANSPOSITION, self.piano.lowest - int(pitch.min()))
+            high = min(TRANSPOSITION, self.piano.highest - int(pitch.max()))
+            if low <= high:
+                excerpt = excerpt.transpose(int(rng.integers(low, high + 1)))
+        actions, report = encode(
+            Score(
+                excerpt.notes,
+                excerpt.ticks_per_beat,
+                self.beats_per_bar,
+                self.tempo_bpm,
+                excerpt.length_ticks,
+            ),
+            self.piano,
+        )
+        return Piece(report.score, self.genre, actions=actions)

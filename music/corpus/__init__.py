@@ -1,0 +1,6 @@
+"""Corpora of real music: works, splits by work, loading and caching."""
+
+from toccata.music.corpus.loading import ALIASES, NAMED, load_corpus
+from toccata.music.corpus.works import Corpus, CorpusError, CorpusWarning, Work
+
+__all__ = ["ALIASES", "NAMED", "Corpus", "CorpusError", "CorpusWarning", "Work", "load_corpus"]

@@ -1,0 +1,1 @@
+"""Sound: FluidSynth, the bank of recorded notes, audio files, log-mel spectrograms."""

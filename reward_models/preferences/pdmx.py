@@ -1,0 +1,62 @@
+"""Preferences from PDMX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from toccata.reward_models.preferences.csv_rows import _is_file, _known, _rows, _Table
+from toccata.reward_models.preferences.table import (
+    DUPLICATE,
+    MISSING_FILE,
+    NO_FILE_NAME,
+    Preference,
+    PreferenceError,
+    PreferenceTable,
+)
+
+PDMX_COLUMNS = ("mid", "n_favorites", "n_views")
+PDMX_LICENCE = "subset:no_license_conflict"
+LICENCE_CONFLICT = "licence conflict"
+
+
+def is_pdmx(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table with these first rows is PDMX.csv."""
+    return bool(rows) and set(PDMX_COLUMNS) <= set(rows[0])
+
+
+def read_pdmx(path: Path, delimiter: str = ",") -> PreferenceTable:
+    """`PDMX.csv`: `likes` are favourites, `plays` are views, the pieces are its MIDI files (`mid`).
+
+    Scores whose licence on the site contradicts the one in their file are left out, as the data set's authors
+    advise. The genre is the first of the genres joined by "-". Versions of one song (`best_path`) are one group.
+
+    Raises:
+        PreferenceError: for a table without the column that tells those licences, as the first release was.
+    """
+    table = _Table()
+    seen: set[str] = set()
+    for number, row in _rows(path, delimiter, table):
+        cell = _known(row["mid"])
+        name = f"row {number}: {cell}" if cell else f"row {number}"
+        if PDMX_LICENCE not in row:
+            raise PreferenceError(f"{path}: has no column {PDMX_LICENCE}; later releases of PDMX have it")
+        if row[PDMX_LICENCE].lower() != "true":
+            table.leave_out(name, LICENCE_CONFLICT)
+            continue
+        counts = table.counts(name, row["n_views"], row["n_favorites"])
+        if counts is None:
+            continue
+        file = path.parent / cell
+        if not cell:
+            table.leave_out(name, NO_FILE_NAME)
+        elif not _is_file(file):
+            table.leave_out(name, MISSING_FILE)
+        elif str(file) in seen:
+            table.leave_out(name, DUPLICATE)
+        else:
+            seen.add(str(file))
+            song = _known(row.get("best_path", ""))
+            genre = _known(row.get("genres", "")).split("-")[0]
+            table.keep(Preference(cell, *counts, genre=genre or None, group=f"song {song}" if song else "", file=file))
+    return table.done()

@@ -1,0 +1,1 @@
+"""The rating network: log-mel spectrograms in, predicted popularity out."""

@@ -1,0 +1,1 @@
+"""Fitting a rating network to plays and likes."""

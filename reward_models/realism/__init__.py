@@ -1,0 +1,1 @@
+"""The realism discriminator: human-written against agent-written pieces."""
