@@ -9,13 +9,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import seeding
-from stable_baselines3.common.vec_env import VecEnv
 
+from toccata.agents.sb3 import BatchedVecEnv
 from toccata.envs.core import PianoCore
 from toccata.envs.env import flat_masks, flat_space, unflatten
 
 
-class PianoVecEnv(VecEnv):
+class PianoVecEnv(BatchedVecEnv):
     """`num_envs` copies of `PianoEnv`, whose arguments it takes, in the form that Stable-Baselines3 wants.
 
     An env whose piece ends begins the next one in the same step; its last observation is then in
@@ -42,12 +42,10 @@ class PianoVecEnv(VecEnv):
 
     def reset(self) -> dict[str, np.ndarray]:
         """Begin a piece in every env, with the seeds and options set for it."""
-        for i, seed in enumerate(self._seeds):
+        for i, (seed, options) in enumerate(zip(*self.take_seeds_and_options(), strict=True)):
             if seed is not None:
                 self._rngs[i] = seeding.np_random(seed)[0]
-            self.core.reset([i], [self._rngs[i]], self._options[i])
-        self._reset_seeds()
-        self._reset_options()
+            self.core.reset([i], [self._rngs[i]], options)
         self.reset_infos = self._infos()
         return self.core.observe()
 
@@ -119,12 +117,9 @@ class PianoVecEnv(VecEnv):
 
     # What each env would answer
 
-    def _rows(self, indices: int | Iterable[int] | None) -> list[int]:
-        return list(self._get_indices(indices))
-
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
         """The attribute of each env; they share all but `piece` and `score`."""
-        rows = self._rows(indices)
+        rows = self.rows(indices)
         if attr_name == "piece":
             return [self.core.piece(i) for i in rows]
         if attr_name == "score":
@@ -138,7 +133,7 @@ class PianoVecEnv(VecEnv):
         Raises:
             ValueError: for some of them only: they share it.
         """
-        if len(self._rows(indices)) != self.num_envs:
+        if len(self.rows(indices)) != self.num_envs:
             raise ValueError(f"the envs share {attr_name!r}; it can be set for all of them only")
         setattr(self.core if hasattr(self.core, attr_name) else self, attr_name, value)
 
@@ -150,7 +145,7 @@ class PianoVecEnv(VecEnv):
         Raises:
             AttributeError: for any other method.
         """
-        rows = self._rows(indices)
+        rows = self.rows(indices)
         if method_name != "action_masks":
             raise AttributeError(f"of a PianoVecEnv's envs only action_masks can be called, not {method_name!r}")
         masks = self.action_masks()
@@ -160,7 +155,7 @@ class PianoVecEnv(VecEnv):
         self, wrapper_class: type[gym.Wrapper], indices: int | Iterable[int] | None = None
     ) -> list[bool]:
         """False for every env: nothing stands between them and the batch."""
-        return [False] * len(self._rows(indices))
+        return [False] * len(self.rows(indices))
 
     def close(self) -> None:
         """Nothing is open."""

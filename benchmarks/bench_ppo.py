@@ -22,11 +22,11 @@ from stable_baselines3.common.logger import Logger
 
 from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.ppo.composer_ppo import ComposerPPO, PaidRolloutBuffer, sequence_ppo
-from toccata.agents.runs.builders import agent_of, envs_of, music_of
-from toccata.agents.runs.callbacks import DiscriminatorCallback, WatchCallback
+from toccata.agents.runs.builders import build_agent, build_envs, excerpt_dataset
+from toccata.agents.runs.callbacks import DiscriminatorCallback, MetricsCallback
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.rewards_file import rewards_of
-from toccata.agents.runs.training import anchor_of
+from toccata.agents.runs.rewards_file import build_rewards
+from toccata.agents.runs.training import reference_network
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.pieces import Piece
 from toccata.envs.reward_model import RewardModel
@@ -114,7 +114,7 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
         clock.wrap(buffer, "compute_returns_and_advantage", "rollout buffer"),
         clock.wrap(PaidRolloutBuffer, "_get_samples", "rollout buffer"),
         clock.wrap(DiscriminatorCallback, "_on_rollout_end", "discriminator"),
-        clock.wrap(WatchCallback, "_on_rollout_end", "watching"),
+        clock.wrap(MetricsCallback, "_on_rollout_end", "watching"),
     ]
     buffer.pay = model._pay
     usual_train, model.train = model.train, train  # type: ignore[method-assign]  # to time it
@@ -130,15 +130,15 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
 def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]:
     """Seconds of each part, and `whole`, over `rollouts` rollouts and updates after a warm one."""
     torch.manual_seed(config.seed)
-    rewards, music = rewards_of(config), music_of(config, "train")
-    model = agent_of(config, envs_of(config), rewards, torch.device("cpu"))
+    rewards, music = build_rewards(config), excerpt_dataset(config, "train")
+    model = build_agent(config, build_envs(config), rewards, torch.device("cpu"))
     model.set_logger(Logger(None, []))
     rng = np.random.default_rng(config.seed)
-    model.prior = anchor_of(config, model)
+    model.prior = reference_network(config, model)
     callbacks = CallbackList(
         [
             *(DiscriminatorCallback(each, music, rng) for each in rewards.models.values() if isinstance(each, Realism)),
-            WatchCallback(lambda step, values: None),
+            MetricsCallback(lambda step, values: None),
         ]
     )
     steps = config.num_envs * config.n_steps

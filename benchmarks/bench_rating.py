@@ -17,7 +17,7 @@ from bench_sound import BARS, PIECES, agent_like_score, as_pretty_midi, librosa_
 from toccata.envs.pieces import Pieces
 from toccata.music import Score
 from toccata.music.sound.spectrogram import N_MELS, SAMPLE_RATE
-from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, window_starts
+from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, window_start_frames
 from toccata.reward_models.rating.model import RatingModel
 
 LONG_BARS, LONG_PIECES = 32, 16  # of these fewer, as scoring them anew at every other bar line takes long
@@ -33,11 +33,11 @@ def forgetful(model: RatingModel) -> RatingModel:
 
 def one_by_one(model: RatingModel, scores: list[Score]) -> np.ndarray:
     """(n,) ratings as they are had without Toccata's sound, spectrograms and batches."""
-    members = list(model.network)[: model.config.rewarding]
+    members = list(model.network)[: model.config.reward_members]
     judged = []
     for score in scores:
         mel = librosa_log_mel(as_pretty_midi(score).fluidsynth(fs=SAMPLE_RATE).astype(np.float32))
-        starts = window_starts(mel.shape[1])
+        starts = window_start_frames(mel.shape[1])
         windows = np.zeros((len(starts), N_MELS, WINDOW_FRAMES), np.float32)
         for window, start in zip(windows, starts, strict=True):
             part = mel[:, start : start + WINDOW_FRAMES]
@@ -67,9 +67,9 @@ def rows() -> list[dict]:
     batches = {bars: growing(pieces) for bars, pieces in ((BARS, scores), (LONG_BARS, long))}
 
     def remembering(batches: list[Pieces]) -> None:
-        listener = forgetful(model)
+        transcriber = forgetful(model)
         for pieces in batches:
-            listener.score(pieces)
+            transcriber.score(pieces)
 
     def anew(batches: list[Pieces]) -> None:
         for pieces in batches:

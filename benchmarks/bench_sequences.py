@@ -19,12 +19,18 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from toccata.agents.policies.sequence_network import SHAPES, SequenceNetwork, Shape, tensors_of
-from toccata.agents.policies.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.policies.sequence_network import (
+    DEFAULT_NETWORKS,
+    NetworkConfig,
+    SequenceNetwork,
+    episode_starts_of,
+    tensors_of,
+)
+from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
-from toccata.agents.runs.builders import agent_of, envs_of
+from toccata.agents.runs.builders import build_agent, build_envs
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.rewards_file import rewards_of
+from toccata.agents.runs.rewards_file import build_rewards
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 
@@ -33,13 +39,13 @@ LSTM_TARGET = 10
 TRANSFORMER_TARGET = 50
 UPDATE_TARGET = 0.35  # of the rate of torch.mm
 GROWTH_TARGET = 2.5  # cost of a step late in a piece, in steps at its beginning; our own bound
-WINDOW = 128  # steps that the transformer without memory looks back
+WINDOW = 128  # steps that the transformer without cache looks back
 LONGEST = 1024  # steps of the piece that grows
 STRETCH = 64  # of its steps are timed together
 GPU_BATCH = 16_384  # steps in a minibatch that keep a GPU busy
 
 RECURRENT_DEFAULTS = {"n_steps": 128, "batch_size": 128, "n_epochs": 10}  # RecurrentPPO's own
-RECURRENT_SHAPE = Shape("lstm", width=256, layers=1)  # likewise
+RECURRENT_SHAPE = NetworkConfig("lstm", width=256, layers=1)  # likewise
 
 
 def pianos(num_envs: int, shortest: int, longest: int) -> PianoVecEnv:
@@ -49,10 +55,10 @@ def pianos(num_envs: int, shortest: int, longest: int) -> PianoVecEnv:
     return env
 
 
-def composer(env: PianoVecEnv, shape: Shape, **arguments: Any) -> ComposerPPO:
+def composer(env: PianoVecEnv, shape: NetworkConfig, **arguments: Any) -> ComposerPPO:
     """Our agent."""
     size = {"width": shape.width, "layers": shape.layers, "heads": shape.heads}
-    kind = {"backbone": shape.backbone, "shape": size}
+    kind = {"backbone": shape.backbone, "network_config": size}
     return ComposerPPO(SequencePolicy, env, policy_kwargs=kind, seed=0, device="cpu", **arguments)
 
 
@@ -85,7 +91,7 @@ def row(name: str, ours: float, peer_name: str, peer: float, target: float | Non
 def lstm_rows() -> list[dict]:
     """Against RecurrentPPO, at its own defaults and larger."""
     answer = []
-    ours_shape = SHAPES["lstm"]
+    ours_shape = DEFAULT_NETWORKS["lstm"]
     train = {"n_steps": 128, "batch_size": 1024, "n_epochs": 2}
     for name, shape, arguments, target in (
         ("lstm, RecurrentPPO's defaults", RECURRENT_SHAPE, RECURRENT_DEFAULTS, LSTM_TARGET),
@@ -99,7 +105,7 @@ def lstm_rows() -> list[dict]:
 
 def transformer_row() -> dict:
     """Against MaskablePPO over a window; it plays a 32nd of the steps, in minibatches of the same size."""
-    shape, envs, epochs = SHAPES["transformer"], 32, 4
+    shape, envs, epochs = DEFAULT_NETWORKS["transformer"], 32, 4
     model = composer(pianos(envs, 192, 320), shape, n_steps=256, batch_size=256, n_epochs=epochs)
     ours = steps_per_second(model, rollouts=1, warm=1)
     crawler = windowed(pianos(envs, 192, 320), shape, WINDOW, n_steps=8, batch_size=256, n_epochs=epochs, device="cpu")
@@ -183,7 +189,7 @@ def ready(model: ComposerPPO) -> Callable[[], None]:
 
 def update_row() -> dict:
     """The update of the transformer of `train.py` in matrix products, against torch.mm for the very same products."""
-    model = composer(pianos(16, 64, 256), SHAPES["transformer"], n_steps=128, batch_size=1024, n_epochs=1)
+    model = composer(pianos(16, 64, 256), DEFAULT_NETWORKS["transformer"], n_steps=128, batch_size=1024, n_epochs=1)
     ready(model)()
     with Products() as products:
         model.train()
@@ -197,7 +203,7 @@ def update_row() -> dict:
 def growth_row() -> dict:
     """A step late in a piece of 1,024 against one at its beginning; the peer goes over the whole piece at each step."""
     envs, whole_rounds = 16, 3
-    network = SequenceNetwork(Piano(), SHAPES["transformer"]).eval()
+    network = SequenceNetwork(Piano(), DEFAULT_NETWORKS["transformer"]).eval()
     env = pianos(envs, LONGEST + 1, LONGEST + 1)
     rng = np.random.default_rng(0)
     played: Any = [env.reset()]
@@ -209,16 +215,16 @@ def growth_row() -> dict:
     kept, anew = {}, {}
     with torch.no_grad():
         for timed in (False, True):  # a warm piece first
-            memory = network.fresh(envs)
+            cache = network.empty_cache(envs)
             for stretch in range(0, LONGEST, STRETCH):
                 begun = time.perf_counter()
                 for each in observations[stretch : stretch + STRETCH]:
-                    _, _, memory = network.step(each, begins_of(each), memory)
+                    _, _, cache = network.step(each, episode_starts_of(each), cache)
                 if timed:
                     kept[stretch + STRETCH] = (time.perf_counter() - begun) / STRETCH
         for length in (64, 128, 256, 512, 1024):
             some = {key: value[:, :length] for key, value in pieces.items()}
-            anew[length] = median_seconds(lambda some=some: network.whole(some, begins_of(some)), whole_rounds)  # type: ignore[misc]
+            anew[length] = median_seconds(lambda some=some: network(some, episode_starts_of(some)), whole_rounds)  # type: ignore[misc]
     ratio = kept[LONGEST] / kept[STRETCH]
     return {
         "name": "transformer, cost of step 1,024 in first steps",
@@ -236,7 +242,7 @@ def growth_row() -> dict:
 def scale_row(num_envs: int, device: str) -> dict:
     """Training with the rewards of `train.py`: steps per second, and the shares of environments, rewards and update."""
     config = TrainConfig(num_envs=num_envs, batch_size=min(num_envs * 128, GPU_BATCH), prior="none", clone_epochs=0)
-    model = agent_of(config, envs_of(config), rewards_of(config), torch.device(device))
+    model = build_agent(config, build_envs(config), build_rewards(config), torch.device(device))
     seconds: dict[str, float] = defaultdict(float)
     for owner, method, part in (
         (model.env, "step", "environments"),

@@ -1,6 +1,6 @@
 """The peers of the sequence policies: what a user of sb3-contrib would train on the same pianos.
 
-RecurrentPPO has an LSTM and no masks. MaskablePPO has no memory, so its transformer reads a window of what came last.
+RecurrentPPO has an LSTM and no masks. MaskablePPO has no cache, so its transformer reads a window of what came last.
 Both read observations through the very embedding of ours, so that networks are of one size.
 """
 
@@ -15,8 +15,7 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
-from toccata.agents.policies.sequence_network import OBSERVED, SequenceNetwork, Shape
-from toccata.agents.policies.sequence_policy import begins_of
+from toccata.agents.policies.sequence_network import OBSERVATION_KEYS, NetworkConfig, SequenceNetwork, episode_starts_of
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 
@@ -27,7 +26,7 @@ FIELDS = sum(WIDTHS.values())
 class Window(VecEnvWrapper):
     """The last `steps` observations "actions" of each piano as one array, (steps, 8) float32, the newest last.
 
-    What lies before a piece is 0, which `begins_of` takes for the beginning of another piece.
+    What lies before a piece is 0, which `episode_starts_of` takes for the beginning of another piece.
     """
 
     def __init__(self, venv: PianoVecEnv, steps: int) -> None:
@@ -62,30 +61,30 @@ def _row(observations: dict[str, np.ndarray]) -> np.ndarray:
 class Reader(BaseFeaturesExtractor):
     """A sequence network without its heads: the embedding for an LSTM to come, or a transformer's last answer."""
 
-    def __init__(self, observation_space: spaces.Box, shape: Shape) -> None:
+    def __init__(self, observation_space: spaces.Box, shape: NetworkConfig) -> None:
         super().__init__(observation_space, shape.width)
         network = SequenceNetwork(Piano(), shape)
         self.network = network
         self.reads_all = shape.backbone == "transformer"
-        network.actor = network.critic = torch.nn.Identity()  # type: ignore[assignment]  # the policy has its own
+        network.actor = network.discriminator = torch.nn.Identity()  # type: ignore[assignment]  # the policy has its own
         if not self.reads_all:
             network.backbone = torch.nn.Identity()  # type: ignore[assignment]  # likewise
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """(rows, width) of windows (rows, steps, 8)."""
         parts = dict(zip(WIDTHS, windows.long().split(list(WIDTHS.values()), dim=-1), strict=True))
-        observations = {key: parts[key] if WIDTHS[key] > 1 else parts[key].squeeze(-1) for key in OBSERVED}
-        x, steps = self.network.embed(observations, begins_of(observations))
+        observations = {key: parts[key] if WIDTHS[key] > 1 else parts[key].squeeze(-1) for key in OBSERVATION_KEYS}
+        x, steps = self.network.embed(observations, episode_starts_of(observations))
         if self.reads_all:
-            x = self.network.backbone.whole(x, steps)
+            x = self.network.backbone(x, steps)
         return x[:, -1]
 
 
-def recurrent(env: PianoVecEnv, shape: Shape, **arguments: Any) -> RecurrentPPO:
+def recurrent(env: PianoVecEnv, shape: NetworkConfig, **arguments: Any) -> RecurrentPPO:
     """RecurrentPPO with an LSTM of this shape, shared by actor and critic, the leanest that it has."""
     policy = {
         "features_extractor_class": Reader,
-        "features_extractor_kwargs": {"shape": shape},
+        "features_extractor_kwargs": {"network_config": shape},
         "net_arch": [],
         "lstm_hidden_size": shape.width,
         "n_lstm_layers": shape.layers,
@@ -95,7 +94,11 @@ def recurrent(env: PianoVecEnv, shape: Shape, **arguments: Any) -> RecurrentPPO:
     return RecurrentPPO("MlpLstmPolicy", Window(env, 1), policy_kwargs=policy, **arguments)
 
 
-def windowed(env: PianoVecEnv, shape: Shape, steps: int, **arguments: Any) -> MaskablePPO:
+def windowed(env: PianoVecEnv, shape: NetworkConfig, steps: int, **arguments: Any) -> MaskablePPO:
     """MaskablePPO with a transformer of this shape over the last `steps` steps."""
-    policy = {"features_extractor_class": Reader, "features_extractor_kwargs": {"shape": shape}, "net_arch": []}
+    policy = {
+        "features_extractor_class": Reader,
+        "features_extractor_kwargs": {"network_config": shape},
+        "net_arch": [],
+    }
     return MaskablePPO("MlpPolicy", Window(env, steps), policy_kwargs=policy, **arguments)

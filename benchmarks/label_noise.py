@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toccata.reward_models.rating.fitting.agreement import rank_correlation
+from toccata.stats import spearman
 
 LEAST_NOTES = 8  # of the melodies that the shipped rating is fitted on
 LEAST_SHARED = 50  # melodies that two countries must both list for their agreement to be counted
@@ -61,7 +61,7 @@ def _agreement(countries: list[dict]) -> float:
         pairs = [(by[one][1], by[other][1]) for by in countries if one in by and other in by]
         if len(pairs) >= LEAST_SHARED:
             a, b = np.array(pairs, float).T
-            found.append((rank_correlation(a, b), len(pairs)))
+            found.append((spearman(a, b), len(pairs)))
     correlations, weights = np.array(found).T
     return float(np.average(correlations, weights=weights))
 

@@ -24,13 +24,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from toccata.agents.generation.rollouts import compose
-from toccata.agents.prior.likelihood import kl_of_pieces
+from toccata.agents.generation.rollouts import generate_pieces
+from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.prior import Prior
-from toccata.agents.prior.trajectories import record
-from toccata.agents.runs.builders import device_of, environment_of
+from toccata.agents.prior.trajectories import trajectories_of
+from toccata.agents.runs.builders import environment_arguments, resolve_device
 from toccata.agents.runs.comparison import interval
-from toccata.agents.runs.evaluation import load_model
+from toccata.agents.runs.evaluation import load_agent
 from toccata.agents.runs.run_folder import Run
 from toccata.envs.pieces import Pieces
 from toccata.music.metrics import diversity, repeated_note_rate
@@ -39,7 +39,7 @@ from toccata.reward_models.rating.model import RatingModel
 
 ARMS = {
     "prior and KL": (),
-    "prior, no KL": ("--kl-coef", "0"),
+    "prior, no KL": ("--prior-kl-coef", "0"),
     "no prior": ("--prior", "none", "--clone-epochs", "0"),
 }
 COLOURS = {"prior and KL": "#347dbc", "prior, no KL": "#d9822b", "no prior": "#6b7685"}
@@ -89,13 +89,13 @@ def judge(folder: Path) -> list[dict[str, Any]]:
     found = []
     models = {int(folder.name.partition("-")[2]): folder / "model.zip" for folder in run.folder.glob("checkpoints/*")}
     for step, path in sorted(models.items()):
-        model = load_model(path, device_of("cpu"))
-        pieces = compose(model, PIECES, 1000 + run.config.seed, environment_of(run.config))
+        model = load_agent(path, resolve_device("cpu"))
+        pieces = generate_pieces(model, PIECES, 1000 + run.config.seed, environment_arguments(run.config))
         batch = Pieces(pieces)
         values = {
             "gold": gold.gold(batch),
             "realism": realism.score(batch),
-            "kl": kl_of_pieces(model.policy.network, prior.network, record(pieces), prior.piano),  # type: ignore[union-attr,arg-type]  # a SequencePolicy
+            "kl": kl_per_piece(model.policy.network, prior.network, trajectories_of(pieces), prior.piano),  # type: ignore[union-attr,arg-type]  # a SequencePolicy
             "diversity": diversity(batch.own),
             "repeated": np.array([repeated_note_rate(score) for score in batch.own]),
         }

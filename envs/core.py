@@ -84,7 +84,7 @@ class PianoCore:
             raise ValueError(f"bars_per_reward must be at least 1, got {bars_per_reward}")
         self.bars_per_reward = bars_per_reward
         self.reward_at = REWARD_TIMES[_index("reward_at", reward_at, REWARD_TIMES)]
-        self.reward = reward
+        self.reward_model = reward
         self.illegal_penalty = float(illegal_penalty)
         self.tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
         self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
@@ -198,7 +198,7 @@ class PianoCore:
         truncated = (states["steps"] >= self.max_steps) & ~terminated
         done = terminated | truncated
         pieces = self._due(done)
-        terms = self._pay(pieces) if self.reward is not None and pieces else {}
+        terms = self._pay(pieces) if self.reward_model is not None and pieces else {}
         if self.illegal_penalty:
             terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty) + terms.get("illegal", 0.0)
         rewards = np.zeros(self.num_envs)
@@ -219,10 +219,10 @@ class PianoCore:
 
     def _pay(self, pieces: dict[int, Piece]) -> dict[str, np.ndarray]:
         """(n,) by term: what each due piece is worth beyond what its episode was paid already."""
-        assert self.reward is not None
+        assert self.reward_model is not None
         rows = list(pieces)
         terms = {}
-        for name, worth in contributions(self.reward, Pieces(pieces.values(), self.piano)).items():
+        for name, worth in contributions(self.reward_model, Pieces(pieces.values(), self.piano)).items():
             paid = self._paid.setdefault(name, np.zeros(self.num_envs))
             terms[name] = np.zeros(self.num_envs)
             terms[name][rows] = worth - paid[rows]

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from toccata.envs.core import PianoCore
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.envs.reward_model import RewardModel
 from toccata.music.score import Score
 
 
@@ -148,6 +149,16 @@ class PianoEnv(gym.Env[Any, Any]):
     def action_masks(self) -> np.ndarray:
         """The legal actions, (whats + values,) bool: the two dimensions concatenated."""
         return self.core.dynamics.masks[0].copy()
+
+    @property
+    def reward_model(self) -> RewardModel | None:
+        """The reward model of the environment; None without one."""
+        return self.core.reward_model
+
+    @property
+    def illegal_penalty(self) -> float:
+        """What an illegal action costs."""
+        return self.core.illegal_penalty
 
     @property
     def piece(self) -> Piece:

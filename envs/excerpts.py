@@ -15,7 +15,7 @@ TRANSPOSITION = 6  # semitones up or down: every key of a mode is met about equa
 EDGE_SHARE = 0.25  # of the excerpts each: openings, and endings
 
 
-class RealMusic:
+class ExcerptDataset:
     """Excerpts of real scores, encoded for a piano, at random places and in random keys.
 
     Args:

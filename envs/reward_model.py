@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from toccata.envs.pieces import Pieces
+from toccata.errors import ToccataError
 
 
 @runtime_checkable
@@ -25,7 +26,7 @@ class RewardModel(Protocol):
         ...
 
 
-class RewardModelError(RuntimeError):
+class RewardModelError(ToccataError, RuntimeError):
     """A reward model failed, or answered with something that cannot be a reward."""
 
 

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toccata.errors import ToccataError
 from toccata.files import write_atomically
 from toccata.music.metre import main_metre, time_signature
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
@@ -25,7 +26,7 @@ HEADER = "toccata"  # begins the text events in which our files note what MIDI h
 END = f"{HEADER} end"  # stands where the score ends
 
 
-class MidiError(ValueError):
+class MidiError(ToccataError, ValueError):
     """A MIDI file that cannot be read, or a score that it cannot hold; names the file and the reason."""
 
 

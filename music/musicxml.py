@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toccata.errors import ToccataError
 from toccata.files import write_atomically
 from toccata.music.metre import main_metre, time_signature
 from toccata.music.score import TICKS_PER_BEAT, Score
@@ -28,7 +29,7 @@ WRITTEN_TICKS = (96, 72, 48, 36, 24, 18, 16, 12, 9, 8, 6, 4, 3, 2, 1)
 TIES = {(False, False): None, (False, True): "start", (True, True): "continue", (True, False): "stop"}
 
 
-class MusicXMLError(ValueError):
+class MusicXMLError(ToccataError, ValueError):
     """A file of notation that cannot be read; names the file and the reason."""
 
 

@@ -71,6 +71,12 @@ def load_reward(spec: str | RewardModel | Callable[[], RewardModel]) -> RewardMo
     raise RewardSpecError(_unknown(spec))
 
 
+def has_weights(spec: str) -> bool:
+    """Whether `spec` names a reward model of Toccata's that has weights, and so `save`, `load` and `weights_hash`."""
+    name = spec.partition(":")[0]
+    return name in _SHIPPED and _SHIPPED[name].has_weights
+
+
 def _entry_points() -> dict[str, EntryPoint]:
     """The reward models of installed packages by name."""
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -16,8 +16,8 @@ class WeightedSum:
     """The reward `sum of weight * model.score(pieces)`.
 
     Args:
-        weighted_models: pairs of a reward model and its weight. A weight of 0 is allowed: the term is computed and
-            can be logged, but not paid. Of models of one name the second is called `name-2`, the third `name-3`.
+        weighted_models: pairs of a reward model and its weight. A weight of 0 is allowed: the term is computed
+            and logged, and adds nothing. Of models of one name the second is called `name-2`, the third `name-3`.
 
     Attributes:
         models: the reward models by term.
@@ -41,8 +41,8 @@ class WeightedSum:
         if not self.models:
             raise RewardSpecError("a weighted sum needs at least one reward model")
 
-    def terms(self, pieces: Pieces) -> dict[str, np.ndarray]:
-        """What each model says, (n,) float32 by term, not weighted.
+    def scores(self, pieces: Pieces) -> dict[str, np.ndarray]:
+        """The score of each model, (n,) float32 by term, not weighted.
 
         Raises:
             RewardModelError: naming the model that fails.
@@ -50,24 +50,28 @@ class WeightedSum:
         return {term: checked(model, pieces) for term, model in self.models.items()}
 
     def contributions(self, pieces: Pieces) -> dict[str, np.ndarray]:
-        """The weighted terms, (n,) float32 each, that add up to `score`.
+        """The weighted scores, (n,) float32 each, that add up to `score`.
 
         Raises:
             RewardModelError: naming the model that fails.
         """
-        return self.weighted(self.terms(pieces))
+        return self.weighted(self.scores(pieces))
 
-    def weighted(self, terms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What `terms` gave, each times its weight: for callers that want both and judge only once."""
+    def weighted(self, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What `scores` returned, each times its weight: for callers that want both and score only once.
+
+        Raises:
+            RewardModelError: for a product that overflows float32.
+        """
         with np.errstate(over="ignore"):
-            paid = {
-                term: (self.weights[term] * scores.astype(np.float64)).astype(np.float32)
-                for term, scores in terms.items()
+            products = {
+                term: (self.weights[term] * values.astype(np.float64)).astype(np.float32)
+                for term, values in scores.items()
             }
-        for term, values in paid.items():
+        for term, values in products.items():
             if not np.isfinite(values).all():
                 raise RewardModelError(f"reward model {term!r} times its weight {self.weights[term]:g} overflows")
-        return paid
+        return products
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32, the sum of the weighted terms.

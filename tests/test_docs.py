@@ -247,12 +247,12 @@ def logged_by_a_small_run() -> set[str]:
     from stable_baselines3.common.callbacks import CallbackList
     from stable_baselines3.common.logger import KVWriter, Logger
 
-    from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+    from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
     from toccata.agents.policies.sequence_policy import SequencePolicy
     from toccata.agents.ppo.composer_ppo import ComposerPPO
-    from toccata.agents.runs.callbacks import DiscriminatorCallback, WatchCallback
+    from toccata.agents.runs.callbacks import DiscriminatorCallback, MetricsCallback
     from toccata.agents.vec_env import PianoVecEnv
-    from toccata.envs.excerpts import RealMusic
+    from toccata.envs.excerpts import ExcerptDataset
     from toccata.reward_models import Realism, Silence, WeightedSum
 
     class Names(KVWriter):
@@ -266,14 +266,14 @@ def logged_by_a_small_run() -> set[str]:
     names = Names()
     realism = Realism()
     rewards = WeightedSum([(load_reward("rating"), 1.0), (realism, 1.0), (Silence(), 1.0)])
-    music = RealMusic([Score([(24 * i, 24, 60 + i % 7, 80) for i in range(16)])], 2)
+    music = ExcerptDataset([Score([(24 * i, 24, 60 + i % 7, 80) for i in range(16)])], 2)
     agent = ComposerPPO(
         SequencePolicy,
         PianoVecEnv(4, bars=2, observation="actions"),
         reward_model=rewards,
-        prior=SequenceNetwork(Piano(), Shape(width=24, layers=1, heads=2)),
-        kl_coef=0.1,
-        policy_kwargs={"shape": {"width": 24, "layers": 1, "heads": 2}},
+        prior=SequenceNetwork(Piano(), NetworkConfig(width=24, layers=1, heads=2)),
+        prior_kl_coef=0.1,
+        policy_kwargs={"network_config": {"width": 24, "layers": 1, "heads": 2}},
         n_steps=64,
         batch_size=256,
         n_epochs=1,
@@ -281,7 +281,7 @@ def logged_by_a_small_run() -> set[str]:
     agent.set_logger(Logger(None, [names]))
     callbacks = [
         DiscriminatorCallback(realism, music, np.random.default_rng(0)),
-        WatchCallback(lambda step, logged: None),
+        MetricsCallback(lambda step, logged: None),
     ]
     agent.learn(512, CallbackList(callbacks), log_interval=1)
     return names.names
@@ -298,7 +298,7 @@ def test_every_logged_quantity_is_explained() -> None:
 def test_the_run_folder_is_described(tmp_path: Path) -> None:
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     run = Run.create(TrainConfig(run_dir=tmp_path / "run"), ["train.py"])
-    names = {path.name + "/" * path.is_dir() for path in run.folder.iterdir()} | {"model.zip", run.start_path.name}
+    names = {path.name + "/" * path.is_dir() for path in run.folder.iterdir()} | {"model.zip", run.reference_path.name}
     assert len(names) >= 7
     assert all(f"`{name}" in page for name in names)
 

@@ -15,7 +15,7 @@ NO_ACTIONS = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
-class Opening:
+class PreparedPrimer:
     """What stands before the part of the network.
 
     Attributes:
@@ -29,7 +29,7 @@ class Opening:
     actions: np.ndarray
 
     @classmethod
-    def of(cls, primer: Score | None, piano: Piano, beats_per_bar: float, tempo_bpm: float) -> Opening:
+    def of(cls, primer: Score | None, piano: Piano, beats_per_bar: float, tempo_bpm: float) -> PreparedPrimer:
         """The opening that a primer is, or an empty page in some metre and tempo.
 
         The network is told the last 64 bars, for no passage that it was fitted to is longer; and of them those from

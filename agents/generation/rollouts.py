@@ -13,7 +13,7 @@ from toccata.envs.dynamics import random_legal_actions
 from toccata.envs.pieces import Piece
 
 
-def compose(model: ComposerPPO | None, count: int, seed: int, environment: dict[str, Any]) -> list[Piece]:
+def generate_pieces(model: ComposerPPO | None, count: int, seed: int, environment: dict[str, Any]) -> list[Piece]:
     """`count` pieces, side by side.
 
     Args:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from toccata.agents.generation.primer import Opening
-from toccata.agents.policies.cache import Memory
+from toccata.agents.generation.primer import PreparedPrimer
+from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.sequence_network import OBSERVED, SequenceNetwork, tensors_of
-from toccata.agents.prior.trajectories import NO_GENRE, record
+from toccata.agents.policies.sequence_network import NO_GENRE, OBSERVATION_KEYS, SequenceNetwork, tensors_of
+from toccata.agents.prior.trajectories import trajectories_of
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import GENRES, STEPS_PER_BAR
 from toccata.envs.instrument import Piano
@@ -22,7 +22,7 @@ from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 
 
-def sample(
+def sample_pieces(
     network: SequenceNetwork,
     piano: Piano,
     count: int,
@@ -70,7 +70,7 @@ def sample(
     """
     _check(count, bars, temperature, top_p, max_steps)
     asked_for = genre_index(genre)
-    opening = Opening.of(primer, piano, beats_per_bar, tempo_bpm)
+    opening = PreparedPrimer.of(primer, piano, beats_per_bar, tempo_bpm)
     past = len(opening.actions)
     env = PianoVecEnv(
         count,
@@ -89,15 +89,15 @@ def sample(
 
     device = next(network.parameters()).device
     chance = torch.Generator().manual_seed(seed)
-    memory = _memory(network, piano, opening, end, count, genre)
+    cache = _cache(network, piano, opening, end, count, genre)
     pieces: dict[int, Piece] = {}
     active = np.arange(count)
     begins = torch.full((count,), past == 0, device=device)
     while len(active):
-        seen = tensors_of({key: observations[key][active] for key in OBSERVED}, device)
+        seen = tensors_of({key: observations[key][active] for key in OBSERVATION_KEYS}, device)
         seen["genre"].fill_(asked_for)
         with torch.no_grad():
-            logits, _, memory = network.step(seen, begins, memory)
+            logits, _, cache = network.step(seen, begins, cache)
         actions = np.zeros((count, 2), np.int64)  # what is finished waits
         masks = env.action_masks()[active]
         actions[active] = draw(JointDistribution(piano), logits, masks, temperature, top_p, chance)
@@ -106,7 +106,7 @@ def sample(
         for i in active[done].tolist():
             pieces[i] = _piece(opening, infos[i]["piece"], genre)
         if done.any():
-            active, memory = active[~done], memory[torch.as_tensor(np.flatnonzero(~done), device=device)]
+            active, cache = active[~done], cache[torch.as_tensor(np.flatnonzero(~done), device=device)]
         begins = torch.zeros(len(active), dtype=torch.bool, device=device)
         if on_progress is not None:
             least = states["clock"][active].min(initial=end)
@@ -187,22 +187,22 @@ def _check(count: int, bars: int, temperature: float, top_p: float, max_steps: i
         raise ValueError(f"top_p must be greater than 0 and at most 1, got {top_p}")
 
 
-def _memory(
-    network: SequenceNetwork, piano: Piano, opening: Opening, end_tick: int, count: int, genre: str | None
-) -> Memory:
+def _cache(
+    network: SequenceNetwork, piano: Piano, opening: PreparedPrimer, end_tick: int, count: int, genre: str | None
+) -> Cache:
     """What each of `count` rows remembers of the opening of a piece that ends at `end_tick`."""
     if not len(opening.actions):
-        return network.fresh(count)
+        return network.empty_cache(count)
     piece = Piece(replace(opening.heard, length_ticks=end_tick), genre=genre, actions=opening.actions)
-    past = record([piece], piano)
+    past = trajectories_of([piece], piano)
     device = next(network.parameters()).device
     with torch.no_grad():
         lengths = torch.as_tensor(past.lengths, device=device)
-        memory = network.remember(tensors_of(past.observations, device, time=True), lengths)
-    return memory[torch.zeros(count, dtype=torch.int64, device=device)]
+        cache = network.prefill(tensors_of(past.observations, device, time=True), lengths)
+    return cache[torch.zeros(count, dtype=torch.int64, device=device)]
 
 
-def _piece(opening: Opening, written: Piece, genre: str | None) -> Piece:
+def _piece(opening: PreparedPrimer, written: Piece, genre: str | None) -> Piece:
     """The whole piece: the opening, and what was written after what was heard of it."""
     begun, start_tick = opening.heard.length_ticks, opening.score.length_ticks
     own = written.score.slice(begun, written.score.length_ticks)

@@ -1,4 +1,4 @@
-"""What a causal backbone keeps of the steps before."""
+"""What a causal backbone is given about each step, and what it keeps of the steps before."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ import torch
 
 
 class Steps(NamedTuple):
-    """Where steps stand; every tensor is (rows, time)."""
+    """Where steps stand in their episodes; every tensor is (rows, time)."""
 
-    begins: torch.Tensor  # bool: an episode begins with this step
+    episode_starts: torch.Tensor  # bool: an episode begins with this step
     ticks: torch.Tensor  # int64: since the beginning of its episode
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What each row remembers of its episode so far.
+class Cache:
+    """What a backbone keeps of each row's episode: keys and values of attention, or the state of an LSTM.
 
     Attributes:
-        lengths: (rows,) int64 steps that are remembered.
-        state: of a `Transformer` (layers, 2, rows, room, head width), keys and values; of an `Lstm` (2, layers, rows,
-            width), hidden and cell state. `Transformer.step` writes its next entry into it, behind what is remembered.
+        lengths: (rows,) int64 steps of the episode so far.
+        state: of a `Transformer` (layers, 2, rows, capacity, head width), keys and values; of an `Lstm` (2, layers,
+            rows, width), hidden and cell state. `Transformer.step` writes its next entry in place, at `lengths`.
     """
 
     lengths: torch.Tensor
     state: torch.Tensor
 
-    def __getitem__(self, rows: torch.Tensor) -> Memory:
-        """What some rows (k,) remember."""
-        return Memory(self.lengths[rows], self.state[:, :, rows])
+    def __getitem__(self, rows: torch.Tensor) -> Cache:
+        """The cache of some rows (k,)."""
+        return Cache(self.lengths[rows], self.state[:, :, rows])
+
+    def clone(self) -> Cache:
+        """A copy whose steps do not write into this one."""
+        return Cache(self.lengths, self.state.clone())

@@ -13,8 +13,8 @@ from toccata.envs.dynamics import RECENT_FRAMES
 from toccata.envs.instrument import Piano
 
 
-class Network(nn.Module):
-    """Actor and critic that hear in intervals: everything is seen, and every key struck, relative to the last note.
+class FeedforwardNetwork(nn.Module):
+    """Actor and critic that are invariant to transposition: all keys are relative to the latest note.
 
     Music is the same in every key, so what is learnt in one holds in all. The reference is the highest key of the
     latest sixteenth in which something was struck.
@@ -35,10 +35,10 @@ class Network(nn.Module):
         self.keys = piano.keys
         self.first_reference = piano.keys // 2  # before the first note
         self.rest = [key for key in observation_space if key not in ("recent", "held")]  # batches come in any order
-        beside = sum(spaces.flatdim(observation_space[key]) for key in self.rest)
+        context_size = sum(spaces.flatdim(observation_space[key]) for key in self.rest)
         octaves = torch.arange(0, piano.keys, 12)
         self.register_buffer("octaves", octaves)
-        self.beside = nn.Linear(beside + self.keys + 2 * len(octaves), width)  # with held and the register
+        self.context = nn.Linear(context_size + self.keys + 2 * len(octaves), width)  # with held and the register
         self.roll: nn.Module
         if body == "mlp":
             self.roll = nn.Linear(RECENT_FRAMES * self.keys, width)
@@ -75,8 +75,8 @@ class Network(nn.Module):
         near_roll = roll.gather(2, window[:, None].expand(-1, RECENT_FRAMES, -1)) * (inside[:, None] / 2)
         near_held = observations["held"].gather(1, window) * inside
         rest = [observations[key].flatten(1) for key in self.rest]
-        beside = torch.cat([*rest, near_held, self._register(reference)], dim=1)
-        x = F.gelu(self.roll(near_roll.flatten(1)) + self.beside(beside))
+        context = torch.cat([*rest, near_held, self._register(reference)], dim=1)
+        x = F.gelu(self.roll(near_roll.flatten(1)) + self.context(context))
         values = self.critic(F.gelu(self.critic_hidden(x)))
         logits = self.actor(x + F.gelu(self.hidden(x)))
         return self._absolute(logits, reference), values

@@ -6,33 +6,31 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.feedforward_network import Network
+from toccata.agents.policies.feedforward_network import FeedforwardNetwork
+from toccata.agents.sb3 import NetworkPolicy
 from toccata.envs.instrument import Piano
 
 
-class Preprocessed(BaseFeaturesExtractor):
-    """Hands Stable-Baselines3's preprocessed observation on as it is; `Network` does the rest."""
-
-    def __init__(self, observation_space: spaces.Dict) -> None:
-        super().__init__(observation_space, features_dim=1)
-
-    def forward(self, observations: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The observations, floats with a leading batch axis."""
-        return observations
-
-
-class PianoPolicy(MaskableActorCriticPolicy):
+class FeedforwardPolicy(NetworkPolicy):
     """Actor and critic on the full observation of `PianoEnv`, with `JointDistribution` over its actions.
 
     Args:
+        observation_space: of `PianoEnv` with `observation="full"`.
+        action_space: of the same environment.
+        lr_schedule: learning rate by remaining progress.
         piano: the instrument of the environment.
-        features: the body of `Network`, "mlp" or "cnn".
+        features: kind of `FeedforwardNetwork`, "mlp" or "cnn".
+        arguments: of sb3-contrib's `MaskableActorCriticPolicy`.
+
+    Raises:
+        ValueError: for spaces of another environment or piano.
     """
+
+    action_dist: JointDistribution
+    network: FeedforwardNetwork
 
     def __init__(
         self,
@@ -52,36 +50,23 @@ class PianoPolicy(MaskableActorCriticPolicy):
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "recent" not in observation_space.spaces:
             raise ValueError('the mlp and cnn policies need an environment with observation="full"')
-        arguments["features_extractor_class"] = Preprocessed
-        arguments.setdefault("optimizer_kwargs", {"eps": 1e-5, "fused": True})  # SB3's eps; ten times faster
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
 
-    def _build(self, lr_schedule: Schedule) -> None:
+    def build_network(self) -> None:
+        """Actor and critic, randomly initialised."""
         self.action_dist = JointDistribution(self.piano)
         space = self.observation_space
-        self.network = Network(space, self.piano, self.features)  # type: ignore[arg-type]  # a Dict: __init__ checked
-        self.optimizer = self.optimizer_class(
-            self.parameters(),
-            lr=lr_schedule(1),  # type: ignore[call-arg]  # torch types optimizers without it
-            **self.optimizer_kwargs,
-        )
+        self.network = FeedforwardNetwork(space, self.piano, self.features)  # type: ignore[arg-type]  # a Dict: checked
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), "piano": self.piano, "features": self.features}
-
-    def _judge(self, obs: Any, action_masks: Any) -> tuple[JointDistribution, torch.Tensor]:
-        """The distribution over actions under these masks, and the values, (batch, 1)."""
-        logits, values = self.network(self.extract_features(obs))
-        distribution = self.action_dist.proba_distribution(logits)
-        if action_masks is not None:
-            distribution.apply_masking(action_masks)
-        return distribution, values  # type: ignore[return-value]  # SB3 types action_dist by its base
+    def constructor_arguments(self) -> dict[str, Any]:
+        """What the constructor needs to be called again."""
+        return {"piano": self.piano, "features": self.features}
 
     def forward(
         self, obs: Any, deterministic: bool = False, action_masks: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Actions (batch, 2), values (batch, 1) and log-probabilities (batch,)."""
-        distribution, values = self._judge(obs, action_masks)
+        distribution, values = self._distribution_and_values(obs, action_masks)
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, values, distribution.log_prob(actions)
 
@@ -89,13 +74,21 @@ class PianoPolicy(MaskableActorCriticPolicy):
         self, obs: Any, actions: torch.Tensor, action_masks: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Values (batch, 1), log-probabilities of `actions` and entropies (batch,)."""
-        distribution, values = self._judge(obs, action_masks)
+        distribution, values = self._distribution_and_values(obs, action_masks)
         return values, distribution.log_prob(actions), distribution.entropy()
 
     def get_distribution(self, obs: Any, action_masks: Any = None) -> JointDistribution:
         """The distribution over actions under these masks."""
-        return self._judge(obs, action_masks)[0]
+        return self._distribution_and_values(obs, action_masks)[0]
 
     def predict_values(self, obs: Any) -> torch.Tensor:
         """Values (batch, 1)."""
-        return self._judge(obs, None)[1]
+        return self._distribution_and_values(obs, None)[1]
+
+    def _distribution_and_values(self, obs: Any, action_masks: Any) -> tuple[JointDistribution, torch.Tensor]:
+        """The distribution over actions under these masks, and the values, (batch, 1)."""
+        logits, values = self.network(self.extract_features(obs))
+        distribution = self.action_dist.proba_distribution(logits)
+        if action_masks is not None:
+            distribution.apply_masking(action_masks)
+        return distribution, values

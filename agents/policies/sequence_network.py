@@ -1,4 +1,4 @@
-"""The network of the sequence policies: actions played so far in, logits of the next action and its value out."""
+"""The network of the sequence policies and priors: the actions so far in, logits of the next action and a value out."""
 
 from __future__ import annotations
 
@@ -10,29 +10,33 @@ import numpy as np
 import torch
 from torch import nn
 
-from toccata.agents.policies.cache import Memory, Steps
+from toccata.agents.policies.cache import Cache, Steps
 from toccata.agents.policies.distribution import JointDistribution, chord_shapes
 from toccata.agents.policies.lstm import Lstm
 from toccata.agents.policies.transformer import Transformer
-from toccata.agents.prior.trajectories import NO_GENRE
+from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
 from toccata.music.score import TICKS_PER_BEAT
 
-MOST_BEATS = 16  # of a bar that are told apart
-MOST_BARS = 32  # of those finished, and of those to come, that are told apart
-STEPS_AT_ONCE = 65_536  # of a pass that remembers: all of thousands of pianos would need tens of gigabytes
-OBSERVED = ("place", "top", "last", "genre")  # what of an observation is read
+NO_GENRE = len(GENRES)  # genre index of unconditional music
+MOST_BEATS = 16  # beats of a bar that have an embedding of their own
+MOST_BARS = 32  # bars finished, and bars left, that have an embedding of their own
+PREFILL_STEPS = 65_536  # in one pass of a prefill: all steps of thousands of pianos would need tens of gigabytes
+OBSERVATION_KEYS = ("place", "top", "last", "genre")  # what is read of `PianoEnv`'s observation="actions"
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How large a network is.
+class NetworkConfig:
+    """Kind and size of a sequence network.
 
     Args:
         backbone: "transformer" or "lstm".
         width: channels of a layer.
         layers: how many.
         heads: of a transformer's attention.
+
+    Raises:
+        ValueError: for a field outside its range, naming it.
     """
 
     backbone: str = "transformer"
@@ -49,28 +53,32 @@ class Shape:
                 raise ValueError(f"{name} must be a whole number in 1..{most}, got {size!r}")
 
 
-SHAPES = {"transformer": Shape(), "lstm": Shape("lstm", 328, 2)}  # of equal size, about two million parameters
+DEFAULT_NETWORKS = {  # of equal size, about two million parameters
+    "transformer": NetworkConfig(),
+    "lstm": NetworkConfig("lstm", 328, 2),
+}
 
 
 class SequenceNetwork(nn.Module):
-    """Embeddings of what was played and of where in the piece that was, a causal backbone, and three heads.
+    """Embeddings of actions and of positions in the piece, a causal backbone, and three heads.
 
-    Keys are told both as such and by their interval from the highest key that was struck last, so that what is learnt
-    in one key helps in all.
+    The heads give the logits of `what`, the logits of `value` for each kind of `what`, and the value function. Keys are
+    scored both absolutely and by their interval from the highest key of the latest onset, so that what is learnt in one
+    key transfers to all.
 
     Args:
         piano: the instrument.
-        shape: of the backbone.
+        config: of the backbone.
     """
 
     chord_lowest: torch.Tensor
     chord_shape: torch.Tensor
 
-    def __init__(self, piano: Piano, shape: Shape) -> None:
+    def __init__(self, piano: Piano, config: NetworkConfig) -> None:
         super().__init__()
-        self.shape = shape
+        self.config = config
         self.keys = piano.keys
-        width = shape.width
+        width = config.width
         whats, values = piano.nvec
         self.what = nn.Embedding(whats, width)
         self.value = nn.Embedding(values, width)
@@ -82,13 +90,13 @@ class SequenceNetwork(nn.Module):
         self.bars_finished = nn.Embedding(MOST_BARS, width)
         self.bars_left = nn.Embedding(MOST_BARS + 1, width)
         self.genre = nn.Embedding(NO_GENRE + 1, width)
-        for part in self.children():
-            nn.init.normal_(part.weight, std=0.1)  # type: ignore[arg-type]  # an Embedding, all of them so far
+        for embedding in self.children():
+            nn.init.normal_(embedding.weight, std=0.1)  # type: ignore[arg-type]  # an Embedding, all of them so far
         self.backbone: Transformer | Lstm
-        if shape.backbone == "transformer":
-            self.backbone = Transformer(width, shape.layers, shape.heads)
+        if config.backbone == "transformer":
+            self.backbone = Transformer(width, config.layers, config.heads)
         else:
-            self.backbone = Lstm(width, shape.layers)
+            self.backbone = Lstm(width, config.layers)
 
         chord_lowest = torch.as_tensor(piano.chord_pitches[:, 0].astype(np.int64)) - piano.lowest
         shapes = chord_shapes(piano)
@@ -103,15 +111,20 @@ class SequenceNetwork(nn.Module):
         nn.init.zeros_(self.actor.bias)
         self.critic = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"), nn.Linear(width, 1))
 
-    # What the backbone is given, and what is made of what it answers
+    @property
+    def vocabulary(self) -> tuple[int, int, int]:
+        """How many whats, values and keys the network tells apart; equal for networks of one piano."""
+        return self.what.num_embeddings, self.value.num_embeddings, self.keys
 
-    def embed(self, observations: Mapping[str, torch.Tensor], begins: torch.Tensor) -> tuple[torch.Tensor, Steps]:
+    def embed(
+        self, observations: Mapping[str, torch.Tensor], episode_starts: torch.Tensor
+    ) -> tuple[torch.Tensor, Steps]:
         """Embeddings (rows, time, width) of observations (rows, time, ...), and where they stand."""
         tick, bar_ticks, finished, left = observations["place"].long().unbind(dim=-1)
         what, value = observations["last"].long().unbind(dim=-1)
-        played = self.what(what) + self.value(value)
+        last_action = self.what(what) + self.value(value)
         x = (
-            torch.where(begins[..., None], self.begin.weight[0], played)
+            torch.where(episode_starts[..., None], self.begin.weight[0], last_action)
             + self.top(observations["top"].long())
             + self.tick(tick % TICKS_PER_BEAT)
             + self.beat((tick // TICKS_PER_BEAT).clamp(max=MOST_BEATS - 1))
@@ -120,84 +133,93 @@ class SequenceNetwork(nn.Module):
             + self.bars_left(left.clamp(max=MOST_BARS))
             + self.genre(observations["genre"].long())
         )
-        return x, Steps(begins, finished * bar_ticks + tick)
+        return x, Steps(episode_starts, finished * bar_ticks + tick)
 
     def heads(self, x: torch.Tensor, top: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of `JointDistribution` (steps, whats + kinds * values) and values (steps,), of `x` (steps, width)."""
         out = self.actor(x)
-        wait, by_key, by_interval, by_chord, values = out.split(
+        rest, by_key, by_interval, by_chord, values = out.split(
             [1, self.keys, self.intervals, self.chord_logits, self.value_logits], dim=-1
         )
         reference = torch.where(top > 0, top - 1, self.keys // 2)[:, None]  # before the first note, the middle
         intervals = torch.arange(self.keys, device=x.device) - reference + self.keys - 1
         chords = self.chord_shape * 12 + (self.chord_lowest - reference) % 12
         by_key = by_key + by_interval.gather(1, intervals)
-        logits = torch.cat([wait, by_key, by_chord.gather(1, chords), values], dim=-1)
+        logits = torch.cat([rest, by_key, by_chord.gather(1, chords), values], dim=-1)
         return logits.float(), self.critic(x).squeeze(-1).float()
 
-    # The three ways to run it
+    # Three ways to run it, which give the same numbers for the same steps
 
-    def fresh(self, rows: int) -> Memory:
-        """The memory of `rows` rows that have not begun."""
-        return self.backbone.fresh(rows)
+    def empty_cache(self, rows: int) -> Cache:
+        """The cache of `rows` rows before their first step."""
+        return self.backbone.empty_cache(rows)
 
     def step(
-        self, observations: Mapping[str, torch.Tensor], begins: torch.Tensor, memory: Memory
-    ) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+        self, observations: Mapping[str, torch.Tensor], episode_starts: torch.Tensor, cache: Cache
+    ) -> tuple[torch.Tensor, torch.Tensor, Cache]:
         """One step of every row.
 
         Args:
             observations: (rows, ...) each, of `PianoEnv` with `observation="actions"`.
-            begins: (rows,) bool, whose episode begins with this step; what they remember is forgotten.
-            memory: of the steps before.
+            episode_starts: (rows,) bool, whose episode begins with this step; their cache is dropped.
+            cache: of the steps before.
 
         Returns:
-            logits (rows, whats + kinds * values), values (rows,), and the memory after this step. It shares its room
-            with `memory`: a second step from that one overwrites the first.
+            logits (rows, whats + kinds * values), values (rows,), and the cache after this step. It shares storage with
+            `cache`: a second step from that one overwrites the first.
         """
-        x, steps = self.embed({key: observations[key][:, None] for key in OBSERVED}, begins[:, None])
-        x, memory = self.backbone.step(x, steps, memory)
-        return *self.heads(x[:, 0], observations["top"].long()), memory
+        x, steps = self.embed({key: observations[key][:, None] for key in OBSERVATION_KEYS}, episode_starts[:, None])
+        x, cache = self.backbone.step(x, steps, cache)
+        return *self.heads(x[:, 0], observations["top"].long()), cache
 
-    def whole(
-        self, observations: Mapping[str, torch.Tensor], begins: torch.Tensor, memory: Memory | None = None
+    def forward(
+        self, observations: Mapping[str, torch.Tensor], episode_starts: torch.Tensor, cache: Cache | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sequences in one pass: what `step` would answer to each step in turn.
+        """Whole sequences in one causal pass.
 
         Args:
             observations: (rows, time, ...) each.
-            begins: (rows, time) bool, with which steps an episode begins.
-            memory: of the episodes that were under way before; no gradient goes into it. None: there were none.
+            episode_starts: (rows, time) bool, the steps with which an episode begins; a row may hold several.
+            cache: of the episodes that were under way before; no gradient goes into it. None: there were none.
 
         Returns:
             logits (rows, time, whats + kinds * values) and values (rows, time).
         """
-        x, steps = self.embed(observations, begins)
-        x = self.backbone.whole(x, steps, memory)
+        x, steps = self.embed(observations, episode_starts)
+        x = self.backbone(x, steps, cache)
         logits, values = self.heads(x.flatten(0, 1), observations["top"].long().flatten())
-        return logits.unflatten(0, begins.shape), values.unflatten(0, begins.shape)
+        return logits.unflatten(0, episode_starts.shape), values.unflatten(0, episode_starts.shape)
 
-    def remember(self, observations: Mapping[str, torch.Tensor], lengths: torch.Tensor) -> Memory:
-        """The memory after the first `lengths` (rows,) of observations (rows, time, ...), each row one episode."""
+    def prefill(self, observations: Mapping[str, torch.Tensor], lengths: torch.Tensor) -> Cache:
+        """The cache after the first `lengths` (rows,) of observations (rows, time, ...), each row one episode."""
         rows, count = observations["genre"].shape
         if not count or not int(lengths.max()):
-            return self.fresh(rows)
-        begins = torch.zeros(rows, count, dtype=torch.bool, device=lengths.device)
-        begins[:, 0] = True
-        parts = []
-        at_once = max(1, STEPS_AT_ONCE // count)
+            return self.empty_cache(rows)
+        episode_starts = torch.zeros(rows, count, dtype=torch.bool, device=lengths.device)
+        episode_starts[:, 0] = True
+        states = []
+        at_once = max(1, PREFILL_STEPS // count)
         for start in range(0, rows, at_once):
             some = slice(start, start + at_once)
-            x, steps = self.embed({key: observations[key][some] for key in OBSERVED}, begins[some])
-            parts.append(self.backbone.remember(x, steps, lengths[some]).state)
-        return Memory(lengths, torch.cat(parts, dim=2))
+            x, steps = self.embed({key: observations[key][some] for key in OBSERVATION_KEYS}, episode_starts[some])
+            states.append(self.backbone.prefill(x, steps, lengths[some]).state)
+        return Cache(lengths, torch.cat(states, dim=2))
 
 
 def tensors_of(observations: Mapping[str, Any], device: torch.device, time: bool = False) -> dict[str, torch.Tensor]:
-    """Observations as `SequenceNetwork` reads them: int64, (rows, ...) or with `time` (rows, time, ...) each."""
+    """Observations as `SequenceNetwork` takes them: int64, (rows, ...) or with `time` (rows, time, ...) each."""
     axes = 2 if time else 1
-    answer = {}
-    for key in OBSERVED:
+    tensors = {}
+    for key in OBSERVATION_KEYS:
         tensor = torch.as_tensor(observations[key], device=device).long()
-        answer[key] = tensor.flatten(axes) if key in ("place", "last") else tensor.reshape(tensor.shape[:axes])
-    return answer
+        tensors[key] = tensor.flatten(axes) if key in ("place", "last") else tensor.reshape(tensor.shape[:axes])
+    return tensors
+
+
+def episode_starts_of(observations: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Bool, of the shape of observations["genre"]: steps with which an episode begins.
+
+    Only then the clock stands at 0 and the last action started no note.
+    """
+    place, last = observations["place"], observations["last"]
+    return (place[..., 0] == 0) & (place[..., 2] == 0) & (last[..., 0] == 0)

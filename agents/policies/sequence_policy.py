@@ -1,4 +1,4 @@
-"""The `lstm` and `transformer` policies: actor and critic that remember what was played."""
+"""The `lstm` and `transformer` policies: actor and critic on all actions of the episode so far."""
 
 from __future__ import annotations
 
@@ -8,29 +8,43 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 
-from toccata.agents.policies.cache import Memory
+from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.feedforward_policy import Preprocessed
-from toccata.agents.policies.sequence_network import SHAPES, SequenceNetwork, Shape, tensors_of
-from toccata.agents.prior.prior import Prior, PriorError
-from toccata.agents.prior.trajectories import NO_GENRE
+from toccata.agents.policies.sequence_network import (
+    DEFAULT_NETWORKS,
+    NO_GENRE,
+    NetworkConfig,
+    SequenceNetwork,
+    episode_starts_of,
+    tensors_of,
+)
+from toccata.agents.sb3 import NetworkPolicy
 from toccata.envs.instrument import Piano
 
 
-class SequencePolicy(MaskableActorCriticPolicy):
+class SequencePolicy(NetworkPolicy):
     """A `SequenceNetwork` as a policy on the observation "actions" of `PianoEnv`.
 
-    An observation alone does not tell what was played, so every method takes a `Memory` of the steps before and gives
-    the one after. That an episode begins is seen in the observation.
+    An observation alone does not tell what was played, so every method takes a `Cache` of the steps before, and those
+    that play a step return the one after it. Episode starts are recognised by the observation.
 
     Args:
+        observation_space: of `PianoEnv` with `observation="actions"`.
+        action_space: of the same environment.
+        lr_schedule: learning rate by remaining progress.
         piano: the instrument of the environment.
         backbone: "transformer" or "lstm".
-        shape: fields of `Shape` in place of the usual ones, such as {"width": 64, "layers": 2}.
+        network_config: fields of `NetworkConfig` in place of the defaults, such as {"width": 64, "layers": 2}.
+        arguments: of sb3-contrib's `MaskableActorCriticPolicy`.
+
+    Raises:
+        ValueError: for spaces of another environment or piano, and for sizes out of range.
     """
+
+    needs_cache = True
+    network: SequenceNetwork
 
     def __init__(
         self,
@@ -40,53 +54,31 @@ class SequencePolicy(MaskableActorCriticPolicy):
         *,
         piano: Piano | None = None,
         backbone: str = "transformer",
-        shape: dict[str, int] | None = None,
+        network_config: dict[str, int] | None = None,
         **arguments: Any,
     ) -> None:
         self.piano = piano or Piano()
-        if backbone not in SHAPES:
-            raise ValueError(f"backbone must be {' or '.join(SHAPES)}, got {backbone!r}")
-        self.shape = Shape(**{**asdict(SHAPES[backbone]), **(shape or {})})
+        if backbone not in DEFAULT_NETWORKS:
+            raise ValueError(f"backbone must be {' or '.join(DEFAULT_NETWORKS)}, got {backbone!r}")
+        self.network_config = NetworkConfig(**{**asdict(DEFAULT_NETWORKS[backbone]), **(network_config or {})})
         if not isinstance(action_space, spaces.MultiDiscrete) or tuple(action_space.nvec) != self.piano.nvec:
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "place" not in observation_space.spaces:
             raise ValueError('the lstm and transformer policies need an environment with observation="actions"')
         if (genres := observation_space["genre"].n) > NO_GENRE:  # type: ignore[attr-defined]  # Discrete
             raise ValueError(f"the policy knows {NO_GENRE} genres, the environment has {genres}")
-        self._memory: Memory | None = None  # after the last `predict` without a state
-        arguments["features_extractor_class"] = Preprocessed
-        arguments.setdefault("optimizer_kwargs", {"eps": 1e-5, "fused": True})  # SB3's eps; ten times faster
+        self._predict_cache: Cache | None = None  # after the last `predict` without a state
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
 
-    def _build(self, lr_schedule: Schedule) -> None:
+    def build_network(self) -> None:
+        """Actor and critic, randomly initialised."""
         self.action_dist = JointDistribution(self.piano)
-        self.network = SequenceNetwork(self.piano, self.shape)
-        self.optimizer = self.optimizer_class(
-            self.parameters(),
-            lr=lr_schedule(1),  # type: ignore[call-arg]  # torch types optimizers without it
-            **self.optimizer_kwargs,
-        )
+        self.network = SequenceNetwork(self.piano, self.network_config)
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        shape = asdict(self.shape)
-        return {
-            **super()._get_constructor_parameters(),
-            "piano": self.piano,
-            "backbone": shape.pop("backbone"),
-            "shape": shape,
-        }
-
-    def start_from(self, prior: Prior) -> None:
-        """Take the weights of a prior.
-
-        Raises:
-            PriorError: when it is of another piano or another shape.
-        """
-        if prior.piano != self.piano:
-            raise PriorError("the prior plays another piano than the environment has")
-        if prior.network.shape != self.shape:
-            raise PriorError(f"the prior is of another shape, {prior.network.shape}, than the policy, {self.shape}")
-        self.network.load_state_dict(prior.network.state_dict())
+    def constructor_arguments(self) -> dict[str, Any]:
+        """What the constructor needs to be called again."""
+        config = asdict(self.network_config)
+        return {"piano": self.piano, "backbone": config.pop("backbone"), "network_config": config}
 
     def distribution(self, logits: torch.Tensor, masks: Any) -> JointDistribution:
         """The distribution of logits (steps, whats + kinds * values) under masks (steps, whats + values)."""
@@ -98,53 +90,53 @@ class SequencePolicy(MaskableActorCriticPolicy):
 
     # One step of every row
 
-    def forward(  # type: ignore[override]  # with a memory, as sb3-contrib's recurrent policies
-        self, obs: Any, memory: Memory | None = None, deterministic: bool = False, action_masks: Any = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Memory]:
+    def forward(  # type: ignore[override]  # with a cache, as sb3-contrib's recurrent policies with their states
+        self, obs: Any, cache: Cache | None = None, deterministic: bool = False, action_masks: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Cache]:
         """Play one step of every row.
 
         Returns:
             actions (rows, 2), values (rows,), log-probabilities (rows,), logits (rows, whats + kinds * values), and
-            the memory after this step.
+            the cache after this step.
         """
-        logits, values, memory = self._step(obs, memory)
+        logits, values, cache = self._step(obs, cache)
         distribution = self.distribution(logits, action_masks)
         actions = distribution.get_actions(deterministic=deterministic)
-        return actions, values, distribution.log_prob(actions), logits, memory
+        return actions, values, distribution.log_prob(actions), logits, cache
 
-    def predict_values(self, obs: Any, memory: Memory | None = None) -> torch.Tensor:
+    def predict_values(self, obs: Any, cache: Cache | None = None) -> torch.Tensor:
         """(rows,) values."""
-        return self._step(obs, memory)[1]
+        return self._step(obs, cache)[1]
 
-    def get_distribution(  # type: ignore[override]  # with a memory, as sb3-contrib's recurrent policies
-        self, obs: Any, memory: Memory | None = None, action_masks: Any = None
+    def get_distribution(  # type: ignore[override]  # with a cache
+        self, obs: Any, cache: Cache | None = None, action_masks: Any = None
     ) -> JointDistribution:
         """The distribution over the next action of every row."""
-        return self.distribution(self._step(obs, memory)[0], action_masks)
+        return self.distribution(self._step(obs, cache)[0], action_masks)
 
-    def _step(self, obs: Any, memory: Memory | None) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+    def _step(self, obs: Any, cache: Cache | None) -> tuple[torch.Tensor, torch.Tensor, Cache]:
         observations = tensors_of(obs, self.device)
         rows = len(observations["genre"])
-        return self.network.step(observations, begins_of(observations), memory or self.network.fresh(rows))
+        return self.network.step(observations, episode_starts_of(observations), cache or self.network.empty_cache(rows))
 
     # Whole sequences
 
-    def evaluate_actions(  # type: ignore[override]  # with a memory, as sb3-contrib's recurrent policies
-        self, obs: Any, actions: torch.Tensor, memory: Memory | None = None, action_masks: Any = None
+    def evaluate_actions(  # type: ignore[override]  # with a cache
+        self, obs: Any, actions: torch.Tensor, cache: Cache | None = None, action_masks: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor, JointDistribution]:
-        """Judge whole sequences in one pass.
+        """Values and log-probabilities of whole sequences in one pass.
 
         Args:
             obs: observations (rows, time, ...).
             actions: (rows, time, 2).
-            memory: of the episodes that were under way before the first step.
+            cache: of the episodes that were under way before the first step.
             action_masks: (rows, time, whats + values).
 
         Returns:
             values and log-probabilities of the actions (rows * time,), and the distributions they are of.
         """
         observations = tensors_of(obs, self.device, time=True)
-        logits, values = self.network.whole(observations, begins_of(observations), memory)
+        logits, values = self.network(observations, episode_starts_of(observations), cache)
         masks = None if action_masks is None else action_masks.reshape(values.numel(), -1)
         distribution = self.distribution(logits.flatten(0, 1), masks)
         return values.flatten(), distribution.log_prob(actions.reshape(-1, 2)), distribution
@@ -159,17 +151,17 @@ class SequencePolicy(MaskableActorCriticPolicy):
         deterministic: bool = False,
         action_masks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Any]:
-        """Actions, and the state to hand to the next call.
+        """Actions, and the state to pass to the next call.
 
-        Without a state it goes on from the last call without one for as many rows, unless every row begins: a loop
-        that knows nothing of states, as sb3-contrib's `evaluate_policy` with masks, is served as well. A state serves
-        one line of steps: going on twice from the same one overwrites the first.
+        Without a state it continues from the last call without one for as many rows, unless every row begins an
+        episode: so loops that pass no states, such as sb3-contrib's `evaluate_policy` with masks, work as well. A state
+        can be continued once: continuing twice from the same one overwrites the first.
 
         Args:
             observation: of one environment, or of several with a leading axis.
-            state: what the call before gave.
-            episode_start: not needed: the observation tells.
-            deterministic: the likeliest action instead of a drawn one.
+            state: what the call before returned.
+            episode_start: not needed: episode starts are recognised by the observation.
+            deterministic: the mode instead of a sample.
             action_masks: (rows, whats + values), the legal actions.
 
         Raises:
@@ -182,25 +174,20 @@ class SequencePolicy(MaskableActorCriticPolicy):
         if state is not None:
             if len(state.lengths) != rows:
                 raise ValueError(f"the state is of {len(state.lengths)} environments, the observation of {rows}")
-            if self._memory is not None and state.state is self._memory.state:
-                self._memory = None  # who was given it goes on from it: it serves no other line
-            memory = state
-        elif self._memory is None or len(self._memory.lengths) != rows or bool(begins_of(observations).all()):
-            memory = None
+            if self._predict_cache is not None and state.state is self._predict_cache.state:
+                self._predict_cache = None  # the caller continues it with states from now on
+            cache = state
+        elif (
+            self._predict_cache is None
+            or len(self._predict_cache.lengths) != rows
+            or bool(episode_starts_of(observations).all())
+        ):
+            cache = None
         else:
-            memory = self._memory
+            cache = self._predict_cache
         with torch.no_grad():
-            actions, _, _, _, after = self.forward(observations, memory, deterministic, action_masks)
+            actions, _, _, _, after = self.forward(observations, cache, deterministic, action_masks)
         if state is None:
-            self._memory = after
-        played = actions.cpu().numpy()
-        return (played if vectorized else played[0]), after
-
-
-def begins_of(observations: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Bool, of the shape of observations["genre"]: nothing was played yet.
-
-    Only then the clock stands at 0 and the last action is no strike.
-    """
-    place, last = observations["place"], observations["last"]
-    return (place[..., 0] == 0) & (place[..., 2] == 0) & (last[..., 0] == 0)
+            self._predict_cache = after
+        numpy_actions = actions.cpu().numpy()
+        return (numpy_actions if vectorized else numpy_actions[0]), after

@@ -1,173 +1,249 @@
-"""PPO that is paid by a reward model for whole pieces, in one batch a rollout."""
+"""PPO that composes: `collect_rollouts` is where the reward of whole pieces enters."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sb3_contrib import MaskablePPO
+from gymnasium import spaces
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv
 
-from toccata.agents.policies.sequence_network import SequenceNetwork
-from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.agents.ppo.sequence_ppo import Pages, Rollout, collect, update
+from toccata.agents.sb3 import OpenMaskablePPO
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, contributions
 
 
-class Due(NamedTuple):
-    """A reward that falls due: where it goes in the rollout, and for what."""
+class PendingReward(NamedTuple):
+    """A piece that a reward is due for, and the transition that the reward belongs to."""
 
-    step: int
+    step: int  # of the rollout
     env: int
-    piece: Piece
-    done: bool
+    piece: Piece  # as far as it was written then
+    done: bool  # the piece ends with this step
 
 
-class PaidRolloutBuffer(MaskableDictRolloutBuffer):
-    """A rollout buffer that has its rewards filled in before returns and advantages are computed."""
-
-    pay: Callable[[], None] | None = None
-
-    def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: np.ndarray) -> None:
-        """Pay, then compute."""
-        if self.pay is not None:
-            self.pay()
-        super().compute_returns_and_advantage(last_values, dones)
-
-
-class ComposerPPO(MaskablePPO):
+class ComposerPPO(OpenMaskablePPO):
     """sb3-contrib's `MaskablePPO` with rewards for whole pieces.
 
-    The environment says when a reward falls due by `info["piece"]`. With `reward_model` given, the environment
-    itself must have none: every piece that fell due in a rollout is scored in one batch when the rollout ends, and
-    the rewards are in place before advantages are computed. This is the same reward that the environment would
-    have paid step by step, far faster.
-
-    With a `SequencePolicy` rollouts remember what was played and updates go over whole sequences; a minibatch is then
-    as many rows of `n_steps` steps as make `batch_size` steps, at least one. Each step can be charged for the KL of
-    the policy from a frozen prior: the objective is the reward less `kl_coef` times the KL of the piece.
+    The environment says by `info["piece"]` when a reward is due. With `reward_model` given, all pieces that are due in
+    a rollout are scored in one batch when it ends, and their rewards are added before advantages are computed. That is
+    the reward that an environment with this reward model would give step by step, far faster.
 
     Args:
-        policy: a policy class, `PianoPolicy` or `SequencePolicy`.
-        env: a `PianoVecEnv`, or anything else that Stable-Baselines3 takes.
-        reward_model: who pays; None leaves that to the environment.
-        prior: the network that the KL is measured to; only with a `SequencePolicy`.
-        kl_coef: reward taken off for each nat.
-        kl_target: nats a piece that the coefficient is adapted to after each rollout; None leaves it as it is.
+        policy: a policy class such as `FeedforwardPolicy`; a `SequencePolicy` needs `SequenceComposerPPO`.
+        env: a `PianoVecEnv`, or anything else that Stable-Baselines3 takes; made without a reward of its own where
+            `reward_model` is given.
+        reward_model: scores the pieces; None leaves rewards to the environment.
         arguments: of `MaskablePPO`.
 
     Attributes:
         finished: the pieces finished in the last rollout.
-
-    Raises:
-        ValueError: for a coefficient or a target out of range, or a prior that the policy cannot be compared with.
     """
 
-    def __init__(
-        self,
-        policy: Any,
-        env: Any,
-        *,
-        reward_model: RewardModel | None = None,
-        prior: SequenceNetwork | None = None,
-        kl_coef: float = 0.0,
-        kl_target: float | None = None,
-        **arguments: Any,
-    ) -> None:
-        if not 0 <= kl_coef < np.inf:
-            raise ValueError(f"kl_coef must be finite and at least 0, got {kl_coef}")
-        if kl_target is not None and not (0 < kl_target < np.inf and kl_coef > 0):
-            raise ValueError(f"kl_target needs to be positive, and a positive kl_coef, got {kl_target} and {kl_coef}")
+    def __init__(self, policy: Any, env: Any, *, reward_model: RewardModel | None = None, **arguments: Any) -> None:
         self.reward_model = reward_model
-        self.prior = prior
-        self.kl_coef = kl_coef
-        self.kl_target = kl_target
-        self.pages = Pages.empty(0)
-        self.rollout: Rollout | None = None
+        self.was_trained_with_reward_model = False  # saved, while the model itself is not
         self.finished = Pieces([])
-        self._due: list[Due] = []
-        arguments.setdefault("rollout_buffer_class", PaidRolloutBuffer)
+        self._rewarded = np.zeros(0)  # (envs,) reward that each piece under way was given so far
         super().__init__(policy, env, **arguments)
 
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self.rollout_buffer.pay = self._pay  # type: ignore[attr-defined]  # a PaidRolloutBuffer
-        if self.prior is not None and not isinstance(self.policy, SequencePolicy):
-            raise ValueError("the KL to a prior is measured for a SequencePolicy only")
+    def on_model_built(self) -> None:
+        """Refuse policies that this class cannot play with."""
+        if getattr(self.policy, "needs_cache", False):
+            raise ValueError(f"{type(self.policy).__name__} needs a cache while it plays: use SequenceComposerPPO")
 
-    def _setup_learn(self, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
-        before = self._last_obs
-        answer = super()._setup_learn(total_timesteps, *arguments, **named)
-        if before is not self._last_obs:  # every env begins a piece
-            self._paid = np.zeros(self.n_envs)  # what each env's piece was paid so far
-            self.pages = Pages.empty(self.n_envs)
-        return answer
+    def on_learn(self, episodes_begin: bool) -> None:
+        """Check who rewards, and forget the rewards of pieces that were abandoned."""
+        self._check_rewards()
+        if episodes_begin:
+            self._rewarded = np.zeros(self.n_envs)
 
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "reward_model", "prior", "rollout", "finished", "_due"]
+    def unsaved_attributes(self) -> list[str]:
+        """A saved model holds neither its reward model nor pieces."""
+        return ["reward_model", "finished"]
 
     def collect_rollouts(
-        self, env: Any, callback: Any, rollout_buffer: Any, n_rollout_steps: int, use_masking: bool = True
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: MaskableDictRolloutBuffer,  # type: ignore[override]  # sb3-contrib types its buffers' base
+        n_rollout_steps: int,
+        use_masking: bool = True,
     ) -> bool:
-        """Play a rollout; False when a callback wants to stop."""
-        self._due.clear()  # of a rollout that was broken off
-        if isinstance(self.policy, SequencePolicy):
-            return collect(self, env, callback, rollout_buffer, use_masking)
-        return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps, use_masking)
+        """Play a rollout, score its pieces, and compute advantages.
 
-    def train(self) -> None:
-        """Update the policy from the rollout."""
-        if isinstance(self.policy, SequencePolicy):
-            update(self)
-        else:
-            super().train()
+        A rollout that is aborted, by a callback or an exception, is lost: every environment begins a new piece when
+        learning goes on.
 
-    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
-        super()._update_info_buffer(infos, dones)
-        for i, info in enumerate(infos):
-            if "piece" in info:
-                done = dones is not None and bool(dones[i])
-                self._due.append(Due(self.rollout_buffer.pos, i, info["piece"], done))
-                if done and self.reward_model is not None:
-                    info["TimeLimit.truncated"] = False  # a piece cut off is paid in full: nothing more is to come
+        Returns:
+            False when a callback wants to stop.
 
-    def _pay(self) -> None:
-        """Score what fell due in this rollout and put the rewards where they belong."""
-        due, self._due = self._due, []
-        done = [i for i, reward in enumerate(due) if reward.done]
-        self.finished = Pieces([due[i].piece for i in done], self._piano)
-        if self.reward_model is None or not due:
-            return
-        begun = time.perf_counter()
+        Raises:
+            ValueError: for an environment without masks.
+            RewardModelError: naming the reward model, when it fails; the rollout is lost, the pieces go on.
+        """
+        if use_masking and not is_masking_supported(env):
+            raise ValueError("Environment does not support action masking. Consider using ActionMasker wrapper")
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+
+        # 1. Play, and collect the pieces that rewards are due for.
+        pending: list[PendingReward] = []
+        observations, self.last_observations = self.last_observations, None  # until the rollout is complete
+        self.begin_rollout()
+        dones = np.zeros(env.num_envs, bool)
+        for step in range(n_rollout_steps):
+            masks = get_action_masks(env) if use_masking else None
+            actions, values, log_probs = self.act(observations, masks)
+            new_obs, rewards, dones, infos = env.step(actions)
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            pending += [
+                PendingReward(step, i, info["piece"], bool(dones[i])) for i, info in enumerate(infos) if "piece" in info
+            ]
+            if self.reward_model is None:
+                self.record_monitored_episodes(infos, dones)
+            for i in np.flatnonzero(dones):
+                if self._goes_on_after(infos[i]):
+                    rewards[i] += self.gamma * self.value_after(infos[i]["terminal_observation"], int(i))
+            if isinstance(self.action_space, spaces.Discrete):
+                actions = actions.reshape(-1, 1)
+            rollout_buffer.add(
+                observations, actions, rewards, self.last_episode_starts, values, log_probs, action_masks=masks
+            )
+            observations = new_obs
+            self.last_episode_starts = dones
+        last_values = self.values_of(observations)
+        self.last_observations = observations
+
+        # 2. The KL from the prior of every step, where there is a prior.
+        kl_penalty = self.kl_penalty(rollout_buffer, dones)
+
+        # 3. Score the pieces in one batch. 4. Add their rewards, subtract the KL.
+        rollout_buffer.rewards += self.piece_rewards(pending) - kl_penalty
+
+        # 5. Advantages (GAE).
+        rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+        callback.on_rollout_end()
+        return True
+
+    # How the policy plays; overridden for policies that need a cache
+
+    def begin_rollout(self) -> None:
+        """Prepare the policy for the first step of a rollout."""
+
+    def act(self, observations: Any, masks: np.ndarray | None) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
+        """Actions (envs, ...), values and log-probabilities of one step."""
+        with torch.no_grad():
+            tensors = obs_as_tensor(observations, self.device)
+            actions, values, log_probs = self.policy(tensors, action_masks=masks)
+        return actions.cpu().numpy(), values, log_probs
+
+    def values_of(self, observations: Any) -> torch.Tensor:
+        """Values of the observations that follow the last step of a rollout."""
+        with torch.no_grad():
+            return self.policy.predict_values(obs_as_tensor(observations, self.device))
+
+    def value_after(self, terminal_observation: Any, env: int) -> float:
+        """Value of the observation with which an environment's truncated episode ended."""
+        with torch.no_grad():
+            return float(self.policy.predict_values(self.policy.obs_to_tensor(terminal_observation)[0])[0])
+
+    def kl_penalty(self, rollout_buffer: MaskableDictRolloutBuffer, dones: np.ndarray) -> np.ndarray | float:
+        """(steps, envs) what each step's distance from a prior costs; here there is none.
+
+        Args:
+            rollout_buffer: the rollout, its rewards not yet complete.
+            dones: (envs,) bool, whose episode ended with the last step.
+        """
+        return 0.0
+
+    # Rewards
+
+    def piece_rewards(self, pending: list[PendingReward]) -> np.ndarray:
+        """(steps, envs) rewards of a rollout's pieces: of each, its score less what it was given before.
+
+        Raises:
+            RewardModelError: naming the reward model, when it fails.
+        """
+        rewards = np.zeros((self.n_steps, self.n_envs))
+        finished = [k for k, due in enumerate(pending) if due.done]
+        piano = getattr(self.policy, "piano", None)
+        self.finished = Pieces([pending[k].piece for k in finished], piano)
+        if self.reward_model is None or not pending:
+            return rewards
+        started = time.perf_counter()
         try:
-            terms = contributions(self.reward_model, Pieces([reward.piece for reward in due], self._piano))
+            terms = contributions(self.reward_model, Pieces([due.piece for due in pending], piano))
         except BaseException:
-            for reward in due:  # these are lost with the rollout; what comes next must not be charged for them
-                if reward.done:
-                    self._paid[reward.env] = 0.0
+            for k in finished:  # lost with the rollout; the next piece there must not be charged for it
+                self._rewarded[pending[k].env] = 0.0
             raise
-        worth = np.sum(list(terms.values()), axis=0)
-        for reward, total in zip(due, worth.tolist(), strict=True):
-            self.rollout_buffer.rewards[reward.step, reward.env] += total - self._paid[reward.env]
-            self._paid[reward.env] = 0.0 if reward.done else total
-        for i in done:
-            steps = 0 if (actions := due[i].piece.actions) is None else len(actions)
-            self.ep_info_buffer.append({"r": float(worth[i]), "l": steps, "t": 0.0})  # type: ignore[union-attr]  # there since learn
-        if done:
-            self.logger.record("reward/total", float(worth[done].mean()))
+        scores = np.sum(list(terms.values()), axis=0)
+        for due, score in zip(pending, scores.tolist(), strict=True):
+            rewards[due.step, due.env] += score - self._rewarded[due.env]
+            self._rewarded[due.env] = 0.0 if due.done else score
+        for k in finished:
+            actions = pending[k].piece.actions
+            self.record_episode(float(scores[k]), 0 if actions is None else len(actions))
+        if finished:
+            self.logger.record("reward/total", float(scores[finished].mean()))
             for name, term in terms.items():
-                self.logger.record(f"reward/{name}", float(term[done].mean()))
-            self.logger.record("reward/pieces", len(done))
-        self.logger.record("time/reward_seconds", time.perf_counter() - begun)
+                self.logger.record(f"reward/{name}", float(term[finished].mean()))
+            self.logger.record("reward/pieces", len(finished))
+        self.logger.record("time/reward_seconds", time.perf_counter() - started)
+        return rewards
+
+    def _goes_on_after(self, info: dict[str, Any]) -> bool:
+        """Whether a finished episode is bootstrapped: it was truncated, and the reward model does not score it."""
+        if self.reward_model is not None and "piece" in info:
+            return False  # a truncated piece is scored in full: nothing more is to come
+        return info.get("TimeLimit.truncated", False) and info.get("terminal_observation") is not None
+
+    def _check_rewards(self) -> None:
+        """Refuse rewards that would count twice or not at all.
+
+        Raises:
+            ValueError: where both the environment and the agent have a reward model, and where the agent had one when
+                it was saved and neither has one now.
+
+        Warns:
+            UserWarning: where nothing rewards a new agent.
+        """
+        if self.reward_model is not None:
+            self.was_trained_with_reward_model = True
+        try:
+            models = self.get_env().get_attr("reward_model")  # type: ignore[union-attr]  # there is one while learning
+        except AttributeError:
+            return  # another environment, with rewards of its own
+        if self.reward_model is not None and any(model is not None for model in models):
+            raise ValueError(
+                "both the environment and the agent have a reward model, so that every reward would count twice; "
+                "make the environment without reward, or the agent without reward_model"
+            )
+        if self.reward_model is not None or any(model is not None for model in models) or self.has_penalty():
+            return
+        if self.was_trained_with_reward_model:
+            raise ValueError(
+                "this agent was trained with a reward model, which a saved model does not hold, and now has none: "
+                "set model.reward_model before learn()"
+            )
+        warnings.warn("nothing rewards this agent: neither it nor its environment has a reward model", stacklevel=4)
+
+    def has_penalty(self) -> bool:
+        """Whether something else than a reward model makes rewards: an illegal penalty, or the KL from a prior."""
+        return any(self.get_env().get_attr("illegal_penalty"))  # type: ignore[union-attr]  # of a piano
 
     def dump_logs(self, iteration: int = 0) -> None:
-        """Write a row of progress; a resumed run counts its rollouts on."""
+        """Write a row of progress; rollouts are counted over all calls of `learn`."""
         super().dump_logs(self.num_timesteps // (self.n_steps * self.n_envs))
-
-    @property
-    def _piano(self) -> Any:
-        return getattr(self.policy, "piano", None)

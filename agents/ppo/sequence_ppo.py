@@ -1,309 +1,297 @@
-"""PPO on whole sequences: rollouts that remember, updates in one causal pass, and the KL to a frozen prior.
-
-`ComposerPPO` comes here when its policy is a `SequencePolicy`. A row of a rollout is one environment's `n_steps` steps,
-with as many pieces as fell into them. What a row remembers from before the rollout is computed with the weights that
-the rollout is played with; the update takes it as given, as truncated backpropagation through time does.
-"""
+"""PPO for policies on sequences: rollouts with a cache, updates in one causal pass, and the KL from a frozen prior."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
-from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
-from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional as F
 
-from toccata.agents.policies.cache import Memory
-from toccata.agents.policies.sequence_network import OBSERVED, SequenceNetwork, tensors_of
-from toccata.agents.policies.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.policies.cache import Cache
+from toccata.agents.policies.sequence_network import SequenceNetwork, episode_starts_of, tensors_of
+from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.history import History, observations_by_env
+from toccata.agents.ppo.kl_controller import AdaptiveKLController
+from toccata.envs.reward_model import RewardModel
 
-if TYPE_CHECKING:
-    from toccata.agents.ppo.composer_ppo import ComposerPPO
-
-ROWS_AT_ONCE = 16  # of a pass without gradients on a CPU: more would need more memory and gain nothing
-GPU_STEPS_AT_ONCE = 32_768  # a GPU is idle with less
-KL_GAIN = 0.1  # share of the relative distance from the target that an adaptive coefficient is changed by in a rollout
-LEAST_KL_COEF, MOST_KL_COEF = 1e-5, 1e5  # of an adaptive one: from further off it would need too long to come back
-
-
-@dataclass
-class Pages:
-    """What the policy was shown of each environment's piece so far, and how far that went from the prior.
-
-    Attributes:
-        observations: (envs, room, ...) int32 each.
-        lengths: (envs,) int64, how many of them are of the piece under way.
-        kl: (envs,) nats of the piece under way.
-    """
-
-    observations: dict[str, np.ndarray]
-    lengths: np.ndarray
-    kl: np.ndarray
-
-    @classmethod
-    def empty(cls, envs: int) -> Pages:
-        """Pages on which nothing stands."""
-        shapes = {"place": (envs, 0, 4), "last": (envs, 0, 2), "top": (envs, 0), "genre": (envs, 0)}
-        observations = {key: np.zeros(shapes[key], np.int32) for key in OBSERVED}
-        return cls(observations, np.zeros(envs, np.int64), np.zeros(envs))
-
-    def add(self, observations: dict[str, np.ndarray], begins: np.ndarray, done: np.ndarray) -> None:
-        """Write observations (envs, steps, ...) on, where pieces begin at `begins` and end before what comes next."""
-        steps = begins.shape[1]
-        last = np.where(begins.any(axis=1), steps - 1 - begins[:, ::-1].argmax(axis=1), -1)
-        starts = np.where(last < 0, 0, last)
-        before = np.where(last < 0, self.lengths, 0)
-        lengths = np.where(done, 0, before + steps - starts)
-        for key, given in observations.items():
-            longer = np.zeros((len(given), int(lengths.max(initial=0)), *given.shape[2:]), np.int32)
-            for i in np.flatnonzero(lengths):
-                longer[i, : before[i]] = self.observations[key][i, : before[i]]
-                longer[i, before[i] : lengths[i]] = given[i, starts[i] :]
-            self.observations[key] = longer
-        self.lengths = lengths
-
-    def remembered_by(self, network: SequenceNetwork, device: torch.device) -> Memory:
-        """What `network` remembers of the pages."""
-        with torch.no_grad():
-            observations = tensors_of(self.observations, device, time=True)
-            return network.remember(observations, torch.as_tensor(self.lengths, device=device))
+CPU_ROWS_PER_PASS = 16  # of a pass of the prior: more would need more memory and gain nothing
+GPU_STEPS_PER_PASS = 32_768  # a GPU is idle with less
 
 
 @dataclass
-class Rollout:
+class SequenceRollout:
     """What an update needs beside the rollout buffer.
 
     Attributes:
-        memory: (envs) what the policy remembered before the first step.
-        kl_coef: the coefficient that its steps were charged with.
-        prior_logits: (envs, steps, ...) the prior's logits; None without a prior.
+        initial_cache: (envs) of the policy, before the first step.
+        cache: (envs) of the policy, after the last step so far.
+        kl_coef: reward per nat in this rollout.
+        logits: of every step so far, (envs, ...) each; only with a prior.
+        prior_logits: (envs, steps, ...) of the prior; None without one.
     """
 
-    memory: Memory
+    initial_cache: Cache
+    cache: Cache
     kl_coef: float
+    logits: list[torch.Tensor] = field(default_factory=list)
     prior_logits: torch.Tensor | None = None
-    kl_of_pieces: list[float] = field(default_factory=list)  # nats of each piece that ended
 
 
-def collect(
-    model: ComposerPPO,
-    env: VecEnv,
-    callback: BaseCallback,
-    rollout_buffer: MaskableDictRolloutBuffer,
-    use_masking: bool,
-) -> bool:
-    """Play a rollout; False when a callback wants to stop. As `MaskablePPO.collect_rollouts`, with a memory.
+class SequenceComposerPPO(ComposerPPO):
+    """`ComposerPPO` for a `SequencePolicy`, with an exact KL penalty towards a frozen prior.
 
-    A rollout that is broken off, by a callback or an error, is lost: every environment begins a piece when learning
-    goes on, as its piece so far is on no page.
+    A row of a rollout is one environment's `n_steps` steps, with as many pieces as fell into them. The cache of what
+    came before is computed with the current weights when a rollout begins; the update takes it as given, as truncated
+    backpropagation through time does. A minibatch is as many rows as make `batch_size` steps, at least one.
+
+    The objective is the reward minus `prior_kl_coef` times the KL of the piece from the prior.
+
+    Args:
+        policy: `SequencePolicy` or a subclass.
+        env: as `ComposerPPO`, with `observation="actions"`.
+        reward_model: as `ComposerPPO`.
+        prior: frozen network that the KL is measured from, of the policy's piano; None: no KL.
+        prior_kl_coef: reward per nat.
+        prior_kl_target: nats a piece that the coefficient is adapted to; None leaves it as it is.
+        arguments: of `MaskablePPO`.
 
     Raises:
-        ValueError: for a prior of another piano, or an environment without masks.
+        ValueError: for a coefficient or a target out of range, and for a policy that is no `SequencePolicy`.
     """
-    policy = model.policy
-    assert isinstance(policy, SequencePolicy)
-    assert model._last_obs is not None
-    if use_masking and not is_masking_supported(env):
-        raise ValueError("Environment does not support action masking. Consider using ActionMasker wrapper")
-    if model.prior is not None and _vocabulary(model.prior) != _vocabulary(policy.network):
-        raise ValueError("the prior plays another piano than the policy: the KL between them cannot be measured")
-    policy.set_training_mode(False)
-    rollout_buffer.reset()
-    callback.on_rollout_start()
-    rollout = Rollout(model.pages.remembered_by(policy.network, model.device), model.kl_coef)
-    memory = Memory(rollout.memory.lengths, rollout.memory.state.clone())  # steps write into its room
-    logits_of_steps = []
-    observation: Any = model._last_obs
-    model._last_obs = None  # until the rollout is complete
-    dones = np.zeros(env.num_envs, bool)
-    for _ in range(model.n_steps):
-        masks = get_action_masks(env) if use_masking else None
+
+    policy: SequencePolicy
+
+    def __init__(
+        self,
+        policy: Any,
+        env: Any,
+        *,
+        reward_model: RewardModel | None = None,
+        prior: SequenceNetwork | None = None,
+        prior_kl_coef: float = 0.0,
+        prior_kl_target: float | None = None,
+        **arguments: Any,
+    ) -> None:
+        self.kl_controller = AdaptiveKLController(prior_kl_coef, prior_kl_target)
+        self.prior = prior
+        self.history = History.empty(0)
+        self.rollout: SequenceRollout | None = None
+        super().__init__(policy, env, reward_model=reward_model, **arguments)
+
+    def on_model_built(self) -> None:
+        """Refuse other policies."""
+        if not isinstance(self.policy, SequencePolicy):
+            raise ValueError(f"SequenceComposerPPO needs a SequencePolicy, got {type(self.policy).__name__}")
+
+    def on_learn(self, episodes_begin: bool) -> None:
+        """Check prior and rewards, and forget the pieces that were abandoned.
+
+        Raises:
+            ValueError: for a prior of another piano.
+        """
+        if self.prior is not None and self.prior.vocabulary != self.policy.network.vocabulary:
+            raise ValueError("the prior plays another piano than the policy: the KL between them cannot be measured")
+        super().on_learn(episodes_begin)
+        if episodes_begin:
+            self.history = History.empty(self.n_envs)
+
+    def has_penalty(self) -> bool:
+        """Whether something else than a reward model makes rewards."""
+        return (self.prior is not None and self.kl_controller.coef > 0) or super().has_penalty()
+
+    def unsaved_attributes(self) -> list[str]:
+        """A saved model holds neither its prior nor a rollout."""
+        return [*super().unsaved_attributes(), "prior", "rollout"]
+
+    # Playing
+
+    def begin_rollout(self) -> None:
+        """Compute the cache of the pieces under way."""
+        cache = self.history.prefill(self.policy.network, self.device)
+        self.rollout = SequenceRollout(cache, cache.clone(), self.kl_controller.coef)
+
+    def act(self, observations: Any, masks: np.ndarray | None) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
+        """Actions (envs, 2), values and log-probabilities (envs,) of one step."""
+        rollout = self.rollout
+        assert rollout is not None  # since begin_rollout
         with torch.no_grad():
-            played, values, log_probs, logits, memory = policy(observation, memory, action_masks=masks)
-        if model.prior is not None:
-            logits_of_steps.append(logits)
-        actions = played.cpu().numpy()
-        new_obs, rewards, dones, infos = env.step(actions)
-        model.num_timesteps += env.num_envs
-        callback.update_locals(locals())
-        if not callback.on_step():
-            return False
-        model._update_info_buffer(infos, dones)
-        for i in np.flatnonzero(dones):
-            if infos[i].get("TimeLimit.truncated", False) and infos[i].get("terminal_observation") is not None:
-                last = {key: np.asarray(value)[None] for key, value in infos[i]["terminal_observation"].items()}
-                with torch.no_grad():
-                    value = policy.predict_values(last, memory[torch.as_tensor([i], device=model.device)])
-                rewards[i] += model.gamma * float(value[0])
-        rollout_buffer.add(
-            observation, actions, rewards, model._last_episode_starts, values, log_probs, action_masks=masks
-        )
-        observation = new_obs
-        model._last_episode_starts = dones
-    with torch.no_grad():
-        last_values = policy.predict_values(observation, memory)
-    if model.prior is not None:
-        _measure_kl(model, policy, rollout_buffer, rollout, torch.stack(logits_of_steps), dones)
-    model.pages.add(by_row(rollout_buffer), rollout_buffer.episode_starts.T.astype(bool), dones)
-    model._last_obs = observation
-    rollout_buffer.compute_returns_and_advantage(
-        last_values=last_values, dones=dones
-    )  # may raise, when the reward does
-    model.rollout = rollout
-    callback.on_rollout_end()
-    return True
-
-
-def _vocabulary(network: SequenceNetwork) -> tuple[int, int, int]:
-    """How many whats, values and keys a network tells apart."""
-    return network.what.num_embeddings, network.value.num_embeddings, network.keys
-
-
-def by_row(buffer: MaskableDictRolloutBuffer) -> dict[str, np.ndarray]:
-    """The buffer's observations, (envs, steps, ...) int32 each."""
-    answer = {}
-    for key in OBSERVED:
-        values = np.swapaxes(buffer.observations[key], 0, 1).astype(np.int32)
-        answer[key] = values if key in ("place", "last") else values.reshape(values.shape[:2])
-    return answer
-
-
-def _measure_kl(
-    model: ComposerPPO,
-    policy: SequencePolicy,
-    buffer: MaskableDictRolloutBuffer,
-    rollout: Rollout,
-    logits: torch.Tensor,
-    dones: np.ndarray,
-) -> None:
-    """Charge every step of the rollout for its KL to the prior, and adapt the coefficient where it has a target."""
-    assert model.prior is not None
-    observations = by_row(buffer)
-    memory = model.pages.remembered_by(model.prior, model.device)
-    found = []
-    kl = np.empty((model.n_envs, model.n_steps))
-    at_once = ROWS_AT_ONCE if model.device.type == "cpu" else max(ROWS_AT_ONCE, GPU_STEPS_AT_ONCE // model.n_steps)
-    with torch.no_grad():
-        for start in range(0, model.n_envs, at_once):
-            rows = torch.arange(start, min(start + at_once, model.n_envs), device=model.device)
-            some = tensors_of({k: v[start : start + at_once] for k, v in observations.items()}, model.device, True)
-            found.append(model.prior.whole(some, begins_of(some), memory[rows])[0])
-            masks = np.swapaxes(buffer.action_masks[:, start : start + at_once], 0, 1)
-            masks = masks.reshape(-1, masks.shape[-1])
-            ours = policy.distribution(logits[:, rows].transpose(0, 1).flatten(0, 1), masks)
-            theirs = policy.distribution(found[-1].flatten(0, 1), masks)
-            kl[start : start + at_once] = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
-    rollout.prior_logits = torch.cat(found)
-    buffer.rewards -= model.kl_coef * kl.T.astype(np.float32)
-
-    starts = np.concatenate([buffer.episode_starts[1:].astype(bool), dones[None]]).T  # a piece ended with this step
-    total = np.where(buffer.episode_starts[0], 0.0, model.pages.kl)
-    for step in range(model.n_steps):
-        total += kl[:, step]
-        rollout.kl_of_pieces += total[starts[:, step]].tolist()
-        total[starts[:, step]] = 0.0
-    model.pages.kl = total
-    model.logger.record("kl/nats_per_step", float(kl.mean()))
-    model.logger.record("kl/coef", model.kl_coef)
-    if rollout.kl_of_pieces:
-        nats = float(np.mean(rollout.kl_of_pieces))
-        model.logger.record("kl/nats_per_piece", nats)
-        model.logger.record("reward/kl", -model.kl_coef * nats)
-        if model.kl_target is not None:
-            moved = model.kl_coef * (1 + KL_GAIN * float(np.clip(nats / model.kl_target - 1, -1, 1)))
-            model.kl_coef = float(np.clip(moved, LEAST_KL_COEF, MOST_KL_COEF))
-
-
-def update(model: ComposerPPO) -> None:
-    """Update the policy from the rollout, as `MaskablePPO.train` does, on rows of the rollout instead of steps."""
-    policy, buffer, rollout = model.policy, model.rollout_buffer, model.rollout
-    assert isinstance(policy, SequencePolicy)
-    assert isinstance(buffer, MaskableDictRolloutBuffer)
-    assert rollout is not None
-    policy.set_training_mode(True)
-    model._update_learning_rate(policy.optimizer)
-    clip_range = model.clip_range(model._current_progress_remaining)
-    clip_range_vf = None
-    if model.clip_range_vf is not None:
-        clip_range_vf = model.clip_range_vf(model._current_progress_remaining)
-    device = model.device
-    observations = {key: torch.as_tensor(value, device=device) for key, value in by_row(buffer).items()}
-    actions, old_values, old_log_probs, advantages, returns, masks = (
-        torch.as_tensor(np.swapaxes(array, 0, 1), device=device)
-        for array in (
-            buffer.actions,
-            buffer.values,
-            buffer.log_probs,
-            buffer.advantages,
-            buffer.returns,
-            buffer.action_masks.astype(bool),
-        )
-    )
-    logs: dict[str, list[float]] = {name: [] for name in ("entropy", "policy", "value", "kl", "clipped")}
-    rows_at_once = model.n_envs if model.batch_size is None else max(1, model.batch_size // model.n_steps)
-    loss = torch.zeros(())
-    go_on = True
-    for _ in range(model.n_epochs):
-        approx_kls = []
-        for rows in torch.as_tensor(np.random.permutation(model.n_envs)).split(rows_at_once):  # noqa: NPY002  # SB3's
-            values, log_prob, distribution = policy.evaluate_actions(
-                {key: value[rows] for key, value in observations.items()},
-                actions[rows],
-                rollout.memory[rows.to(device)],
-                masks[rows],
+            actions, values, log_probs, logits, rollout.cache = self.policy(
+                observations, rollout.cache, action_masks=masks
             )
-            advantage = advantages[rows].flatten()
-            spread = torch.ones((), device=device)
-            if model.normalize_advantage and len(advantage) > 1:
-                spread = advantage.std() + 1e-8
-                advantage = (advantage - advantage.mean()) / spread
-            log_ratio = log_prob - old_log_probs[rows].flatten()
-            ratio = log_ratio.exp()
-            clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
-            policy_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
-            if clip_range_vf is not None:
-                before = old_values[rows].flatten()
-                values = before + (values - before).clamp(-clip_range_vf, clip_range_vf)
-            value_loss = F.mse_loss(returns[rows].flatten(), values)
-            entropy_loss = -distribution.entropy().mean()
-            loss = policy_loss + model.ent_coef * entropy_loss + model.vf_coef * value_loss
-            if rollout.prior_logits is not None:
-                of_prior = policy.distribution(
-                    rollout.prior_logits[rows].flatten(0, 1), masks[rows].reshape(ratio.numel(), -1)
+        if self.prior is not None:
+            rollout.logits.append(logits)
+        return actions.cpu().numpy(), values, log_probs
+
+    def values_of(self, observations: Any) -> torch.Tensor:
+        """(envs,) values of the observations that follow the last step of a rollout."""
+        assert self.rollout is not None  # since begin_rollout
+        with torch.no_grad():
+            return self.policy.predict_values(observations, self.rollout.cache)
+
+    def value_after(self, terminal_observation: Any, env: int) -> float:
+        """Value of the observation with which an environment's truncated episode ended."""
+        assert self.rollout is not None  # since begin_rollout
+        batch = {key: np.asarray(value)[None] for key, value in terminal_observation.items()}
+        with torch.no_grad():
+            cache = self.rollout.cache[torch.as_tensor([env], device=self.device)]
+            return float(self.policy.predict_values(batch, cache)[0])
+
+    # The KL from the prior
+
+    def kl_penalty(self, rollout_buffer: MaskableDictRolloutBuffer, dones: np.ndarray) -> np.ndarray | float:
+        """(steps, envs) coefficient times the exact KL of every step from the prior; the coefficient is then adapted.
+
+        The history of the pieces under way is extended by the rollout.
+        """
+        penalty: np.ndarray | float = 0.0
+        if self.prior is not None:
+            kl = self._kl_of_steps(rollout_buffer, self.prior)
+            penalty = self.kl_controller.coef * kl.T.astype(np.float32)
+            self._log_kl(kl, rollout_buffer.episode_starts.astype(bool), dones)
+        starts = rollout_buffer.episode_starts.T.astype(bool)
+        self.history.extend(observations_by_env(rollout_buffer), starts, dones)
+        return penalty
+
+    def _kl_of_steps(self, rollout_buffer: MaskableDictRolloutBuffer, prior: SequenceNetwork) -> np.ndarray:
+        """(envs, steps) exact KL of the policy from the prior at every step, in nats; the prior's logits are kept."""
+        rollout = self.rollout
+        assert rollout is not None  # since begin_rollout
+        observations = observations_by_env(rollout_buffer)
+        logits = torch.stack(rollout.logits)  # (steps, envs, ...)
+        rollout.logits = []
+        cache = self.history.prefill(prior, self.device)
+        prior_logits = []
+        kl = np.empty((self.n_envs, self.n_steps))
+        rows_per_pass = CPU_ROWS_PER_PASS
+        if self.device.type != "cpu":
+            rows_per_pass = max(CPU_ROWS_PER_PASS, GPU_STEPS_PER_PASS // self.n_steps)
+        with torch.no_grad():
+            for start in range(0, self.n_envs, rows_per_pass):
+                stop = min(start + rows_per_pass, self.n_envs)
+                rows = torch.arange(start, stop, device=self.device)
+                some = tensors_of({key: value[start:stop] for key, value in observations.items()}, self.device, True)
+                prior_logits.append(prior(some, episode_starts_of(some), cache[rows])[0])
+                masks = np.swapaxes(rollout_buffer.action_masks[:, start:stop], 0, 1)
+                masks = masks.reshape(-1, masks.shape[-1])
+                ours = self.policy.distribution(logits[:, rows].transpose(0, 1).flatten(0, 1), masks)
+                theirs = self.policy.distribution(prior_logits[-1].flatten(0, 1), masks)
+                kl[start:stop] = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
+        rollout.prior_logits = torch.cat(prior_logits)
+        return kl
+
+    def _log_kl(self, kl: np.ndarray, episode_starts: np.ndarray, dones: np.ndarray) -> None:
+        """Log the KL (envs, steps) by step and by piece, and adapt the coefficient.
+
+        Args:
+            kl: nats.
+            episode_starts: (steps, envs) bool.
+            dones: (envs,) bool, whose piece ended with the last step.
+        """
+        ends = np.concatenate([episode_starts[1:], dones[None]]).T  # (envs, steps): a piece ends with this step
+        total = np.where(episode_starts[0], 0.0, self.history.kl)
+        of_pieces: list[float] = []
+        for step in range(self.n_steps):
+            total += kl[:, step]
+            of_pieces += total[ends[:, step]].tolist()
+            total[ends[:, step]] = 0.0
+        self.history.kl = total
+        self.logger.record("kl/nats_per_step", float(kl.mean()))
+        self.logger.record("kl/coef", self.kl_controller.coef)
+        if of_pieces:
+            nats = float(np.mean(of_pieces))
+            self.logger.record("kl/nats_per_piece", nats)
+            self.logger.record("reward/kl", -self.kl_controller.coef * nats)
+            self.kl_controller.update(nats)
+
+    # The update
+
+    def train(self) -> None:
+        """Update the policy from the rollout, as `MaskablePPO.train` does, with rows of the rollout as minibatches."""
+        policy, buffer, rollout = self.policy, self.rollout_buffer, self.rollout
+        assert rollout is not None  # since collect_rollouts
+        policy.set_training_mode(True)
+        self.update_learning_rate()
+        clip_range = self.clip_range(self.remaining_progress)  # type: ignore[operator]  # a schedule since set-up
+        clip_range_vf = None
+        if self.clip_range_vf is not None:
+            clip_range_vf = self.clip_range_vf(self.remaining_progress)  # type: ignore[operator]  # as above
+        device = self.device
+        observations = {key: torch.as_tensor(v, device=device) for key, v in observations_by_env(buffer).items()}
+        actions, old_values, old_log_probs, advantages, returns, masks = (
+            torch.as_tensor(np.swapaxes(array, 0, 1), device=device)  # (envs, steps, ...)
+            for array in (
+                buffer.actions,
+                buffer.values,
+                buffer.log_probs,
+                buffer.advantages,
+                buffer.returns,
+                buffer.action_masks.astype(bool),
+            )
+        )
+        logs: dict[str, list[float]] = {name: [] for name in ("entropy", "policy", "value", "kl", "clipped")}
+        rows_per_batch = self.n_envs if self.batch_size is None else max(1, self.batch_size // self.n_steps)
+        loss = torch.zeros(())
+        stop_early = False
+        for _ in range(self.n_epochs):
+            approx_kls = []
+            order = torch.as_tensor(np.random.permutation(self.n_envs))  # noqa: NPY002  # as SB3's buffers draw
+            for rows in order.split(rows_per_batch):
+                values, log_prob, distribution = policy.evaluate_actions(
+                    {key: value[rows] for key, value in observations.items()},
+                    actions[rows],
+                    rollout.initial_cache[rows.to(device)],
+                    masks[rows],
                 )
-                loss = loss + rollout.kl_coef / spread * distribution.kl(of_prior).mean()  # in the units of advantages
-            with torch.no_grad():
-                approx_kls.append(float((ratio - 1 - log_ratio).mean()))
-                logs["clipped"].append(float(((ratio - 1).abs() > clip_range).float().mean()))
-            logs["entropy"].append(entropy_loss.item())
-            logs["policy"].append(policy_loss.item())
-            logs["value"].append(value_loss.item())
-            if model.target_kl is not None and approx_kls[-1] > 1.5 * model.target_kl:
-                go_on = False
+                advantage = advantages[rows].flatten()
+                std = torch.ones((), device=device)
+                if self.normalize_advantage and len(advantage) > 1:
+                    std = advantage.std() + 1e-8
+                    advantage = (advantage - advantage.mean()) / std
+                log_ratio = log_prob - old_log_probs[rows].flatten()
+                ratio = log_ratio.exp()
+                clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+                policy_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
+                if clip_range_vf is not None:
+                    before = old_values[rows].flatten()
+                    values = before + (values - before).clamp(-clip_range_vf, clip_range_vf)
+                value_loss = F.mse_loss(returns[rows].flatten(), values)
+                entropy_loss = -distribution.entropy().mean()
+                loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
+                if rollout.prior_logits is not None:
+                    prior_logits = rollout.prior_logits[rows].flatten(0, 1)
+                    prior = policy.distribution(prior_logits, masks[rows].reshape(ratio.numel(), -1))
+                    loss = loss + rollout.kl_coef / std * distribution.kl(prior).mean()  # in units of the advantages
+                with torch.no_grad():
+                    approx_kls.append(float((ratio - 1 - log_ratio).mean()))
+                    logs["clipped"].append(float(((ratio - 1).abs() > clip_range).float().mean()))
+                logs["entropy"].append(entropy_loss.item())
+                logs["policy"].append(policy_loss.item())
+                logs["value"].append(value_loss.item())
+                if self.target_kl is not None and approx_kls[-1] > 1.5 * self.target_kl:
+                    stop_early = True
+                    break
+                policy.optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+                policy.optimizer.step()
+            logs["kl"] = approx_kls
+            self.count_update()
+            if stop_early:
                 break
-            policy.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(policy.parameters(), model.max_grad_norm)
-            policy.optimizer.step()
-        logs["kl"] = approx_kls
-        model._n_updates += 1
-        if not go_on:
-            break
-    record = model.logger.record
-    record("train/entropy_loss", np.mean(logs["entropy"]))
-    record("train/policy_gradient_loss", np.mean(logs["policy"]))
-    record("train/value_loss", np.mean(logs["value"]))
-    record("train/approx_kl", np.mean(logs["kl"]))
-    record("train/clip_fraction", np.mean(logs["clipped"]))
-    record("train/loss", loss.item())
-    record("train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
-    record("train/n_updates", model._n_updates, exclude="tensorboard")
-    record("train/clip_range", clip_range)
-    if clip_range_vf is not None:
-        record("train/clip_range_vf", clip_range_vf)
+        record = self.logger.record
+        record("train/entropy_loss", np.mean(logs["entropy"]))
+        record("train/policy_gradient_loss", np.mean(logs["policy"]))
+        record("train/value_loss", np.mean(logs["value"]))
+        record("train/approx_kl", np.mean(logs["kl"]))
+        record("train/clip_fraction", np.mean(logs["clipped"]))
+        record("train/loss", loss.item())
+        record("train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
+        record("train/n_updates", self.updates, exclude="tensorboard")
+        record("train/clip_range", clip_range)
+        if clip_range_vf is not None:
+            record("train/clip_range_vf", clip_range_vf)

@@ -1,25 +1,26 @@
-"""Behaviour cloning: the policy learns to play real music before it is rewarded, so it does not start from noise."""
+"""Behaviour cloning: a policy is fitted to real music before PPO, so that it does not start randomly initialised."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.utils import obs_as_tensor
 
-from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.maximum_likelihood import fit_network
 from toccata.envs.core import PianoCore
-from toccata.envs.excerpts import RealMusic
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece
 
 EXCERPTS = 384  # encoded anew for every epoch, in new keys: about 80,000 steps of chorales
 BATCH_SIZE = 512
-SOME_EXCERPTS = 64  # from which the length of an excerpt is known well enough
-WEIGHT_DECAY = 0.1  # there are some 300 chorales: without it they are learnt by heart
+LENGTH_SAMPLES = 64  # excerpts that the mean length is estimated from
+WEIGHT_DECAY = 0.1  # there are some 300 chorales: without it they are memorised
 
 
 @dataclass(frozen=True)
@@ -61,45 +62,67 @@ def demonstrate(pieces: Sequence[Piece], core: PianoCore) -> Demonstrations:
     )
 
 
-def clone(
-    policy: PianoPolicy | SequencePolicy,
-    music: RealMusic,
-    core: PianoCore,
+def clone_sequences(
+    policy: SequencePolicy,
+    music: ExcerptDataset,
     *,
     epochs: int,
     rng: np.random.Generator,
     learning_rate: float = 1e-3,
     on_batch: Callable[[float, float], None] | None = None,
 ) -> list[float]:
-    """Fit the policy to `music` by maximum likelihood; the critic is left alone.
-
-    A sequence policy learns from whole excerpts, the others step by step.
+    """Fit a sequence policy to whole excerpts by maximum likelihood; the critic is left alone.
 
     Args:
         policy: is changed in place.
         music: where excerpts come from; each epoch draws new ones, in new keys.
-        core: an environment with at least `EXCERPTS` envs; a sequence policy needs none.
-        epochs: passes over `EXCERPTS` fresh excerpts; the learning rate falls to zero along a cosine.
-        rng: the source of chance.
-        learning_rate: of Adam, at the start.
-        on_batch: told the share done, in [0, 1], and the loss in nats an action, after every batch.
+        epochs: of about as many notes as `EXCERPTS` excerpts have.
+        rng: random number generator.
+        learning_rate: of AdamW, at its highest.
+        on_batch: called after every batch with the fraction done, in [0, 1], and the loss in nats an action.
 
     Returns:
         the mean loss of each epoch, in nats an action.
     """
-    if isinstance(policy, SequencePolicy):
-        notes = float(np.mean([len(piece.score) for piece in music.sample(SOME_EXCERPTS, rng)]))
-        return fit_network(
-            policy.network,
-            music,
-            None,
-            epochs=epochs,
-            epoch_notes=round(notes * EXCERPTS),
-            rng=rng,
-            learning_rate=learning_rate,
-            weight_decay=WEIGHT_DECAY,
-            on_batch=on_batch,
-        ).train
+    notes = float(np.mean([len(piece.score) for piece in music.sample(LENGTH_SAMPLES, rng)]))
+    return fit_network(
+        policy.network,
+        music,
+        None,
+        epochs=epochs,
+        epoch_notes=round(notes * EXCERPTS),
+        rng=rng,
+        learning_rate=learning_rate,
+        weight_decay=WEIGHT_DECAY,
+        on_batch=on_batch,
+    ).train
+
+
+def clone_steps(
+    policy: FeedforwardPolicy,
+    music: ExcerptDataset,
+    *,
+    environment: Mapping[str, Any],
+    epochs: int,
+    rng: np.random.Generator,
+    learning_rate: float = 1e-3,
+    on_batch: Callable[[float, float], None] | None = None,
+) -> list[float]:
+    """Fit a feed-forward policy to shuffled steps of excerpts by maximum likelihood; the critic is left alone.
+
+    Args:
+        policy: is changed in place.
+        music: where excerpts come from; each epoch draws new ones, in new keys.
+        environment: arguments of the `PianoCore` that the excerpts are replayed in.
+        epochs: passes over `EXCERPTS` new excerpts; the learning rate falls to zero along a cosine.
+        rng: random number generator.
+        learning_rate: of AdamW, at the start.
+        on_batch: called after every batch with the fraction done, in [0, 1], and the loss in nats an action.
+
+    Returns:
+        the mean loss of each epoch, in nats an action.
+    """
+    core = PianoCore(EXCERPTS, **environment)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     policy.set_training_mode(True)
     losses = []
@@ -125,7 +148,7 @@ def clone(
     return losses
 
 
-def log_likelihood(policy: PianoPolicy, steps: Demonstrations, batch: np.ndarray) -> torch.Tensor:
+def log_likelihood(policy: FeedforwardPolicy, steps: Demonstrations, batch: np.ndarray) -> torch.Tensor:
     """(batch,) log-probability that the policy gives to the demonstrated actions, in nats."""
     observations = obs_as_tensor({key: value[batch] for key, value in steps.observations.items()}, policy.device)
     distribution = policy.get_distribution(observations, steps.masks[batch])

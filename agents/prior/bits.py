@@ -4,33 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from toccata.envs.core import GENRES
 from toccata.envs.pieces import Piece
+from toccata.stats import RESAMPLES, Interval, percentile_interval
 
-RESAMPLES = 2000  # of the bootstrap
-CONFIDENCE = 0.95
 ALL = "all"  # the row of all genres together
-
-
-class Interval(NamedTuple):
-    """A mean and its 95 % bootstrap interval; of a single work `low` and `high` are the mean."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
 class Bits:
-    """How much of music a model does not foresee; lower is better.
+    """Negative log-likelihood of music under a model, in bits; lower is better.
 
     Attributes:
-        per_action: bits per action, that is per strike or wait.
-        per_note: the same bits, waits included, per note struck; a chord counts its notes.
+        per_action: bits per action.
+        per_note: the same bits, those of rests included, per note; a chord counts its notes.
         works: how many the music is of; versions of one work count once.
         actions, notes: how many there are.
     """
@@ -70,15 +60,10 @@ def bits(
         drawn = drawn[drawn[:, 2] > 0]  # works all of whose notes were dropped can come alone
         total = sums.sum(axis=1)
         answer[genre] = Bits(
-            per_action=_interval(total[0] / total[1], drawn[:, 0] / drawn[:, 1]),
-            per_note=_interval(total[0] / total[2], drawn[:, 0] / drawn[:, 2]),
+            per_action=percentile_interval(total[0] / total[1], drawn[:, 0] / drawn[:, 1]),
+            per_note=percentile_interval(total[0] / total[2], drawn[:, 0] / drawn[:, 2]),
             works=count,
             actions=int(total[1]),
             notes=int(total[2]),
         )
     return answer
-
-
-def _interval(mean: float, resampled: np.ndarray) -> Interval:
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(mean), float(low), float(high))

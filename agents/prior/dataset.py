@@ -21,7 +21,7 @@ WORK_POWER = 0.75  # a long work has more to hear, but the short ones are the mo
 WHOLE_PASSAGES = 4  # of a work that `whole` takes: the longest works would else decide what is measured
 
 
-class Passages:
+class PassageDataset:
     """Draws passages of the works of a corpus, encoded for a piano, each in its work's own metre and tempo.
 
     Args:

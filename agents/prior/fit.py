@@ -10,40 +10,41 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from toccata.agents.policies.sequence_network import SHAPES, SequenceNetwork, Shape
-from toccata.agents.prior.dataset import Passages
+from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork
+from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.prior.maximum_likelihood import Fit, fit_network
-from toccata.agents.prior.prior import CONFIG_FILE, Prior, PriorError, frozen
+from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.report import write_prior_report
-from toccata.agents.prior.trajectories import record
-from toccata.agents.runs.builders import device_of
+from toccata.agents.prior.trajectories import trajectories_of
+from toccata.agents.runs.builders import resolve_device
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.options import ConfigError
+from toccata.weights import CONFIG_FILE
 
 
-def shape_of(config: FitPriorConfig) -> Shape:
+def network_config(config: FitPriorConfig) -> NetworkConfig:
     """The size of the network that the configuration asks for."""
     given = {name: getattr(config, name) for name in ("width", "layers", "heads") if getattr(config, name) is not None}
-    return replace(SHAPES[config.backbone], **given)
+    return replace(DEFAULT_NETWORKS[config.backbone], **given)
 
 
-def network_of(config: FitPriorConfig) -> SequenceNetwork:
+def build_network(config: FitPriorConfig) -> SequenceNetwork:
     """The network to be fitted: of a prior, or noise.
 
     Raises:
         ConfigError, PriorError: when it cannot be made.
     """
     if config.start is not None:
-        return prior_of(config.start).network.requires_grad_(True)
+        return load_prior(config.start).network.requires_grad_(True)
     try:
-        return SequenceNetwork(Piano(), shape_of(config))
+        return SequenceNetwork(Piano(), network_config(config))
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def prior_of(name: str, device: torch.device | str = "cpu") -> Prior:
+def load_prior(name: str, device: torch.device | str = "cpu") -> Prior:
     """A prior of the piano that works are encoded for.
 
     Raises:
@@ -55,16 +56,16 @@ def prior_of(name: str, device: torch.device | str = "cpu") -> Prior:
     return prior
 
 
-def music_of(corpus: Corpus, max_steps: int) -> dict[str, Passages | None]:
-    """Passages of the train, valid and test works of a corpus; None where a part has no work.
+def passage_datasets(corpus: Corpus, max_steps: int) -> dict[str, PassageDataset | None]:
+    """PassageDataset of the train, valid and test works of a corpus; None where a part has no work.
 
     Raises:
         ConfigError: when there is nothing to fit to, and for an unknown genre.
     """
     try:
-        playable = replace(corpus, works=Passages(corpus).works)
+        playable = replace(corpus, works=PassageDataset(corpus).works)
         parts = {name: playable.split(name) for name in ("train", "valid", "test")}
-        music = {name: Passages(part, max_steps=max_steps) if len(part) else None for name, part in parts.items()}
+        music = {name: PassageDataset(part, max_steps=max_steps) if len(part) else None for name, part in parts.items()}
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if music["train"] is None:
@@ -86,13 +87,13 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     console = console or Console(stderr=True)
     if (config.out / CONFIG_FILE).exists():
         raise ConfigError(f"{config.out}: holds a prior already; choose another --out")
-    device = device_of(config.device)
+    device = resolve_device(config.device)
     torch.manual_seed(config.seed)
-    network = network_of(config).to(device)
-    beside = {name: prior_of(name, device) for name in config.beside}
-    music = music_of(load_corpus(list(config.data)), config.max_steps)
+    network = build_network(config).to(device)
+    beside = {name: load_prior(name, device) for name in config.beside}
+    music = passage_datasets(load_corpus(list(config.data)), config.max_steps)
     train, test = music["train"], music["test"]
-    assert train is not None  # music_of checked
+    assert train is not None  # passage_datasets checked
     try:
         config.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -121,8 +122,8 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
 
 def _fit_under_a_bar(
     network: SequenceNetwork,
-    train: Passages,
-    valid: Passages | None,
+    train: PassageDataset,
+    valid: PassageDataset | None,
     notes: int,
     config: FitPriorConfig,
     console: Console,
@@ -151,7 +152,7 @@ def _fit_under_a_bar(
         return fit_network(
             network,
             train,
-            None if valid is None else record(valid.whole(), valid.piano),
+            None if valid is None else trajectories_of(valid.whole(), valid.piano),
             epochs=config.epochs,
             epoch_notes=notes,
             rng=np.random.default_rng(config.seed),

@@ -61,7 +61,7 @@ class FitPriorConfig:
     """Stop after so many epochs without a lower loss on works held out for that; the best epoch is kept."""
 
     batch_steps: int = 2048
-    """Steps in a batch, of whole passages; more need more memory."""
+    """Steps in a batch, of whole passages; more need more cache."""
 
     max_steps: int = 512
     """Steps in the longest passage."""

@@ -7,13 +7,13 @@ import torch
 
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import SequenceNetwork, tensors_of
-from toccata.agents.prior.trajectories import Sequences
+from toccata.agents.prior.trajectories import Trajectories
 from toccata.envs.instrument import Piano
 
 ROWS = 16  # sequences that are judged in one pass
 
 
-def log_prob(network: SequenceNetwork, piano: Piano, sequences: Sequences) -> list[np.ndarray]:
+def log_prob(network: SequenceNetwork, piano: Piano, sequences: Trajectories) -> list[np.ndarray]:
     """(length,) log-probabilities in nats of the actions of each sequence."""
     answer: list[np.ndarray] = [np.empty(0)] * len(sequences.lengths)
     order = np.argsort(sequences.lengths, kind="stable")
@@ -26,7 +26,7 @@ def log_prob(network: SequenceNetwork, piano: Piano, sequences: Sequences) -> li
     return answer
 
 
-def kl_of_pieces(network: SequenceNetwork, other: SequenceNetwork, sequences: Sequences, piano: Piano) -> np.ndarray:
+def kl_per_piece(network: SequenceNetwork, other: SequenceNetwork, sequences: Trajectories, piano: Piano) -> np.ndarray:
     """(n,) KL of `network` from `other` along each sequence: exact at every step, summed over its steps, in nats."""
     found = np.zeros(len(sequences))
     for start in range(0, len(sequences), ROWS):
@@ -43,7 +43,7 @@ def kl_of_pieces(network: SequenceNetwork, other: SequenceNetwork, sequences: Se
 def sequence_log_probs(
     network: SequenceNetwork,
     distribution: JointDistribution,
-    sequences: Sequences,
+    sequences: Trajectories,
     rows: np.ndarray,
     genres: np.ndarray | None = None,
     amp: bool = False,
@@ -59,7 +59,7 @@ def sequence_log_probs(
 def sequence_distributions(
     network: SequenceNetwork,
     distribution: JointDistribution,
-    sequences: Sequences,
+    sequences: Trajectories,
     rows: np.ndarray,
     genres: np.ndarray | None = None,
     amp: bool = False,
@@ -82,7 +82,7 @@ def sequence_distributions(
     begins = torch.zeros(len(rows), time, dtype=torch.bool, device=device)
     begins[:, 0] = True
     with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-        logits, _ = network.whole(tensors_of(observations, device, time=True), begins)
+        logits, _ = network(tensors_of(observations, device, time=True), begins)
     distribution.proba_distribution(logits.flatten(0, 1))
     distribution.apply_masking(sequences.mask_of(rows)[:, :time].reshape(len(rows) * time, -1))
     return distribution

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from toccata.agents.prior.trajectories import Sequences
+from toccata.agents.prior.trajectories import Trajectories
 
 ORDER = 3  # actions that the chain remembers
 ROWS = 256  # pieces whose masks are unpacked at a time: some 50 MB
 LEAST_DISCOUNT, MOST_DISCOUNT = 0.1, 0.9  # so that what was never played keeps a chance, and what was counts
 
 
-def uniform_log_prob(sequences: Sequences) -> list[np.ndarray]:
+def uniform_log_prob(sequences: Trajectories) -> list[np.ndarray]:
     """Log-probabilities of random legal play: a legal `what`, then a legal `value`, uniform over each.
 
     Returns:
@@ -39,7 +39,7 @@ class Markov:
         self._orders: list[_Order] = []
         self._nvec = (0, 0)
 
-    def fit(self, sequences: Sequences) -> Markov:
+    def fit(self, sequences: Trajectories) -> Markov:
         """Forget everything, and learn from these pieces."""
         self._nvec = sequences.nvec
         base = _base(sequences.nvec)
@@ -54,7 +54,7 @@ class Markov:
         self._orders = orders[::-1]
         return self
 
-    def log_prob(self, sequences: Sequences) -> list[np.ndarray]:
+    def log_prob(self, sequences: Trajectories) -> list[np.ndarray]:
         """Log-probabilities of what was played: (length,) float64 in nats for each piece.
 
         Raises:
@@ -149,7 +149,7 @@ def _base(nvec: tuple[int, int]) -> int:
     return nvec[0] * nvec[1] + 1
 
 
-def _grams(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+def _grams(sequences: Trajectories, rows: np.ndarray) -> np.ndarray:
     """(steps,) int64, each action of the pieces `rows` with those before it, the oldest in the last digit."""
     actions, base = sequences.actions[rows], _base(sequences.nvec)
     codes = 1 + actions[..., 0] * sequences.nvec[1] + actions[..., 1]
@@ -159,12 +159,12 @@ def _grams(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
     return grams[_inside(sequences, rows)]
 
 
-def _inside(sequences: Sequences, rows: np.ndarray) -> np.ndarray:
+def _inside(sequences: Trajectories, rows: np.ndarray) -> np.ndarray:
     """(k, steps) bool, which steps belong to the pieces `rows`."""
     return np.arange(sequences.actions.shape[1]) < sequences.lengths[rows, None]
 
 
-def _chunks(sequences: Sequences) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _chunks(sequences: Trajectories) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Some rows after others, and the masks (steps, whats + values) of their pieces' steps."""
     for start in range(0, len(sequences), ROWS):
         rows = np.arange(start, min(start + ROWS, len(sequences)))

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.sequence_network import SequenceNetwork
-from toccata.agents.prior.dataset import Passages
+from toccata.agents.policies.sequence_network import NO_GENRE, SequenceNetwork
+from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.likelihood import log_prob, sequence_log_probs
-from toccata.agents.prior.trajectories import NO_GENRE, Sequences, record
-from toccata.envs.excerpts import RealMusic
+from toccata.agents.prior.trajectories import Trajectories, trajectories_of
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.options import ConfigError
 
 CHUNK = 256  # passages that are drawn and recorded together
@@ -37,8 +37,8 @@ class Fit:
 
 def fit_network(
     network: SequenceNetwork,
-    music: Passages | RealMusic,
-    valid: Sequences | None,
+    music: PassageDataset | ExcerptDataset,
+    valid: Trajectories | None,
     *,
     epochs: int,
     epoch_notes: int,
@@ -138,15 +138,15 @@ def _rate(done: float) -> float:
 
 
 def _batches(
-    music: Passages | RealMusic, epoch_notes: int, batch_steps: int, rng: np.random.Generator
-) -> Iterator[tuple[float, Sequences, np.ndarray]]:
+    music: PassageDataset | ExcerptDataset, epoch_notes: int, batch_steps: int, rng: np.random.Generator
+) -> Iterator[tuple[float, Trajectories, np.ndarray]]:
     """The batches of an epoch: share of the epoch that is done after it, passages, and which of them it is of."""
     heard = 0
     while heard < epoch_notes:
         pieces = music.sample(min(CHUNK, epoch_notes - heard), rng)
         notes = heard + np.cumsum([max(1, len(piece.score)) for piece in pieces])
         pieces = pieces[: 1 + int(np.searchsorted(notes, epoch_notes))]
-        drawn = record(pieces, music.piano)
+        drawn = trajectories_of(pieces, music.piano)
         until = min(int(notes[len(pieces) - 1]), epoch_notes)
         batches = list(batches_of(drawn.lengths, batch_steps, rng))
         for number, rows in enumerate(batches):

@@ -10,14 +10,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from toccata.agents.prior.bits import ALL, Bits, Interval, bits
-from toccata.agents.prior.dataset import Passages
+from toccata.agents.policies.sequence_network import NO_GENRE
+from toccata.agents.prior.bits import ALL, Bits, bits
+from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.markov import Markov, uniform_log_prob
 from toccata.agents.prior.prior import Prior, PriorError
-from toccata.agents.prior.trajectories import NO_GENRE, Sequences, record
+from toccata.agents.prior.trajectories import Trajectories, trajectories_of
 from toccata.envs.core import GENRES
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus
+from toccata.stats import Interval
 
 REPORT_FILE, CURVES_FILE = "report.md", "curves.png"
 MARKOV_STEPS = 300_000  # that the Markov chain is fitted on, of a corpus that is not small
@@ -25,25 +27,25 @@ STEPS_PER_NOTE = 24  # that it is fitted on at most: each strike and wait in eve
 MARKOV_CHUNK = 256  # passages drawn at a time
 
 
-def whole_works(passages: Passages) -> tuple[list[Piece], list[str]]:
+def whole_works(passages: PassageDataset) -> tuple[list[Piece], list[str]]:
     """What `passages.whole()` gives, and the group of the work that each piece is of."""
     pieces: list[Piece] = []
     groups: list[str] = []
     for work in passages.works:
-        alone = Passages(Corpus(work.id, (work,)), passages.bars, passages.piano, max_steps=passages.max_steps)
+        alone = PassageDataset(Corpus(work.id, (work,)), passages.bars, passages.piano, max_steps=passages.max_steps)
         own = alone.whole()
         pieces += own
         groups += [work.group or work.id] * len(own)
     return pieces, groups
 
 
-def told_no_genre(sequences: Sequences) -> Sequences:
+def unconditional(sequences: Trajectories) -> Trajectories:
     """The same music for someone who is not told its genre."""
     genre = np.full_like(sequences.observations["genre"], NO_GENRE)
     return replace(sequences, observations={**sequences.observations, "genre": genre})
 
 
-def fitted_markov(train: Passages, seed: int = 0) -> tuple[Markov, int]:
+def fitted_markov(train: PassageDataset, seed: int = 0) -> tuple[Markov, int]:
     """An order-3 Markov chain of passages in random keys, and how many steps it was fitted on."""
     rng = np.random.default_rng(seed)
     least_steps = min(MARKOV_STEPS, STEPS_PER_NOTE * sum(len(work.score) for work in train.works))
@@ -53,7 +55,7 @@ def fitted_markov(train: Passages, seed: int = 0) -> tuple[Markov, int]:
         drawn = train.sample(MARKOV_CHUNK, rng)
         pieces += drawn
         steps += sum(len(piece.actions) for piece in drawn if piece.actions is not None)
-    return Markov().fit(record(pieces, train.piano)), steps
+    return Markov().fit(trajectories_of(pieces, train.piano)), steps
 
 
 def table(columns: Mapping[str, Mapping[str, Bits]], unit: str) -> list[list[str]]:
@@ -72,15 +74,13 @@ def table(columns: Mapping[str, Mapping[str, Bits]], unit: str) -> list[list[str
 
 def _cell(interval: Interval, works: int) -> str:
     """`2.31 [2.25, 2.38]`; the mean alone where nothing can be resampled."""
-    if works == 1:
-        return f"{interval.mean:.2f}"
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    return f"{interval.mean:.2f}" if works == 1 else str(interval)
 
 
 def write_prior_report(
     prior: Prior,
-    train: Passages,
-    test: Passages | None,
+    train: PassageDataset,
+    test: PassageDataset | None,
     folder: Path,
     console: Console,
     beside: Mapping[str, Prior] | None = None,
@@ -109,7 +109,7 @@ def write_prior_report(
     losses = prior.about.get("nats_per_action")
     if losses is not None:
         sections += ["## Losses by epoch", _losses(losses), f"![losses by epoch]({CURVES_FILE})"]
-        draw_curves(folder / CURVES_FILE, losses)
+        draw_loss_curves(folder / CURVES_FILE, losses)
     text = "\n\n".join(sections) + "\n"
     (folder / REPORT_FILE).write_text(text, encoding="utf-8")
     return text
@@ -117,13 +117,13 @@ def write_prior_report(
 
 def _sizes(prior: Prior) -> str:
     """What the network is."""
-    shape = prior.network.shape
+    shape = prior.network.config
     weights = sum(parameter.numel() for parameter in prior.network.parameters())
     heads = f", {shape.heads} heads" if shape.backbone == "transformer" else ""
     return f"{shape.backbone}, {shape.layers} layers of width {shape.width}{heads}: {weights:,} weights."
 
 
-def _works(train: Passages, test: Passages | None) -> str:
+def _works(train: PassageDataset, test: PassageDataset | None) -> str:
     """How many works of each genre the prior was fitted to, and how many it is tested on."""
     rows = [["genre", "works fitted to", "their notes", "works held out for the test", "their notes"]]
     for genre in GENRES:
@@ -135,17 +135,17 @@ def _works(train: Passages, test: Passages | None) -> str:
 
 
 def _measured(
-    prior: Prior, train: Passages, test: Passages, console: Console, beside: Mapping[str, Prior]
+    prior: Prior, train: PassageDataset, test: PassageDataset, console: Console, beside: Mapping[str, Prior]
 ) -> list[str]:
     """The tables of bits, and what they are of."""
     pieces, works = whole_works(test)
-    music = record(pieces, test.piano)
+    music = trajectories_of(pieces, test.piano)
     markov, steps = fitted_markov(train)
     found = {
         "uniform over legal": uniform_log_prob(music),
         "Markov, order 3": markov.log_prob(music),
         "prior": prior.log_prob(music),
-        "prior, told no genre": prior.log_prob(told_no_genre(music)),
+        "prior, told no genre": prior.log_prob(unconditional(music)),
         **{name: each.log_prob(music) for name, each in beside.items()},
     }
     columns = {name: bits(log_probs, pieces, works) for name, log_probs in found.items()}
@@ -202,7 +202,7 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def draw_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
+def draw_loss_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
     """A picture of the losses by epoch."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toccata.agents.policies.sequence_network import NO_GENRE
 from toccata.envs.codec import encode
 from toccata.envs.core import GENRES
 from toccata.envs.dynamics import Dynamics
@@ -14,11 +15,9 @@ from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.score import TICKS_PER_BEAT, Score
 
-NO_GENRE = len(GENRES)  # the index that stands for "no genre asked for"
-
 
 @dataclass(frozen=True)
-class Sequences:
+class Trajectories:
     """What an agent that played given pieces would have seen and done, one piece a row.
 
     A row goes on after its piece with the shortest wait, which is always legal: nothing there has a meaning, and
@@ -40,7 +39,7 @@ class Sequences:
         return np.unpackbits(self.masks[rows], axis=-1, count=sum(self.nvec)).view(np.bool_)
 
 
-def record(pieces: Sequence[Piece], piano: Piano | None = None) -> Sequences:
+def trajectories_of(pieces: Sequence[Piece], piano: Piano | None = None) -> Trajectories:
     """Play `pieces` side by side and note every step.
 
     Args:
@@ -89,7 +88,7 @@ def record(pieces: Sequence[Piece], piano: Piano | None = None) -> Sequences:
             raise ValueError(f"piece {i}: action {step}, {what}, is not legal at tick {ticks[i]}")
     genre = np.repeat(genres[:, None], shape[1], axis=1)
     observations = {"place": place, "top": top, "last": last, "genre": genre}
-    return Sequences(observations, actions, masks, lengths, piano.nvec)
+    return Trajectories(observations, actions, masks, lengths, piano.nvec)
 
 
 def _spelled(i: int, piece: Piece, piano: Piano) -> np.ndarray:

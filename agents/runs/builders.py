@@ -8,19 +8,21 @@ from typing import Any
 
 import torch
 
-from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.prior import SHIPPED, Prior
 from toccata.agents.runs.config import NO_PRIOR, SEQUENCE_POLICIES, TrainConfig
+from toccata.agents.runs.run_folder import RunError
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.excerpts import RealMusic
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.music.corpus import ALIASES, NAMED, Corpus, CorpusError, load_corpus
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
 
 
-def corpus_of(config: TrainConfig) -> Corpus:
+def run_corpus(config: TrainConfig) -> Corpus:
     """The works of the run's corpus that are of its genre.
 
     Raises:
@@ -40,7 +42,7 @@ def corpus_of(config: TrainConfig) -> Corpus:
     return corpus.genre(config.genre)
 
 
-def findable(config: TrainConfig) -> TrainConfig:
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """The configuration with whole paths for its folders, so that the run can be used from any folder."""
     names = {*NAMED, *ALIASES}
     folders = {name: str(Path(name).absolute()) for name in config.corpus if name not in names and Path(name).is_dir()}
@@ -50,15 +52,15 @@ def findable(config: TrainConfig) -> TrainConfig:
     return replace(config, corpus=tuple(folders.get(name, name) for name in config.corpus), prior=prior)
 
 
-def music_of(config: TrainConfig, part: str) -> RealMusic:
+def excerpt_dataset(config: TrainConfig, part: str) -> ExcerptDataset:
     """Excerpts, as long as the run's pieces, of the works that belong to "train", "valid" or "test".
 
     A corpus so small that nothing belongs there gives all of it.
 
     Raises:
-        ConfigError: when nothing is in the run's metre; else as `corpus_of`.
+        ConfigError: when nothing is in the run's metre; else as `run_corpus`.
     """
-    corpus = corpus_of(config)
+    corpus = run_corpus(config)
     try:
         return _excerpts(corpus.split(part), config)
     except ValueError:
@@ -68,8 +70,8 @@ def music_of(config: TrainConfig, part: str) -> RealMusic:
             raise ConfigError(f"corpus {corpus.name}: {error}") from error
 
 
-def _excerpts(works: Corpus, config: TrainConfig) -> RealMusic:
-    return RealMusic(
+def _excerpts(works: Corpus, config: TrainConfig) -> ExcerptDataset:
+    return ExcerptDataset(
         works.scores,
         config.bars,
         beats_per_bar=config.beats_per_bar,
@@ -78,8 +80,8 @@ def _excerpts(works: Corpus, config: TrainConfig) -> RealMusic:
     )
 
 
-def environment_of(config: TrainConfig) -> dict[str, Any]:
-    """The arguments of the run's environment; its rewards are paid by the agent, a rollout at a time."""
+def environment_arguments(config: TrainConfig) -> dict[str, Any]:
+    """The arguments of the run's environment; rewards are the agent's part, a rollout at a time."""
     return {
         "bars": config.bars,
         "genre": config.genre,
@@ -91,59 +93,80 @@ def environment_of(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def envs_of(config: TrainConfig) -> PianoVecEnv:
+def build_envs(config: TrainConfig) -> PianoVecEnv:
     """The environments that the run's agent plays in.
 
     Raises:
         ConfigError: for a genre, metre, tempo or length that the piano does not know.
     """
     try:
-        return PianoVecEnv(config.num_envs, **environment_of(config))
+        return PianoVecEnv(config.num_envs, **environment_arguments(config))
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def agent_of(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, device: torch.device) -> ComposerPPO:
-    """The run's agent, with the weights of its prior, or still noise.
+def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, device: torch.device) -> ComposerPPO:
+    """The run's agent, with the weights of its prior, or randomly initialised.
 
     Raises:
-        PriorError: when the prior cannot be loaded, or is of another kind.
+        ConfigError, PriorError, WeightsError: when the prior cannot be loaded, or is of another kind.
     """
+    arguments: dict[str, Any] = {
+        "reward_model": rewards,
+        "n_steps": config.n_steps,
+        "batch_size": config.batch_size,
+        "n_epochs": config.n_epochs,
+        "learning_rate": config.learning_rate,
+        "gamma": config.gamma,
+        "gae_lambda": config.gae_lambda,
+        "clip_range": config.clip_range,
+        "ent_coef": config.ent_coef,
+        "target_kl": config.target_kl,
+        "seed": config.seed,
+        "device": device,
+    }
+    if config.policy not in SEQUENCE_POLICIES:
+        return ComposerPPO(FeedforwardPolicy, env, policy_kwargs={"features": config.policy}, **arguments)
     prior = None if config.prior == NO_PRIOR else Prior.load(config.prior or config.policy)
-    policy: type[PianoPolicy | SequencePolicy] = PianoPolicy
-    kind: dict[str, Any] = {"features": config.policy}
-    if config.policy in SEQUENCE_POLICIES:
-        policy, kind = SequencePolicy, {"backbone": config.policy}
-        if prior is not None:
-            if prior.network.shape.backbone != config.policy:
-                raise ConfigError(f"prior {config.prior}: is a {prior.network.shape.backbone}, not a {config.policy}")
-            kind["shape"] = asdict(prior.network.shape)
-            kind["shape"].pop("backbone")
-    model = ComposerPPO(
-        policy,
+    policy_kwargs: dict[str, Any] = {"backbone": config.policy}
+    if prior is not None:
+        size = asdict(prior.network.config)
+        if size.pop("backbone") != config.policy:
+            raise ConfigError(f"prior {config.prior}: is a {prior.network.config.backbone}, not a {config.policy}")
+        policy_kwargs["network_config"] = size
+    model = SequenceComposerPPO(
+        SequencePolicy,
         env,
-        reward_model=rewards,
-        n_steps=config.n_steps,
-        batch_size=config.batch_size,
-        n_epochs=config.n_epochs,
-        learning_rate=config.learning_rate,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        clip_range=config.clip_range,
-        ent_coef=config.ent_coef,
-        target_kl=config.target_kl,
-        kl_coef=config.kl_coef or 0.0,
-        kl_target=config.kl_target,
-        policy_kwargs=kind,
-        seed=config.seed,
-        device=device,
+        prior_kl_coef=config.prior_kl_coef or 0.0,
+        prior_kl_target=config.prior_kl_target,
+        policy_kwargs=policy_kwargs,
+        **arguments,
     )
     if prior is not None:
-        model.policy.start_from(prior)  # type: ignore[operator]  # a SequencePolicy
+        prior.initialise(model.policy)
     return model
 
 
-def device_of(name: str) -> torch.device:
+def load_agent(path: Path, config: TrainConfig, device: torch.device, **arguments: Any) -> ComposerPPO:
+    """A saved model of a run.
+
+    Args:
+        path: of model.zip.
+        config: of the run.
+        device: where the model is put.
+        arguments: of `ComposerPPO.load`.
+
+    Raises:
+        RunError: naming the file, when it cannot be read.
+    """
+    agent = SequenceComposerPPO if config.policy in SEQUENCE_POLICIES else ComposerPPO
+    try:
+        return agent.load(path, device=device, **arguments)
+    except Exception as error:  # a damaged zip fails in many ways inside Stable-Baselines3 and torch
+        raise RunError(f"{path}: not a readable model: {type(error).__name__}: {error}") from error
+
+
+def resolve_device(name: str) -> torch.device:
     """The device that `name` means.
 
     Raises:

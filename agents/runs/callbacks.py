@@ -12,9 +12,8 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
-from toccata.envs.excerpts import RealMusic
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.music.metrics import repeated_note_rate, silence_rate
-from toccata.reward_models.rating.model import RatingModel
 
 if TYPE_CHECKING:
     from toccata.reward_models.realism.model import Realism
@@ -27,7 +26,7 @@ class DiscriminatorCallback(BaseCallback):
 
     model: ComposerPPO
 
-    def __init__(self, realism: Realism, music: RealMusic, rng: np.random.Generator) -> None:
+    def __init__(self, realism: Realism, music: ExcerptDataset, rng: np.random.Generator) -> None:
         super().__init__()
         self.realism = realism
         self.music = music
@@ -46,10 +45,10 @@ class DiscriminatorCallback(BaseCallback):
         self.logger.record("time/discriminator_seconds", time.perf_counter() - begun)
 
 
-class WatchCallback(BaseCallback):
+class MetricsCallback(BaseCallback):
     """Logs, after each rollout, the metrics that tell first when a piece degenerates, and tells a progress bar.
 
-    What the score of a rating is made of is logged too.
+    Diagnostics of reward models that have some, such as mean and standard deviation of a rating's members, are logged too.
     """
 
     model: ComposerPPO
@@ -66,10 +65,10 @@ class WatchCallback(BaseCallback):
             if len(self.model.finished):
                 value = float(np.mean([metric(score) for score in self.model.finished.own]))
                 self.logger.record(f"music/{name}", value)
-        for name, rating in getattr(self.model.reward_model, "models", {}).items():
-            if isinstance(rating, RatingModel) and len(self.model.finished):
-                for term, values in rating.terms(self.model.finished).items():
-                    self.logger.record(f"{name}/{term}", float(np.mean(values)))
+        for name, model in getattr(self.model.reward_model, "models", {}).items():
+            if hasattr(model, "diagnostics") and len(self.model.finished):
+                for quantity, values in model.diagnostics(self.model.finished).items():
+                    self.logger.record(f"{name}/{quantity}", float(np.mean(values)))
         self.on_rollout(self.num_timesteps, dict(self.logger.name_to_value))
 
 

@@ -10,13 +10,13 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-RESAMPLES = 2000  # of the bootstrap
-CONFIDENCE = 0.95
-REAL_RANGE = (5, 95)  # percentiles of real pieces that a metric should lie between
+from toccata.stats import bootstrap_difference, bootstrap_mean
+
+REAL_RANGE = (5, 95)  # percentiles of real pieces
 
 
 def summarise(values: Mapping[str, Mapping[str, np.ndarray]], seed: int) -> dict[str, Any]:
-    """Means with bootstrap intervals, the range of real pieces, and what the agent is ahead of start and chance.
+    """Means with bootstrap intervals, the range of real pieces, and differences of the agent from the others.
 
     Args:
         values: (n,) by composer and metric.
@@ -24,46 +24,29 @@ def summarise(values: Mapping[str, Mapping[str, np.ndarray]], seed: int) -> dict
 
     Returns:
         `composers`, by composer and metric: mean, low, high (95 % percentile bootstrap over pieces) and values;
-        `real_range`: by metric the 5th and 95th percentile of real pieces; `ahead`: by "agent - other" and metric
+        `real_range`: by metric the 5th and 95th percentile of real pieces; `differences`: by "agent - other" and metric
         mean, low, high of the difference of means.
     """
     rng = np.random.default_rng(seed)
     composers = {
-        name: {metric: {**interval(each, rng), "values": each.tolist()} for metric, each in metrics.items()}
+        name: {
+            metric: {**bootstrap_mean(each, rng)._asdict(), "values": each.tolist()} for metric, each in metrics.items()
+        }
         for name, metrics in values.items()
     }
-    ahead = {
+    differences = {
         f"agent - {other}": {
-            metric: interval_of_difference(values["agent"][metric], values[other][metric], rng)
+            metric: bootstrap_difference(values["agent"][metric], values[other][metric], rng)._asdict()
             for metric in values["agent"]
         }
-        for other in ("start", "random", "real")
+        for other in ("reference", "random", "real")
         if other in values
     }
     real_range = {
         metric: dict(zip(("low", "high"), np.percentile(each, REAL_RANGE).tolist(), strict=True))
         for metric, each in values["real"].items()
     }
-    return {"composers": composers, "real_range": real_range, "ahead": ahead}
-
-
-def interval(values: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    """Mean of (n,) values with its 95 % percentile-bootstrap interval (Efron & Tibshirani 1993, chapter 13)."""
-    return _interval(values.mean(), _resampled_means(values, rng))
-
-
-def interval_of_difference(ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    """Difference of two means with its 95 % percentile-bootstrap interval, both resampled."""
-    return _interval(ours.mean() - theirs.mean(), _resampled_means(ours, rng) - _resampled_means(theirs, rng))
-
-
-def _resampled_means(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return rng.choice(values, (RESAMPLES, len(values))).mean(axis=1)
-
-
-def _interval(mean: float, resampled: np.ndarray) -> dict[str, float]:
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return {"mean": float(mean), "low": float(low), "high": float(high)}
+    return {"composers": composers, "real_range": real_range, "differences": differences}
 
 
 def table_of(summary: dict[str, Any]) -> Table:

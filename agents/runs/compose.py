@@ -8,17 +8,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from toccata.agents.generation.sampling import genre_index, sample
+from toccata.agents.generation.sampling import genre_index, sample_pieces
 from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.prior import Prior
-from toccata.agents.runs.builders import device_of
+from toccata.agents.runs.builders import load_agent, resolve_device
 from toccata.agents.runs.compose_config import ComposeConfig
-from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.evaluation import load_model, write_piece
+from toccata.agents.runs.config import SEQUENCE_POLICIES, TrainConfig
+from toccata.agents.runs.evaluation import write_piece
 from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.errors import ToccataError
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
 from toccata.music.score import Score
 
@@ -26,7 +27,7 @@ FOLDER = Path("composed")  # where new folders go
 LONGEST_PRIMER_SECONDS = 3600  # a stray note of a damaged file would make days of sound
 
 
-class ComposeError(ValueError):
+class ComposeError(ToccataError, ValueError):
     """Music that cannot be composed as asked; the message names the file or value and what is allowed."""
 
 
@@ -64,7 +65,7 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
     with bar:
         task = bar.add_task("composing", total=1.0)
         try:
-            pieces = sample(
+            pieces = sample_pieces(
                 network,
                 piano,
                 config.pieces,
@@ -123,15 +124,15 @@ def composer_of(config: ComposeConfig) -> tuple[SequenceNetwork, Piano, TrainCon
         ComposeError: for a run whose policy cannot continue music.
         PriorError, RunError, ConfigError: when it cannot be loaded.
     """
-    device = device_of(config.device)
+    device = resolve_device(config.device)
     if config.run is None:
         prior = Prior.load(config.prior or "transformer", device)
         return prior.network, prior.piano, None
     run = Run.open(config.run)
-    policy = load_model(run.model_path, device).policy
-    if not isinstance(policy, SequencePolicy):
+    if run.config.policy not in SEQUENCE_POLICIES:
         raise ComposeError(
-            f"{run.folder}: its policy {run.config.policy!r} does not remember what was played; compose needs lstm or "
-            f"transformer. What this agent composes without a primer is written by: python evaluate.py {run.folder}"
+            f"{run.folder}: compose needs policy lstm or transformer, this run's is {run.config.policy!r}. "
+            f"Pieces of this agent without a primer are written by: python evaluate.py {run.folder}"
         )
+    policy: SequencePolicy = load_agent(run.model_path, run.config, device).policy  # type: ignore[assignment]  # as above
     return policy.network, policy.piano, run.config

@@ -17,7 +17,7 @@ SEQUENCE_POLICIES = ("lstm", "transformer")  # those that remember what was play
 NO_PRIOR = "none"
 CLONE_EPOCHS = 10  # of behaviour cloning, where there is no prior
 PRIOR_CLONE_EPOCHS = 6  # where there is one, which knows more music than the run's own
-KL_COEF = 0.01  # of a policy that starts from music
+PRIOR_KL_COEF = 0.01  # of a policy that starts from music
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
@@ -29,7 +29,7 @@ TRAIN_RANGES = {
     "beats_per_bar": Range(0, whole=False, open_low=True),
     "tempo_bpm": Range(0, whole=False, open_low=True),
     "clone_epochs": Range(0),
-    "kl_coef": Range(0, whole=False),
+    "prior_kl_coef": Range(0, whole=False),
     "num_envs": Range(1),
     "n_steps": Range(2),
     "batch_size": Range(2),
@@ -92,7 +92,7 @@ class TrainConfig:
     """Quarter notes a minute."""
 
     policy: Literal["mlp", "cnn", "lstm", "transformer"] = "transformer"
-    """Network: on all that was played (lstm, transformer), or on the recent piano roll (mlp, cnn)."""
+    """FeedforwardNetwork: on all that was played (lstm, transformer), or on the recent piano roll (mlp, cnn)."""
 
     prior: str | None = None
     """Prior that an lstm or transformer starts from: transformer, lstm (they come with Toccata), a folder of
@@ -102,11 +102,11 @@ class TrainConfig:
     """Epochs of behaviour cloning on the run's real music before PPO. By default 6 with a prior and 10 without; a
     policy without either starts from noise."""
 
-    kl_coef: float | None = None
+    prior_kl_coef: float | None = None
     """Reward taken off for each nat that a piece's policy is away from what PPO started from (lstm, transformer). By
     default 0.01, and 0 where it starts from noise."""
 
-    kl_target: float | None = None
+    prior_kl_target: float | None = None
     """Nats a piece to which kl-coef is adapted after each rollout; None leaves it as it is."""
 
     num_envs: int = 64
@@ -152,7 +152,7 @@ class TrainConfig:
         for name, allowed in TRAIN_RANGES.items():
             if getattr(self, name) is not None:  # of these _settle_start takes care
                 allowed.check(name, getattr(self, name))
-        for name in ("target_kl", "kl_target"):
+        for name in ("target_kl", "prior_kl_target"):
             if getattr(self, name) is not None:
                 Range(0, whole=False, open_low=True).check(name, getattr(self, name))
         for name, choices in (("reward_at", ("piece", "bar")), ("policy", POLICIES)):
@@ -177,13 +177,15 @@ class TrainConfig:
         usual = CLONE_EPOCHS if prior == NO_PRIOR else PRIOR_CLONE_EPOCHS
         cloning = usual if self.clone_epochs is None else self.clone_epochs
         anchored = sequence and (prior != NO_PRIOR or cloning > 0)
-        kl_coef = (KL_COEF if anchored else 0.0) if self.kl_coef is None else self.kl_coef
-        if kl_coef and not anchored:
+        prior_kl_coef = (PRIOR_KL_COEF if anchored else 0.0) if self.prior_kl_coef is None else self.prior_kl_coef
+        if prior_kl_coef and not anchored:
             why = "the policy starts from noise" if sequence else f"policy {self.policy!r} remembers nothing"
-            raise ConfigError(f"kl_coef must be 0, got {kl_coef:g}: {why}, so there is no prior to measure from")
-        if self.kl_target is not None and not kl_coef:
-            raise ConfigError("kl_target adapts kl_coef, which must be greater than 0 for that, got 0")
-        for name, value in (("prior", prior), ("clone_epochs", cloning), ("kl_coef", kl_coef)):
+            raise ConfigError(
+                f"prior_kl_coef must be 0, got {prior_kl_coef:g}: {why}, so there is no prior to measure from"
+            )
+        if self.prior_kl_target is not None and not prior_kl_coef:
+            raise ConfigError("prior_kl_target adapts prior_kl_coef, which must be greater than 0 for that, got 0")
+        for name, value in (("prior", prior), ("clone_epochs", cloning), ("prior_kl_coef", prior_kl_coef)):
             object.__setattr__(self, name, value)  # frozen for everyone else
 
     def to_json(self) -> str:

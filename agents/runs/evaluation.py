@@ -8,39 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import track
 
-from toccata.agents.generation.rollouts import compose
-from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.agents.ppo.composer_ppo import ComposerPPO
-from toccata.agents.prior.likelihood import kl_of_pieces
-from toccata.agents.prior.trajectories import record
-from toccata.agents.runs.builders import device_of, environment_of, music_of
-from toccata.agents.runs.comparison import interval, summarise, table_of
-from toccata.agents.runs.config import EvaluateConfig
+from toccata.agents.generation.rollouts import generate_pieces
+from toccata.agents.prior.likelihood import kl_per_piece
+from toccata.agents.prior.trajectories import trajectories_of
+from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent, resolve_device
+from toccata.agents.runs.comparison import summarise, table_of
+from toccata.agents.runs.config import SEQUENCE_POLICIES, EvaluateConfig
 from toccata.agents.runs.report import GOLD, kl_line, write_report
 from toccata.agents.runs.rewards_file import load_rewards
-from toccata.agents.runs.run_folder import Run, RunError
+from toccata.agents.runs.run_folder import Run
 from toccata.envs.pieces import Piece, Pieces
 from toccata.music.metrics import diversity, measure
 from toccata.music.picture import save_piano_roll
 from toccata.music.sound.bank import note_bank, write_wav
 from toccata.reward_models import WeightedSum
 from toccata.reward_models.rating.model import RatingModel
+from toccata.stats import bootstrap_mean
 
 SAMPLE_RATE = 44_100  # of the WAV files: for people, not for networks
 COMPOSERS = {  # in the order of the tables
     "agent": "the agent after training",
-    "start": "the agent before PPO",
-    "random": "random legal play",
-    "real": "real music kept out of training",
+    "reference": "the reference policy: the agent before PPO",
+    "random": "uniformly random legal actions",
+    "real": "real music held out of training",
 }
 
 
 def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
-    """Compose with the run's agent, write what it wrote and what that is worth to RUN_DIR/evaluation.
+    """Generate pieces with the run's agent; write them and their metrics to RUN_DIR/evaluation.
 
     Returns:
         what metrics.json holds.
@@ -50,31 +48,33 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     """
     console = console or Console()
     run = Run.open(config.run_dir)
-    device = device_of(config.device)
-    agent = load_model(run.model_path, device)
+    device = resolve_device(config.device)
+    agent = load_agent(run.model_path, run.config, device)
     rewards = load_rewards(run.folder / "reward_models")
-    gold = gold_rater(rewards)
-    environment = environment_of(run.config)
+    gold = gold_rating(rewards)
+    environment = environment_arguments(run.config)
     samples = max(config.samples, config.pieces)
-    real = music_of(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)
-    with console.status("composing"):
+    real = excerpt_dataset(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)
+    with console.status("generating"):
         pieces = {
-            "agent": compose(agent, samples, config.seed, environment),
-            "random": compose(None, samples, config.seed, environment),
+            "agent": generate_pieces(agent, samples, config.seed, environment),
+            "random": generate_pieces(None, samples, config.seed, environment),
             "real": real,
         }
-        if run.start_path.is_file():
-            start = load_model(run.start_path, device)
-            pieces["start"] = compose(start, samples, config.seed, environment)
+        if run.reference_path.is_file():
+            reference = load_agent(run.reference_path, run.config, device)
+            pieces["reference"] = generate_pieces(reference, samples, config.seed, environment)
     with console.status("measuring"):
         values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
     summary = summarise(values, config.seed)
-    if isinstance(agent.policy, SequencePolicy) and run.start_path.is_file():
-        assert isinstance(start.policy, SequencePolicy)  # of the same run
-        played = record(pieces["agent"], agent.policy.piano)
-        nats = kl_of_pieces(agent.policy.network, start.policy.network, played, agent.policy.piano)
+    if run.config.policy in SEQUENCE_POLICIES and run.reference_path.is_file():
+        played = trajectories_of(pieces["agent"], agent.policy.piano)
+        nats = kl_per_piece(agent.policy.network, reference.policy.network, played, agent.policy.piano)
         summary["kl"] = {
-            "nats_per_piece": {**interval(nats, np.random.default_rng(config.seed)), "values": nats.tolist()}
+            "nats_per_piece": {
+                **bootstrap_mean(nats, np.random.default_rng(config.seed))._asdict(),
+                "values": nats.tolist(),
+            }
         }
 
     folder = run.folder / "evaluation.part"  # an earlier evaluation stays until this one is complete
@@ -95,18 +95,6 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     return summary
 
 
-def load_model(path: Path, device: torch.device) -> ComposerPPO:
-    """A model of a run.
-
-    Raises:
-        RunError: naming the file, when it cannot be read.
-    """
-    try:
-        return ComposerPPO.load(path, device=device)
-    except Exception as error:  # a damaged zip fails in many ways inside Stable-Baselines3 and torch
-        raise RunError(f"{path}: not a readable model: {type(error).__name__}: {error}") from error
-
-
 def write_piece(piece: Piece, folder: Path, stem: str) -> None:
     """Write a piece as MIDI, WAV, PNG and MusicXML."""
     score = piece.score
@@ -119,28 +107,29 @@ def write_piece(piece: Piece, folder: Path, stem: str) -> None:
 # Numbers
 
 
-def gold_rater(rewards: WeightedSum) -> RatingModel | None:
-    """The rating whose gold member judges a run: the run's own, or the shipped one where the run was paid for none.
+def gold_rating(rewards: WeightedSum) -> RatingModel | None:
+    """The rating whose gold member evaluates a run: the run's own, or the shipped one where the run had none.
 
-    None where the run's own is an ensemble of less than three, which keeps no member apart.
+    None where the run's own is an ensemble of less than three, which has no gold member.
     """
     own = [model for model in rewards.models.values() if isinstance(model, RatingModel)]
     ratings = own or [RatingModel.load()]
-    return next((each for each in ratings if each.config.rewarding < each.config.members), None)
+    return next((each for each in ratings if each.config.reward_members < each.config.members), None)
 
 
 def measurements(pieces: Pieces, rewards: WeightedSum, gold: RatingModel | None) -> dict[str, np.ndarray]:
-    """What pieces are worth, each (n,) by name.
+    """Metrics and scores of pieces, each (n,) by name.
 
-    Every metric; `diversity` among these pieces; every reward term, not weighted; their weighted sum as `reward/total`;
-    and, with a `gold` rater, what that says as `gold_rating`, which no agent was paid for.
+    Every metric; `diversity` among these pieces; the score of every reward model, not weighted, as `score/NAME`; the
+    weighted sum, which PPO maximises, as `reward/total`; and the gold member's rating as `gold_rating`, which no agent
+    is rewarded for.
     """
     rows = [measure(score) for score in pieces.own]
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values["diversity"] = diversity(pieces.own)
-    terms = rewards.terms(pieces)
-    values |= {f"reward/{name}": term.astype(float) for name, term in terms.items()}
-    values["reward/total"] = np.sum(list(rewards.weighted(terms).values()), axis=0, dtype=float)
+    scores = rewards.scores(pieces)
+    values |= {f"score/{name}": score.astype(float) for name, score in scores.items()}
+    values["reward/total"] = np.sum(list(rewards.weighted(scores).values()), axis=0, dtype=float)
     if gold is not None:
         values[GOLD] = gold.gold(pieces).astype(float)
     return values

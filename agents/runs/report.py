@@ -27,7 +27,7 @@ section { margin: 2rem 0; }
 def write_report(run: Run, folder: Path, summary: dict[str, Any], pieces: int) -> None:
     """Write report.html into an evaluation folder, with curves.png beside it where there is progress to draw."""
     curves = ""
-    if draw_curves(run.folder / "progress.csv", folder / "curves.png"):
+    if draw_training_curves(run.folder / "progress.csv", folder / "curves.png"):
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
     kl = f"<p>{escape(kl_line(summary))}</p>" if "kl" in summary else ""
     note = f" {GOLD_NOTE}" if GOLD in summary["composers"]["agent"] else ""
@@ -73,7 +73,7 @@ def _piece(stem: str) -> str:
     )
 
 
-def draw_curves(progress: Path, path: Path) -> bool:
+def draw_training_curves(progress: Path, path: Path) -> bool:
     """Draw what progress.csv tells of rewards and music over the steps; False when it tells nothing."""
     from matplotlib.figure import Figure
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toccata.agents.runs.config import TrainConfig
+from toccata.errors import ToccataError
 
 PACKAGES = (
     "toccata",
@@ -28,7 +29,7 @@ PACKAGES = (
 )
 
 
-class RunError(ValueError):
+class RunError(ToccataError, ValueError):
     """A run folder that is not what it should be; the message names it and says what is missing."""
 
 
@@ -108,9 +109,9 @@ class Run:
         return path
 
     @property
-    def start_path(self) -> Path:
-        """The model after behaviour cloning, before PPO."""
-        return self.folder / "start.zip"
+    def reference_path(self) -> Path:
+        """The reference policy: the model before PPO, after behaviour cloning."""
+        return self.folder / "reference.zip"
 
     def last_checkpoint(self) -> Path | None:
         """The newest complete checkpoint; None when training has not come to PPO."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +19,40 @@ from rich.progress import Progress as Bar
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
-from toccata.agents.policies.sequence_network import SequenceNetwork
-from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
-from toccata.agents.prior.behaviour_cloning import EXCERPTS, clone
+from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+from toccata.agents.prior.behaviour_cloning import clone_sequences, clone_steps
 from toccata.agents.prior.prior import frozen
-from toccata.agents.runs.builders import agent_of, device_of, environment_of, envs_of, findable, music_of
-from toccata.agents.runs.callbacks import CheckpointCallback, DiscriminatorCallback, StopBetweenRollouts, WatchCallback
-from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, TrainConfig
+from toccata.agents.runs.builders import (
+    build_agent,
+    build_envs,
+    environment_arguments,
+    excerpt_dataset,
+    load_agent,
+    resolve_device,
+    with_absolute_paths,
+)
+from toccata.agents.runs.callbacks import (
+    CheckpointCallback,
+    DiscriminatorCallback,
+    MetricsCallback,
+    StopBetweenRollouts,
+)
+from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.progress import Progress, ProgressWriter
 from toccata.agents.runs.random_state import random_state, set_random_state
-from toccata.agents.runs.rewards_file import load_rewards, rewards_of, save_rewards, with_limits_of
+from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import Checkpoint, Run, RunError
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.core import PianoCore
-from toccata.envs.excerpts import RealMusic
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import RewardModelError
 from toccata.options import ConfigError
-from toccata.reward_models import WeightedSum
+from toccata.reward_models import WeightedSum, parse_rewards
 
 STATE_FILE = "state.json"  # in a checkpoint: chance, and where the environments' arrays are
 ENVS_FILE = "envs.npz"
-FROM_NOISE, FROM_PRIOR = 1e-3, 5e-4  # learning rates of cloning: what a prior knows should not be shaken out of it
+# Learning rates of behaviour cloning; a prior should not be forgotten
+RANDOM_INIT_LEARNING_RATE, PRIOR_LEARNING_RATE = 1e-3, 5e-4
 
 
 @dataclass
@@ -50,7 +63,7 @@ class Training:
     model: ComposerPPO
     env: PianoVecEnv
     rewards: WeightedSum
-    music: RealMusic
+    music: ExcerptDataset
     rng: np.random.Generator  # of the real excerpts that the discriminator hears
     pending: dict[str, Any] = field(default_factory=dict)  # what a checkpoint's last update logged for the next row
 
@@ -134,13 +147,13 @@ def _begun(
     """A new run, its policy still noise; in `run`, when that folder was made before."""
     if run is None:
         Run.refuse_existing(config.run_dir)
-        config = findable(config)
-    device = device_of(config.device)
-    env = envs_of(config)
-    rewards = rewards_of(config)
-    music = music_of(config, "train")
-    rewards = with_limits_of(music, rewards, config.seed)
-    model = agent_of(config, env, rewards, device)
+        config = with_absolute_paths(config)
+    device = resolve_device(config.device)
+    env = build_envs(config)
+    rewards = parse_rewards(config.rewards)
+    music = excerpt_dataset(config, "train")
+    rewards = with_corpus_limits(music, rewards, config.seed)
+    model = build_agent(config, env, rewards, device)
     if run is None:
         run = Run.create(config, command)
         console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)
@@ -154,27 +167,34 @@ def _clone(training: Training, bar: Bar) -> None:
     if config.clone_epochs:
         task = bar.add_task("cloning real music", total=1.0, note="")
         try:
-            losses = clone(
-                model.policy,  # type: ignore[arg-type]  # agent_of made it one of ours
+            losses = _cloning(config)(
+                model.policy,
                 training.music,
-                PianoCore(EXCERPTS, **environment_of(config)),
                 epochs=config.clone_epochs,
                 rng=np.random.default_rng([config.seed, 2]),
-                learning_rate=FROM_NOISE if config.prior == NO_PRIOR else FROM_PRIOR,
+                learning_rate=RANDOM_INIT_LEARNING_RATE if config.prior == NO_PRIOR else PRIOR_LEARNING_RATE,
                 on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
             )
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(f"stopped before PPO began; begin anew with --resume {folder}") from stop
         (folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
-    model.save(training.run.start_path)
-    model.prior = anchor_of(config, model)
+    model.save(training.run.reference_path)
+    _set_reference(config, model, model)
 
 
-def anchor_of(config: TrainConfig, start: ComposerPPO) -> SequenceNetwork | None:
-    """What the KL is measured from: a frozen copy of the sequence network that PPO starts from; None for noise."""
-    if not isinstance(start.policy, SequencePolicy) or (config.prior == NO_PRIOR and not config.clone_epochs):
-        return None
-    return frozen(copy.deepcopy(start.policy.network)).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
+def _cloning(config: TrainConfig) -> Callable[..., list[float]]:
+    """The function that clones real music into the run's policy."""
+    if config.policy in SEQUENCE_POLICIES:
+        return clone_sequences
+    return partial(clone_steps, environment=environment_arguments(config))
+
+
+def _set_reference(config: TrainConfig, model: ComposerPPO, start: ComposerPPO) -> None:
+    """Let the KL be measured from a frozen copy of the sequence network of `start`, unless that is randomly initialised."""
+    if config.policy in SEQUENCE_POLICIES and not (config.prior == NO_PRIOR and not config.clone_epochs):
+        assert isinstance(model, SequenceComposerPPO)  # as build_agent and load_agent make for these policies
+        reference = copy.deepcopy(start.policy.network)  # type: ignore[union-attr]  # a SequencePolicy's
+        model.prior = frozen(reference).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
 
 
 def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:
@@ -191,17 +211,19 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
         run.renew(config, command)
         console.print(f"{escape(str(run.folder))} had not come to PPO: beginning anew", soft_wrap=True)
         return _begun(config, command, console, Run(run.folder, config))
-    device = device_of(config.device)
-    env = envs_of(config)
+    device = resolve_device(config.device)
+    env = build_envs(config)
     rewards = load_rewards(checkpoint / "reward_models")
-    music = music_of(config, "train")
+    music = excerpt_dataset(config, "train")
     try:
-        model = ComposerPPO.load(checkpoint / "model.zip", env=env, device=device, force_reset=False)
+        model = load_agent(checkpoint / "model.zip", config, device, env=env, force_reset=False)
         model.reward_model = rewards
-        model.prior = anchor_of(config, ComposerPPO.load(run.start_path, device=device))
+        _set_reference(config, model, load_agent(run.reference_path, config, device))
         training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng())
         training.restore(checkpoint)
-    except Exception as error:  # damaged files fail in many ways inside Stable-Baselines3, torch and numpy
+    except RunError:
+        raise
+    except Exception as error:  # damaged files fail in many ways inside torch and numpy
         raise RunError(f"{checkpoint}: not a readable checkpoint: {type(error).__name__}: {error}") from error
     run.renew(config, command)
     console.print(f"resuming [bold]{escape(str(run.folder))}[/bold] at step {model.num_timesteps:,}", soft_wrap=True)
@@ -230,7 +252,7 @@ def _learn(training: Training, bar: Bar) -> None:
         for model in training.rewards.models.values()
         if config.train_realism and hasattr(model, "update")
     ]
-    callbacks += [WatchCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
+    callbacks += [MetricsCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
     resume = f"go on with --resume {folder}"
     with StopBetweenRollouts() as stop:
         try:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from toccata.errors import ToccataError
 from toccata.music.score import Score
 
 PARTS = {"train": range(8), "valid": range(8, 9), "test": range(9, 10)}  # tenths of the groups of works
 
 
-class CorpusError(ValueError):
+class CorpusError(ToccataError, ValueError):
     """A corpus that cannot be loaded or does not have what was asked of it, in one line."""
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toccata.errors import ToccataError
+
 if TYPE_CHECKING:
     import soundfile
 
@@ -18,7 +20,7 @@ MAX_MAGNITUDE = 2.0**31  # 32-bit integers kept as floats reach it; beyond it sp
 NO_FILE = "File does not exist or is not a regular file (possibly a pipe?)."
 
 
-class AudioError(ValueError):
+class AudioError(ToccataError, ValueError):
     """A sound file that cannot be read; names the file and the reason."""
 
 

@@ -13,6 +13,8 @@ from types import ModuleType
 
 import numpy as np
 
+from toccata.errors import ToccataError
+
 BLOCK = 64  # samples FluidSynth renders at a time; events take effect between blocks
 GAIN = 0.6  # ten keys of the default sound font struck at velocity 100 sum to 0.96 of full scale at most
 VOICES_PER_NOTE = 4  # a layered sound font takes several for one key; the default one takes one
@@ -26,7 +28,7 @@ INSTALL_HINT = (
 _LOG_LEVELS = range(5)  # panic, error, warning, information, debug
 
 
-class SoundError(RuntimeError):
+class SoundError(ToccataError, RuntimeError):
     """FluidSynth is missing or cannot use a sound font."""
 
 

@@ -11,6 +11,7 @@ from textwrap import shorten
 
 import numpy as np
 
+from toccata.errors import ToccataError
 from toccata.music.score import Score
 from toccata.music.sound.audio_files import AudioError, read_audio
 
@@ -29,7 +30,7 @@ DUPLICATE = "duplicate"
 UNREADABLE = "unreadable row"
 
 
-class PreferenceError(ValueError):
+class PreferenceError(ToccataError, ValueError):
     """Preference data that cannot be read or used; names the file, the row and the reason."""
 
 
@@ -41,7 +42,7 @@ def popularity(likes: float, plays: float) -> float:
     lie, p is kept at 0 rather than below it, so that at a fixed number of plays p never falls with more likes.
 
     Args:
-        likes: how many listeners liked it, 0 <= likes <= plays.
+        likes: how many transcribers liked it, 0 <= likes <= plays.
         plays: how often it was played, above 0.
 
     Returns:

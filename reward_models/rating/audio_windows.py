@@ -27,7 +27,7 @@ _BLOCKS_PER_FRAME = HOP // BLOCK
 _RING_BLOCKS = int(2.3 * SAMPLE_RATE / BLOCK)  # after its release a key is silent; the highest, undamped, take 2.25 s
 
 
-def window_starts(frames: int) -> list[int]:
+def window_start_frames(frames: int) -> list[int]:
     """First frames of the windows that cover a sound: every `PART_FRAMES`, and a last one that ends with the sound."""
     parts = frames - (WINDOW_FRAMES - PART_FRAMES)  # before the sound rings out
     starts = list(range(0, parts + SPARE_FRAMES - PART_FRAMES + 1, PART_FRAMES)) or [0]
@@ -54,11 +54,11 @@ class ScoreWindow:
         return blake2b(self.notes.tobytes() + self.frames.to_bytes(2, "little"), digest_size=16).digest()
 
 
-def windows_of(score: Score) -> list[ScoreWindow]:
+def score_windows(score: Score) -> list[ScoreWindow]:
     """The windows that cover a score, in order."""
     notes = schedule(score, SAMPLE_RATE)
     frames = mel_frames(audio_samples(score, SAMPLE_RATE))
-    starts = window_starts(frames)
+    starts = window_start_frames(frames)
     windows = []
     for start in starts:
         first = (start - 1) * _BLOCKS_PER_FRAME  # a frame hears a hop to either side
@@ -75,7 +75,7 @@ def windows_of(score: Score) -> list[ScoreWindow]:
     return windows
 
 
-def mels_of_windows(windows: Sequence[ScoreWindow], gains: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def score_window_mels(windows: Sequence[ScoreWindow], gains: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """The sound of windows of scores.
 
     Args:
@@ -90,14 +90,14 @@ def mels_of_windows(windows: Sequence[ScoreWindow], gains: np.ndarray | float = 
     return log_mel(audio)[:, :, 1:-1], np.array([window.frames for window in windows], np.int64)
 
 
-def mels_of_audio(audio: np.ndarray, hop: int = HOP, pitch_ratio: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def audio_window_mels(audio: np.ndarray, hop: int = HOP, pitch_ratio: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """The windows that cover a sound, (samples,) at 16 kHz; `hop` and `pitch_ratio` change it as in `log_mel`.
 
     Returns:
         (windows, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (windows,) the frames of each before the end.
     """
     mel = log_mel(audio[None], hop, pitch_ratio)[0]
-    starts = window_starts(mel.shape[1])
+    starts = window_start_frames(mel.shape[1])
     windows = np.zeros((len(starts), N_MELS, WINDOW_FRAMES), np.float32)
     for window, start in zip(windows, starts, strict=True):
         part = mel[:, start : start + WINDOW_FRAMES]

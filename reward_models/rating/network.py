@@ -1,7 +1,7 @@
 """The network behind the rating: a CNN on windows of log-mel spectrograms, in several independent members.
 
-Each member hears for itself: a convolutional `Listener` tells which keys are struck and held, `statistics` describe the
-melody they make, a second convolutional branch, `SoundEncoder`, describes how everything sounds, and a `Taster` reads
+Each member hears for itself: a convolutional `Transcriber` tells which keys are struck and held, `statistics` describe the
+melody they make, a second convolutional branch, `AudioEncoder`, describes how everything sounds, and a `PopularityHead` reads
 a popularity from both. What lies behind the end of a piece is masked in every layer and in the pooling over frames.
 """
 
@@ -28,11 +28,11 @@ class RatingConfig:
     Args:
         mels: mel bands of the spectrogram.
         bins: ramps into which each statistic of the melody is cut.
-        channels: width of the listeners.
+        channels: width of the transcribers.
         sound_channels: width of the sound encoders.
-        hidden: width of the tasters.
+        hidden: width of the heads.
         members: how many there are; of three or more the last is the gold rater, which rewards nobody.
-        pessimism: how many standard deviations of the rewarding members are taken off their mean.
+        pessimism: how many standard deviations of the reward_members members are taken off their mean.
     """
 
     mels: int = N_MELS
@@ -52,7 +52,7 @@ class RatingConfig:
             raise ValueError(f"pessimism must be in 0..10, got {self.pessimism}")
 
     @property
-    def rewarding(self) -> int:
+    def reward_members(self) -> int:
         """How many members make up the reward: all but the gold rater."""
         return self.members - 1 if self.members >= 3 else self.members
 
@@ -62,7 +62,7 @@ def frame_mask(frames: int, valid: Tensor) -> Tensor:
     return (torch.arange(frames, device=valid.device) < valid[:, None])[:, None].float()
 
 
-class Listener(nn.Module):
+class Transcriber(nn.Module):
     """Hears which keys are struck and held in each frame."""
 
     def __init__(self, config: RatingConfig) -> None:
@@ -79,7 +79,7 @@ class Listener(nn.Module):
         return self.keys(heard)
 
 
-class SoundEncoder(nn.Module):
+class AudioEncoder(nn.Module):
     """Describes how a window sounds: two convolutions over eighths of a second, then mean and maximum over time."""
 
     def __init__(self, config: RatingConfig) -> None:
@@ -94,7 +94,7 @@ class SoundEncoder(nn.Module):
         return torch.cat([heard.sum(2) / mask[:, :, ::2].sum(2), heard.amax(2)], 1)
 
 
-class Taster(nn.Module):
+class PopularityHead(nn.Module):
     """Reads a popularity from the statistics of the melody and the description of the sound.
 
     Each statistic enters cut into bins, each a ramp from 0 to 1 (piecewise-linear encoding, Gorishniy et al. 2022,
@@ -133,20 +133,20 @@ class RatingMember(nn.Module):
         self.mel_scale: Tensor
         self.register_buffer("mel_mean", torch.zeros(config.mels, 1))
         self.register_buffer("mel_scale", torch.ones(config.mels, 1))
-        self.listener = Listener(config)
-        self.sound = SoundEncoder(config)
-        self.taster = Taster(config, dropout)
+        self.transcriber = Transcriber(config)
+        self.sound = AudioEncoder(config)
+        self.head = PopularityHead(config, dropout)
 
-    def hearing(self) -> dict[str, Tensor]:
+    def transcriber_state(self) -> dict[str, Tensor]:
         """The weights by which the member hears, and which are not fitted to popularity."""
-        parts = ("listener.", "mel_mean", "mel_scale")
+        parts = ("transcriber.", "mel_mean", "mel_scale")
         return {name: value for name, value in self.state_dict().items() if name.startswith(parts)}
 
     def standardised(self, log_mel: Tensor, mask: Tensor) -> Tensor:
         """(n, mels, frames), (n, 1, frames) -> the same with mean 0 and variance 1 in each band, 0 in the padding."""
         return (log_mel - self.mel_mean) * self.mel_scale * mask
 
-    def hear(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def extract(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """What is heard in a window, before it is judged; nothing of it is fitted to popularity.
 
         Args:
@@ -159,14 +159,14 @@ class RatingMember(nn.Module):
         log_mel = functional.pad(log_mel, (0, WINDOW_FRAMES - log_mel.shape[2]))
         mask = frame_mask(WINDOW_FRAMES, valid)
         sound = self.standardised(log_mel, mask)
-        keys = torch.sigmoid(self.listener(sound, mask)) * mask
+        keys = torch.sigmoid(self.transcriber(sound, mask)) * mask
         return statistics(keys), functional.avg_pool1d(sound, COARSE)
 
-    def taste(self, melody: Tensor, coarse: Tensor, valid: Tensor) -> Tensor:
+    def predict(self, melody: Tensor, coarse: Tensor, valid: Tensor) -> Tensor:
         """(n,) in standard deviations of p, of what `hear` gave and the same (n,) `valid` frames."""
         mask = frame_mask(coarse.shape[2], -(-valid // COARSE))
-        return self.taster(melody, self.sound(coarse, mask))
+        return self.head(melody, self.sound(coarse, mask))
 
     def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
         """(n, mels, frames), (n,) frames before the padding -> (n,) in standard deviations of p; see `hear`."""
-        return self.taste(*self.hear(log_mel, valid), valid)
+        return self.predict(*self.extract(log_mel, valid), valid)

@@ -1,4 +1,4 @@
-"""The network behind realism: windows of piano roll in, log-odds out."""
+"""The network behind realism: windows of piano roll in, log-odds of "human-written" out."""
 
 from __future__ import annotations
 
@@ -9,23 +9,20 @@ from torch.nn.utils import parametrizations
 
 from toccata.reward_models.realism.roll_windows import CHANNELS, KEYS
 
-STEP = 8  # thirty-seconds in a beat, the step of the upper layers
+FRAMES_PER_BEAT = 8  # thirty-seconds; the upper layers have one step a beat
 PITCH_CLASSES = 12
 
 
-class Critic(nn.Module):
-    """Windows in, log-odds of "a person wrote it" out.
+class Discriminator(nn.Module):
+    """A spectrally normalised CNN (Miyato et al. 2018, "Spectral Normalization for GANs") on windows of piano roll.
 
-    Every layer is spectrally normed (Miyato et al. 2018, "Spectral Normalization for GANs"), so that the reward is
-    no cliff.
-
-    One branch slides over the keys and sees lines and chords wherever they lie; one slides round the circle of
-    pitch classes and sees harmony in any key; both meet beat by beat, then over the window. What lies behind the end
-    of a piece is zero up to where they meet (the first layers have no bias and do not overlap in time) and masked
-    from there on, so padding changes nothing.
+    One branch convolves over the keys and sees lines and chords in any register; one convolves over the circle of
+    pitch classes and sees harmony in any key; they are merged beat by beat, then pooled over the window. Padding
+    behind the end of a piece changes nothing: it is zero up to the merge (the first layers have no bias and do not
+    overlap in time) and masked from there on.
 
     Args:
-        width: channels where the branches meet, in 2..1024.
+        width: channels after the merge, in 2..1024.
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -38,55 +35,58 @@ class Critic(nn.Module):
         def normed(layer: nn.Module) -> nn.Module:
             return parametrizations.spectral_norm(layer)
 
-        self.touch = normed(nn.Conv2d(CHANNELS, 16, (4, 13), stride=(4, 1), padding=(0, 6), bias=False))
-        self.shape = normed(nn.Conv2d(16, half, (4, 8), stride=(2, 4), padding=(1, 2)))
-        self.chord = normed(nn.Conv2d(CHANNELS, half, (STEP, PITCH_CLASSES), stride=(STEP, 1), bias=False))
-        self.harmony = normed(nn.Conv2d(half, half, (4, 1)))
-        self.scale = normed(nn.Conv1d(CHANNELS, half, PITCH_CLASSES))
-        self.meet = normed(nn.Conv1d(4 * half + 2 * CHANNELS, width, 1))
-        self.follow = nn.ModuleList(
+        self.conv_keys = normed(nn.Conv2d(CHANNELS, 16, (4, 13), stride=(4, 1), padding=(0, 6), bias=False))
+        self.conv_registers = normed(nn.Conv2d(16, half, (4, 8), stride=(2, 4), padding=(1, 2)))
+        self.conv_chords = normed(
+            nn.Conv2d(CHANNELS, half, (FRAMES_PER_BEAT, PITCH_CLASSES), stride=(FRAMES_PER_BEAT, 1), bias=False)
+        )
+        self.conv_harmony = normed(nn.Conv2d(half, half, (4, 1)))
+        self.conv_scale = normed(nn.Conv1d(CHANNELS, half, PITCH_CLASSES))
+        self.merge = normed(nn.Conv1d(4 * half + 2 * CHANNELS, width, 1))
+        self.temporal = nn.ModuleList(
             normed(nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)) for dilation in (1, 2, 4)
         )
-        self.judge = normed(nn.Linear(2 * width + 2 * half, width))
-        self.verdict = normed(nn.Linear(width, 1))
-        self.gain = nn.Parameter(torch.tensor(10.0))  # normed layers only shrink; one number scales them back
+        self.hidden = normed(nn.Linear(2 * width + 2 * half, width))
+        self.logit = normed(nn.Linear(width, 1))
+        self.gain = nn.Parameter(torch.tensor(10.0))  # normalised layers only shrink; one number scales them back
 
     def forward(self, rolls: Tensor, frames: Tensor) -> Tensor:
         """(n, 3, 128, 88) float32 in [0, 1] and (n,) valid frames to (n,) log-odds."""
-        beats = -(-frames // STEP)
-        mask = (torch.arange(rolls.shape[2] // STEP) < beats[:, None]).to(rolls.dtype)[:, None]  # (n, 1, beats)
-        keys = _bent(self.shape(_bent(self.touch(rolls))))
-        circle = _pitch_classes(rolls)
-        chords = _bent(self.chord(_round(circle)))
-        chords = _bent(self.harmony(functional.pad(chords, (0, 0, 1, 2))))
-        share = circle.sum(2) / circle.sum((2, 3))[..., None].clamp(min=1)
-        scale = _bent(self.scale(_round(share)))
-        beat = rolls.unflatten(2, (-1, STEP)).sum((3, 4))  # (n, 3, beats), how full
-        x = torch.cat([_pooled(keys), _pooled(chords), beat / STEP, torch.log1p(beat)], 1)
-        x = _bent(self.meet(x * mask)) * mask
-        for layer in self.follow:
-            x = (x + _bent(layer(x))) * mask
+        beats = -(-frames // FRAMES_PER_BEAT)
+        steps = torch.arange(rolls.shape[2] // FRAMES_PER_BEAT)
+        mask = (steps < beats[:, None]).to(rolls.dtype)[:, None]  # (n, 1, beats)
+        keys = leaky_relu(self.conv_registers(leaky_relu(self.conv_keys(rolls))))
+        classes = pitch_classes(rolls)
+        chords = leaky_relu(self.conv_chords(circular_pad(classes)))
+        chords = leaky_relu(self.conv_harmony(functional.pad(chords, (0, 0, 1, 2))))
+        share = classes.sum(2) / classes.sum((2, 3))[..., None].clamp(min=1)
+        scale = leaky_relu(self.conv_scale(circular_pad(share)))
+        density = rolls.unflatten(2, (-1, FRAMES_PER_BEAT)).sum((3, 4))  # (n, 3, beats)
+        x = torch.cat([mean_and_max(keys), mean_and_max(chords), density / FRAMES_PER_BEAT, torch.log1p(density)], 1)
+        x = leaky_relu(self.merge(x * mask)) * mask
+        for layer in self.temporal:
+            x = (x + leaky_relu(layer(x))) * mask
         mean = x.sum(2) / mask.sum(2)
-        most = x.masked_fill(mask == 0, -torch.inf).amax(2)
-        x = _bent(self.judge(torch.cat([mean, most, _pooled(scale)], 1)))
-        return self.gain * self.verdict(x).squeeze(1)
+        maximum = x.masked_fill(mask == 0, -torch.inf).amax(2)
+        x = leaky_relu(self.hidden(torch.cat([mean, maximum, mean_and_max(scale)], 1)))
+        return self.gain * self.logit(x).squeeze(1)
 
 
-def _bent(x: Tensor) -> Tensor:
-    """Leaky ReLU, in the tensor's own place."""
+def leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU with slope 0.2, in place."""
     return functional.leaky_relu_(x, 0.2)
 
 
-def _pitch_classes(rolls: Tensor) -> Tensor:
-    """(n, channels, frames, 88) to (n, channels, frames, 12): how many octaves of each pitch class, A first."""
+def pitch_classes(rolls: Tensor) -> Tensor:
+    """(n, channels, frames, 88) to (n, channels, frames, 12): sum over the octaves of each pitch class, A first."""
     return functional.pad(rolls, (0, -KEYS % PITCH_CLASSES)).unflatten(3, (-1, PITCH_CLASSES)).sum(3)
 
 
-def _round(circle: Tensor) -> Tensor:
-    """(..., 12) to (..., 23): the circle of pitch classes, walked once from each of them."""
-    return torch.cat([circle, circle[..., :-1]], -1)
+def circular_pad(x: Tensor) -> Tensor:
+    """(..., 12) to (..., 23): padded so that a kernel of 12 pitch classes begins once at each of them."""
+    return torch.cat([x, x[..., :-1]], -1)
 
 
-def _pooled(x: Tensor) -> Tensor:
-    """(..., channels, steps, places) or (..., channels, places): mean and greatest over the places, as channels."""
+def mean_and_max(x: Tensor) -> Tensor:
+    """(n, channels, ..., positions) to (n, 2 * channels, ...): mean and maximum over the positions."""
     return torch.cat([x.mean(-1), x.amax(-1)], 1)

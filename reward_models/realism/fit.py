@@ -20,8 +20,9 @@ from toccata.envs.pieces import Pieces
 from toccata.music.corpus import Corpus, Work, load_corpus
 from toccata.music.score import Score
 from toccata.reward_models.realism.model import BATCH, Realism
-from toccata.reward_models.realism.negatives import CORRUPTIONS, corrupted, markov_play, random_play
+from toccata.reward_models.realism.negatives import CORRUPTIONS, corrupt, markov_pieces, random_pieces
 from toccata.reward_models.realism.roll_windows import random_windows
+from toccata.stats import auc
 
 BARS = 8
 PER_SOURCE = 2000  # real pieces of each source that are fitted on, at most
@@ -48,9 +49,9 @@ def slices(corpus: Corpus, most: int, rng: np.random.Generator) -> list[Score]:
 def fakes_like(real: Pools, count: int, rng: np.random.Generator) -> dict[str, list[Score]]:
     """`count` fakes of each kind, made evenly from every source of real pieces, so that style tells nothing."""
     mixed = [piece for pieces in real.values() for piece in _some(pieces, -(-count // len(real)), rng)]
-    fakes = {name: corrupted(name, mixed, rng) for name in CORRUPTIONS}
-    fakes["markov_play"] = markov_play(count, BARS, mixed, rng)
-    fakes["random_play"] = random_play(count, BARS, rng)
+    fakes = {name: corrupt(name, mixed, rng) for name in CORRUPTIONS}
+    fakes["markov_play"] = markov_pieces(count, BARS, mixed, rng)
+    fakes["random_play"] = random_pieces(count, BARS, rng)
     return fakes
 
 
@@ -69,15 +70,10 @@ def fit(real: Pools, fakes: Pools, steps: int, seed: int) -> Realism:
             order = rng.permutation(len(pools))
             names = [list(pools)[index] for index in order]
             sides.append([random_windows(pools[name], int(n), rng) for name, n in zip(names, counts, strict=True) if n])
-        loss = realism.learn_windows(*sides)
+        loss = realism.train_on_windows(*sides)
         if step % 50 == 0:
             print(f"step {step:5d}  loss {loss:.3f}", flush=True)
     return realism
-
-
-def auc(real: np.ndarray, fake: np.ndarray) -> float:
-    """Chance that a real piece is given more than a fake one, ties counting half."""
-    return float((np.sign(np.subtract.outer(real, fake)) + 1).mean() / 2)
 
 
 def figures(realism: Realism, real: Pools, fakes: Pools) -> dict[str, dict[str, float]]:

@@ -1,135 +1,138 @@
-"""Realism: reward model and discriminator training."""
+"""Realism: the reward of a discriminator that tells human-written from agent-written pieces.
+
+It classifies windows of sixteen beats of what the agent wrote (`roll_windows.py`), frozen or trained along with the
+agent. The reward is -log(1 - D), D being the probability of "human-written": that of generative adversarial imitation
+learning (Ho & Ermon 2016, algorithm 1, whose D is the probability of the agent's, and whose cost is log D). It is
+positive, which would favour long episodes if their length varied (Kostrikov et al. 2019, "Discriminator-Actor-Critic",
+on reward bias); here it is fixed.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from toccata.envs.pieces import Pieces
+from toccata.errors import one_line
 from toccata.music.score import Score
-from toccata.reward_models.realism.discriminator import Critic
-from toccata.reward_models.realism.replay_buffer import Replay
-from toccata.reward_models.realism.roll_windows import Windows, random_windows, windows_of
+from toccata.reward_models.realism.discriminator import Discriminator
+from toccata.reward_models.realism.replay_buffer import ReplayBuffer
+from toccata.reward_models.realism.roll_windows import Windows, covering_windows, random_windows
+from toccata.weights import BROKEN, SUFFIX, WeightsError, load_weights, read_tensors, save_weights, sha256
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "realism"
-WEIGHTS_FILE = "realism.safetensors"
-TRAINING_FILE = "training.safetensors"
-CONFIG_FILE = "config.json"
+WEIGHTS_NAME = "realism"
+TRAINING_NAME = "training"  # optimizer state and replay buffer
 
 REALISM_CLIP = 4.0  # log-odds; beyond 98 % certainty the discriminator's scale means nothing
 LABEL_SMOOTHING = 0.1  # real is 0.9 and fake 0.1: log-odds beyond 2.2 are not asked for, so the reward keeps a slope
-ACCURACY_GATE = 0.9  # no training while it is right more often than this: a perfect critic teaches nothing
-BATCH = 64  # windows of each side in a training step; a step takes about 0.3 s on one core
+ACCURACY_GATE = 0.9  # no training above this accuracy: a perfect discriminator gives the agent no gradient
+BATCH = 64  # windows of each class in a training step; a step takes about 0.3 s on one core
 LEARNING_RATE = 2e-4
 BETAS = (0.5, 0.9)  # little momentum, as the target moves with the agent
-HEARD_AT_ONCE = 192  # windows judged in one pass: 64 pieces of 8 bars; 150 MB
-
-
-class RealismError(ValueError):
-    """A folder that holds no usable discriminator; names the file and the reason."""
+WINDOWS_PER_PASS = 192  # in a forward pass without gradients: 64 pieces of 8 bars; 150 MB
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Realism:
-    """Reward: could a person have written what the agent wrote?
+    """Reward model: could a person have written this?
 
-    The score is -log(1 - D) = log(1 + exp(logit)), the logit being the mean of the critic's log-odds over the piece's
-    windows, clipped to [-4, 4]; so it is in [0.018, 4.018], and 0.693 where the critic cannot tell.
+    The score is -log(1 - D) = log(1 + exp(logit)), the logit being the mean of the discriminator's log-odds over the
+    piece's windows, clipped to [-4, 4]; so it is in [0.018, 4.018], and 0.693 where the discriminator cannot tell.
 
     Args:
-        critic: the network; by default a new one that knows nothing.
+        discriminator: the network; by default a randomly initialised one.
     """
 
     name = "realism"
 
-    def __init__(self, critic: Critic | None = None) -> None:
-        self.critic = (critic or Critic()).eval()
-        self.optimizer = torch.optim.Adam(self.critic.parameters(), LEARNING_RATE, BETAS)
-        self.replay = Replay()
-
-    def logits(self, pieces: Pieces) -> np.ndarray:
-        """(n,) float32, mean log-odds over each piece's windows, not clipped."""
-        windows = windows_of(pieces.own)
-        logits = [np.empty(0, np.float32)]
-        with torch.no_grad():
-            for start in range(0, len(windows.owner), HEARD_AT_ONCE):
-                some = slice(start, start + HEARD_AT_ONCE)
-                rolls, frames = torch.from_numpy(windows.rolls[some]), torch.from_numpy(windows.frames[some])
-                logits.append(self.critic(rolls, frames).numpy())
-        count = np.bincount(windows.owner, minlength=len(pieces))
-        total = np.bincount(windows.owner, np.concatenate(logits), minlength=len(pieces))
-        return (total / np.maximum(count, 1)).astype(np.float32)
+    def __init__(self, discriminator: Discriminator | None = None) -> None:
+        self.discriminator = (discriminator or Discriminator()).eval()
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), LEARNING_RATE, BETAS)
+        self.replay = ReplayBuffer()
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [0.018, 4.018], higher is better."""
         logits = np.clip(self.logits(pieces), -REALISM_CLIP, REALISM_CLIP)
         return np.logaddexp(0, logits).astype(np.float32)
 
+    def logits(self, pieces: Pieces) -> np.ndarray:
+        """(n,) float32, mean log-odds over each piece's windows, not clipped."""
+        windows = covering_windows(pieces.own)
+        logits = [np.empty(0, np.float32)]
+        for start in range(0, len(windows.owner), WINDOWS_PER_PASS):
+            some = slice(start, start + WINDOWS_PER_PASS)
+            logits.append(self._window_logits(windows.rolls[some], windows.frames[some]).numpy())
+        count = np.bincount(windows.owner, minlength=len(pieces))
+        total = np.bincount(windows.owner, np.concatenate(logits), minlength=len(pieces))
+        return (total / np.maximum(count, 1)).astype(np.float32)
+
+    def _window_logits(self, rolls: np.ndarray, frames: np.ndarray) -> Tensor:
+        with torch.no_grad():
+            return self.discriminator(torch.from_numpy(rolls), torch.from_numpy(frames))
+
     # Training along with the agent
 
     def update(
         self, fakes: Pieces | Sequence[Score], real: Sequence[Score], rng: np.random.Generator
     ) -> dict[str, float]:
-        """Learn from new pieces of the agent, unless they are told from real ones too easily already.
+        """Train on new pieces of the agent, unless they are already told from real ones too easily.
 
-        Each training step sees 64 random windows of `real` and 64 of the agent's, half of them from past pieces, all
-        in random keys; there is a step for every 64 new pieces.
+        Each training step takes 64 random windows of `real` and 64 of the agent's, half of them from the replay buffer,
+        all in random keys; there is a step for every 64 new pieces.
 
         Args:
             fakes: the agent's new pieces.
-            real: what people wrote, as the instrument plays it (`encode(score)[1].score`), so that nothing but the
-                music differs, in the agent's metre and cut into pieces as long as the agent's.
-            rng: chooses windows, keys and past pieces.
+            real: human-written music as the instrument plays it (`encode(score)[1].score`), in the agent's metre and
+                cut into pieces as long as the agent's, so that nothing but the music differs.
+            rng: chooses windows, keys and replayed pieces.
 
         Returns:
-            Of windows of new pieces before learning, `accuracy_real` and `accuracy_fake` in [0, 1], `logit_real` and
-            `logit_fake`, and the `loss` in nats; `updated` is 1 if it learned and 0 if the gate was closed.
+            Of windows of new pieces before training: `accuracy_real` and `accuracy_fake` in [0, 1], `logit_real` and
+            `logit_fake`, and the `loss` in nats; `updated` is 1 if it trained and 0 if the accuracy gate was closed.
+
+        Raises:
+            ValueError: without pieces of either class.
         """
         own = fakes.own if isinstance(fakes, Pieces) else tuple(fakes)
         if not own or not len(real):
-            raise ValueError(f"need pieces of both sides, got {len(own)} of the agent's and {len(real)} real ones")
-        said_real = self._said(random_windows(real, BATCH, rng))
-        said_fake = self._said(random_windows(own, BATCH, rng))
+            raise ValueError(f"need pieces of both classes, got {len(own)} of the agent's and {len(real)} real ones")
+        new_real, new_fake = random_windows(real, BATCH, rng), random_windows(own, BATCH, rng)
+        real_logits = self._window_logits(new_real.rolls, new_real.frames)
+        fake_logits = self._window_logits(new_fake.rolls, new_fake.frames)
         figures = {
-            "loss": float(_loss(said_real, said_fake)),
-            "accuracy_real": float((said_real > 0).float().mean()),
-            "accuracy_fake": float((said_fake <= 0).float().mean()),
-            "logit_real": float(said_real.mean()),
-            "logit_fake": float(said_fake.mean()),
+            "loss": float(_loss(real_logits, fake_logits)),
+            "accuracy_real": float((real_logits > 0).float().mean()),
+            "accuracy_fake": float((fake_logits <= 0).float().mean()),
+            "logit_real": float(real_logits.mean()),
+            "logit_fake": float(fake_logits.mean()),
         }
         open_gate = (figures["accuracy_real"] + figures["accuracy_fake"]) / 2 <= ACCURACY_GATE
         if open_gate:
             for _ in range(-(-len(own) // BATCH)):
-                self._learn(own, real, rng)
+                self._training_step(own, real, rng)
         self.replay.add(own, rng)
         return {**figures, "updated": float(open_gate)}
 
-    def _said(self, windows: Windows) -> Tensor:
-        with torch.no_grad():
-            return self.critic(torch.from_numpy(windows.rolls), torch.from_numpy(windows.frames))
+    def _training_step(self, own: Sequence[Score], real: Sequence[Score], rng: np.random.Generator) -> None:
+        replayed = BATCH // 2 if self.replay.scores else 0
+        fakes = [random_windows(own, BATCH - replayed, rng)]
+        if replayed:
+            fakes.append(random_windows(self.replay.scores, replayed, rng))
+        self.train_on_windows([random_windows(real, BATCH, rng)], fakes)
 
-    def _learn(self, own: Sequence[Score], real: Sequence[Score], rng: np.random.Generator) -> None:
-        """One training step."""
-        past = BATCH // 2 if self.replay.scores else 0
-        fakes = [random_windows(own, BATCH - past, rng)]
-        if past:
-            fakes.append(random_windows(self.replay.scores, past, rng))
-        self.learn_windows([random_windows(real, BATCH, rng)], fakes)
-
-    def learn_windows(self, real: Sequence[Windows], fakes: Sequence[Windows]) -> float:
-        """One training step on windows of real pieces against others; gives the loss before it, in nats."""
+    def train_on_windows(self, real: Sequence[Windows], fakes: Sequence[Windows]) -> float:
+        """One training step on windows of real pieces against others; returns the loss before it, in nats."""
         batch = [*real, *fakes]
-        self.critic.train()  # the spectral norms are followed
-        logits = self.critic(
+        self.discriminator.train()  # the power iteration of the spectral norm runs in training mode only
+        logits = self.discriminator(
             torch.from_numpy(np.concatenate([windows.rolls for windows in batch])),
             torch.from_numpy(np.concatenate([windows.frames for windows in batch])),
         )
@@ -138,107 +141,72 @@ class Realism:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        self.critic.eval()
+        self.discriminator.eval()
         return float(loss.detach())
 
     # Files
 
     def weights_hash(self) -> str:
-        """SHA-256 of names, shapes and values of all weights, as 64 hexadecimal digits."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.critic.state_dict().items()):
-            digest.update(f"{name}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        """SHA-256 of the weights, that of realism.safetensors; see `toccata.weights`."""
+        return sha256(self.discriminator.state_dict())
 
     def save(
-        self, folder: str | PathLike[str], *, training: bool = True, notes: Mapping[str, object] | None = None
+        self, folder: str | PathLike[str], *, training: bool = True, notes: Mapping[str, Any] | None = None
     ) -> None:
         """Write into `folder` what `load` reads.
 
         Args:
             folder: is made if it is not there.
-            training: write the optimizer's state and the past pieces too, so that training goes on as if it had not
-                been interrupted.
+            training: write optimizer state and replay buffer too, so that training goes on exactly.
             notes: go into config.json under `fit`.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(_contiguous(self.critic.state_dict()), folder / WEIGHTS_FILE)
-        (folder / TRAINING_FILE).unlink(missing_ok=True)
+        files = {WEIGHTS_NAME: self.discriminator.state_dict()}
         if training:
-            save_file(_contiguous(self._training_state()), folder / TRAINING_FILE)
-        config = {"width": self.critic.width, "weights_sha256": self.weights_hash(), "fit": dict(notes or {})}
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            files[TRAINING_NAME] = self._training_state()
+        save_weights(folder, files, {"width": self.discriminator.width, "fit": dict(notes or {})})
 
     @classmethod
     def load(cls, folder: str | PathLike[str] | None = None) -> Realism:
         """Read what `save` wrote; by default the weights that come with Toccata, without a training state.
 
         Raises:
-            RealismError: when a file is missing or broken, naming it.
+            WeightsError: when a file is missing, damaged or not what its hash says, naming it.
         """
-        folder = Path(folder) if folder is not None else SHIPPED
-        for name in (CONFIG_FILE, WEIGHTS_FILE):
-            if not (folder / name).is_file():
-                raise RealismError(f"{folder}: no discriminator here, {name} is missing")
-        try:
-            config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-            realism = cls(Critic(config["width"]))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise RealismError(f"{folder / CONFIG_FILE}: not a discriminator's: {_one_line(error)}") from error
-        try:
-            realism.critic.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        except (RuntimeError, SafetensorError) as error:
-            raise RealismError(f"{folder / WEIGHTS_FILE}: not its weights: {_one_line(error)}") from error
-        if not all(torch.isfinite(tensor).all() for tensor in realism.critic.state_dict().values()):
-            raise RealismError(f"{folder / WEIGHTS_FILE}: holds weights that are not finite")
-        if (folder / TRAINING_FILE).is_file():
+        folder = Path(SHIPPED if folder is None else folder)
+        discriminator, config = load_weights(folder, WEIGHTS_NAME, lambda config: Discriminator(config["width"]))
+        realism = cls(discriminator)
+        if f"{TRAINING_NAME}{SUFFIX}" in config["sha256"]:
             try:
-                realism._restore(load_file(folder / TRAINING_FILE))
-            except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-                raise RealismError(f"{folder / TRAINING_FILE}: not its training state: {_one_line(error)}") from error
+                realism._restore(read_tensors(folder, TRAINING_NAME))
+            except WeightsError:
+                raise
+            except BROKEN as error:
+                path = folder / f"{TRAINING_NAME}{SUFFIX}"
+                raise WeightsError(f"{path}: not its training state: {one_line(error)}") from error
         return realism
 
     def _training_state(self) -> dict[str, Tensor]:
-        """The optimizer's moments and the past pieces as tensors."""
+        """Adam's moments and the replay buffer as tensors."""
         state = {f"replay.{name}": torch.from_numpy(array) for name, array in self.replay.arrays().items()}
-        for name, parameter in self.critic.named_parameters():
+        for name, parameter in self.discriminator.named_parameters():
             for key, tensor in self.optimizer.state.get(parameter, {}).items():
                 state[f"adam.{name}.{key}"] = tensor
         return state
 
     def _restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `_training_state` gave."""
-        self.replay = Replay.from_arrays(
-            {
-                name.removeprefix("replay."): tensor.numpy()
-                for name, tensor in state.items()
-                if name.startswith("replay.")
-            }
-        )
-        for name, parameter in self.critic.named_parameters():
-            moments = {
-                key: state[f"adam.{name}.{key}"]
-                for key in ("step", "exp_avg", "exp_avg_sq")
-                if f"adam.{name}.{key}" in state
-            }
+        """The inverse of `_training_state`."""
+        replay = {name.removeprefix("replay."): state[name].numpy() for name in state if name.startswith("replay.")}
+        self.replay = ReplayBuffer.from_arrays(replay)
+        for name, parameter in self.discriminator.named_parameters():
+            moments = {key: state[f"adam.{name}.{key}"] for key in ADAM_STATE if f"adam.{name}.{key}" in state}
             if moments:
                 self.optimizer.state[parameter] = moments
 
 
-def _loss(said_real: Tensor, said_fake: Tensor) -> Tensor:
-    """Mean cross-entropy of both sides, each counting as much, with smoothed labels."""
+def _loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Mean cross-entropy of both classes, equally weighted, with smoothed labels."""
 
-    def entropy(logits: Tensor, label: float) -> Tensor:
+    def cross_entropy(logits: Tensor, label: float) -> Tensor:
         return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
-    return (entropy(said_real, 1 - LABEL_SMOOTHING) + entropy(said_fake, LABEL_SMOOTHING)) / 2
-
-
-def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return (cross_entropy(real_logits, 1 - LABEL_SMOOTHING) + cross_entropy(fake_logits, LABEL_SMOOTHING)) / 2

@@ -103,17 +103,17 @@ CORRUPTIONS: dict[str, Callable[[Score, np.random.Generator], Score]] = {
 """Every corruption by its name: a score with notes and a source of chance in, a score of the same length out."""
 
 
-def corrupted(name: str, scores: Sequence[Score], rng: np.random.Generator) -> list[Score]:
+def corrupt(name: str, scores: Sequence[Score], rng: np.random.Generator) -> list[Score]:
     """Each score spoilt in the way `name`, as the instrument plays it; scores without notes are left out."""
     return [encode(CORRUPTIONS[name](score, rng))[1].score for score in scores if len(score)]
 
 
-def random_play(count: int, bars: int, rng: np.random.Generator) -> list[Score]:
+def random_pieces(count: int, bars: int, rng: np.random.Generator) -> list[Score]:
     """Pieces of random legal actions, in 2/4, 3/4 and 4/4 by turns."""
     return _improvised(count, bars, rng, {})
 
 
-def markov_play(count: int, bars: int, learned_from: Sequence[Score], rng: np.random.Generator) -> list[Score]:
+def markov_pieces(count: int, bars: int, learned_from: Sequence[Score], rng: np.random.Generator) -> list[Score]:
     """Pieces in which each action follows the one before as somewhere in `learned_from`."""
     follows = defaultdict(list)
     for score in learned_from:

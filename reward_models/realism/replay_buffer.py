@@ -11,7 +11,7 @@ from toccata.music.score import NOTE_DTYPE, Score
 CAPACITY = 1024  # pieces; of 8 bars, 2 MB
 
 
-class Replay:
+class ReplayBuffer:
     """Keeps at most `capacity` scores; each that was ever added is among them with equal chance.
 
     Source: Vitter 1985, "Random sampling with a reservoir", algorithm R.
@@ -48,7 +48,7 @@ class Replay:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Replay:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> ReplayBuffer:
         """The memory that `arrays` was made of.
 
         Raises:

@@ -28,20 +28,20 @@ class Windows:
     owner: np.ndarray  # (windows,) int64, index of the piece
 
 
-def windows_of(scores: Sequence[Score]) -> Windows:
+def covering_windows(scores: Sequence[Score]) -> Windows:
     """The windows that cover each score; at least one of each, in order."""
-    cuts = [(score, start, owner) for owner, score in enumerate(scores) for start in window_starts(score)]
+    cuts = [(score, start, owner) for owner, score in enumerate(scores) for start in window_start_ticks(score)]
     return _cut([(score, start) for score, start, _ in cuts], np.array([owner for *_, owner in cuts], np.int64))
 
 
 def random_windows(scores: Sequence[Score], count: int, rng: np.random.Generator) -> Windows:
     """`count` windows at random, each of a random score, transposed by up to half an octave either way."""
     owners = rng.integers(len(scores), size=count)
-    cuts = [(scores[owner], int(rng.choice(window_starts(scores[owner])))) for owner in owners.tolist()]
+    cuts = [(scores[owner], int(rng.choice(window_start_ticks(scores[owner])))) for owner in owners.tolist()]
     return _cut(cuts, owners, rng.integers(-6, 6, count))
 
 
-def window_starts(score: Score) -> list[int]:
+def window_start_ticks(score: Score) -> list[int]:
     """Ticks (of 24 a beat) at which the windows of a score begin: bar lines, so that no beat is left out."""
     bar = score.ticks_per_bar * TICKS_PER_BEAT / score.ticks_per_beat
     end = score.length_ticks * TICKS_PER_BEAT / score.ticks_per_beat

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
+from toccata.errors import ToccataError
 
-class ConfigError(RuntimeError):  # no ValueError: of those tyro makes a box of several lines
+
+class ConfigError(ToccataError, RuntimeError):  # no ValueError: of those tyro makes a box of several lines
     """A configuration that cannot be run; the message says which field and what is allowed."""
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.prior.prior import Prior, frozen
 from toccata.agents.runs.config import TrainConfig
-from toccata.envs.excerpts import RealMusic
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score
 from toccata.reward_models.rating.model import RatingModel
@@ -32,8 +32,8 @@ def tunes() -> list[Score]:
 
 
 @pytest.fixture
-def music(tunes: list[Score]) -> RealMusic:
-    return RealMusic(tunes, 2)
+def music(tunes: list[Score]) -> ExcerptDataset:
+    return ExcerptDataset(tunes, 2)
 
 
 TOY_EXCERPTS = 8
@@ -77,7 +77,7 @@ def write_prior(tmp_path: Path) -> Callable[..., Prior]:
 
     def write(name: str, backbone: str = "transformer") -> Prior:
         torch.manual_seed(0)
-        network = SequenceNetwork(Piano(), Shape(backbone, width=24, layers=2, heads=2))
+        network = SequenceNetwork(Piano(), NetworkConfig(backbone, width=24, layers=2, heads=2))
         Prior(frozen(network), Piano(), {}).save(tmp_path / name)
         return Prior.load(tmp_path / name)
 

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.agents.policies.cache import Memory, Steps
+from toccata.agents.policies.cache import Cache, Steps
 from toccata.agents.policies.lstm import Lstm
-from toccata.agents.policies.transformer import ROOM, Transformer
+from toccata.agents.policies.transformer import INITIAL_CAPACITY, Transformer
 
 WIDTH = 16
 NEAR = {"rtol": 0.0, "atol": 1e-5}
@@ -49,15 +49,15 @@ def part(steps: Steps, start: int, end: int) -> Steps:
 
 
 def walk(
-    backbone: Transformer | Lstm, x: torch.Tensor, steps: Steps, memory: Memory | None = None
-) -> tuple[torch.Tensor, Memory]:
+    backbone: Transformer | Lstm, x: torch.Tensor, steps: Steps, cache: Cache | None = None
+) -> tuple[torch.Tensor, Cache]:
     """Step by step; memories keep what they had."""
-    memory = backbone.fresh(len(x)) if memory is None else Memory(memory.lengths, memory.state.clone())
+    cache = backbone.empty_cache(len(x)) if cache is None else Cache(cache.lengths, cache.state.clone())
     outs = []
     for time in range(x.shape[1]):
-        out, memory = backbone.step(x[:, time : time + 1], part(steps, time, time + 1), memory)
+        out, cache = backbone.step(x[:, time : time + 1], part(steps, time, time + 1), cache)
         outs.append(out)
-    return torch.cat(outs, dim=1), memory
+    return torch.cat(outs, dim=1), cache
 
 
 @pytest.mark.parametrize("kind", BACKBONES)
@@ -74,8 +74,8 @@ def test_a_whole_sequence_is_its_steps(kind: str, seed: int, rows: int, time: in
     backbone = BACKBONES[kind]
     x, steps = drawn(seed, rows, before + time, share)
     stepped, _ = walk(backbone, x, steps)
-    memory = walk(backbone, x[:, :before], part(steps, 0, before))[1] if before else None
-    whole = backbone.whole(x[:, before:], part(steps, before, before + time), memory)
+    cache = walk(backbone, x[:, :before], part(steps, 0, before))[1] if before else None
+    whole = backbone(x[:, before:], part(steps, before, before + time), cache)
     torch.testing.assert_close(whole, stepped[:, before:], **NEAR)
 
 
@@ -86,14 +86,14 @@ def test_what_is_remembered_goes_on_as_if_stepped(kind: str, seed: int, lengths:
     backbone = BACKBONES[kind]
     known = torch.tensor(lengths)
     x, steps = drawn(seed, len(lengths), 18, 0.0)
-    memory = backbone.remember(x[:, :12], part(steps, 0, 12), known)
-    assert memory.lengths.tolist() == lengths
+    cache = backbone.prefill(x[:, :12], part(steps, 0, 12), known)
+    assert cache.lengths.tolist() == lengths
     rows = torch.arange(len(lengths))
     later = known[:, None] + torch.arange(6)
     begins = later == 0  # of rows of which nothing was known
     ticks = steps.ticks[rows[:, None], later]
-    stepped, _ = walk(backbone, x[rows[:, None], later], Steps(begins, ticks), memory)
-    whole = backbone.whole(x[rows[:, None], later], Steps(begins, ticks), memory)
+    stepped, _ = walk(backbone, x[rows[:, None], later], Steps(begins, ticks), cache)
+    whole = backbone(x[rows[:, None], later], Steps(begins, ticks), cache)
     for row, length in enumerate(lengths):
         end = length + 6
         alone, _ = walk(backbone, x[row : row + 1, :end], Steps(steps.begins[:1, :end], steps.ticks[row, None, :end]))
@@ -102,28 +102,28 @@ def test_what_is_remembered_goes_on_as_if_stepped(kind: str, seed: int, lengths:
 
 
 def test_the_memory_grows_beyond_its_first_room(backbone: Transformer | Lstm) -> None:
-    x, steps = drawn(0, 2, ROOM + 9, 0.0)
+    x, steps = drawn(0, 2, INITIAL_CAPACITY + 9, 0.0)
     steps.begins[0, 5] = True  # one row shorter than the other
     steps.ticks[0, 5:] -= steps.ticks[0, 5].item()
-    stepped, memory = walk(backbone, x, steps)
-    assert memory.lengths.tolist() == [ROOM + 4, ROOM + 9]
-    torch.testing.assert_close(backbone.whole(x, steps), stepped, **NEAR)
+    stepped, cache = walk(backbone, x, steps)
+    assert cache.lengths.tolist() == [INITIAL_CAPACITY + 4, INITIAL_CAPACITY + 9]
+    torch.testing.assert_close(backbone(x, steps), stepped, **NEAR)
 
 
 def test_a_memory_can_be_stepped_from_twice(backbone: Transformer | Lstm) -> None:
     x, steps = drawn(1, 3, 8, 0.2)
-    _, memory = walk(backbone, x[:, :7], part(steps, 0, 7))
-    backbone.step(x[:, :1], part(steps, 7, 8), memory)
-    again, _ = backbone.step(x[:, 7:], part(steps, 7, 8), memory)
-    torch.testing.assert_close(again, backbone.whole(x, steps)[:, 7:], **NEAR)
+    _, cache = walk(backbone, x[:, :7], part(steps, 0, 7))
+    backbone.step(x[:, :1], part(steps, 7, 8), cache)
+    again, _ = backbone.step(x[:, 7:], part(steps, 7, 8), cache)
+    torch.testing.assert_close(again, backbone(x, steps)[:, 7:], **NEAR)
 
 
 def test_a_row_that_begins_has_forgotten(backbone: Transformer | Lstm) -> None:
     x, steps = drawn(2, 2, 6, 0.0)
-    _, memory = walk(backbone, x, steps)
+    _, cache = walk(backbone, x, steps)
     begin = Steps(torch.tensor([[True], [False]]), torch.tensor([[0], [99]]))
-    out, after = backbone.step(x[:, :1], begin, memory)
-    fresh, _ = backbone.step(x[:, :1], begin, backbone.fresh(2))
+    out, after = backbone.step(x[:, :1], begin, cache)
+    fresh, _ = backbone.step(x[:, :1], begin, backbone.empty_cache(2))
     torch.testing.assert_close(out[0], fresh[0], **NEAR)
     assert (out[1] - fresh[1]).abs().max() > 1e-3
     assert after.lengths.tolist() == [1, 7]
@@ -131,10 +131,10 @@ def test_a_row_that_begins_has_forgotten(backbone: Transformer | Lstm) -> None:
 
 def test_rows_of_a_memory(backbone: Transformer | Lstm) -> None:
     x, steps = drawn(3, 4, 9, 0.1)
-    _, memory = walk(backbone, x[:, :8], part(steps, 0, 8))
+    _, cache = walk(backbone, x[:, :8], part(steps, 0, 8))
     rows = torch.tensor([2, 0, 2])
-    out, _ = backbone.step(x[rows, 8:], Steps(steps.begins[rows, 8:], steps.ticks[rows, 8:]), memory[rows])
-    torch.testing.assert_close(out, backbone.whole(x, steps)[rows, 8:], **NEAR)
+    out, _ = backbone.step(x[rows, 8:], Steps(steps.begins[rows, 8:], steps.ticks[rows, 8:]), cache[rows])
+    torch.testing.assert_close(out, backbone(x, steps)[rows, 8:], **NEAR)
 
 
 def test_nothing_is_heard_before_it_is_played(backbone: Transformer | Lstm) -> None:
@@ -142,11 +142,11 @@ def test_nothing_is_heard_before_it_is_played(backbone: Transformer | Lstm) -> N
     x, steps = drawn(4, 3, 12, 0.0)
     steps.begins[:, 8] = True
     steps.ticks[:, 8:] -= steps.ticks[:, 8:9].clone()
-    plain = backbone.whole(x, steps)
+    plain = backbone(x, steps)
     for place in range(12):
         changed = x.clone()
         changed[:, place] = torch.linspace(-1, 1, WIDTH)
-        reach = (backbone.whole(changed, steps) - plain).abs().amax(dim=(0, 2))
+        reach = (backbone(changed, steps) - plain).abs().amax(dim=(0, 2))
         assert not reach[:place].any()
         assert reach[place] > 1e-3
         if place < 8:
@@ -158,7 +158,7 @@ def test_gradients_reach_back_and_not_forward(backbone: Transformer | Lstm) -> N
     x, steps = drawn(5, 2, 10, 0.0)
     steps.begins[:, 3] = True
     x.requires_grad_()
-    backbone.whole(x, steps)[:, 6].sum().backward()
+    backbone(x, steps)[:, 6].sum().backward()
     assert x.grad is not None
     reached = x.grad.abs().sum(dim=(0, 2)) > 0
     assert reached.tolist() == [3 <= place <= 6 for place in range(10)]
@@ -167,15 +167,13 @@ def test_gradients_reach_back_and_not_forward(backbone: Transformer | Lstm) -> N
 def test_a_transformer_hears_both_steps_and_ticks() -> None:
     backbone = BACKBONES["transformer"]
     x, steps = drawn(6, 1, 6, 0.0)
-    plain = backbone.whole(x, steps)[:, -1]
+    plain = backbone(x, steps)[:, -1]
     later = steps.ticks.clone()
     later[:, -1] += 24
-    assert (backbone.whole(x, Steps(steps.begins, later))[:, -1] - plain).abs().max() > 1e-4
+    assert (backbone(x, Steps(steps.begins, later))[:, -1] - plain).abs().max() > 1e-4
     same = torch.zeros_like(steps.ticks)
     order = torch.tensor([1, 0, 2, 3, 4, 5])
-    there, back = (
-        backbone.whole(x[:, places], Steps(steps.begins, same))[:, -1] for places in (torch.arange(6), order)
-    )
+    there, back = (backbone(x[:, places], Steps(steps.begins, same))[:, -1] for places in (torch.arange(6), order))
     assert (there - back).abs().max() > 1e-4  # the same ticks, other numbers of steps
 
 
@@ -184,7 +182,7 @@ def test_where_a_piece_stands_does_not_matter() -> None:
     backbone = BACKBONES["transformer"]
     x, steps = drawn(7, 2, 10, 0.0)
     late = Steps(steps.begins, steps.ticks + 20_000)
-    torch.testing.assert_close(backbone.whole(x, late), backbone.whole(x, steps), **NEAR)
+    torch.testing.assert_close(backbone(x, late), backbone(x, steps), **NEAR)
 
 
 def test_heads_must_divide_the_width() -> None:

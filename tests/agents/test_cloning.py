@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.prior import behaviour_cloning as cloning
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import PianoCore
 from toccata.envs.env import PianoEnv
-from toccata.envs.excerpts import RealMusic
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece
 
 BARS = 2
 
 
-def test_demonstrations_are_legal_and_what_the_environment_shows(music: RealMusic) -> None:
+def test_demonstrations_are_legal_and_what_the_environment_shows(music: ExcerptDataset) -> None:
     pieces = music.sample(4, np.random.default_rng(0))
     steps = cloning.demonstrate(pieces, PianoCore(6, bars=BARS))
     whats = music.piano.nvec[0]
@@ -54,10 +54,10 @@ def test_nothing_to_demonstrate() -> None:
         cloning.demonstrate([], PianoCore(2, bars=BARS))
 
 
-def clone(music: RealMusic, seed: int = 0, epochs: int = 4) -> tuple[PianoPolicy, list[float], list[float]]:
+def clone(music: ExcerptDataset, seed: int = 0, epochs: int = 4) -> tuple[FeedforwardPolicy, list[float], list[float]]:
     env = PianoVecEnv(1, bars=BARS)
     torch.manual_seed(seed)
-    policy = PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3)
+    policy = FeedforwardPolicy(env.observation_space, env.action_space, lambda _: 1e-3)
     told: list[float] = []
     losses = cloning.clone(
         policy,
@@ -70,7 +70,7 @@ def clone(music: RealMusic, seed: int = 0, epochs: int = 4) -> tuple[PianoPolicy
     return policy, losses, told
 
 
-def test_the_loss_falls_and_one_seed_gives_one_policy(music: RealMusic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_falls_and_one_seed_gives_one_policy(music: ExcerptDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloning, "EXCERPTS", 48)
     monkeypatch.setattr(cloning, "BATCH_SIZE", 128)
     policy, losses, told = clone(music)
@@ -83,10 +83,10 @@ def test_the_loss_falls_and_one_seed_gives_one_policy(music: RealMusic, monkeypa
     assert all(torch.equal(one, other) for one, other in zip(policy.parameters(), again.parameters(), strict=True))
 
 
-def test_a_demonstrated_action_is_likelier_under_its_mask(music: RealMusic) -> None:
+def test_a_demonstrated_action_is_likelier_under_its_mask(music: ExcerptDataset) -> None:
     env = PianoVecEnv(1, bars=BARS)
     torch.manual_seed(0)
-    policy = PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3)
+    policy = FeedforwardPolicy(env.observation_space, env.action_space, lambda _: 1e-3)
     pieces: list[Piece] = music.sample(2, np.random.default_rng(0))
     steps = cloning.demonstrate(pieces, PianoCore(2, bars=BARS))
     batch = np.arange(len(steps.actions))

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from toccata import cli
-from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.prior import Prior, frozen
 from toccata.agents.runs.compose import ComposeError, compose, composer_of, read_primer
@@ -30,7 +30,7 @@ def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a prior nobody fitted."""
     folder = tmp_path_factory.mktemp("priors") / "small"
     torch.manual_seed(0)
-    Prior(frozen(SequenceNetwork(SMALL, Shape(width=16, layers=1, heads=2))), SMALL, {}).save(folder)
+    Prior(frozen(SequenceNetwork(SMALL, NetworkConfig(width=16, layers=1, heads=2))), SMALL, {}).save(folder)
     return folder
 
 
@@ -125,7 +125,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, objec
         folder.mkdir()
         (folder / "config.json").write_text(f'{{"policy": "{name}", "genre": "folk", "beats_per_bar": 3}}')
         (folder / "model.zip").touch()
-        monkeypatch.setattr("toccata.agents.runs.compose.load_model", lambda *_: SimpleNamespace(policy=policy))
+        monkeypatch.setattr("toccata.agents.runs.compose.load_agent", lambda *_: SimpleNamespace(policy=policy))
         return folder
 
     return make

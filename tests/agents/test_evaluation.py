@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from toccata.agents.generation.rollouts import compose
-from toccata.agents.runs.comparison import interval, interval_of_difference, summarise, table_of
+from toccata.agents.generation.rollouts import generate_pieces
+from toccata.agents.runs.comparison import summarise, table_of
 from toccata.agents.runs.config import EvaluateConfig, TrainConfig
-from toccata.agents.runs.evaluation import evaluate, gold_rater, measurements
-from toccata.agents.runs.rewards_file import rewards_of, save_rewards
+from toccata.agents.runs.evaluation import evaluate, gold_rating, measurements
+from toccata.agents.runs.rewards_file import build_rewards, save_rewards
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.training import train
 from toccata.envs.pieces import Pieces
@@ -54,8 +54,8 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
     run, summary, _ = evaluated
     assert json.loads((run / "evaluation/metrics.json").read_text()) == summary
     assert all(isfinite(number) for number in numbers_in(summary))
-    assert list(summary["composers"]) == ["agent", "start", "random", "real"]
-    wanted = {*METRICS, "diversity", "reward/silence", "reward/repetition", "reward/total", "gold_rating"}
+    assert list(summary["composers"]) == ["agent", "reference", "random", "real"]
+    wanted = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating"}
     assert wanted >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
     for metrics in summary["composers"].values():
         assert metrics.keys() == wanted
@@ -65,19 +65,19 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
             assert each["mean"] == pytest.approx(np.mean(each["values"]))
         total = [
             a + 0.5 * b
-            for a, b in zip(metrics["reward/silence"]["values"], metrics["reward/repetition"]["values"], strict=True)
+            for a, b in zip(metrics["score/silence"]["values"], metrics["score/repetition"]["values"], strict=True)
         ]
         np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
     assert summary["composers"]["random"]["playability"]["mean"] == 1
-    assert summary["ahead"].keys() == {"agent - start", "agent - random", "agent - real"}
+    assert summary["differences"].keys() == {"agent - reference", "agent - random", "agent - real"}
     assert summary["real_range"].keys() == wanted
 
 
-def paid_by(rating: Path, whole: Path, run: Path) -> Path:
+def run_with_rating(rating: Path, whole: Path, run: Path) -> Path:
     """A copy of the toy run in `run`, as if `rating` and silence had paid it."""
     shutil.copytree(whole, run)
     config = replace(Run.open(run).config, rewards=((f"rating:{rating}", 1.0), ("silence", 1.0)))
-    save_rewards(rewards_of(config), config, run / "reward_models")
+    save_rewards(build_rewards(config), config, run / "reward_models")
     return run
 
 
@@ -85,15 +85,15 @@ def test_a_run_is_judged_by_the_gold_rater_of_its_own_rating(
     whole: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
 ) -> None:
     rating = write_rating("listener")
-    run = paid_by(tmp_path / "listener", whole, tmp_path / "run")
+    run = run_with_rating(tmp_path / "listener", whole, tmp_path / "run")
     models = {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")}
     summary = evaluate(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
     assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
     for metrics in summary["composers"].values():
-        assert list(metrics)[-4:] == ["reward/rating", "reward/silence", "reward/total", "gold_rating"]
-        total = np.add(metrics["reward/rating"]["values"], metrics["reward/silence"]["values"])
+        assert list(metrics)[-4:] == ["score/rating", "score/silence", "reward/total", "gold_rating"]
+        total = np.add(metrics["score/rating"]["values"], metrics["score/silence"]["values"])
         np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
-    for ahead in summary["ahead"].values():
+    for ahead in summary["differences"].values():
         assert ahead["gold_rating"]["low"] <= ahead["gold_rating"]["mean"] <= ahead["gold_rating"]["high"]
     written = [Score.from_midi(run / f"evaluation/piece-{number:03d}.mid") for number in range(2)]
     said = summary["composers"]["agent"]["gold_rating"]["values"][:2]
@@ -104,7 +104,7 @@ def test_a_rating_that_keeps_no_member_apart_has_no_gold_row(
     whole: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
 ) -> None:
     write_rating("pair", members=2)
-    run = paid_by(tmp_path / "pair", whole, tmp_path / "run")
+    run = run_with_rating(tmp_path / "pair", whole, tmp_path / "run")
     console = Console(file=StringIO(), width=100)
     summary = evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
     assert all("gold_rating" not in metrics for metrics in summary["composers"].values())
@@ -120,9 +120,9 @@ def test_which_rating_is_asked_for_gold(
         write_rating(name, members)
     pair, trio = (load_reward(f"rating:{tmp_path / name}") for name in ("pair", "trio"))
     paid = parse_rewards([("silence", 1.0), (pair, 1.0), (trio, 0.5)])
-    assert gold_rater(paid) is trio
-    assert gold_rater(parse_rewards([(pair, 1.0)])) is None
-    shipped = gold_rater(parse_rewards([("silence", 1.0)]))
+    assert gold_rating(paid) is trio
+    assert gold_rating(parse_rewards([(pair, 1.0)])) is None
+    shipped = gold_rating(parse_rewards([("silence", 1.0)]))
     assert shipped is not None
     pieces = Pieces([Score([(0, 24, 60, 80)], length_ticks=96), Score(length_ticks=96)])
     np.testing.assert_array_equal(measurements(pieces, paid, shipped)["gold_rating"], shipped.gold(pieces))
@@ -211,25 +211,15 @@ def test_a_run_that_cannot_be_evaluated(whole: Path, tmp_path: Path) -> None:
 
 
 def test_composing_is_legal_whole_and_repeatable() -> None:
-    first, again = (compose(None, 3, 4, {"bars": 1, "reward_at": "bar"}) for _ in range(2))
+    first, again = (generate_pieces(None, 3, 4, {"bars": 1, "reward_at": "bar"}) for _ in range(2))
     assert [piece.score for piece in first] == [piece.score for piece in again]
     assert all(piece.score.bars == 1 for piece in first)
-    assert [piece.score for piece in compose(None, 3, 5, {"bars": 1})] != [piece.score for piece in first]
+    assert [piece.score for piece in generate_pieces(None, 3, 5, {"bars": 1})] != [piece.score for piece in first]
 
 
-def test_intervals_of_known_values() -> None:
-    rng = np.random.default_rng(0)
-    assert interval(np.full(5, 2.0), rng) == {"mean": 2, "low": 2, "high": 2}
-    values = np.random.default_rng(1).normal(3, 2, 400)
-    found = interval(values, rng)
-    half = 1.96 * values.std() / 20
-    assert found["low"] == pytest.approx(values.mean() - half, abs=0.03)
-    assert found["high"] == pytest.approx(values.mean() + half, abs=0.03)
-    ahead = interval_of_difference(values + 1, values, rng)
-    assert ahead["mean"] == pytest.approx(1)
-    assert ahead["low"] < 1 < ahead["high"]
+def test_summary_of_known_values() -> None:
     summary = summarise({"agent": {"x": np.ones(3)}, "random": {"x": np.zeros(3)}, "real": {"x": np.arange(3.0)}}, 0)
-    assert summary["ahead"]["agent - random"]["x"] == {"mean": 1, "low": 1, "high": 1}
+    assert summary["differences"]["agent - random"]["x"] == {"mean": 1, "low": 1, "high": 1}
     assert summary["real_range"]["x"] == {"low": pytest.approx(0.1), "high": pytest.approx(1.9)}
 
 

@@ -17,22 +17,23 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from toccata import cli
-from toccata.agents.policies.sequence_network import SHAPES, SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NO_GENRE, NetworkConfig, SequenceNetwork
 from toccata.agents.prior import fit as fit_prior_module
 from toccata.agents.prior import maximum_likelihood as fitting
-from toccata.agents.prior.dataset import Passages
-from toccata.agents.prior.fit import fit_prior, music_of, shape_of
+from toccata.agents.prior.dataset import PassageDataset
+from toccata.agents.prior.fit import fit_prior, network_config, passage_datasets
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.prior.likelihood import log_prob
 from toccata.agents.prior.markov import uniform_log_prob
 from toccata.agents.prior.maximum_likelihood import Fit, batches_of, fit_network
-from toccata.agents.prior.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError
-from toccata.agents.prior.trajectories import NO_GENRE, record
+from toccata.agents.prior.prior import Prior, PriorError
+from toccata.agents.prior.trajectories import trajectories_of
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
 from toccata.options import ConfigError
+from toccata.weights import CONFIG_FILE
 
 SMALL = Piano(lowest=48, highest=84, chords=(), values=(12, 24, 96))
 MINIMAL = {"epochs": 2, "width": 16, "layers": 1, "heads": 2, "learning_rate": 1e-2, "device": "cpu"}
@@ -49,13 +50,13 @@ def works(count: int, genre: str = "classical") -> tuple[Work, ...]:
 
 
 @pytest.fixture(scope="module")
-def music() -> Passages:
-    return Passages(Corpus("toy", works(8) + works(4, "jazz")), 4, SMALL)
+def music() -> PassageDataset:
+    return PassageDataset(Corpus("toy", works(8) + works(4, "jazz")), 4, SMALL)
 
 
-def network_of(backbone: str = "transformer") -> SequenceNetwork:
+def build_network(backbone: str = "transformer") -> SequenceNetwork:
     torch.manual_seed(0)
-    return SequenceNetwork(SMALL, Shape(backbone, width=32, layers=1, heads=2))
+    return SequenceNetwork(SMALL, NetworkConfig(backbone, width=32, layers=1, heads=2))
 
 
 def rng_of(seed: int = 0) -> np.random.Generator:
@@ -66,9 +67,9 @@ def rng_of(seed: int = 0) -> np.random.Generator:
 
 
 @pytest.mark.parametrize("backbone", ["transformer", "lstm"])
-def test_music_is_learnt_beyond_how_often_what_is_played(backbone: str, music: Passages) -> None:
-    held_out = record(music.sample(16, rng_of(99)), SMALL)
-    network = network_of(backbone)
+def test_music_is_learnt_beyond_how_often_what_is_played(backbone: str, music: PassageDataset) -> None:
+    held_out = trajectories_of(music.sample(16, rng_of(99)), SMALL)
+    network = build_network(backbone)
     told: list[float] = []
     fit = fit_network(
         network,
@@ -95,14 +96,14 @@ def test_music_is_learnt_beyond_how_often_what_is_played(backbone: str, music: P
     assert not network.training
 
 
-def test_the_best_epoch_is_kept(music: Passages, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_epoch_is_kept(music: PassageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([3.0, 2.0, 5.0, 2.0, 1.0])
     monkeypatch.setattr(fitting, "log_prob", lambda *arguments: [np.array([-next(losses)])])
-    network, states = network_of(), []
+    network, states = build_network(), []
     fit = fit_network(
         network,
         music,
-        record(music.whole(), SMALL),
+        trajectories_of(music.whole(), SMALL),
         epochs=5,
         epoch_notes=20,
         rng=rng_of(),
@@ -116,14 +117,14 @@ def test_the_best_epoch_is_kept(music: Passages, monkeypatch: pytest.MonkeyPatch
     assert not all(torch.equal(kept[name], each) for name, each in states[3].items())
 
 
-def test_without_held_out_music_the_last_epoch_is_kept(music: Passages) -> None:
-    fit = fit_network(network_of(), music, None, epochs=3, epoch_notes=20, rng=rng_of(), patience=1)
+def test_without_held_out_music_the_last_epoch_is_kept(music: PassageDataset) -> None:
+    fit = fit_network(build_network(), music, None, epochs=3, epoch_notes=20, rng=rng_of(), patience=1)
     assert (len(fit.train), fit.valid, fit.best) == (3, [], 2)
 
 
-def test_one_seed_gives_one_network(music: Passages) -> None:
+def test_one_seed_gives_one_network(music: PassageDataset) -> None:
     def fitted(seed: int) -> tuple[dict[str, torch.Tensor], Fit]:
-        network = network_of()
+        network = build_network()
         fit = fit_network(network, music, None, epochs=2, epoch_notes=60, rng=rng_of(seed), genre_dropout=0.2)
         return network.state_dict(), fit
 
@@ -136,8 +137,8 @@ def test_one_seed_gives_one_network(music: Passages) -> None:
 @pytest.mark.parametrize(
     ("dropout", "learnt"), [(0.0, {"classical", "jazz"}), (1.0, {None}), (0.5, {"classical", "jazz", None})]
 )
-def test_genres_are_told_or_not(music: Passages, dropout: float, learnt: set[str | None]) -> None:
-    network = network_of()
+def test_genres_are_told_or_not(music: PassageDataset, dropout: float, learnt: set[str | None]) -> None:
+    network = build_network()
     before = {name: each.clone() for name, each in network.state_dict().items()}
     fit_network(network, music, None, epochs=1, epoch_notes=200, rng=rng_of(), genre_dropout=dropout)
     after = network.state_dict()
@@ -146,15 +147,15 @@ def test_genres_are_told_or_not(music: Passages, dropout: float, learnt: set[str
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("critic")), "left alone"
 
 
-def test_a_fit_that_loses_its_way_is_an_error(music: Passages) -> None:
-    network = network_of()
+def test_a_fit_that_loses_its_way_is_an_error(music: PassageDataset) -> None:
+    network = build_network()
     with torch.no_grad():
         network.actor.weight[0, 0] = torch.nan
     with pytest.raises(ConfigError, match="lost its way in epoch 1; lower the learning rate"):
         fit_network(network, music, None, epochs=1, epoch_notes=20, rng=rng_of())
 
 
-def test_an_epoch_hears_as_many_notes_as_it_should(music: Passages) -> None:
+def test_an_epoch_hears_as_many_notes_as_it_should(music: PassageDataset) -> None:
     for epoch_notes in (1, 150, 1000):
         heard, last = 0, 0.0
         for share, drawn, rows in fitting._batches(music, epoch_notes, 512, rng_of()):
@@ -184,7 +185,7 @@ def fitted(folder: Path, data: Path, **changes: object) -> tuple[Prior, str]:
 
 def test_files_become_a_prior(tmp_path: Path, corpus_folder: Path) -> None:
     prior, shown = fitted(tmp_path / "new" / "a", corpus_folder)
-    files = [CONFIG_FILE, "curves.png", WEIGHTS_FILE, "report.md"]
+    files = [CONFIG_FILE, "curves.png", "prior.safetensors", "report.md"]
     assert sorted(path.name for path in (tmp_path / "new" / "a").iterdir()) == files
     assert "epoch 2: " in shown
     config = json.loads((tmp_path / "new" / "a" / CONFIG_FILE).read_text())
@@ -200,7 +201,7 @@ def test_files_become_a_prior(tmp_path: Path, corpus_folder: Path) -> None:
     assert prior.piano == Piano()
 
     again, _ = fitted(tmp_path / "b", corpus_folder)
-    for file in (CONFIG_FILE, WEIGHTS_FILE, "report.md"):
+    for file in (CONFIG_FILE, "prior.safetensors", "report.md"):
         assert (tmp_path / "b" / file).read_bytes() == (tmp_path / "new" / "a" / file).read_bytes()
     other, _ = fitted(tmp_path / "c", corpus_folder, seed=1, epochs=1, beside=(str(tmp_path / "b"),))
     assert not torch.equal(other.network.actor.weight, again.network.actor.weight)
@@ -211,7 +212,7 @@ def test_a_prior_goes_on_from_another(tmp_path: Path, corpus_folder: Path) -> No
     sizes = {"width": None, "layers": None, "heads": None}
     start = str(tmp_path / "first")
     near, _ = fitted(tmp_path / "near", corpus_folder, start=start, epochs=1, learning_rate=1e-6, **sizes)
-    assert near.network.shape == first.network.shape
+    assert near.network.config == first.network.config
     torch.testing.assert_close(near.network.actor.weight, first.network.actor.weight, atol=1e-3, rtol=0)
     assert near.about["start"] == "first"
     far, _ = fitted(tmp_path / "far", corpus_folder, start=start, epochs=1, learning_rate=1e-2, **sizes)
@@ -225,7 +226,7 @@ def test_a_prior_goes_on_from_another(tmp_path: Path, corpus_folder: Path) -> No
 
 
 def test_a_prior_of_another_piano_is_refused_before_the_fit(tmp_path: Path, corpus_folder: Path) -> None:
-    Prior(network_of(), SMALL, {}).save(tmp_path / "small")
+    Prior(build_network(), SMALL, {}).save(tmp_path / "small")
     small = str(tmp_path / "small")
     for changes in ({"start": small, "width": None, "layers": None, "heads": None}, {"beside": (small,)}):
         with pytest.raises(PriorError, match="small: plays another piano than the usual one"):
@@ -237,23 +238,25 @@ def test_a_corpus_of_few_works(tmp_path: Path) -> None:
     for number, work in enumerate(works(60)):
         only = Corpus("one", (work,))
         if len(only.split("train")):
-            music = music_of(only, 64)
+            music = passage_datasets(only, 64)
             assert (music["valid"], music["test"]) == (None, None)
             (tmp_path / "data" / "folk").mkdir(parents=True)
             work.score.to_midi(tmp_path / "data" / "folk" / f"{number}.mid")
             break
     with pytest.raises(ConfigError, match="all 1 works of corpus one are held out"):
-        music_of(Corpus("one", next((w,) for w in works(60) if not len(Corpus("one", (w,)).split("train")))), 64)
+        passage_datasets(
+            Corpus("one", next((w,) for w in works(60) if not len(Corpus("one", (w,)).split("train")))), 64
+        )
     with pytest.raises(ConfigError, match="classical-0: its genre 'waltz' must be one of classical, "):
-        music_of(Corpus("odd", (Work("classical-0", "waltz", work.score),)), 64)
+        passage_datasets(Corpus("odd", (Work("classical-0", "waltz", work.score),)), 64)
     with pytest.raises(ConfigError, match="none of the 1 works of corpus mute has notes"):
-        music_of(Corpus("mute", (Work("mute", "folk", Score()),)), 64)
+        passage_datasets(Corpus("mute", (Work("mute", "folk", Score()),)), 64)
 
 
 def test_sizes_are_those_of_the_backbone_unless_given(tmp_path: Path) -> None:
-    assert shape_of(FitPriorConfig(tmp_path)) == SHAPES["transformer"]
-    assert shape_of(FitPriorConfig(tmp_path, backbone="lstm")) == SHAPES["lstm"]
-    assert shape_of(FitPriorConfig(tmp_path, width=24, heads=2)) == Shape(width=24, heads=2)
+    assert network_config(FitPriorConfig(tmp_path)) == DEFAULT_NETWORKS["transformer"]
+    assert network_config(FitPriorConfig(tmp_path, backbone="lstm")) == DEFAULT_NETWORKS["lstm"]
+    assert network_config(FitPriorConfig(tmp_path, width=24, heads=2)) == NetworkConfig(width=24, heads=2)
 
 
 # The command
@@ -349,4 +352,4 @@ def test_the_command_as_a_user_runs_it(
     assert shown.out.splitlines() == ["fitted: my-prior", "train from it with: python train.py --prior my-prior"]
     assert "11,656 weights" in shown.err
     assert "Markov" in shown.err
-    assert Prior.load(tmp_path / "my-prior").network.shape.width == 8
+    assert Prior.load(tmp_path / "my-prior").network.config.width == 8

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.agents.prior.dataset import WHOLE_PASSAGES, Passages
-from toccata.agents.prior.trajectories import NO_GENRE, record
+from toccata.agents.policies.sequence_network import NO_GENRE
+from toccata.agents.prior.dataset import WHOLE_PASSAGES, PassageDataset
+from toccata.agents.prior.trajectories import trajectories_of
 from toccata.envs.codec import encode, play
 from toccata.envs.core import GENRES, PianoCore
 from toccata.envs.instrument import Piano
@@ -38,17 +39,17 @@ def corpus(*works: tuple[str, str, Score]) -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def passages() -> Passages:
+def passages() -> PassageDataset:
     genres = ("classical", "folk", "jazz", "folk")
     works = [
         (name, genre, tune(20, beats, seed=i))
         for i, ((name, beats), genre) in enumerate(zip(BEATS.items(), genres, strict=True))
     ]
-    return Passages(corpus(*works))
+    return PassageDataset(corpus(*works))
 
 
 @pytest.fixture(scope="module")
-def drawn(passages: Passages) -> list[Piece]:
+def drawn(passages: PassageDataset) -> list[Piece]:
     return passages.sample(300, np.random.default_rng(0))
 
 
@@ -60,7 +61,7 @@ def actions_of(piece: Piece) -> np.ndarray:
 # Drawing passages
 
 
-def test_passages_are_bars_of_their_works(passages: Passages) -> None:
+def test_passages_are_bars_of_their_works(passages: PassageDataset) -> None:
     """In their own metre and tempo, from a bar line on which something begins."""
     for piece in passages.sample(20, np.random.default_rng(1), transpose=False):
         (work,) = (work for work in passages.works if work.score.beats_per_bar == piece.score.beats_per_bar)
@@ -91,7 +92,7 @@ def test_half_have_the_usual_length_and_the_others_every_length(drawn: list[Piec
 def test_many_open_or_end_their_works() -> None:
     """Each bar of this work has its own pitch, so that a passage tells its place."""
     work = Score([(96 * i, 96, 40 + i, 80) for i in range(40)])
-    pieces = Passages(corpus(("a", "folk", work))).sample(400, np.random.default_rng(0), transpose=False)
+    pieces = PassageDataset(corpus(("a", "folk", work))).sample(400, np.random.default_rng(0), transpose=False)
     first = np.array([piece.score.notes["pitch"][0] - 40 for piece in pieces])
     last = np.array([piece.score.notes["pitch"][-1] - 40 for piece in pieces])
     assert 0.2 < (first == 0).mean() < 0.45
@@ -101,7 +102,7 @@ def test_many_open_or_end_their_works() -> None:
 
 def test_every_key_is_drawn_and_none_leaves_the_keyboard() -> None:
     low = corpus(("a", "folk", tune(8, low=23 + 12)), ("b", "jazz", tune(8, low=92)))  # lowest key 23, highest 104
-    pieces = Passages(low).sample(400, np.random.default_rng(0))
+    pieces = PassageDataset(low).sample(400, np.random.default_rng(0))
     shifts: dict[str | None, set[int]] = {"folk": set(), "jazz": set()}
     for piece in pieces:
         bass = int(piece.score.notes["pitch"].min())
@@ -114,7 +115,7 @@ def test_every_key_is_drawn_and_none_leaves_the_keyboard() -> None:
 
 def test_no_passage_begins_with_silence() -> None:
     work = tune(20, rests=(0, 3, 4, 9, 17))
-    pieces = Passages(corpus(("a", "folk", work)), bars=2).sample(200, np.random.default_rng(0))
+    pieces = PassageDataset(corpus(("a", "folk", work)), bars=2).sample(200, np.random.default_rng(0))
     assert all(piece.score.notes["onset_tick"][0] == 0 for piece in pieces)
 
 
@@ -123,7 +124,7 @@ def test_no_passage_begins_with_silence() -> None:
 def test_passages_have_at_most_max_steps_unless_they_are_one_bar(
     bars: int, usual: int, max_steps: int, seed: int
 ) -> None:
-    passages = Passages(corpus(("a", "folk", tune(bars, seed=seed))), bars=usual, max_steps=max_steps)
+    passages = PassageDataset(corpus(("a", "folk", tune(bars, seed=seed))), bars=usual, max_steps=max_steps)
     for piece in [*passages.sample(20, np.random.default_rng(seed)), *passages.whole()]:
         assert len(actions_of(piece)) <= max_steps or piece.score.bars == 1
         assert piece.score.length_ticks % 96 == 0
@@ -131,13 +132,13 @@ def test_passages_have_at_most_max_steps_unless_they_are_one_bar(
 
 def test_short_works_are_taken_whole() -> None:
     score = tune(3, beats_per_bar=3)
-    for piece in Passages(corpus(("a", "folk", score))).sample(20, np.random.default_rng(0), transpose=False):
+    for piece in PassageDataset(corpus(("a", "folk", score))).sample(20, np.random.default_rng(0), transpose=False):
         assert piece.score == encode(score)[1].score
 
 
 def test_an_incomplete_last_bar_is_filled() -> None:
     score = Score([(0, 24, 60, 80), (96, 24, 62, 80)], length_ticks=120)
-    (piece,) = Passages(corpus(("a", "folk", score))).whole()
+    (piece,) = PassageDataset(corpus(("a", "folk", score))).whole()
     assert piece.score.length_ticks == 192
     values = np.array(Piano().values)
     actions = actions_of(piece)
@@ -147,17 +148,17 @@ def test_an_incomplete_last_bar_is_filled() -> None:
 def test_small_genres_are_heard_more_than_their_share() -> None:
     """Sixteen times the notes are drawn four times as often."""
     many = [(f"f{i}", "folk", tune(4, seed=i)) for i in range(16)]
-    pieces = Passages(corpus(*many, ("j", "jazz", tune(4, seed=99)))).sample(1000, np.random.default_rng(0))
+    pieces = PassageDataset(corpus(*many, ("j", "jazz", tune(4, seed=99)))).sample(1000, np.random.default_rng(0))
     assert np.mean([piece.genre == "jazz" for piece in pieces]) == pytest.approx(0.2, abs=0.04)
 
 
-def test_one_seed_draws_the_same(passages: Passages, drawn: list[Piece]) -> None:
+def test_one_seed_draws_the_same(passages: PassageDataset, drawn: list[Piece]) -> None:
     again = passages.sample(300, np.random.default_rng(0))
     assert [piece.score for piece in again] == [piece.score for piece in drawn]
     assert [piece.score for piece in passages.sample(300, np.random.default_rng(1))] != [p.score for p in drawn]
 
 
-def test_whole_works_in_order(passages: Passages) -> None:
+def test_whole_works_in_order(passages: PassageDataset) -> None:
     pieces = passages.whole()
     assert [(p.score.beats_per_bar, p.score.bars) for p in pieces] == [
         (beats, bars) for beats in BEATS.values() for bars in (8, 8, 4)
@@ -165,26 +166,28 @@ def test_whole_works_in_order(passages: Passages) -> None:
     first = passages.works[0].score
     assert pieces[1].score == encode(first.slice(8 * 96, 16 * 96))[1].score
     assert [p.score for p in passages.whole()] == [p.score for p in pieces]
-    long = Passages(corpus(("a", "folk", tune(100)))).whole()
+    long = PassageDataset(corpus(("a", "folk", tune(100)))).whole()
     assert [piece.score.bars for piece in long] == [8] * WHOLE_PASSAGES
 
 
 def test_what_cannot_be_drawn_from_is_told() -> None:
     with pytest.raises(ValueError, match="mine/x: its genre 'polka' must be one of classical, folk"):
-        Passages(corpus(("a", "folk", tune(2)), ("mine/x", "polka", tune(2))))
+        PassageDataset(corpus(("a", "folk", tune(2)), ("mine/x", "polka", tune(2))))
     with pytest.raises(ValueError, match="none of the 1 works of corpus toy"):
-        Passages(corpus(("a", "folk", Score(length_ticks=960))))
+        PassageDataset(corpus(("a", "folk", Score(length_ticks=960))))
     drums = Score([(24 * beat, 24, 12, 80) for beat in range(8)], length_ticks=192)
     with pytest.raises(ValueError, match="none of the 1 works of corpus toy has notes on the keyboard"):
-        Passages(corpus(("drums", "rock", drums)))
-    assert [work.id for work in Passages(corpus(("a", "folk", tune(2)), ("drums", "rock", drums))).works] == ["a"]
+        PassageDataset(corpus(("drums", "rock", drums)))
+    assert [work.id for work in PassageDataset(corpus(("a", "folk", tune(2)), ("drums", "rock", drums))).works] == ["a"]
     with pytest.raises(ValueError, match="at least 1, got 0 and 512"):
-        Passages(corpus(("a", "folk", tune(2))), bars=0)
+        PassageDataset(corpus(("a", "folk", tune(2))), bars=0)
 
 
 def test_works_whose_bars_the_piano_cannot_count_are_left_out() -> None:
     coarse = Piano(values=(24, 48))
-    works = Passages(corpus(("a", "folk", tune(2)), ("b", "folk", tune(2, beats_per_bar=3.5))), piano=coarse).works
+    works = PassageDataset(
+        corpus(("a", "folk", tune(2)), ("b", "folk", tune(2, beats_per_bar=3.5))), piano=coarse
+    ).works
     assert [work.id for work in works] == ["a"]
 
 
@@ -195,7 +198,7 @@ def test_works_whose_bars_the_piano_cannot_count_are_left_out() -> None:
 def test_what_is_recorded_is_what_the_environment_shows(beats_per_bar: float) -> None:
     """Pieces of many metres and lengths side by side, against an environment of each."""
     pieces = [encoded(tune(bars, beats, seed=bars)) for bars, beats in [(2, beats_per_bar), (1, 4), (3, 3.5)]]
-    sequences = record(pieces)
+    sequences = trajectories_of(pieces)
     for row, (piece, genre) in enumerate(zip(pieces, ["jazz"] * 3, strict=True)):
         core = PianoCore(
             1,
@@ -226,7 +229,7 @@ def encoded(score: Score, genre: str | None = "jazz") -> Piece:
 
 
 def test_every_recorded_action_is_legal_and_so_is_what_follows(drawn: list[Piece]) -> None:
-    sequences = record(drawn[:50])
+    sequences = trajectories_of(drawn[:50])
     assert len(sequences) == 50
     masks = sequences.mask_of(slice(None))
     whats = sequences.nvec[0]
@@ -237,7 +240,7 @@ def test_every_recorded_action_is_legal_and_so_is_what_follows(drawn: list[Piece
 
 
 def test_masks_of_some_rows(drawn: list[Piece]) -> None:
-    sequences = record(drawn[:5])
+    sequences = trajectories_of(drawn[:5])
     every = sequences.mask_of(slice(None))
     assert every.shape == (*sequences.actions.shape[:2], sum(sequences.nvec))
     assert every.dtype == np.bool_
@@ -245,16 +248,16 @@ def test_masks_of_some_rows(drawn: list[Piece]) -> None:
         assert (sequences.mask_of(rows) == every[rows]).all()
 
 
-def test_genres_are_numbers(passages: Passages) -> None:
+def test_genres_are_numbers(passages: PassageDataset) -> None:
     pieces = [encoded(tune(1), genre) for genre in (*GENRES, None)]
-    genre = record(pieces).observations["genre"]
+    genre = trajectories_of(pieces).observations["genre"]
     assert genre[:, 0].tolist() == [*range(len(GENRES)), NO_GENRE]
     assert (genre == genre[:, :1]).all()
 
 
 def test_a_piece_without_actions_is_encoded() -> None:
     score = tune(2)
-    bare, spelled = record([Piece(score)]), record([encoded(score, None)])
+    bare, spelled = trajectories_of([Piece(score)]), trajectories_of([encoded(score, None)])
     assert (bare.actions == spelled.actions).all()
     assert (bare.observations["place"] == spelled.observations["place"]).all()
 
@@ -268,7 +271,7 @@ def test_what_was_written_after_a_primer() -> None:
     piece = Piece(whole, "folk", start_tick=192, actions=encode(own)[0])
     core = PianoCore(1, bars=3, genre="folk", observation="actions", primer=primer)
     core.reset([0], [np.random.default_rng(0)])
-    sequences = record([piece])
+    sequences = trajectories_of([piece])
     for step, action in enumerate(actions_of(piece)):
         for key, value in core.observe().items():
             assert (sequences.observations[key][0, step] == value[0]).all()
@@ -280,12 +283,12 @@ def test_what_cannot_be_recorded_is_told() -> None:
     good = encoded(tune(1))
     struck_twice = np.array([[40, 8], [40, 8]])
     with pytest.raises(ValueError, match=r"piece 1: action 1, C4 for 24, is not legal at tick 0"):
-        record([good, Piece(good.score, actions=struck_twice)])
+        trajectories_of([good, Piece(good.score, actions=struck_twice)])
     with pytest.raises(ValueError, match=r"piece 0: action \[0, 13\] is outside"):
-        record([Piece(good.score, actions=np.array([[0, 13]]))])
+        trajectories_of([Piece(good.score, actions=np.array([[0, 13]]))])
     with pytest.raises(ValueError, match="piece 0: its genre 'polka' must be one of"):
-        record([Piece(good.score, "polka", actions=good.actions)])
+        trajectories_of([Piece(good.score, "polka", actions=good.actions)])
     with pytest.raises(ValueError, match="piece 0 has no actions"):
-        record([Piece(Score())])
+        trajectories_of([Piece(Score())])
     with pytest.raises(ValueError, match="no piece"):
-        record([])
+        trajectories_of([])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.utils import obs_as_tensor
 
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 
@@ -156,7 +156,7 @@ def test_the_gradient_of_kl_is_that_of_enumeration_and_spares_what_is_masked() -
 @pytest.mark.parametrize("features", ["mlp", "cnn"])
 def test_the_policy_reads_an_observation_by_its_names(features: str) -> None:
     env = PianoVecEnv(3, bars=1)
-    policy = PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features=features)
+    policy = FeedforwardPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features=features)
     env.seed(0)
     env.reset()
     for _ in range(6):
@@ -171,7 +171,7 @@ def test_the_policy_reads_an_observation_by_its_names(features: str) -> None:
 @pytest.mark.parametrize("features", ["mlp", "cnn"])
 def test_forward_and_evaluate_agree(features: str) -> None:
     env = PianoVecEnv(5, bars=1)
-    policy = PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features=features)
+    policy = FeedforwardPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features=features)
     env.seed(1)
     observations = obs_as_tensor(env.reset(), torch.device("cpu"))
     masks = env.action_masks()
@@ -188,11 +188,11 @@ def test_forward_and_evaluate_agree(features: str) -> None:
 def test_a_policy_refuses_what_it_cannot_play() -> None:
     env = PianoVecEnv(1, bars=1)
     with pytest.raises(ValueError, match="MultiDiscrete"):
-        PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, piano=SMALL)
+        FeedforwardPolicy(env.observation_space, env.action_space, lambda _: 1e-3, piano=SMALL)
     with pytest.raises(ValueError, match="MultiDiscrete"):
-        PianoPolicy(env.observation_space, spaces.Discrete(4), lambda _: 1e-3)  # type: ignore[arg-type]
+        FeedforwardPolicy(env.observation_space, spaces.Discrete(4), lambda _: 1e-3)  # type: ignore[arg-type]
     short = PianoVecEnv(1, bars=1, observation="actions")
     with pytest.raises(ValueError, match="full"):
-        PianoPolicy(short.observation_space, short.action_space, lambda _: 1e-3)
+        FeedforwardPolicy(short.observation_space, short.action_space, lambda _: 1e-3)
     with pytest.raises(ValueError, match="mlp"):
-        PianoPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features="rnn")
+        FeedforwardPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features="rnn")

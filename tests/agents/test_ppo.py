@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import toccata  # noqa: F401  # registers the environments
-from toccata.agents.policies.feedforward_policy import PianoPolicy
+from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
@@ -73,7 +73,7 @@ def composer(env: Any, reward_model: Any = None, **changes: Any) -> ComposerPPO:
         "seed": 5,
         "device": "cpu",
     }
-    return ComposerPPO(PianoPolicy, env, reward_model=reward_model, **{**settings, **changes})
+    return ComposerPPO(FeedforwardPolicy, env, reward_model=reward_model, **{**settings, **changes})
 
 
 def learnt(env: Any, steps: int, reward_model: Any = None, **changes: Any) -> tuple[ComposerPPO, Rollouts]:

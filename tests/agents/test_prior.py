@@ -13,12 +13,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
-from toccata.agents.prior.prior import CONFIG_FILE, WEIGHTS_FILE, Prior, PriorError, frozen
-from toccata.agents.prior.trajectories import Sequences, record
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
+from toccata.agents.prior.prior import Prior, PriorError, frozen
+from toccata.agents.prior.trajectories import Trajectories, trajectories_of
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.score import Score
+from toccata.weights import CONFIG_FILE, WeightsError
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj",), values=(6, 12, 24))
 ABOUT = {"data": ["bach"], "seed": 3}
@@ -26,7 +27,7 @@ ABOUT = {"data": ["bach"], "seed": 3}
 
 def prior_of(backbone: str = "transformer") -> Prior:
     torch.manual_seed(0)
-    network = SequenceNetwork(SMALL, Shape(backbone, width=16, layers=1, heads=2))
+    network = SequenceNetwork(SMALL, NetworkConfig(backbone, width=16, layers=1, heads=2))
     torch.nn.init.normal_(network.actor.weight, std=0.5)
     return Prior(frozen(network), SMALL, ABOUT)
 
@@ -38,19 +39,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def music() -> Sequences:
+def music() -> Trajectories:
     tune = [(12 * i, 12, 60 + step, 80) for i, step in enumerate((0, 4, 7, 12, 11, 7, 5, 2))]
     scores = [Score(tune, length_ticks=96), Score(tune[:3], length_ticks=96), Score(tune, length_ticks=192)]
-    return record([Piece(score, genre) for score, genre in zip(scores, ("folk", None, "jazz"), strict=True)], SMALL)
+    return trajectories_of(
+        [Piece(score, genre) for score, genre in zip(scores, ("folk", None, "jazz"), strict=True)], SMALL
+    )
 
 
 @pytest.mark.parametrize("backbone", ["transformer", "lstm"])
-def test_what_is_saved_is_loaded(backbone: str, tmp_path: Path, music: Sequences) -> None:
+def test_what_is_saved_is_loaded(backbone: str, tmp_path: Path, music: Trajectories) -> None:
     prior = prior_of(backbone)
     prior.save(tmp_path / "new" / "prior")
-    assert sorted(path.name for path in (tmp_path / "new" / "prior").iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+    assert sorted(path.name for path in (tmp_path / "new" / "prior").iterdir()) == [CONFIG_FILE, "prior.safetensors"]
     loaded = Prior.load(tmp_path / "new" / "prior")
-    assert (loaded.piano, loaded.about, loaded.network.shape) == (SMALL, ABOUT, prior.network.shape)
+    assert (loaded.piano, loaded.about, loaded.network.config) == (SMALL, ABOUT, prior.network.config)
     before, after = prior.network.state_dict(), loaded.network.state_dict()
     assert before.keys() == after.keys()
     for name, tensor in before.items():
@@ -62,17 +65,17 @@ def test_what_is_saved_is_loaded(backbone: str, tmp_path: Path, music: Sequences
         np.testing.assert_allclose(ours, theirs, atol=0.02)
 
     loaded.save(tmp_path / "again")
-    for file in (CONFIG_FILE, WEIGHTS_FILE):
+    for file in (CONFIG_FILE, "prior.safetensors"):
         assert (tmp_path / "again" / file).read_bytes() == (tmp_path / "new" / "prior" / file).read_bytes()
 
 
-def test_log_probabilities_are_of_each_sequence_alone(music: Sequences) -> None:
+def test_log_probabilities_are_of_each_sequence_alone(music: Trajectories) -> None:
     prior = prior_of()
     together = prior.log_prob(music)
     assert [len(values) for values in together] == music.lengths.tolist()
     for row, values in enumerate(together):
         end = int(music.lengths[row])
-        alone = Sequences(
+        alone = Trajectories(
             {key: each[row : row + 1, :end] for key, each in music.observations.items()},
             music.actions[row : row + 1, :end],
             music.masks[row : row + 1, :end],
@@ -91,10 +94,10 @@ def test_unknown_names(tmp_path: Path) -> None:
         Prior.load(tmp_path / "file")
 
 
-@pytest.mark.parametrize("file", [CONFIG_FILE, WEIGHTS_FILE])
+@pytest.mark.parametrize("file", [CONFIG_FILE, "prior.safetensors"])
 def test_a_missing_file_is_named(folder: Path, file: str) -> None:
     (folder / file).unlink()
-    with pytest.raises(PriorError, match=f"{folder}: no prior here, {file} is missing"):
+    with pytest.raises(WeightsError, match=f"{folder}: no weights here, {file} is missing"):
         Prior.load(folder)
 
 
@@ -102,15 +105,19 @@ def test_weights_of_another_fit_are_refused(folder: Path, tmp_path: Path) -> Non
     prior = prior_of()
     prior.network.actor.weight[0, 0] += 1
     prior.save(tmp_path / "other")
-    (tmp_path / "other" / WEIGHTS_FILE).rename(folder / WEIGHTS_FILE)
-    with pytest.raises(PriorError, match=f"{folder / WEIGHTS_FILE}: not the weights whose hash is in config.json"):
+    (tmp_path / "other" / "prior.safetensors").rename(folder / "prior.safetensors")
+    with pytest.raises(
+        WeightsError, match=f"{folder / 'prior.safetensors'}: its SHA-256 is not the one in config.json"
+    ):
         Prior.load(folder)
 
 
 def test_weights_of_another_network_are_refused(folder: Path, tmp_path: Path) -> None:
     prior_of("lstm").save(tmp_path / "other")
-    (tmp_path / "other" / WEIGHTS_FILE).rename(folder / WEIGHTS_FILE)
-    with pytest.raises(PriorError, match=f"{folder / WEIGHTS_FILE}: not the weights of this network") as error:
+    (tmp_path / "other" / "prior.safetensors").rename(folder / "prior.safetensors")
+    ours, theirs = (json.loads((each / CONFIG_FILE).read_text()) for each in (folder, tmp_path / "other"))
+    (folder / CONFIG_FILE).write_text(json.dumps({**ours, "sha256": theirs["sha256"]}))
+    with pytest.raises(WeightsError, match=f"{folder / 'prior.safetensors'}: not the weights of this network") as error:
         Prior.load(folder)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 500
@@ -120,7 +127,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     prior = prior_of()
     prior.network.actor.weight[0, 0] = 1e6  # infinite in float16
     prior.save(tmp_path)
-    with pytest.raises(PriorError, match="not finite"):
+    with pytest.raises(WeightsError, match="not finite"):
         Prior.load(tmp_path)
 
 
@@ -149,7 +156,7 @@ def given_as(value: object, *keys: str) -> Callable[[dict[str, Any]], Any]:
 @pytest.mark.parametrize(
     "change",
     [
-        *(without(key) for key in ("network", "piano", "weights_sha256", "fit")),
+        *(without(key) for key in ("network", "piano", "sha256", "fit")),
         *(given_as(value, key) for key in ("network", "piano", "fit") for value in (None, 3, "x", [1])),
         *(given_as(value, "network", "width") for value in (None, 0, -8, 2.5, "16", 18, [16], True)),
         *(given_as(value, "network", "layers") for value in (None, 0, 1.0, "1")),
@@ -160,8 +167,8 @@ def given_as(value: object, *keys: str) -> Callable[[dict[str, Any]], Any]:
         *(given_as(value, "piano", "lowest") for value in (None, -1, 200, "48", 48.5)),
         *(given_as(value, "piano", "values") for value in (None, [], [12, 6], ["6"], 6)),
         *(given_as(value, "piano", "chords") for value in (["major"], None, 3)),
-        given_as("0" * 64, "weights_sha256"),
-        given_as(None, "weights_sha256"),
+        given_as({"prior.safetensors": "0" * 64}, "sha256"),
+        given_as(None, "sha256"),
         lambda config: [],
         lambda config: None,
         lambda config: [config],
@@ -170,18 +177,18 @@ def given_as(value: object, *keys: str) -> Callable[[dict[str, Any]], Any]:
 def test_a_wrong_configuration_is_a_clear_error(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     config = json.loads((folder / CONFIG_FILE).read_text())
     (folder / CONFIG_FILE).write_text(json.dumps(change(config)))
-    with pytest.raises(PriorError, match=str(folder)) as error:
+    with pytest.raises(WeightsError, match=str(folder)) as error:
         Prior.load(folder)
     assert "\n" not in str(error.value)
 
 
 def test_a_configuration_nested_too_deep(folder: Path) -> None:
     (folder / CONFIG_FILE).write_text("[" * 100_000)
-    with pytest.raises(PriorError, match=CONFIG_FILE):
+    with pytest.raises(WeightsError, match=CONFIG_FILE):
         Prior.load(folder)
 
 
-@pytest.mark.parametrize("file", [CONFIG_FILE, WEIGHTS_FILE])
+@pytest.mark.parametrize("file", [CONFIG_FILE, "prior.safetensors"])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_changed_byte_is_never_a_crash(folder: Path, file: str, data: st.DataObject) -> None:
@@ -200,7 +207,7 @@ def test_a_changed_byte_is_never_a_crash(folder: Path, file: str, data: st.DataO
         path.write_bytes(changed)
         Prior.load(folder)
         assert file == CONFIG_FILE, "changed weights have another hash"
-    except PriorError as error:
+    except WeightsError as error:
         assert str(folder) in str(error)  # some changes of the configuration are no error
         assert "\n" not in str(error)
     finally:

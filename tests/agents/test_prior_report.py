@@ -10,14 +10,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from toccata.agents.policies.sequence_network import SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import NO_GENRE, NetworkConfig, SequenceNetwork
 from toccata.agents.prior import bits as bits_module
 from toccata.agents.prior import report as prior_report
 from toccata.agents.prior.bits import Bits, Interval, bits
-from toccata.agents.prior.dataset import Passages
+from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.prior import Prior, PriorError, frozen
-from toccata.agents.prior.report import fitted_markov, table, told_no_genre, whole_works, write_prior_report
-from toccata.agents.prior.trajectories import NO_GENRE, record
+from toccata.agents.prior.report import fitted_markov, table, unconditional, whole_works, write_prior_report
+from toccata.agents.prior.trajectories import trajectories_of
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
@@ -37,13 +37,13 @@ def work(number: int, genre: str, bars: int = 4, group: str = "") -> Work:
     return Work(f"{genre}-{number}", genre, Score(notes, length_ticks=96 * bars), group=group)
 
 
-def passages(*works: Work, bars: int = 2) -> Passages:
-    return Passages(Corpus("toy", works), bars, SMALL)
+def passages(*works: Work, bars: int = 2) -> PassageDataset:
+    return PassageDataset(Corpus("toy", works), bars, SMALL)
 
 
 def prior_of(about: dict[str, object] | None = None, piano: Piano = SMALL) -> Prior:
     torch.manual_seed(0)
-    return Prior(frozen(SequenceNetwork(piano, Shape(width=16, layers=1, heads=1))), piano, about or {})
+    return Prior(frozen(SequenceNetwork(piano, NetworkConfig(width=16, layers=1, heads=1))), piano, about or {})
 
 
 # Bits
@@ -66,7 +66,7 @@ def test_bits_of_known_probabilities() -> None:
 
 def test_a_chord_counts_its_notes() -> None:
     chord = Score([(0, 96, pitch, 80) for pitch in (48, 52, 55)], length_ticks=96)
-    music = Passages(Corpus("one", (Work("one", "folk", chord),)), 1, SMALL)
+    music = PassageDataset(Corpus("one", (Work("one", "folk", chord),)), 1, SMALL)
     (found,) = music.whole()
     assert found.actions is not None
     assert len(found.actions) == 2, "the chord and the wait"
@@ -134,8 +134,8 @@ def test_whole_works_are_those_of_the_passages() -> None:
 
 
 def test_who_is_told_no_genre_hears_the_same_music() -> None:
-    music = record(passages(work(0, "folk")).whole(), SMALL)
-    untold = told_no_genre(music)
+    music = trajectories_of(passages(work(0, "folk")).whole(), SMALL)
+    untold = unconditional(music)
     assert (untold.observations["genre"] == NO_GENRE).all()
     assert (music.observations["genre"] != NO_GENRE).all()
     assert untold.observations["top"] is music.observations["top"]
@@ -157,7 +157,9 @@ def test_the_markov_chain_is_fitted_on_as_much_as_is_said(monkeypatch: pytest.Mo
 LOSSES = {"train": [5.0, 4.0, 3.0], "valid": [5.0, 3.5, 4.0], "best_epoch": 1}
 
 
-def report_of(prior: Prior, train: Passages, test: Passages | None, folder: Path, **beside: Prior) -> tuple[str, str]:
+def report_of(
+    prior: Prior, train: PassageDataset, test: PassageDataset | None, folder: Path, **beside: Prior
+) -> tuple[str, str]:
     shown = StringIO()
     text = write_prior_report(prior, train, test, folder, Console(file=shown, width=200), beside)
     assert (folder / "report.md").read_text(encoding="utf-8") == text

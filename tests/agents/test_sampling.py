@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents.generation.primer import Opening
-from toccata.agents.generation.sampling import draw, genre_index, joint_probs, nucleus, sample
+from toccata.agents.generation.primer import PreparedPrimer
+from toccata.agents.generation.sampling import draw, genre_index, joint_probs, nucleus, sample_pieces
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.sequence_network import OBSERVED, SequenceNetwork, Shape
+from toccata.agents.policies.sequence_network import NO_GENRE, OBSERVATION_KEYS, NetworkConfig, SequenceNetwork
 from toccata.agents.prior.dataset import LONGEST_BARS
-from toccata.agents.prior.trajectories import NO_GENRE, record
+from toccata.agents.prior.trajectories import trajectories_of
 from toccata.envs.codec import encode, play
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
@@ -24,7 +24,7 @@ SMALL = Piano(lowest=58, highest=65, values=(6, 12, 24))
 
 def network_of(piano: Piano, backbone: str = "transformer") -> SequenceNetwork:
     torch.manual_seed(0)
-    network = SequenceNetwork(piano, Shape(backbone, width=16, layers=2, heads=2)).eval()
+    network = SequenceNetwork(piano, NetworkConfig(backbone, width=16, layers=2, heads=2)).eval()
     with torch.no_grad():
         network.actor.weight.mul_(50.0)  # so that what it sees matters
     return network
@@ -127,7 +127,7 @@ def test_nothing_outside_the_nucleus_is_drawn(piano: Piano) -> None:
 
 
 def test_a_low_temperature_plays_the_likeliest(piano: Piano) -> None:
-    pieces = sample(stubborn(piano, 0, 1), piano, 2, bars=2, seed=0, genre=None, temperature=1e-3)
+    pieces = sample_pieces(stubborn(piano, 0, 1), piano, 2, bars=2, seed=0, genre=None, temperature=1e-3)
     for piece in pieces:
         assert piece.actions is not None
         assert piece.actions.tolist() == [[0, 1]] * 16  # waits of an eighth note
@@ -139,7 +139,9 @@ def test_a_key_that_is_down_gives_way_to_the_next_likeliest(piano: Piano) -> Non
     network = stubborn(piano, 3, 2, by=10.0)
     with torch.no_grad():
         network.actor.bias[0] = 5.0
-    (piece,) = sample(network, piano, 1, bars=1, seed=0, genre="folk", temperature=1e-3, beats_per_bar=3, tempo_bpm=70)
+    (piece,) = sample_pieces(
+        network, piano, 1, bars=1, seed=0, genre="folk", temperature=1e-3, beats_per_bar=3, tempo_bpm=70
+    )
     assert piece.score.notes.tolist() == [(24 * i, 24, 60, 80) for i in range(3)]
     assert (piece.score.beats_per_bar, piece.score.tempo_bpm, piece.genre, piece.start_tick) == (3, 70, "folk", 0)
 
@@ -147,7 +149,9 @@ def test_a_key_that_is_down_gives_way_to_the_next_likeliest(piano: Piano) -> Non
 def test_one_seed_gives_one_set_of_pieces(piano: Piano) -> None:
     network = network_of(piano)
     scores = {
-        seed: [[piece.score for piece in sample(network, piano, 3, bars=1, seed=seed, genre=None)] for _ in range(2)]
+        seed: [
+            [piece.score for piece in sample_pieces(network, piano, 3, bars=1, seed=seed, genre=None)] for _ in range(2)
+        ]
         for seed in (0, 1)
     }
     assert scores[0][0] == scores[0][1]
@@ -157,7 +161,7 @@ def test_one_seed_gives_one_set_of_pieces(piano: Piano) -> None:
 
 def test_pieces_are_legal_and_whole(piano: Piano) -> None:
     progress: list[float] = []
-    pieces = sample(network_of(piano), piano, 5, bars=3, seed=0, genre="jazz", on_progress=progress.append)
+    pieces = sample_pieces(network_of(piano), piano, 5, bars=3, seed=0, genre="jazz", on_progress=progress.append)
     for piece in pieces:
         assert piece.actions is not None
         assert play(piece.actions, piano).slice(0, 288).notes.tolist() == piece.score.notes.tolist()
@@ -167,7 +171,7 @@ def test_pieces_are_legal_and_whole(piano: Piano) -> None:
 
 
 def test_max_steps_ends_a_piece_in_silence(piano: Piano, primer: Score) -> None:
-    (piece,) = sample(network_of(piano), piano, 1, bars=4, seed=0, genre=None, primer=primer, max_steps=3)
+    (piece,) = sample_pieces(network_of(piano), piano, 1, bars=4, seed=0, genre=None, primer=primer, max_steps=3)
     assert piece.actions is not None
     assert len(piece.actions) == 3
     assert piece.score.bars == 2 + 4
@@ -177,7 +181,7 @@ def test_max_steps_ends_a_piece_in_silence(piano: Piano, primer: Score) -> None:
 
 
 def test_a_primer_stands_unchanged_at_the_beginning(piano: Piano, primer: Score) -> None:
-    pieces = sample(network_of(piano), piano, 3, bars=2, seed=0, genre=None, primer=primer)
+    pieces = sample_pieces(network_of(piano), piano, 3, bars=2, seed=0, genre=None, primer=primer)
     for piece in pieces:
         assert piece.start_tick == 2 * 72  # filled up to the bar line
         assert piece.score.slice(0, 144).notes.tolist() == primer.notes.tolist()
@@ -194,11 +198,11 @@ class Spy:
         self.logits: list[np.ndarray] = []
         step = network.step
 
-        def noted(observations, begins, memory):
-            self.steps.append({key: observations[key].numpy().copy() for key in OBSERVED})
-            logits, values, memory = step(observations, begins, memory)
+        def noted(observations, begins, cache):
+            self.steps.append({key: observations[key].numpy().copy() for key in OBSERVATION_KEYS})
+            logits, values, cache = step(observations, begins, cache)
             self.logits.append(logits.numpy().copy())
-            return logits, values, memory
+            return logits, values, cache
 
         patch.setattr(network, "step", noted)
 
@@ -211,32 +215,32 @@ def test_the_network_sees_what_it_is_fitted_to(
 ) -> None:
     network = network_of(piano, backbone)
     spy = Spy(network, monkeypatch)
-    (piece,) = sample(network, piano, 1, bars=2, seed=0, genre=genre, primer=primer if primed else None)
+    (piece,) = sample_pieces(network, piano, 1, bars=2, seed=0, genre=genre, primer=primer if primed else None)
     past = encode(replace(primer, length_ticks=144), piano)[0] if primed else np.empty((0, 2), np.int64)
     actions = np.concatenate([past, piece.actions])
-    recorded = record([Piece(piece.score, genre, actions=actions)], piano)
-    for key in OBSERVED:
+    recorded = trajectories_of([Piece(piece.score, genre, actions=actions)], piano)
+    for key in OBSERVATION_KEYS:
         shown = np.concatenate([step[key] for step in spy.steps])
         assert shown.tolist() == recorded.observations[key][0, len(past) :].tolist()
     begins = torch.zeros(recorded.actions.shape[:2], dtype=torch.bool)
     begins[:, 0] = True
-    observations = {key: torch.as_tensor(recorded.observations[key]).long() for key in OBSERVED}
+    observations = {key: torch.as_tensor(recorded.observations[key]).long() for key in OBSERVATION_KEYS}
     with torch.no_grad():
-        logits, _ = network.whole(observations, begins)
+        logits, _ = network(observations, begins)
     assert np.concatenate(spy.logits) == pytest.approx(logits[0, len(past) :].numpy(), abs=1e-5)
 
 
 def test_rows_that_end_do_not_disturb_the_others(piano: Piano, primer: Score, monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_of(piano)
     spy = Spy(network, monkeypatch)
-    pieces = sample(network, piano, 4, bars=2, seed=3, genre="folk", primer=primer)
+    pieces = sample_pieces(network, piano, 4, bars=2, seed=3, genre="folk", primer=primer)
     assert len({len(piece.actions) for piece in pieces if piece.actions is not None}) > 1
     past = encode(replace(primer, length_ticks=144), piano)[0]
     whole = [Piece(p.score, "folk", actions=np.concatenate([past, p.actions])) for p in pieces]
-    recorded = record(whole, piano)
+    recorded = trajectories_of(whole, piano)
     for t, step in enumerate(spy.steps):
         rows = [i for i in range(4) if recorded.lengths[i] > len(past) + t]
-        for key in OBSERVED:
+        for key in OBSERVATION_KEYS:
             assert step[key].tolist() == recorded.observations[key][rows, len(past) + t].tolist()
 
 
@@ -245,7 +249,7 @@ def test_of_a_long_primer_the_last_bars_are_heard(piano: Piano, monkeypatch: pyt
     primer = Score([(96 * bar, 24, 58 + bar % 8, 80) for bar in range(bars)])
     network = network_of(piano)
     spy = Spy(network, monkeypatch)
-    (piece,) = sample(network, piano, 1, bars=2, seed=0, genre=None, primer=primer)
+    (piece,) = sample_pieces(network, piano, 1, bars=2, seed=0, genre=None, primer=primer)
     assert piece.score.slice(0, bars * 96).notes.tolist() == primer.notes.tolist()
     assert piece.score.bars == bars + 2
     assert spy.steps[0]["place"].tolist() == [[0, 96, LONGEST_BARS, 2]]
@@ -253,7 +257,7 @@ def test_of_a_long_primer_the_last_bars_are_heard(piano: Piano, monkeypatch: pyt
 
 def test_silence_before_the_first_note_is_not_heard(piano: Piano) -> None:
     primer = Score([(96 * 3 + 24, 24, 60, 80)], length_ticks=5 * 96)
-    opening = Opening.of(primer, piano, 4, 120)
+    opening = PreparedPrimer.of(primer, piano, 4, 120)
     assert opening.score == primer
     assert opening.heard == Score([(24, 24, 60, 80)], length_ticks=2 * 96)
     assert play(opening.actions, piano).slice(0, 192) == opening.heard
@@ -261,14 +265,14 @@ def test_silence_before_the_first_note_is_not_heard(piano: Piano) -> None:
 
 def test_a_primer_that_ends_in_long_silence_is_a_fresh_beginning(piano: Piano) -> None:
     primer = Score([(0, 24, 60, 80)], length_ticks=(LONGEST_BARS + 2) * 96)
-    (piece,) = sample(network_of(piano), piano, 1, bars=1, seed=0, genre=None, primer=primer)
+    (piece,) = sample_pieces(network_of(piano), piano, 1, bars=1, seed=0, genre=None, primer=primer)
     assert piece.score.bars == LONGEST_BARS + 3
     assert piece.start_tick == primer.length_ticks
 
 
 def test_a_primer_is_reduced_to_what_the_piano_plays(piano: Piano) -> None:
     primer = Score([(0, 480, 20, 80), (0, 500, 60, 33), (7, 480, 64, 80)], ticks_per_beat=480)
-    (piece,) = sample(network_of(piano), piano, 1, bars=1, seed=0, genre=None, primer=primer)
+    (piece,) = sample_pieces(network_of(piano), piano, 1, bars=1, seed=0, genre=None, primer=primer)
     assert piece.score.slice(0, 96).notes.tolist() == encode(primer, piano)[1].score.notes.tolist()
     assert piece.score.notes["pitch"][0] == 60
 
@@ -299,7 +303,7 @@ def test_a_primer_is_reduced_to_what_the_piano_plays(piano: Piano) -> None:
 def test_what_is_out_of_range_is_named(piano: Piano, wrong: dict, message: str) -> None:
     arguments = {"count": 1, "bars": 1, "seed": 0, "genre": None, **wrong}
     with pytest.raises(ValueError, match=message):
-        sample(network_of(piano), piano, **arguments)
+        sample_pieces(network_of(piano), piano, **arguments)
 
 
 def test_genres_have_numbers() -> None:

@@ -10,8 +10,15 @@ import torch
 
 from toccata.agents.policies import sequence_network
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.sequence_network import MOST_BARS, MOST_BEATS, SequenceNetwork, Shape, tensors_of
-from toccata.agents.prior.trajectories import NO_GENRE, Sequences, record
+from toccata.agents.policies.sequence_network import (
+    MOST_BARS,
+    MOST_BEATS,
+    NO_GENRE,
+    NetworkConfig,
+    SequenceNetwork,
+    tensors_of,
+)
+from toccata.agents.prior.trajectories import Trajectories, trajectories_of
 from toccata.envs.env import PianoEnv
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
@@ -24,7 +31,7 @@ CPU = torch.device("cpu")
 
 def network_of(backbone: str, piano: Piano = SMALL) -> SequenceNetwork:
     torch.manual_seed(0)
-    network = SequenceNetwork(piano, Shape(backbone, width=16, layers=1, heads=2))
+    network = SequenceNetwork(piano, NetworkConfig(backbone, width=16, layers=1, heads=2))
     torch.nn.init.normal_(network.actor.weight, std=0.5)  # far from uniform, so that a mistake shows
     return network.eval().requires_grad_(False)
 
@@ -35,7 +42,7 @@ def network(request: pytest.FixtureRequest) -> SequenceNetwork:
 
 
 @pytest.fixture(scope="module")
-def music() -> Sequences:
+def music() -> Trajectories:
     """A tune over chords, a piece in three, and one without a genre."""
     chord = [(0, 24, pitch, 80) for pitch in (48, 52, 55)]
     tune = [(12 * i, 12, 60 + step, 80) for i, step in enumerate((0, 4, 7, 12, 11, 7, 5, 2))]
@@ -45,18 +52,18 @@ def music() -> Sequences:
         Piece(Score(waltz, beats_per_bar=3, length_ticks=72), "folk"),
         Piece(Score(tune[:4], length_ticks=96)),
     ]
-    return record(pieces, SMALL)
+    return trajectories_of(pieces, SMALL)
 
 
-def begins_of(music: Sequences) -> torch.Tensor:
+def episode_starts_of(music: Trajectories) -> torch.Tensor:
     begins = torch.zeros(music.actions.shape[:2], dtype=torch.bool)
     begins[:, 0] = True
     return begins
 
 
-def test_the_actions_are_a_distribution_by_enumeration(network: SequenceNetwork, music: Sequences) -> None:
+def test_the_actions_are_a_distribution_by_enumeration(network: SequenceNetwork, music: Trajectories) -> None:
     """Over what is legal; what is not legal has probability exactly 0."""
-    logits, _ = network.whole(tensors_of(music.observations, CPU, time=True), begins_of(music))
+    logits, _ = network(tensors_of(music.observations, CPU, time=True), episode_starts_of(music))
     actions = torch.tensor(list(product(range(WHATS), range(VALUES))))
     masks = music.mask_of(slice(None))
     for row, time in product(range(len(music)), (0, 1, 4)):
@@ -70,55 +77,55 @@ def test_the_actions_are_a_distribution_by_enumeration(network: SequenceNetwork,
         assert found[legal].max() > 2 / legal.sum()
 
 
-def test_a_piece_is_its_steps(network: SequenceNetwork, music: Sequences) -> None:
-    begins, memory = begins_of(music), network.fresh(len(music))
-    logits, values = network.whole(tensors_of(music.observations, CPU, time=True), begins)
+def test_a_piece_is_its_steps(network: SequenceNetwork, music: Trajectories) -> None:
+    begins, cache = episode_starts_of(music), network.empty_cache(len(music))
+    logits, values = network(tensors_of(music.observations, CPU, time=True), begins)
     assert logits.shape == (*begins.shape, WHATS + JointDistribution(SMALL).kinds * VALUES)
     for time in range(begins.shape[1]):
         shown = {key: value[:, time] for key, value in music.observations.items()}
-        stepped, value, memory = network.step(tensors_of(shown, CPU), begins[:, time], memory)
+        stepped, value, cache = network.step(tensors_of(shown, CPU), begins[:, time], cache)
         torch.testing.assert_close(stepped, logits[:, time], rtol=0, atol=1e-5)
         torch.testing.assert_close(value, values[:, time], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_what_is_remembered_of_a_primer(network: SequenceNetwork, music: Sequences, count: int) -> None:
-    observations, begins = tensors_of(music.observations, CPU, time=True), begins_of(music)
-    logits, _ = network.whole(observations, begins)
+def test_what_is_remembered_of_a_primer(network: SequenceNetwork, music: Trajectories, count: int) -> None:
+    observations, begins = tensors_of(music.observations, CPU, time=True), episode_starts_of(music)
+    logits, _ = network(observations, begins)
     lengths = torch.full((len(music),), count)
-    memory = network.remember({key: value[:, :count] for key, value in observations.items()}, lengths)
+    cache = network.prefill({key: value[:, :count] for key, value in observations.items()}, lengths)
     rest = {key: value[:, count:] for key, value in observations.items()}
-    found, _ = network.whole(rest, begins[:, count:], memory)
+    found, _ = network(rest, begins[:, count:], cache)
     torch.testing.assert_close(found, logits[:, count:], rtol=0, atol=1e-5)
 
 
 def test_many_rows_are_remembered_in_parts(
-    network: SequenceNetwork, music: Sequences, monkeypatch: pytest.MonkeyPatch
+    network: SequenceNetwork, music: Trajectories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where all rows of a part have not begun."""
     observations = tensors_of(music.observations, CPU, time=True)
     lengths = torch.tensor([0, 3, 2])
-    whole = network.remember(observations, lengths)
-    monkeypatch.setattr(sequence_network, "STEPS_AT_ONCE", 1)
-    parts = network.remember(observations, lengths)
+    whole = network.prefill(observations, lengths)
+    monkeypatch.setattr(sequence_network, "PREFILL_STEPS", 1)
+    parts = network.prefill(observations, lengths)
     assert torch.equal(parts.lengths, lengths)
     torch.testing.assert_close(parts.state, whole.state, atol=1e-6, rtol=0)
 
 
-def test_the_last_action_of_another_episode_is_not_heard(network: SequenceNetwork, music: Sequences) -> None:
+def test_the_last_action_of_another_episode_is_not_heard(network: SequenceNetwork, music: Trajectories) -> None:
     observations = tensors_of(music.observations, CPU, time=True)
-    plain, _ = network.whole(observations, begins_of(music))
+    plain, _ = network(observations, episode_starts_of(music))
     observations["last"] = observations["last"].clone()
     observations["last"][:, 0] = torch.tensor([7, 1])
-    torch.testing.assert_close(network.whole(observations, begins_of(music))[0], plain, rtol=0, atol=0)
+    torch.testing.assert_close(network(observations, episode_starts_of(music))[0], plain, rtol=0, atol=0)
 
 
-def test_no_genre_is_a_genre_of_its_own(network: SequenceNetwork, music: Sequences) -> None:
+def test_no_genre_is_a_genre_of_its_own(network: SequenceNetwork, music: Trajectories) -> None:
     assert music.observations["genre"][2, 0] == NO_GENRE
     observations = tensors_of(music.observations, CPU, time=True)
-    plain, _ = network.whole(observations, begins_of(music))
+    plain, _ = network(observations, episode_starts_of(music))
     observations["genre"] = torch.full_like(observations["genre"], NO_GENRE)
-    found, _ = network.whole(observations, begins_of(music))
+    found, _ = network(observations, episode_starts_of(music))
     changed = (found - plain).abs().amax(dim=(1, 2))
     assert (changed[:2] > 1e-3).all()
     assert changed[2] == 0
@@ -152,7 +159,7 @@ def test_long_bars_and_long_pieces_can_be_shown(network: SequenceNetwork) -> Non
         "last": torch.tensor([[WHATS - 1, VALUES - 1]]),
         "genre": torch.tensor([NO_GENRE]),
     }
-    logits, value, _ = network.step(shown, torch.tensor([False]), network.fresh(1))
+    logits, value, _ = network.step(shown, torch.tensor([False]), network.empty_cache(1))
     assert torch.isfinite(logits).all()
     assert torch.isfinite(value).all()
 
@@ -165,7 +172,7 @@ def test_the_environment_can_be_shown_as_it_is(backbone: str, chords: tuple[str,
     observation, _ = env.reset(seed=0)
     network = network_of(backbone, piano)
     shown = tensors_of({key: np.asarray(value)[None] for key, value in observation.items()}, CPU)
-    logits, value, _ = network.step(shown, torch.tensor([True]), network.fresh(1))
+    logits, value, _ = network.step(shown, torch.tensor([True]), network.empty_cache(1))
     assert logits.shape == (1, piano.nvec[0] + JointDistribution(piano).kinds * 2)
     assert value.shape == (1,)
 
@@ -180,4 +187,4 @@ def test_the_environment_can_be_shown_as_it_is(backbone: str, chords: tuple[str,
 )
 def test_shapes_that_cannot_be(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Shape(**wrong)  # type: ignore[arg-type]
+        NetworkConfig(**wrong)  # type: ignore[arg-type]

@@ -10,17 +10,17 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from toccata.agents.policies.cache import Memory
+from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.sequence_network import SequenceNetwork, Shape, tensors_of
-from toccata.agents.policies.sequence_policy import SequencePolicy, begins_of
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork, episode_starts_of, tensors_of
+from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))
-SHAPES = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
+DEFAULT_NETWORKS = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
 
 
 def envs_of(count: int, **changes: Any) -> PianoVecEnv:
@@ -38,7 +38,7 @@ def policy_of(env: PianoVecEnv, backbone: str) -> SequencePolicy:
         lambda _: 1e-3,
         piano=env.core.piano,
         backbone=backbone,
-        shape=SHAPES[backbone],
+        shape=DEFAULT_NETWORKS[backbone],
     )
     with torch.no_grad():
         for parameter in policy.parameters():  # far from the tame first weights, so that a mistake shows
@@ -71,7 +71,7 @@ class Line:
         observations = {key: np.stack([each[key] for each in history], axis=1) for key in self.now}
         tensors = tensors_of(observations, policy.device, time=True)
         with torch.no_grad():
-            logits, _ = policy.network.whole(tensors, begins_of(tensors))
+            logits, _ = policy.network(tensors, episode_starts_of(tensors))
         return policy.distribution(logits[:, -1], self.env.action_masks()).mode().numpy()
 
 
@@ -88,7 +88,7 @@ def test_predict_goes_on_with_a_state_and_without(backbone: str) -> None:
     for _ in range(40):
         actions, state = policy.predict(line.now, state, deterministic=True, action_masks=line.env.action_masks())
         np.testing.assert_array_equal(actions, line.wanted(policy))
-        line_seen += int(begins_of(tensors_of(line.now, policy.device)).sum())
+        line_seen += int(episode_starts_of(tensors_of(line.now, policy.device)).sum())
         line.play()
     assert line_seen > 3, "pieces ended on the way"
 
@@ -108,7 +108,9 @@ def test_lines_of_steps_do_not_disturb_each_other(backbone: str) -> None:
             if step % 8 == 0:
                 np.testing.assert_array_equal(actions, line.wanted(policy))
             line.play()
-    assert max(int(begins_of(tensors_of(each, policy.device)).sum()) for each in lines[0].seen[1:]), "pieces ended"
+    assert max(int(episode_starts_of(tensors_of(each, policy.device)).sum()) for each in lines[0].seen[1:]), (
+        "pieces ended"
+    )
 
 
 def test_predict_takes_one_observation(backbone: str) -> None:
@@ -150,11 +152,11 @@ def test_a_state_of_other_rows_is_refused_and_forgotten_without_one(backbone: st
 
 def test_steps_and_whole_sequences_agree(backbone: str) -> None:
     line, policy = Line(3, 2), policy_of(envs_of(1), backbone)
-    memory, stepped, masks = None, [], []
+    cache, stepped, masks = None, [], []
     for _ in range(30):
         masks.append(line.env.action_masks())
         with torch.no_grad():
-            actions, values, log_probs, logits, memory = policy(line.now, memory, action_masks=masks[-1])
+            actions, values, log_probs, logits, cache = policy(line.now, cache, action_masks=masks[-1])
         assert logits.shape == (3, JointDistribution(SMALL).proba_distribution_net(1).out_features)
         stepped.append((actions, values, log_probs))
         line.seen.append(line.now)
@@ -165,10 +167,10 @@ def test_steps_and_whole_sequences_agree(backbone: str) -> None:
     torch.testing.assert_close(found[0], values.flatten(), rtol=0, atol=1e-5)
     torch.testing.assert_close(found[1], log_probs.flatten(), rtol=0, atol=1e-5)
     assert found[2].entropy().shape == (90,)
-    assert isinstance(memory, Memory)
+    assert isinstance(cache, Cache)
     with torch.no_grad():
-        value = policy.predict_values(line.now, memory)
-        free = policy.get_distribution(line.now, memory)
+        value = policy.predict_values(line.now, cache)
+        free = policy.get_distribution(line.now, cache)
     assert value.shape == (3,)
     assert (free.what_log_probs > -100).all(), "without masks everything may be played"
 
@@ -179,12 +181,12 @@ def test_a_piece_begins_before_anything_was_played() -> None:
     for changes in ({}, {"primer": primer}):
         env = envs_of(2, bars=2, **changes)
         observations = tensors_of(env.reset(), torch.device("cpu"))
-        assert begins_of(observations).all()
+        assert episode_starts_of(observations).all()
         struck = tensors_of(env.step(np.array([[1, 0], [0, 1]]))[0], torch.device("cpu"))
-        assert not begins_of(struck).any()
+        assert not episode_starts_of(struck).any()
         waited = tensors_of(env.step(np.array([[0, 1], [0, 1]]))[0], torch.device("cpu"))
         assert waited["place"][1, 0] == 0, "a bar line was reached"
-        assert not begins_of(waited).any()
+        assert not episode_starts_of(waited).any()
 
 
 def test_a_saved_policy_is_the_same(tmp_path: Path, backbone: str) -> None:
@@ -209,7 +211,7 @@ def test_training_mode_is_set_on_the_network(backbone: str) -> None:
 
 def test_it_starts_from_a_prior_of_its_own_piano_and_shape(backbone: str) -> None:
     policy = policy_of(envs_of(1), backbone)
-    shape = Shape(backbone, **SHAPES[backbone])
+    shape = NetworkConfig(backbone, **DEFAULT_NETWORKS[backbone])
     prior = Prior(frozen(SequenceNetwork(SMALL, shape)), SMALL, {})
     policy.start_from(prior)
     ours, theirs = policy.network.state_dict(), prior.network.state_dict()
@@ -220,7 +222,7 @@ def test_it_starts_from_a_prior_of_its_own_piano_and_shape(backbone: str) -> Non
     assert all(parameter.requires_grad for parameter in policy.parameters())
     with pytest.raises(PriorError, match="another piano"):
         policy.start_from(Prior(prior.network, Piano(), {}))
-    wide = Shape(backbone, **{**SHAPES[backbone], "width": 32})
+    wide = NetworkConfig(backbone, **{**DEFAULT_NETWORKS[backbone], "width": 32})
     with pytest.raises(PriorError, match="another shape"):
         policy.start_from(Prior(SequenceNetwork(SMALL, wide), SMALL, {}))
 

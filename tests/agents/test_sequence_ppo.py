@@ -20,11 +20,12 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import toccata  # noqa: F401  # registers the environments
-from toccata.agents.policies.feedforward_policy import PianoPolicy
-from toccata.agents.policies.sequence_network import SequenceNetwork, Shape, tensors_of
-from toccata.agents.policies.sequence_policy import SequencePolicy, begins_of
-from toccata.agents.ppo.composer_ppo import ComposerPPO
-from toccata.agents.ppo.sequence_ppo import KL_GAIN, LEAST_KL_COEF, MOST_KL_COEF, by_row
+from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork, episode_starts_of, tensors_of
+from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.ppo.history import observations_by_env
+from toccata.agents.ppo.kl_controller import GAIN, LEAST_COEF, MOST_COEF
+from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.prior import frozen
 from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.vec_env import PianoVecEnv
@@ -35,7 +36,7 @@ from toccata.music.score import Score
 
 SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))
 MELODY = Piano(lowest=58, highest=62, chords=(), values=(6, 12), max_sounding=1)
-SHAPES = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
+DEFAULT_NETWORKS = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
 NEAR = {"rtol": 0.0, "atol": 1e-5}
 
 
@@ -75,13 +76,13 @@ def envs_of(count: int, **changes: Any) -> PianoVecEnv:
     return PianoVecEnv(count, **settings)
 
 
-def composer(env: Any, backbone: str = "transformer", noise: float = 0.3, **changes: Any) -> ComposerPPO:
+def composer(env: Any, backbone: str = "transformer", noise: float = 0.3, **changes: Any) -> SequenceComposerPPO:
     """An agent whose weights are far from the tame first ones, so that a mistake shows."""
     piano = changes.pop("piano", SMALL)
     settings: dict[str, Any] = {"n_steps": 24, "batch_size": 48, "n_epochs": 1, "gamma": 0.97, "gae_lambda": 0.9}
     settings |= {"seed": 5, "device": "cpu"} | changes
-    kwargs = {"piano": piano, "backbone": backbone, "shape": SHAPES[backbone]}
-    model = ComposerPPO(SequencePolicy, env, policy_kwargs=kwargs, **settings)
+    kwargs = {"piano": piano, "backbone": backbone, "network_config": DEFAULT_NETWORKS[backbone]}
+    model = SequenceComposerPPO(SequencePolicy, env, policy_kwargs=kwargs, **settings)
     disturb(model.policy, noise)
     return model
 
@@ -101,7 +102,7 @@ def backbone(request: pytest.FixtureRequest) -> str:
 class Rollouts(BaseCallback):
     """Keeps all that was seen, and what each rollout came to."""
 
-    model: ComposerPPO
+    model: SequenceComposerPPO
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +119,7 @@ class Rollouts(BaseCallback):
         buffer = self.model.rollout_buffer
         names = ("rewards", "returns", "advantages", "values", "log_probs", "episode_starts", "actions", "action_masks")
         self.rollouts.append({name: np.swapaxes(getattr(buffer, name), 0, 1).copy() for name in names})
-        self.seen.append(by_row(buffer))  # type: ignore[arg-type]
+        self.seen.append(observations_by_env(buffer))  # type: ignore[arg-type]
         self.logged.append(dict(self.logger.name_to_value))
         self.look()
 
@@ -133,14 +134,14 @@ class Rollouts(BaseCallback):
         """Logits and values of the last rollout's steps (envs, steps, ...), in one pass over all that was seen."""
         observations = tensors_of(self.history(), torch.device("cpu"), time=True)
         with torch.no_grad():
-            logits, values = network.whole(observations, begins_of(observations))
+            logits, values = network(observations, episode_starts_of(observations))
         steps = self.model.n_steps
         return logits[:, -steps:], values[:, -steps:]
 
 
 @pytest.mark.parametrize(("bars", "n_steps"), [(1, 40), (3, 7)], ids=["shorter pieces", "longer pieces"])
 def test_a_rollout_is_what_one_pass_over_all_that_was_played_gives(backbone: str, bars: int, n_steps: int) -> None:
-    """In several rollouts in a row, each with other weights; by the memory and from the beginning."""
+    """In several rollouts in a row, each with other weights; by the cache and from the beginning."""
 
     class Watch(Rollouts):
         def look(self) -> None:
@@ -153,7 +154,7 @@ def test_a_rollout_is_what_one_pass_over_all_that_was_played_gives(backbone: str
             np.testing.assert_allclose(log_probs, kept["log_probs"].flatten(), **NEAR)
             begun.extend(kept["episode_starts"][:, 1:].sum(axis=1))
 
-    class Update(ComposerPPO):
+    class Update(SequenceComposerPPO):
         def train(self) -> None:
             assert self.rollout is not None
             buffer = self.rollout_buffer
@@ -161,8 +162,8 @@ def test_a_rollout_is_what_one_pass_over_all_that_was_played_gives(backbone: str
                 torch.as_tensor(np.swapaxes(each, 0, 1)) for each in (buffer.actions, buffer.action_masks)
             )
             with torch.no_grad():
-                memory = self.rollout.memory
-                values, log_probs, _ = self.policy.evaluate_actions(by_row(buffer), actions, memory, masks)  # type: ignore[arg-type]
+                cache = self.rollout.initial_cache
+                values, log_probs, _ = self.policy.evaluate_actions(observations_by_env(buffer), actions, cache, masks)  # type: ignore[arg-type]
             np.testing.assert_allclose(values, buffer.values.T.flatten(), **NEAR)
             np.testing.assert_allclose(log_probs, buffer.log_probs.T.flatten(), **NEAR)
             super().train()
@@ -225,7 +226,7 @@ def test_advantages_and_what_a_piece_cut_off_would_have_come_to(backbone: str) -
             }
             tensors = tensors_of({key: value[None] for key, value in more.items()}, torch.device("cpu"), time=True)
             with torch.no_grad():
-                return float(self.model.policy.network.whole(tensors, begins_of(tensors))[1][0, -1])  # type: ignore[operator,union-attr]
+                return float(self.model.policy.network(tensors, episode_starts_of(tensors))[1][0, -1])  # type: ignore[operator,union-attr]
 
     cut: list[int] = []
     env = envs_of(3, bars=2, max_steps=9, reward=Notes())
@@ -239,7 +240,7 @@ def test_advantages_and_what_a_piece_cut_off_would_have_come_to(backbone: str) -
 class Shuffled(torch.nn.Module):
     """A policy for `MaskablePPO.train`, which draws its only minibatch in the order `order`."""
 
-    def __init__(self, model: ComposerPPO, order: np.ndarray) -> None:
+    def __init__(self, model: SequenceComposerPPO, order: np.ndarray) -> None:
         super().__init__()
         self.model, self.order = [model], torch.as_tensor(order)
         self.policy = model.policy
@@ -257,7 +258,7 @@ class Shuffled(torch.nn.Module):
         values, log_prob, distribution = self.policy.evaluate_actions(
             in_order,
             actions[back].view(model.n_envs, model.n_steps, 2),
-            model.rollout.memory,
+            model.rollout.initial_cache,
             torch.as_tensor(action_masks)[back].view(model.n_envs, model.n_steps, -1),
         )
         np.testing.assert_array_equal(
@@ -323,7 +324,7 @@ def test_one_step_of_one_environment_is_no_trouble() -> None:
 # The KL to the prior
 
 
-def prior_of(model: ComposerPPO, noise: float = 0.2) -> SequenceNetwork:
+def prior_of(model: SequenceComposerPPO, noise: float = 0.2) -> SequenceNetwork:
     assert isinstance(model.policy, SequencePolicy)
     network = copy.deepcopy(model.policy.network)
     disturb(network, noise)
@@ -359,7 +360,7 @@ def test_each_step_is_charged_for_its_exact_kl_and_pieces_are_summed_across_roll
                 assert "kl/nats_per_piece" not in logged
 
     counts: list[int] = []
-    model = composer(envs_of(3, bars=2), backbone, n_steps=8, kl_coef=0.5, learning_rate=0.01)
+    model = composer(envs_of(3, bars=2), backbone, n_steps=8, prior_kl_coef=0.5, learning_rate=0.01)
     model.prior = prior_of(model)
     under_way = np.zeros(3)
     model.learn(3 * 8 * 8, Watch())
@@ -368,7 +369,7 @@ def test_each_step_is_charged_for_its_exact_kl_and_pieces_are_summed_across_roll
 
 
 def test_a_policy_that_is_its_prior_is_charged_nothing(backbone: str) -> None:
-    model, rollouts = composer(envs_of(3, bars=2), backbone, kl_coef=1.0, batch_size=None), Rollouts()
+    model, rollouts = composer(envs_of(3, bars=2), backbone, prior_kl_coef=1.0, batch_size=None), Rollouts()
     model.prior = prior_of(model, noise=0.0)
     model.learn(3 * 24, rollouts)
     assert np.abs(rollouts.rollouts[0]["rewards"]).max() < 1e-6
@@ -380,7 +381,7 @@ def test_the_kl_is_a_term_of_the_loss_in_the_units_of_advantages(normalize: bool
     losses = []
     for coef in (0.0, 0.5):
         model = composer(
-            envs_of(3, bars=2, reward=Notes()), batch_size=None, kl_coef=coef, normalize_advantage=normalize
+            envs_of(3, bars=2, reward=Notes()), batch_size=None, prior_kl_coef=coef, normalize_advantage=normalize
         )
         model.prior = prior_of(model)
         rollouts = Rollouts()
@@ -399,35 +400,37 @@ def test_the_kl_is_a_term_of_the_loss_in_the_units_of_advantages(normalize: bool
 def test_an_adaptive_coefficient_moves_to_its_target_and_stays_a_number(shift: str) -> None:
     target, first = (1e-3, 3e4) if shift == "above" else (1e3, 3e-5)
     env = envs_of(2, max_steps=3)  # a piece ends in every rollout
-    model = composer(env, n_steps=4, kl_coef=first, kl_target=target, learning_rate=0.0)
+    model = composer(env, n_steps=4, prior_kl_coef=first, prior_kl_target=target, learning_rate=0.0)
     model.prior = prior_of(model)
     coefficients = [first]
 
     class Watch(Rollouts):
         def look(self) -> None:
             assert self.logged[-1]["kl/coef"] == coefficients[-1], "what was charged"
-            coefficients.append(self.model.kl_coef)
+            coefficients.append(self.model.kl_controller.coef)
 
     model.learn(2 * 4 * 32, Watch())
     steps = np.diff(np.log(coefficients))
     assert ((steps if shift == "above" else -steps) >= 0).all()
-    assert coefficients[-1] == (MOST_KL_COEF if shift == "above" else LEAST_KL_COEF)
+    assert coefficients[-1] == (MOST_COEF if shift == "above" else LEAST_COEF)
 
 
 def test_the_update_uses_the_coefficient_that_was_charged() -> None:
-    model = composer(envs_of(4), n_steps=24, batch_size=None, kl_coef=1.0, kl_target=1e-3, normalize_advantage=False)
+    model = composer(
+        envs_of(4), n_steps=24, batch_size=None, prior_kl_coef=1.0, prior_kl_target=1e-3, normalize_advantage=False
+    )
     model.prior = prior_of(model)
     rollouts = Rollouts()
     model.learn(4 * 24, rollouts)
     logged = rollouts.logged[0] | model.logger.name_to_value
-    assert model.kl_coef == pytest.approx(1 + KL_GAIN)
+    assert model.kl_controller.coef == pytest.approx(1 + GAIN)
     without = logged["train/policy_gradient_loss"] + 0.5 * logged["train/value_loss"]
     assert logged["train/loss"] - without == pytest.approx(logged["kl/nats_per_step"], rel=1e-3)
 
 
 def test_without_a_reward_the_kl_pulls_the_policy_back(backbone: str) -> None:
     model, rollouts = (
-        composer(envs_of(8), backbone, n_steps=24, n_epochs=4, kl_coef=0.2, learning_rate=5e-3),
+        composer(envs_of(8), backbone, n_steps=24, n_epochs=4, prior_kl_coef=0.2, learning_rate=5e-3),
         Rollouts(),
     )
     model.prior = frozen(copy.deepcopy(model.policy.network))  # type: ignore[arg-type]
@@ -490,10 +493,10 @@ def test_with_one_environment_it_learns_as_maskable_ppo_does() -> None:
 
             model: MaskablePPO
             if name == "ours":
-                kwargs = {"piano": SMALL, "shape": {"width": 32, "layers": 1, "heads": 2}}
-                model = ComposerPPO(SequencePolicy, env, policy_kwargs=kwargs, seed=seed, **settings)
+                kwargs = {"piano": SMALL, "network_config": {"width": 32, "layers": 1, "heads": 2}}
+                model = SequenceComposerPPO(SequencePolicy, env, policy_kwargs=kwargs, seed=seed, **settings)
             else:
-                model = MaskablePPO(PianoPolicy, env, policy_kwargs={"piano": SMALL}, seed=seed, **settings)
+                model = MaskablePPO(FeedforwardPolicy, env, policy_kwargs={"piano": SMALL}, seed=seed, **settings)
             model.learn(96 * 36, Watch())
             curves[name].append(earned)
     ours, theirs = (np.array(curves[name]).mean(axis=0) for name in curves)
@@ -505,16 +508,22 @@ def test_with_one_environment_it_learns_as_maskable_ppo_does() -> None:
 # What Stable-Baselines3's users call
 
 
-def weights(model: ComposerPPO) -> list[torch.Tensor]:
+def weights(model: SequenceComposerPPO) -> list[torch.Tensor]:
     return [each.detach().clone() for each in model.policy.state_dict().values()]
 
 
 def test_two_halves_with_a_save_between_are_one_run(tmp_path: Path, backbone: str) -> None:
     """Pieces go on over the gap, and their KL as well."""
-    settings: dict[str, Any] = {"n_steps": 9, "batch_size": 18, "n_epochs": 2, "kl_coef": 0.1, "kl_target": 1.0}
+    settings: dict[str, Any] = {
+        "n_steps": 9,
+        "batch_size": 18,
+        "n_epochs": 2,
+        "prior_kl_coef": 0.1,
+        "prior_kl_target": 1.0,
+    }
     half = 4 * 9 * 3
 
-    def begun() -> ComposerPPO:
+    def begun() -> SequenceComposerPPO:
         model = composer(envs_of(4, bars=3), backbone, reward_model=Notes(), **settings)
         model.prior = prior_of(model)
         return model
@@ -529,18 +538,18 @@ def test_two_halves_with_a_save_between_are_one_run(tmp_path: Path, backbone: st
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002
     new = envs_of(4, bars=3)
-    second = ComposerPPO.load(tmp_path / "half.zip", env=new, device="cpu", force_reset=False)
+    second = SequenceComposerPPO.load(tmp_path / "half.zip", env=new, device="cpu", force_reset=False)
     second.reward_model, second.prior = Notes(), first.prior
     new.set_state(state)
     new.set_random_state(chance)
     set_random_state(random)
-    assert (second.pages.lengths > 0).any()
+    assert (second.history.lengths > 0).any()
     second.learn(half, reset_num_timesteps=False)
-    assert second.kl_coef == whole.kl_coef != 0.1
+    assert second.kl_controller.coef == whole.kl_controller.coef != 0.1
     assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
 
 
-def assert_on_one_page(model: ComposerPPO, rollouts: Rollouts) -> None:
+def assert_on_one_page(model: SequenceComposerPPO, rollouts: Rollouts) -> None:
     """The last rollout is what one pass over `rollouts.seen` gives."""
     assert isinstance(model.policy, SequencePolicy)
     values = rollouts.judged_at_once(model.policy.network)[1]
@@ -569,7 +578,7 @@ def test_a_rollout_that_was_broken_off_is_forgotten(backbone: str, how: str) -> 
                 raise KeyboardInterrupt
             return True
 
-    settings: dict[str, Any] = {"learning_rate": 0.0, "n_steps": 12, "kl_coef": 0.1}
+    settings: dict[str, Any] = {"learning_rate": 0.0, "n_steps": 12, "prior_kl_coef": 0.1}
     model = composer(envs_of(3, bars=2, reward_at="bar"), backbone, reward_model=Notes(), **settings)
     model.prior = prior_of(model)
     if how == "callback":
@@ -598,7 +607,7 @@ def test_a_reward_that_fails_leaves_what_was_played_on_the_page(backbone: str) -
     with pytest.raises(RewardModelError, match="of mine"):
         model.learn(72, rollouts)
     assert not rollouts.seen, "the callback did not see its end"
-    rollouts.seen.append(by_row(model.rollout_buffer))  # type: ignore[arg-type]
+    rollouts.seen.append(observations_by_env(model.rollout_buffer))  # type: ignore[arg-type]
     failing = False
     model.learn(72 * 2, rollouts, reset_num_timesteps=False)
     assert not rollouts.rollouts[0]["episode_starts"][:, 0].all()
@@ -606,13 +615,13 @@ def test_a_reward_that_fails_leaves_what_was_played_on_the_page(backbone: str) -
 
 
 def test_it_saves_loads_and_predicts(tmp_path: Path, backbone: str) -> None:
-    model = composer(envs_of(3), backbone, reward_model=Notes(), kl_coef=0.25)
+    model = composer(envs_of(3), backbone, reward_model=Notes(), prior_kl_coef=0.25)
     model.prior = prior_of(model)
     model.learn(72)
     model.save(tmp_path / "model.zip")
-    again = ComposerPPO.load(tmp_path / "model.zip", device="cpu")
+    again = SequenceComposerPPO.load(tmp_path / "model.zip", device="cpu")
     assert (again.reward_model, again.prior, again.rollout) == (None, None, None)
-    assert again.kl_coef == 0.25
+    assert again.kl_controller.coef == 0.25
     env = envs_of(3)
     observations: Any = env.reset()
     for _ in range(10):
@@ -621,7 +630,7 @@ def test_it_saves_loads_and_predicts(tmp_path: Path, backbone: str) -> None:
         other, _ = again.predict(observations, action_masks=masks, deterministic=True)
         np.testing.assert_array_equal(one, other)
         observations = env.step(one)[0]
-    loaded = ComposerPPO.load(tmp_path / "model.zip", env=envs_of(5), device="cpu", prior=model.prior)
+    loaded = SequenceComposerPPO.load(tmp_path / "model.zip", env=envs_of(5), device="cpu", prior=model.prior)
     loaded.reward_model = Notes()
     rollouts = Rollouts()
     loaded.learn(5 * 24 * 2, rollouts)
@@ -648,7 +657,9 @@ def test_callbacks_the_logger_and_monitors(tmp_path: Path, backbone: str) -> Non
     first_row = (tmp_path / "progress.csv").read_text().splitlines()[0].split(",")
     assert {"train/approx_kl", "train/explained_variance", "rollout/ep_rew_mean", "eval/mean_reward"} <= set(first_row)
     half_way = next((tmp_path / "checkpoints").glob("*.zip"))  # in the middle of a rollout
-    resumed = ComposerPPO.load(half_way, env=VecMonitor(envs_of(3, reward=Notes())), device="cpu", force_reset=False)
+    resumed = SequenceComposerPPO.load(
+        half_way, env=VecMonitor(envs_of(3, reward=Notes())), device="cpu", force_reset=False
+    )
     rollouts = Rollouts()
     resumed.learn(72, rollouts, reset_num_timesteps=False)
     assert rollouts.rollouts[0]["episode_starts"][:, 0].all()
@@ -681,27 +692,27 @@ def test_pieces_behind_a_primer_and_of_any_genre() -> None:
     starts = [each["episode_starts"] for each in rollouts.rollouts]
     for seen, begun in zip(rollouts.seen, starts, strict=True):
         observations = tensors_of(seen, torch.device("cpu"), time=True)
-        np.testing.assert_array_equal(begins_of(observations).numpy(), begun.astype(bool))
+        np.testing.assert_array_equal(episode_starts_of(observations).numpy(), begun.astype(bool))
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="kl_coef must be finite and at least 0, got -1"):
-        composer(envs_of(1), kl_coef=-1)
+    with pytest.raises(ValueError, match="prior_kl_coef must be finite and at least 0, got -1"):
+        composer(envs_of(1), prior_kl_coef=-1)
     for target, coef in ((0.0, 1.0), (3.0, 0.0), (float("nan"), 1.0)):
-        with pytest.raises(ValueError, match="kl_target needs to be positive"):
-            composer(envs_of(1), kl_target=target, kl_coef=coef)
+        with pytest.raises(ValueError, match="prior_kl_target needs to be positive"):
+            composer(envs_of(1), prior_kl_target=target, prior_kl_coef=coef)
     with pytest.raises(ValueError, match='observation="actions"'):
         composer(envs_of(1, observation="full"))
     with pytest.raises(ValueError, match="MultiDiscrete"):
         composer(envs_of(1, flat=True))
     model = composer(envs_of(1))
-    model.prior = SequenceNetwork(Piano(), Shape("lstm", 8, 1))
+    model.prior = SequenceNetwork(Piano(), NetworkConfig("lstm", 8, 1))
     with pytest.raises(ValueError, match="prior plays another piano"):
         model.learn(24)
     prior = prior_of(composer(envs_of(1)))
     full = envs_of(1, observation="full")
     with pytest.raises(ValueError, match="SequencePolicy only"):
-        ComposerPPO(PianoPolicy, full, prior=prior, policy_kwargs={"piano": SMALL}, device="cpu")
+        SequenceComposerPPO(FeedforwardPolicy, full, prior=prior, policy_kwargs={"piano": SMALL}, device="cpu")
 
     class Maskless(gym.Wrapper):
         def __getattr__(self, name: str) -> Any:

@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.prior.prior import Prior, PriorError
-from toccata.agents.runs.builders import corpus_of, device_of, music_of
+from toccata.agents.runs.builders import excerpt_dataset, load_agent, resolve_device, run_corpus
 from toccata.agents.runs.config import EvaluateConfig, TrainConfig
 from toccata.agents.runs.evaluation import evaluate
-from toccata.agents.runs.rewards_file import load_rewards, rewards_of, save_rewards, with_limits_of
+from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.training import train
 from toccata.envs.pieces import Pieces
@@ -31,7 +31,7 @@ from toccata.envs.reward_model import RewardModelError
 from toccata.music.corpus import CorpusError
 from toccata.music.score import Score
 from toccata.options import ConfigError
-from toccata.reward_models import RewardSpecError, load_reward
+from toccata.reward_models import RewardSpecError, load_reward, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
 
 Toy = Callable[..., TrainConfig]
@@ -44,7 +44,7 @@ CONTRACT = {
     "model.zip",
     "progress.csv",
     "reward_models",
-    "start.zip",
+    "reference.zip",
     "versions.json",
 }
 
@@ -57,12 +57,16 @@ def going_on(folder: Path, **changes: Any) -> TrainConfig:
     return replace(Run.open(folder).config.resumed(folder), **changes)
 
 
+def agent_of(folder: Path, name: str = "model.zip") -> ComposerPPO:
+    return load_agent(folder / name, Run.open(folder).config, torch.device("cpu"))
+
+
 def policy_of(folder: Path, name: str = "model.zip") -> dict[str, torch.Tensor]:
-    return ComposerPPO.load(folder / name, device="cpu").policy.state_dict()
+    return agent_of(folder, name).policy.state_dict()
 
 
 def optimizer_of(folder: Path) -> dict[str, Any]:
-    return ComposerPPO.load(folder / "model.zip", device="cpu").policy.optimizer.state_dict()["state"]
+    return agent_of(folder).policy.optimizer.state_dict()["state"]
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -102,7 +106,7 @@ def test_a_run_leaves_what_it_promises(whole: Path) -> None:
         if row["reward/total"]:
             parts = float(row["reward/silence"]) + float(row["reward/repetition"])
             assert float(row["reward/total"]) == pytest.approx(parts, abs=1e-5)
-    started, ended = policy_of(run.folder, "start.zip"), policy_of(run.folder)
+    started, ended = policy_of(run.folder, "reference.zip"), policy_of(run.folder)
     assert any(not torch.equal(started[key], ended[key]) for key in started)
 
 
@@ -134,11 +138,11 @@ def test_a_resumed_run_is_the_run_that_never_stopped(toy: Toy, reward_at: str) -
 def test_a_resumed_discriminator_too(toy: Toy) -> None:
     pytest.importorskip("toccata.reward_models.realism")
     rewards = (("realism:critic", 1.0), ("silence", 1.0))
-    from toccata.reward_models.realism.discriminator import Critic
+    from toccata.reward_models.realism.discriminator import Discriminator
     from toccata.reward_models.realism.model import Realism
 
     torch.manual_seed(0)
-    Realism(Critic(4)).save("critic")
+    Realism(Discriminator(4)).save("critic")
     changes: dict[str, Any] = {"rewards": rewards, "clone_epochs": 0}
     whole = quiet(toy("whole", total_timesteps=256, **changes))
     half = quiet(toy("half", total_timesteps=128, **changes))
@@ -226,7 +230,7 @@ def test_ctrl_c_while_cloning_leaves_a_run_that_begins_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("toccata.agents.runs.training.clone", stopped)
+        patch.setattr("toccata.agents.runs.training.clone_steps", stopped)
         with pytest.raises(KeyboardInterrupt, match="stopped before PPO began; begin anew with --resume"):
             quiet(toy("stopped"))
     run = Run.open(tmp_path / "stopped")
@@ -252,7 +256,7 @@ class Nan(Base):
     name = "of-mine"
     def bad(self, pieces): return np.full(len(pieces), np.nan)
 
-class Shape(Base):
+class NetworkConfig(Base):
     name = "of-mine"
     def bad(self, pieces): return np.zeros((len(pieces), 2))
 
@@ -269,7 +273,7 @@ class Saves(Base):
 
 @pytest.mark.parametrize(
     ("attribute", "message"),
-    [("Nan", "finite scores, got nan"), ("Shape", "must return shape"), ("Raises", "raised KeyError")],
+    [("Nan", "finite scores, got nan"), ("NetworkConfig", "must return shape"), ("Raises", "raised KeyError")],
 )
 def test_a_reward_that_breaks_down_is_named_and_the_run_saved(toy: Toy, attribute: str, message: str) -> None:
     Path("my_rewards.py").write_text(USER_REWARDS)
@@ -291,7 +295,7 @@ def test_a_reward_that_breaks_down_is_named_and_the_run_saved(toy: Toy, attribut
 def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
     Path("my_rewards.py").write_text(USER_REWARDS)
     config = toy("run", rewards=(("silence", 1.0), ("my_rewards:Saves", 0.5), ("silence", 2.0)))
-    rewards = with_limits_of(music_of(config, "train"), rewards_of(config), config.seed)
+    rewards = with_corpus_limits(excerpt_dataset(config, "train"), parse_rewards(config.rewards), config.seed)
     save_rewards(rewards, config, tmp_path)
     again = load_rewards(tmp_path)
     assert again.weights == rewards.weights == {"silence": 1.0, "of-mine": 0.5, "silence-2": 2.0}
@@ -324,7 +328,7 @@ def test_the_gold_rater_is_never_asked_while_training(
 ) -> None:
     write_rating("listener")
     asked = set()
-    judge = RatingModel.judge
+    judge = RatingModel.rate_windows
 
     def watched(self: RatingModel, log_mel: np.ndarray, valid: np.ndarray, which: range | None = None) -> np.ndarray:
         asked.add(which)
@@ -333,7 +337,7 @@ def test_the_gold_rater_is_never_asked_while_training(
     def gold(*_: Any) -> None:
         raise AssertionError("the gold rater was asked")
 
-    monkeypatch.setattr(RatingModel, "judge", watched)
+    monkeypatch.setattr(RatingModel, "rate_windows", watched)
     monkeypatch.setattr(RatingModel, "gold", gold)
     run = quiet(toy("run", rewards=(("rating:listener", 1.0), ("silence", 1.0)), total_timesteps=256))
     quiet(going_on(run.folder, total_timesteps=384))
@@ -376,18 +380,18 @@ def test_folders_of_music(toy: Toy, corpus_folder: Path, tmp_path: Path) -> None
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(CorpusError, match="empty: has no MIDI or MusicXML file"):
-        corpus_of(toy("run", corpus=(str(empty),)))
+        run_corpus(toy("run", corpus=(str(empty),)))
     text = tmp_path / "text" / "classical"
     text.mkdir(parents=True)
     (text / "letter.mid").write_text("Dear Clara,")
     with pytest.raises(CorpusError, match=r"none of its 1 files can be read; .*letter\.mid"):
-        corpus_of(toy("run", corpus=(str(tmp_path / "text"),)))
-    by_genre = corpus_of(toy("run"))
+        run_corpus(toy("run", corpus=(str(tmp_path / "text"),)))
+    by_genre = run_corpus(toy("run"))
     assert len(by_genre) == 10
-    flat = corpus_of(toy("run", corpus=(str(corpus_folder / "classical"),), genre="jazz"))
+    flat = run_corpus(toy("run", corpus=(str(corpus_folder / "classical"),), genre="jazz"))
     assert len(flat) == 10
     assert set(flat.genres) == {"jazz"}, "a folder that names no genres is of the run's"
-    part = len(music_of(toy("run"), "train").scores)
+    part = len(excerpt_dataset(toy("run"), "train").scores)
     assert 0 < part <= 10
 
 
@@ -402,11 +406,11 @@ def test_an_existing_folder_stays_as_it_is(toy: Toy) -> None:
 
 
 def test_devices() -> None:
-    assert device_of("cpu") == torch.device("cpu")
-    assert device_of("auto").type in ("cpu", "cuda")
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in ("cpu", "cuda")
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="there are 0 CUDA devices here; use cpu or auto"):
-            device_of("cuda")
+            resolve_device("cuda")
 
 
 def test_a_model_file_holds_no_environment_and_no_reward(toy: Toy) -> None:
@@ -420,7 +424,7 @@ def test_a_model_file_holds_no_environment_and_no_reward(toy: Toy) -> None:
 
 
 def network_of(folder: Path, name: str = "model.zip") -> dict[str, torch.Tensor]:
-    policy = ComposerPPO.load(folder / name, device="cpu").policy
+    policy = agent_of(folder, name).policy
     assert isinstance(policy, SequencePolicy)
     return policy.network.state_dict()
 
@@ -432,8 +436,8 @@ def test_a_resumed_sequence_policy_too(toy: Toy, write_prior: WritePrior, backbo
         "policy": backbone,
         "prior": "mine",
         "clone_epochs": 0,
-        "kl_coef": 0.02,
-        "kl_target": 0.5,
+        "prior_kl_coef": 0.02,
+        "prior_kl_target": 0.5,
         "bars": 2,
         "n_steps": 24,
         "batch_size": 48,
@@ -445,7 +449,7 @@ def test_a_resumed_sequence_policy_too(toy: Toy, write_prior: WritePrior, backbo
     np.random.seed(99)  # noqa: NPY002
     quiet(going_on(half.folder, total_timesteps=480))
     same_run(whole.folder, half.folder)
-    started = network_of(whole.folder, "start.zip")
+    started = network_of(whole.folder, "reference.zip")
     assert all(torch.equal(started[key], value) for key, value in prior.network.state_dict().items())
     rows = rows_of(whole.folder)
     assert float(rows[0]["kl/nats_per_step"]) == pytest.approx(0, abs=1e-6), "it starts where the prior is"
@@ -460,8 +464,8 @@ def test_a_resumed_sequence_policy_too(toy: Toy, write_prior: WritePrior, backbo
 
 def test_the_prior_that_comes_with_toccata_is_where_a_run_starts(toy: Toy) -> None:
     run = quiet(toy("run", policy="transformer", clone_epochs=0, total_timesteps=128))
-    assert (run.config.prior, run.config.clone_epochs, run.config.kl_coef) == ("transformer", 0, 0.01)
-    started = network_of(run.folder, "start.zip")
+    assert (run.config.prior, run.config.clone_epochs, run.config.prior_kl_coef) == ("transformer", 0, 0.01)
+    started = network_of(run.folder, "reference.zip")
     shipped = Prior.load("transformer").network.state_dict()
     assert all(torch.equal(started[key], shipped[key]) for key in shipped)
 
@@ -473,7 +477,7 @@ def test_without_a_prior_it_learns_from_the_runs_music_or_starts_from_noise(toy:
     noise = quiet(toy("noise", policy="lstm", prior="none", clone_epochs=0, total_timesteps=128))
     assert not (noise.folder / "cloning.json").exists()
     assert "kl/coef" not in rows_of(noise.folder)[0]
-    ours, theirs = policy_of(cloned.folder, "start.zip"), policy_of(noise.folder, "start.zip")
+    ours, theirs = policy_of(cloned.folder, "reference.zip"), policy_of(noise.folder, "reference.zip")
     assert any(not torch.equal(ours[key], theirs[key]) for key in ours)
 
 
@@ -497,14 +501,14 @@ def test_an_evaluation_tells_how_far_the_agent_went(toy: Toy, write_prior: Write
         ({"policy": "lstm", "prior": "mine", "clone_epochs": 3}, ("mine", 3, 0.01)),
         ({"prior": "none"}, ("none", 10, 0.01)),
         ({"prior": "none", "clone_epochs": 0}, ("none", 0, 0.0)),
-        ({"kl_coef": 0.0}, ("transformer", 6, 0.0)),
+        ({"prior_kl_coef": 0.0}, ("transformer", 6, 0.0)),
         ({"policy": "mlp"}, ("none", 10, 0.0)),
         ({"policy": "cnn", "clone_epochs": 2}, ("none", 2, 0.0)),
     ],
 )
 def test_what_is_not_told_follows_from_what_is(changes: dict[str, Any], settled: tuple[str, int, float]) -> None:
     config = TrainConfig(**changes)
-    assert (config.prior, config.clone_epochs, config.kl_coef) == settled
+    assert (config.prior, config.clone_epochs, config.prior_kl_coef) == settled
     assert replace(config) == config, "settled for good"
 
 
@@ -512,14 +516,17 @@ def test_what_is_not_told_follows_from_what_is(changes: dict[str, Any], settled:
     ("changes", "message"),
     [
         ({"policy": "mlp", "prior": "transformer"}, "prior 'transformer' needs policy lstm or transformer, got 'mlp'"),
-        ({"policy": "cnn", "kl_coef": 0.1}, "kl_coef must be 0, got 0.1: policy 'cnn' remembers nothing"),
+        ({"policy": "cnn", "prior_kl_coef": 0.1}, "prior_kl_coef must be 0, got 0.1: policy 'cnn' remembers nothing"),
         (
-            {"prior": "none", "clone_epochs": 0, "kl_coef": 1.0},
-            "kl_coef must be 0, got 1: the policy starts from noise",
+            {"prior": "none", "clone_epochs": 0, "prior_kl_coef": 1.0},
+            "prior_kl_coef must be 0, got 1: the policy starts from noise",
         ),
-        ({"kl_coef": 0.0, "kl_target": 5.0}, "kl_target adapts kl_coef, which must be greater than 0"),
-        ({"kl_coef": -1.0}, "kl_coef must be a number, at least 0, got -1.0"),
-        ({"kl_target": 0.0}, "kl_target must be a number, greater than 0, got 0"),
+        (
+            {"prior_kl_coef": 0.0, "prior_kl_target": 5.0},
+            "prior_kl_target adapts prior_kl_coef, which must be greater than 0",
+        ),
+        ({"prior_kl_coef": -1.0}, "prior_kl_coef must be a number, at least 0, got -1.0"),
+        ({"prior_kl_target": 0.0}, "prior_kl_target must be a number, greater than 0, got 0"),
     ],
 )
 def test_settings_that_do_not_go_together_are_named(changes: dict[str, Any], message: str) -> None:

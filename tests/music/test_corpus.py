@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, cache, load_corpus, loading
+import toccata.music.corpus.cache as cache_module
+from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, load_corpus, loading
 from toccata.music.corpus.parsing import parse_all
 from toccata.music.corpus.versions import melody_fingerprint, version_groups
 from toccata.music.score import Score

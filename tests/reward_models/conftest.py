@@ -14,14 +14,14 @@ SMALL = {"bins": 4, "channels": 8, "sound_channels": 4, "hidden": 8}
 
 
 def awake_member(config: RatingConfig) -> RatingMember:
-    """A member with weights by chance that hears many strikes and whose taster listens to every statistic."""
+    """A member with weights by chance that hears many strikes and whose head listens to every statistic."""
     member = RatingMember(config).eval()
     with torch.no_grad():
         member.mel_mean.fill_(-8)
         member.mel_scale.fill_(1 / 3)
-        member.listener.keys.weight.mul_(6)
-        member.listener.keys.bias.fill_(-3)  # type: ignore[union-attr]
-        member.taster.edges.copy_(torch.linspace(-0.1, 1.1, config.bins + 1).repeat(STATISTICS, 1))
+        member.transcriber.keys.weight.mul_(6)
+        member.transcriber.keys.bias.fill_(-3)  # type: ignore[union-attr]
+        member.head.edges.copy_(torch.linspace(-0.1, 1.1, config.bins + 1).repeat(STATISTICS, 1))
     return member
 
 

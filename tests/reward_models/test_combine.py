@@ -28,7 +28,7 @@ PIECES = Pieces([Score(length_ticks=96), Score([(0, 24, 60, 80)]), Score([(0, 24
 
 def test_terms_are_weighted_and_add_up() -> None:
     total = WeightedSum([(Constant("a", 0.5), 2.0), (Constant("b", -1.0), 0.25), (Constant("watched", 7.0), 0)])
-    assert {name: values.tolist() for name, values in total.terms(PIECES).items()} == {
+    assert {name: values.tolist() for name, values in total.scores(PIECES).items()} == {
         "a": [0.5] * 3,
         "b": [-1.0] * 3,
         "watched": [7.0] * 3,
@@ -69,7 +69,7 @@ def test_models_of_one_name_are_told_apart() -> None:
 )
 def test_the_guilty_model_is_named(guilty: object, message: str) -> None:
     total = WeightedSum([(Constant("fine", 1.0), 1.0), (guilty, 1.0)])
-    for method in (total.terms, total.contributions, total.score):
+    for method in (total.scores, total.contributions, total.score):
         with pytest.raises(RewardModelError, match=message):
             method(PIECES)
 

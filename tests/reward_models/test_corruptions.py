@@ -12,7 +12,7 @@ from toccata.music.score import Score
 from toccata.reward_models import load_reward
 from toccata.reward_models.realism import fit as fit_realism
 from toccata.reward_models.realism.fit import auc, fakes_like, figures, fit
-from toccata.reward_models.realism.negatives import CORRUPTIONS, corrupted, markov_play, random_play
+from toccata.reward_models.realism.negatives import CORRUPTIONS, corrupt, markov_pieces, random_pieces
 
 DOTTED = [(48 * (i // 2) + 36 * (i % 2), 12 if i % 2 else 36) for i in range(32)]  # onset, duration
 SCALE = Score([(*place, 60 + i, 80) for i, place in enumerate(DOTTED)])
@@ -27,7 +27,7 @@ def test_a_spoilt_piece_is_another_of_the_same_length_that_can_be_played(name: s
     assert spoilt.beats_per_bar == score.beats_per_bar
     if len(score) > 1:
         assert spoilt != score
-    (played,) = corrupted(name, [score, Score()], np.random.default_rng(1))
+    (played,) = corrupt(name, [score, Score()], np.random.default_rng(1))
     assert played == encode(played)[1].score
     assert CORRUPTIONS[name](score, np.random.default_rng(1)) == spoilt
 
@@ -47,9 +47,9 @@ def test_each_spoils_one_thing() -> None:
 
 def test_improvised_pieces_are_whole_and_in_three_metres() -> None:
     rng = np.random.default_rng(0)
-    for pieces in (random_play(6, 2, rng), markov_play(6, 2, [SCALE, CHORDS], rng)):
+    for pieces in (random_pieces(6, 2, rng), markov_pieces(6, 2, [SCALE, CHORDS], rng)):
         assert [(piece.beats_per_bar, piece.bars) for piece in pieces] == [(b, 2) for b in (2, 2, 3, 3, 4, 4)]
-    learned = {pitch for piece in markov_play(9, 4, [SCALE], rng) for pitch in piece.notes["pitch"].tolist()}
+    learned = {pitch for piece in markov_pieces(9, 4, [SCALE], rng) for pitch in piece.notes["pitch"].tolist()}
     assert learned <= set(range(60, 92))  # nothing random while what was learned is legal
 
 
@@ -88,7 +88,7 @@ def test_the_command_writes_weights_that_load(tmp_path: Path, monkeypatch: pytes
     fit_realism.main([str(tmp_path), "--steps", "1", "--real", "more", "--licence", "Public Domain", "--fake", "hard"])
     realism = load_reward(f"realism:{tmp_path}")
     notes = json.loads((tmp_path / "config.json").read_text())["fit"]
-    assert realism.weights_hash() == json.loads((tmp_path / "config.json").read_text())["weights_sha256"]
+    assert realism.weights_hash() == json.loads((tmp_path / "config.json").read_text())["sha256"]["realism.safetensors"]
     assert set(notes["pieces"]["fit real"]) == {"chorales", "folk", "more"}
     assert set(notes["held_out"]["auc"]) == {*CORRUPTIONS, "markov_play", "random_play", "hard"}
     assert sum(notes["works"].values()) > 0

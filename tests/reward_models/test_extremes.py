@@ -9,17 +9,17 @@ from toccata.music.sound.spectrogram import SAMPLE_RATE
 from toccata.reward_models.rating.fitting.sanity_probes import (
     BARS,
     TRANSPOSITIONS,
-    extremes,
     invariances,
     melody,
     ratings,
+    sanity_probes,
     together,
 )
 
 
 @pytest.fixture(scope="module")
 def pieces():
-    return extremes()
+    return sanity_probes()
 
 
 def test_a_melody_from_names():
@@ -58,7 +58,7 @@ def test_extremes_are_what_they_say(pieces):
 
 
 def test_extremes_are_always_the_same(pieces):
-    for ours, theirs in zip(pieces.values(), extremes().values(), strict=True):
+    for ours, theirs in zip(pieces.values(), sanity_probes().values(), strict=True):
         np.testing.assert_array_equal(getattr(ours, "notes", ours), getattr(theirs, "notes", theirs))
 
 
@@ -74,7 +74,7 @@ def test_what_nothing_changes_is_invariant(small_rating):
     model = small_rating()
     with torch.no_grad():
         for member in model.network:
-            member.taster.layers[-1].weight.fill_(0)
+            member.head.layers[-1].weight.fill_(0)
     changes = invariances(model, [melody("C4 E4 G4 C5"), Score(length_ticks=96)])
     assert set(changes) > CHANGES and len(changes) == len(CHANGES) + 2
     np.testing.assert_allclose(list(changes.values()), 0, atol=1e-6)

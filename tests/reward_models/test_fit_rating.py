@@ -24,30 +24,37 @@ from toccata.reward_models.preferences.reading import (
 from toccata.reward_models.rating.fitting import agreement
 from toccata.reward_models.rating.fitting import fit as fit_rating
 from toccata.reward_models.rating.fitting import report as rating_report
-from toccata.reward_models.rating.fitting import transcription as listening
+from toccata.reward_models.rating.fitting import transcription as transcribing
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
-from toccata.reward_models.rating.fitting.data import Rated
+from toccata.reward_models.rating.fitting.data import RatedPieces
 from toccata.reward_models.rating.fitting.fit import NEGATIVE_PIECES, NOISES, fit, main
 from toccata.reward_models.rating.fitting.held_out import splits
-from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody
+from toccata.reward_models.rating.fitting.sanity_probes import melody, sanity_probes
 from toccata.reward_models.rating.fitting.synthetic import random_melody
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.rating.network import RatingConfig
 
-MINIMAL = {"hear_anew": True, "made_up_pieces": 10, "hearing_epochs": 1, "copies": 1, "epochs": 2, "folds": 2}
+MINIMAL = {
+    "refit_transcribers": True,
+    "synthetic_pieces": 10,
+    "transcriber_epochs": 1,
+    "copies": 1,
+    "epochs": 2,
+    "folds": 2,
+}
 SMALL = {"bins": 4, "channels": 8, "sound_channels": 4, "hidden": 8}
 
 
 @pytest.fixture
 def tiny(monkeypatch):
     """Networks and reports that take no time."""
-    few = {name: piece for name, piece in extremes().items() if name in ("silence", "one note")}
+    few = {name: piece for name, piece in sanity_probes().items() if name in ("silence", "one note")}
     monkeypatch.setattr(fit_rating, "RatingConfig", partial(RatingConfig, **SMALL))
     monkeypatch.setattr(fit_rating, "NEGATIVE_PIECES", 6)
     monkeypatch.setattr(fit_rating, "NOISES", 2)
-    monkeypatch.setattr(listening, "FRESH_PIECES", 2)
+    monkeypatch.setattr(transcribing, "FRESH_PIECES", 2)
     monkeypatch.setattr(agreement, "RESAMPLES", 10)
-    monkeypatch.setattr(rating_report, "extremes", lambda: few)
+    monkeypatch.setattr(rating_report, "sanity_probes", lambda: few)
     monkeypatch.setattr(rating_report, "CHANGED_PIECES", 2)
 
 
@@ -129,7 +136,7 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    for field in ("--data", "--out", "--copies", "--hear-anew", "--least-notes"):
+    for field in ("--data", "--out", "--copies", "--refit-transcribers", "--least-notes"):
         assert field in done.stdout
 
 
@@ -146,8 +153,8 @@ def test_help_imports_nothing_heavy():
         ("pessimism", math.nan),
         ("seed", -1),
         ("least_notes", 0),
-        ("made_up_pieces", 9),
-        ("hearing_epochs", 0),
+        ("synthetic_pieces", 9),
+        ("transcriber_epochs", 0),
     ],
 )
 def test_options_out_of_range_are_errors(tmp_path, option, wrong):
@@ -248,7 +255,7 @@ def rated(splits_of, groups=None):
     scores = [tune(0)] * n
     columns = {"split": splits_of} | ({"group": groups} if groups else {"group": [str(i) for i in range(n)]})
     preferences = table_of(scores, range(1, n + 1), **columns).preferences
-    return Rated(preferences, tuple(scores), None, np.zeros((n, 1)), np.arange(n, dtype=float))
+    return RatedPieces(preferences, tuple(scores), None, np.zeros((n, 1)), np.arange(n, dtype=float))
 
 
 def config(**options):
@@ -289,9 +296,9 @@ def test_test_pieces_are_never_fitted_on(tiny, monkeypatch, split_of):
     asked = []
     real = fit_rating.fit_ensemble
 
-    def watched(listeners, heard, negatives, groups, targets, train, valid, epochs, **options):
+    def watched(transcribers, heard, negatives, groups, targets, train, valid, epochs, **options):
         asked.append((set(train.tolist()), set(valid.tolist())))
-        return real(listeners, heard, negatives, groups, targets, train, valid, epochs, **options)
+        return real(transcribers, heard, negatives, groups, targets, train, valid, epochs, **options)
 
     monkeypatch.setattr(fit_rating, "fit_ensemble", watched)
     _, facts, curves, pieces = fit(config(**{**MINIMAL, "epochs": 1}), table, quiet())
@@ -381,7 +388,7 @@ def test_shipped_listeners_serve_one_s_own_pieces(tmp_path):
     data = manifest(tmp_path / "data", midi_files(tmp_path / "data", 20))
     main(FitRatingConfig(data=data, out=tmp_path / "a", copies=1, epochs=3, members=4, folds=2))
     shipped, model = RatingModel.load(), RatingModel.load(tmp_path / "a")
-    gold = shipped.network[-1].listener.first.weight
-    assert torch.equal(model.network[-1].listener.first.weight, gold)
-    assert not any(torch.equal(member.listener.first.weight, gold) for member in list(model.network)[:-1])
-    assert facts_of(tmp_path / "a")["hearing"] == "the listeners that come with Toccata"
+    gold = shipped.network[-1].transcriber.first.weight
+    assert torch.equal(model.network[-1].transcriber.first.weight, gold)
+    assert not any(torch.equal(member.transcriber.first.weight, gold) for member in list(model.network)[:-1])
+    assert facts_of(tmp_path / "a")["hearing"] == "the transcribers that come with Toccata"

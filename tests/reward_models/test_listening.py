@@ -1,4 +1,4 @@
-"""Learning to hear: what is to be heard, where in the sound it is, and that a listener learns it."""
+"""Learning to hear: what is to be heard, where in the sound it is, and that a transcriber learns it."""
 
 import io
 
@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.progress import Progress
 
 from toccata.music.score import Score
-from toccata.reward_models.rating.audio_windows import PART_FRAMES, WINDOW_FRAMES, mels_of_windows, windows_of
-from toccata.reward_models.rating.fitting import transcription as listening
+from toccata.reward_models.rating.audio_windows import PART_FRAMES, WINDOW_FRAMES, score_window_mels, score_windows
+from toccata.reward_models.rating.fitting import transcription as transcribing
 from toccata.reward_models.rating.fitting.sanity_probes import melody
 from toccata.reward_models.rating.fitting.transcription import (
     GAIN_DB,
     LOWEST,
-    fit_listeners,
-    hearing,
+    fit_transcribers,
     key_targets,
-    made_up_pieces,
     random_gains,
+    synthetic_pieces,
+    transcription_f1,
 )
 from toccata.reward_models.rating.melody_statistics import KEYS
 from toccata.reward_models.rating.network import RatingConfig
@@ -43,7 +43,7 @@ def test_gains_are_within_six_decibels():
 
 def test_keys_are_struck_and_held_where_the_score_says():
     score = Score([(0, 24, 60, 80), (48, 48, 64, 80), (48, 24, 67, 80)])
-    (target,) = key_targets(windows_of(score))
+    (target,) = key_targets(score_windows(score))
     assert target.shape == (2 * KEYS, WINDOW_FRAMES) and target.dtype == np.float32
     struck, held = target[:KEYS], target[KEYS:]
     assert [(int(key) + LOWEST, int(frame)) for key, frame in np.argwhere(struck)] == [
@@ -59,8 +59,8 @@ def test_keys_are_struck_and_held_where_the_score_says():
 
 def test_a_strike_is_where_the_sound_begins():
     score = Score([(onset, 12, 60 + onset, 127) for onset in (12, 30, 44)])
-    windows = windows_of(score)
-    mels, _ = mels_of_windows(windows)
+    windows = score_windows(score)
+    mels, _ = score_window_mels(windows)
     struck = np.flatnonzero(key_targets(windows)[0, :KEYS].any(0))
     loudness = np.exp(mels[0]).sum(0)
     rise = np.diff(np.log(loudness), prepend=np.log(loudness[0]))
@@ -70,7 +70,7 @@ def test_a_strike_is_where_the_sound_begins():
 
 def test_a_note_held_over_windows_is_struck_once():
     score = Score([(0, 24 * 30, 60, 80)])
-    targets = key_targets(windows_of(score))
+    targets = key_targets(score_windows(score))
     assert len(targets) >= 3
     assert targets[:, 60 - LOWEST].sum() == 1
     held = targets[:-1, KEYS + 60 - LOWEST]  # the last window holds its end
@@ -78,14 +78,14 @@ def test_a_note_held_over_windows_is_struck_once():
 
 
 def test_keys_beside_the_piano_and_the_shortest_notes():
-    (target,) = key_targets(windows_of(Score([(0, 24, 0, 80), (0, 24, 127, 80), (10, 1, 21, 80), (10, 1, 108, 80)])))
+    (target,) = key_targets(score_windows(Score([(0, 24, 0, 80), (0, 24, 127, 80), (10, 1, 21, 80), (10, 1, 108, 80)])))
     assert sorted(set(np.flatnonzero(target.any(1)).tolist())) == [0, KEYS - 1, KEYS, 2 * KEYS - 1]
     assert target.sum() == 4  # struck and held for a frame each
-    assert not key_targets(windows_of(Score(length_ticks=96))).any()
+    assert not key_targets(score_windows(Score(length_ticks=96))).any()
 
 
 def test_made_up_pieces_are_melodies_and_what_is_none():
-    pieces = made_up_pieces(200, np.random.default_rng(0))
+    pieces = synthetic_pieces(200, np.random.default_rng(0))
     assert len(pieces) == 200
     assert any(not len(piece) for piece in pieces)
     assert 0.5 < np.mean([len(set(piece.notes["pitch"].tolist())) > 2 for piece in pieces]) < 1
@@ -94,7 +94,7 @@ def test_made_up_pieces_are_melodies_and_what_is_none():
 # Figures of hearing
 
 
-class Heard:
+class PieceFeatures:
     """A member that hears what it is told."""
 
     def __init__(self, keys):
@@ -103,21 +103,21 @@ class Heard:
     def standardised(self, log_mel, mask):
         return log_mel
 
-    def listener(self, sound, mask):
+    def transcriber(self, sound, mask):
         return torch.from_numpy(self.keys) * 2 - 1
 
 
 def test_hearing_of_known_listeners():
-    windows = windows_of(melody("C4 E4 G4 C5"))
+    windows = score_windows(melody("C4 E4 G4 C5"))
     keys = key_targets(windows)
-    assert hearing(Heard(keys), windows) == {"struck_f1": 1, "held_f1": 1}
-    assert hearing(Heard(0 * keys), windows) == {"struck_f1": 0, "held_f1": 0}
+    assert transcription_f1(PieceFeatures(keys), windows) == {"struck_f1": 1, "held_f1": 1}
+    assert transcription_f1(PieceFeatures(0 * keys), windows) == {"struck_f1": 0, "held_f1": 0}
     half = keys.copy()
     half[:, :, 2 * int(BEAT) :] = 0  # two of four notes: precision 1, recall one half
-    assert hearing(Heard(half), windows)["struck_f1"] == pytest.approx(2 / 3, abs=0.01)
+    assert transcription_f1(PieceFeatures(half), windows)["struck_f1"] == pytest.approx(2 / 3, abs=0.01)
     beyond = keys.copy()
     beyond[:, :, windows[0].frames :] = 1  # the padding does not count
-    assert hearing(Heard(beyond), windows) == {"struck_f1": 1, "held_f1": 1}
+    assert transcription_f1(PieceFeatures(beyond), windows) == {"struck_f1": 1, "held_f1": 1}
 
 
 # Fitting
@@ -125,23 +125,25 @@ def test_hearing_of_known_listeners():
 
 @pytest.fixture
 def little(monkeypatch):
-    monkeypatch.setattr(listening, "FRESH_PIECES", 6)
+    monkeypatch.setattr(transcribing, "FRESH_PIECES", 6)
 
 
 def test_listeners_learn_to_hear(little, monkeypatch):
     tune = melody("C4 E4 G4 C5 B4 G4 E4 C4")
-    monkeypatch.setattr(listening, "made_up_pieces", lambda count, rng: [tune.transpose(i % 3) for i in range(count)])
+    monkeypatch.setattr(
+        transcribing, "synthetic_pieces", lambda count, rng: [tune.transpose(i % 3) for i in range(count)]
+    )
     config = RatingConfig(bins=4, channels=96, sound_channels=4, hidden=8, members=2)
     with progress() as bar:
-        members, figures = fit_listeners(config, pieces=32, epochs=18, seed=0, progress=bar)
+        members, figures = fit_transcribers(config, pieces=32, epochs=18, seed=0, progress=bar)
     first, second = members
     for member in members:
-        assert hearing(member, windows_of(tune))["held_f1"] > 0.8
+        assert transcription_f1(member, score_windows(tune))["held_f1"] > 0.8
         assert not member.training
     assert [set(figure) for figure in figures] == [{"struck_f1", "held_f1"}] * 2
-    assert not torch.equal(first.listener.first.weight, second.listener.first.weight)
+    assert not torch.equal(first.transcriber.first.weight, second.transcriber.first.weight)
     assert torch.equal(first.mel_mean, second.mel_mean) and torch.equal(first.mel_scale, second.mel_scale)
-    mels, _ = mels_of_windows(windows_of(tune))
+    mels, _ = score_window_mels(score_windows(tune))
     sound = first.standardised(torch.from_numpy(mels), torch.ones(len(mels), 1, WINDOW_FRAMES))
     assert abs(float(sound.mean())) < 0.5 and 0.5 < float(sound.std()) < 2
 
@@ -149,10 +151,10 @@ def test_listeners_learn_to_hear(little, monkeypatch):
 def test_equal_seeds_give_equal_listeners(little):
     def fitted(seed):
         with progress() as bar:
-            (member,), _ = fit_listeners(
+            (member,), _ = fit_transcribers(
                 RatingConfig(bins=4, channels=4, sound_channels=4, hidden=8, members=1), 10, 1, seed, bar
             )
-        return torch.cat([value.flatten() for value in member.hearing().values()])
+        return torch.cat([value.flatten() for value in member.transcriber_state().values()])
 
     assert torch.equal(fitted(0), fitted(0))
     assert not torch.equal(fitted(0), fitted(1))

@@ -13,20 +13,18 @@ from toccata.envs.reward_model import RewardModel, checked
 from toccata.music.score import Score
 from toccata.music.sound.bank import note_bank
 from toccata.music.sound.spectrogram import N_MELS
-from toccata.reward_models.rating.audio_windows import mels_of_windows, windows_of
+from toccata.reward_models.rating.audio_windows import score_window_mels, score_windows
 from toccata.reward_models.rating.fitting.augmentation import repeated
 from toccata.reward_models.rating.fitting.report import agreement_table, calibration_table
-from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody, ratings, together
+from toccata.reward_models.rating.fitting.sanity_probes import melody, ratings, sanity_probes, together
 from toccata.reward_models.rating.fitting.synthetic import negative, random_melody
 from toccata.reward_models.rating.model import (
     BATCH,
-    CONFIG_FILE,
     RATING_LIMIT,
     SHIPPED,
-    WEIGHTS_FILE,
-    RatingError,
     RatingModel,
 )
+from toccata.weights import CONFIG_FILE, WeightsError
 
 TUNE = melody("C4 C4 G4 G4 A4 A4 G4:2 F4 F4 E4 E4 D4 D4 C4:2")
 
@@ -40,8 +38,8 @@ def biased(model, *biases):
     """The model with members that judge everything alike."""
     with torch.no_grad():
         for member, bias in zip(model.network, biases, strict=True):
-            member.taster.layers[-1].weight.fill_(0)
-            member.taster.layers[-1].bias.fill_(bias)
+            member.head.layers[-1].weight.fill_(0)
+            member.head.layers[-1].bias.fill_(bias)
     return model
 
 
@@ -50,13 +48,13 @@ class Asked:
 
     def __init__(self, model, monkeypatch):
         self.windows = 0
-        judge = model.judge
+        judge = model.rate_windows
 
         def counted(log_mel, valid, which=None):
             self.windows += len(log_mel)
             return judge(log_mel, valid, which)
 
-        monkeypatch.setattr(model, "judge", counted)
+        monkeypatch.setattr(model, "rate_windows", counted)
 
     def since(self):
         windows, self.windows = self.windows, 0
@@ -68,7 +66,7 @@ class Asked:
 
 def test_score_is_mean_less_pessimism_times_std(small_rating):
     model = biased(small_rating(pessimism=0.5), 1.0, 2.0, 100.0)
-    terms = model.terms(Pieces([TUNE, Score()]))
+    terms = model.diagnostics(Pieces([TUNE, Score()]))
     np.testing.assert_allclose(terms["mean"], 1.5)
     np.testing.assert_allclose(terms["std"], 0.5)
     score = model.score(Pieces([TUNE, Score()]))
@@ -82,14 +80,14 @@ def test_score_and_gold_keep_within_the_limit(small_rating, biases, limit):
     assert limit in (RATING_LIMIT, -RATING_LIMIT)
     assert model.score(Pieces([TUNE])) == limit
     assert model.score_audio(note_bank().render_one(TUNE)) == limit
-    assert abs(model.terms(Pieces([TUNE]))["mean"][0]) == 95  # the terms are as the members say
+    assert abs(model.diagnostics(Pieces([TUNE]))["mean"][0]) == 95  # the terms are as the members say
     assert biased(model, 0, 0, biases[0]).gold(Pieces([Score()])) == limit
 
 
 def test_the_gold_rater_rewards_nobody(small_rating):
     model = small_rating()
     pieces = Pieces(tunes(3))
-    members, gold = model.members(pieces), model.gold(pieces)
+    members, gold = model.member_ratings(pieces), model.gold(pieces)
     assert members.shape == (3, 2) and gold.shape == (3,) and gold.dtype == np.float32
     assert not np.isclose(members, gold[:, None], atol=1e-4).any()
     score = model.score(pieces)
@@ -97,7 +95,7 @@ def test_the_gold_rater_rewards_nobody(small_rating):
     for parameter in model.network[-1].parameters():
         parameter.copy_(torch.randn_like(parameter))
     another = RatingModel(model.network, model.config)
-    np.testing.assert_array_equal(another.members(pieces), members)
+    np.testing.assert_array_equal(another.member_ratings(pieces), members)
     np.testing.assert_array_equal(another.score(pieces), score)
     assert (another.gold(pieces) != gold).all()
 
@@ -105,30 +103,30 @@ def test_the_gold_rater_rewards_nobody(small_rating):
 @pytest.mark.parametrize("members", [1, 2])
 def test_fewer_than_three_have_no_gold_rater(small_rating, members):
     model = small_rating(members=members)
-    assert model.members(Pieces([TUNE])).shape == (1, members)
-    with pytest.raises(RatingError, match=f"at least 3 members, got {members}"):
+    assert model.member_ratings(Pieces([TUNE])).shape == (1, members)
+    with pytest.raises(WeightsError, match=f"at least 3 members, got {members}"):
         model.gold(Pieces([TUNE]))
 
 
 def test_one_member_alone_is_never_in_doubt(small_rating):
     model = small_rating(members=1)
-    np.testing.assert_array_equal(model.score(Pieces([TUNE])), model.terms(Pieces([TUNE]))["mean"])
-    assert model.terms(Pieces([TUNE]))["std"] == 0
+    np.testing.assert_array_equal(model.score(Pieces([TUNE])), model.diagnostics(Pieces([TUNE]))["mean"])
+    assert model.diagnostics(Pieces([TUNE]))["std"] == 0
 
 
 def test_a_member_judges_a_piece_by_the_mean_of_its_windows(small_rating):
     model = small_rating()
     score = tunes(1, bars=9)[0]
-    judged = model.judge(*mels_of_windows(windows_of(score)))
+    judged = model.rate_windows(*score_window_mels(score_windows(score)))
     assert len(judged) >= 4 and judged.shape[1] == 3
-    np.testing.assert_allclose(model.members(Pieces([score]))[0], judged.mean(0)[:2], atol=1e-6)
+    np.testing.assert_allclose(model.member_ratings(Pieces([score]))[0], judged.mean(0)[:2], atol=1e-6)
     np.testing.assert_allclose(model.gold(Pieces([score]))[0], judged.mean(0)[2], atol=1e-6)
 
 
 def test_no_pieces_have_no_scores(small_rating):
     model = small_rating()
     assert model.score(Pieces([])).shape == (0,) and model.gold(Pieces([])).shape == (0,)
-    assert model.members(Pieces([])).shape == (0, 2)
+    assert model.member_ratings(Pieces([])).shape == (0, 2)
 
 
 @pytest.mark.parametrize("bars", [1, 2, 5, 12])
@@ -154,14 +152,14 @@ def test_recordings_of_any_length_have_a_score(small_rating, samples):
 @pytest.mark.parametrize("shape", [(1, 64, 160), (N_MELS, 160), (1, 160, N_MELS)])
 def test_another_number_of_mels_is_an_error(small_rating, shape):
     with pytest.raises(ValueError, match=rf"\(n, {N_MELS}, frames\)"):
-        small_rating().judge(np.zeros(shape, np.float32), np.array([10]))
+        small_rating().rate_windows(np.zeros(shape, np.float32), np.array([10]))
 
 
 @pytest.mark.parametrize("valid", [0, -1, 11, 161])
 def test_frames_beyond_the_window_are_an_error(small_rating, valid):
     frames = 10 if valid == 11 else 320
     with pytest.raises(ValueError, match=f"valid must be in 1..{min(frames, 160)}"):
-        small_rating().judge(np.zeros((1, N_MELS, frames), np.float32), np.array([valid]))
+        small_rating().rate_windows(np.zeros((1, N_MELS, frames), np.float32), np.array([valid]))
 
 
 # What is remembered
@@ -174,7 +172,7 @@ def test_nothing_is_heard_twice(small_rating, monkeypatch):
     assert asked.since() == 3  # two bars are one window
     np.testing.assert_array_equal(model.score(Pieces(tunes(3))), first)
     np.testing.assert_array_equal(model.score(Pieces([*tunes(3), *tunes(3)[::-1]])), [*first, *first[::-1]])
-    model.terms(Pieces(tunes(3)))
+    model.diagnostics(Pieces(tunes(3)))
     assert asked.since() == 0
     model.gold(Pieces(tunes(3)))  # another member, who has heard nothing yet
     assert asked.since() == 3
@@ -186,7 +184,7 @@ def test_a_piece_many_times_in_a_batch_is_heard_once(small_rating, monkeypatch):
     model = small_rating()
     asked = Asked(model, monkeypatch)
     scores = model.score(Pieces([TUNE] * 40))
-    assert asked.since() == len(windows_of(TUNE))
+    assert asked.since() == len(score_windows(TUNE))
     assert (scores == scores[0]).all()
     model.score(Pieces([repeated(tunes(1)[0], 20)]))
     assert asked.since() <= 3
@@ -203,12 +201,12 @@ def test_only_what_is_new_in_a_growing_piece_is_heard(small_rating, monkeypatch)
         grown = model.score(Pieces([part]))
         heard.append(asked.since())
         np.testing.assert_array_equal(RatingModel(model.network, model.config).score(Pieces([part])), grown)
-    assert heard[0] == len(windows_of(whole.slice(0, 96 * 16))) == 8
+    assert heard[0] == len(score_windows(whole.slice(0, 96 * 16))) == 8
     assert max(heard[1:]) <= 2
 
 
 def test_the_oldest_is_forgotten_and_heard_again(small_rating, monkeypatch):
-    monkeypatch.setattr(rating_module, "REMEMBERED", 5)
+    monkeypatch.setattr(rating_module, "CACHED_WINDOWS", 5)
     model = small_rating()
     asked = Asked(model, monkeypatch)
     first = model.score(Pieces(tunes(12)))  # more than are remembered
@@ -223,12 +221,14 @@ def test_a_score_never_depends_on_what_else_was_judged(small_rating):
     rng = np.random.default_rng(5)
     pieces = [*tunes(8, 1), *tunes(2, 2, bars=7), *(negative(rng) for _ in range(8)), Score()]
     model = small_rating()
-    alone = np.concatenate([RatingModel(model.network, model.config).members(Pieces([piece])) for piece in pieces])
+    alone = np.concatenate(
+        [RatingModel(model.network, model.config).member_ratings(Pieces([piece])) for piece in pieces]
+    )
     for _ in range(4):
         some = rng.permutation(len(pieces))[: rng.integers(1, len(pieces))]
         fresh = RatingModel(model.network, model.config)
-        np.testing.assert_array_equal(fresh.members(Pieces([pieces[i] for i in some])), alone[some])
-        np.testing.assert_array_equal(model.members(Pieces([pieces[i] for i in some])), alone[some])
+        np.testing.assert_array_equal(fresh.member_ratings(Pieces([pieces[i] for i in some])), alone[some])
+        np.testing.assert_array_equal(model.member_ratings(Pieces([pieces[i] for i in some])), alone[some])
 
 
 def test_members_are_always_asked_about_as_many_windows(small_rating, monkeypatch):
@@ -272,7 +272,7 @@ def test_training_against_it_changes_no_weight(small_rating):
     policy = [parameter.clone() for parameter in agent.policy.parameters()]
     agent.learn(48)
     assert any(not torch.equal(a, b) for a, b in zip(policy, agent.policy.parameters(), strict=True))
-    assert len(model._remembered[range(2)]) > 0
+    assert len(model._cache[range(2)]) > 0
     assert model.weights_hash() == before
     assert all(parameter.grad is None for parameter in model.network.parameters())
 
@@ -309,7 +309,7 @@ def network(**changes):
     ("name", "content"),
     [
         pytest.param(CONFIG_FILE, None, id="no config"),
-        pytest.param(WEIGHTS_FILE, None, id="no weights"),
+        pytest.param("rating.safetensors", None, id="no weights"),
         pytest.param(CONFIG_FILE, b"{", id="no json"),
         pytest.param(CONFIG_FILE, b"[]", id="a list"),
         pytest.param(CONFIG_FILE, b"[" * 100_000, id="too deep"),
@@ -324,8 +324,8 @@ def network(**changes):
         pytest.param(CONFIG_FILE, network(members=2), id="another number of members"),
         pytest.param(CONFIG_FILE, network(mels=64), id="other spectrograms"),
         pytest.param(CONFIG_FILE, network(), id="the hash of other weights"),
-        pytest.param(WEIGHTS_FILE, b"not weights", id="no weights in the file"),
-        pytest.param(WEIGHTS_FILE, b"", id="an empty file"),
+        pytest.param("rating.safetensors", b"not weights", id="no weights in the file"),
+        pytest.param("rating.safetensors", b"", id="an empty file"),
     ],
 )
 def test_a_broken_folder_is_one_clear_error(small_rating, tmp_path, name, content):
@@ -333,7 +333,7 @@ def test_a_broken_folder_is_one_clear_error(small_rating, tmp_path, name, conten
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(RatingError, match=str(tmp_path)) as error:
+    with pytest.raises(WeightsError, match=str(tmp_path)) as error:
         RatingModel.load(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -342,9 +342,9 @@ def test_a_broken_folder_is_one_clear_error(small_rating, tmp_path, name, conten
 def test_weights_that_are_not_finite_are_refused(small_rating, tmp_path, bad):
     model = small_rating()
     with torch.no_grad():
-        model.network[1].listener.first.bias[0] = bad
+        model.network[1].transcriber.first.bias[0] = bad
     model.save(tmp_path)
-    with pytest.raises(RatingError, match="not finite"):
+    with pytest.raises(WeightsError, match="not finite"):
         RatingModel.load(tmp_path)
 
 
@@ -358,7 +358,7 @@ def shipped():
 
 @pytest.fixture(scope="module")
 def extreme_ratings(shipped):
-    pieces = extremes()
+    pieces = sanity_probes()
     return dict(zip(pieces, ratings(shipped, list(pieces.values())), strict=True))
 
 
@@ -379,7 +379,7 @@ def test_the_card_says_what_the_fit_found():
 
 
 def test_shipped_weights_are_small():
-    assert (SHIPPED / WEIGHTS_FILE).stat().st_size < 6.5e6
+    assert (SHIPPED / "rating.safetensors").stat().st_size < 6.5e6
     assert (SHIPPED / "MODEL_CARD.md").is_file()
 
 
@@ -420,12 +420,12 @@ def test_an_accompaniment_keeps_a_melody_above_noise(shipped, extreme_ratings):
 
 
 def test_shipped_members_hear_each_for_themselves(shipped):
-    first, *others = (member.listener.first.weight for member in shipped.network)
+    first, *others = (member.transcriber.first.weight for member in shipped.network)
     assert not any(torch.equal(first, other) for other in others)
 
 
 def test_the_gold_rater_agrees_on_what_is_music(shipped):
-    pieces = extremes()
+    pieces = sanity_probes()
     good = Pieces([pieces["Twinkle Twinkle, melody"], pieces["Ode to Joy, melody"]])
     bad = Pieces([pieces["silence"], pieces["wall of all 88 keys"], pieces["one note"]])
     assert shipped.gold(good).min() > shipped.gold(bad).max()

@@ -8,11 +8,11 @@ from toccata.music.sound.spectrogram import N_MELS
 from toccata.reward_models.rating.melody_statistics import KEYS, STATISTICS
 from toccata.reward_models.rating.network import (
     COARSE,
-    Listener,
+    AudioEncoder,
+    PopularityHead,
     RatingConfig,
     RatingMember,
-    SoundEncoder,
-    Taster,
+    Transcriber,
     frame_mask,
 )
 
@@ -36,9 +36,9 @@ def of(length):
 # Configuration
 
 
-@pytest.mark.parametrize(("members", "rewarding"), [(1, 1), (2, 2), (3, 2), (4, 3), (7, 6)])
-def test_of_three_or_more_members_the_last_rewards_nobody(members, rewarding):
-    assert RatingConfig(members=members).rewarding == rewarding
+@pytest.mark.parametrize(("members", "reward_members"), [(1, 1), (2, 2), (3, 2), (4, 3), (7, 6)])
+def test_of_three_or_more_members_the_last_rewards_nobody(members, reward_members):
+    assert RatingConfig(members=members).reward_members == reward_members
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_a_mask_is_one_up_to_the_valid_frames():
 @pytest.mark.parametrize("length", LENGTHS)
 def test_padding_changes_nothing_that_is_heard(length, padding):
     torch.manual_seed(0)
-    listener = Listener(SMALL).eval()
+    transcriber = Transcriber(SMALL).eval()
     plain = sounds([length], length)
     padded_mask = frame_mask(length + padding, of(length))
     with torch.no_grad():
-        heard = listener(plain, torch.ones(1, 1, length))
-        heard_padded = listener(sounds([length], length + padding) * padded_mask, padded_mask)
+        heard = transcriber(plain, torch.ones(1, 1, length))
+        heard_padded = transcriber(sounds([length], length + padding) * padded_mask, padded_mask)
     np.testing.assert_allclose(heard_padded[:, :, :length], heard, atol=1e-5)
 
 
@@ -87,7 +87,7 @@ def test_padding_changes_nothing_that_is_heard(length, padding):
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 20, 39, 40])
 def test_padding_changes_nothing_in_the_description_of_the_sound(steps, padding):
     torch.manual_seed(0)
-    encoder = SoundEncoder(SMALL).eval()
+    encoder = AudioEncoder(SMALL).eval()
     padded_mask = frame_mask(steps + padding, of(steps))
     with torch.no_grad():
         described = encoder(sounds([steps], steps), torch.ones(1, 1, steps))
@@ -129,7 +129,7 @@ def test_what_is_heard_is_coarser_in_time(small_member):
     member = small_member()
     plain = sounds([158], 160)
     with torch.no_grad():
-        melody, coarse = member.hear(plain, of(158))
+        melody, coarse = member.extract(plain, of(158))
     assert melody.shape == (1, STATISTICS) and coarse.shape == (1, N_MELS, 160 // COARSE)
     first = ((plain[:, :, :COARSE] + 8) / 3).mean(2)  # standardised by mean -8, standard deviation 3
     np.testing.assert_allclose(coarse[:, :, 0], first, atol=1e-5)
@@ -149,25 +149,25 @@ def test_any_sound_is_judged_finite(small_member, level):
 
 def test_beyond_the_outermost_edges_nothing_changes():
     torch.manual_seed(0)
-    taster = Taster(SMALL).eval()
-    taster.edges.copy_(torch.linspace(0, 1, SMALL.bins + 1).repeat(STATISTICS, 1))
+    head = PopularityHead(SMALL).eval()
+    head.edges.copy_(torch.linspace(0, 1, SMALL.bins + 1).repeat(STATISTICS, 1))
     sound = torch.zeros(1, 2 * SMALL.sound_channels)
     with torch.no_grad():
         low, lower, high, higher, middle = (
-            taster(torch.full((1, STATISTICS), value), sound) for value in (0.0, -50.0, 1.0, 50.0, 0.5)
+            head(torch.full((1, STATISTICS), value), sound) for value in (0.0, -50.0, 1.0, 50.0, 0.5)
         )
     assert low == lower and high == higher and len({float(low), float(high), float(middle)}) == 3
 
 
 def test_statistics_enter_as_ramps():
-    taster = Taster(RatingConfig(bins=2, sound_channels=1, hidden=1))
-    taster.edges.copy_(torch.tensor([0.0, 1.0, 3.0]).repeat(STATISTICS, 1))
+    head = PopularityHead(RatingConfig(bins=2, sound_channels=1, hidden=1))
+    head.edges.copy_(torch.tensor([0.0, 1.0, 3.0]).repeat(STATISTICS, 1))
     entered = []
-    taster.layers = torch.nn.Sequential()
-    taster.layers.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
+    head.layers = torch.nn.Sequential()
+    head.layers.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
     melody = torch.zeros(1, STATISTICS)
     melody[0, :4] = torch.tensor([-1.0, 0.25, 2.0, 9.0])
-    taster(melody, torch.tensor([[7.0, 8.0]]))
+    head(melody, torch.tensor([[7.0, 8.0]]))
     ramps = entered[0][0, : 2 * 4].view(4, 2) + 0.5
     np.testing.assert_allclose(ramps, [[0, 0], [0.25, 0], [1, 0.5], [1, 1]])
     assert entered[0][0, -2:].tolist() == [7, 8]
@@ -175,8 +175,8 @@ def test_statistics_enter_as_ramps():
 
 def test_edges_may_coincide():
     torch.manual_seed(0)
-    taster = Taster(SMALL)  # all edges 0
-    assert torch.isfinite(taster(torch.rand(3, STATISTICS), torch.rand(3, 2 * SMALL.sound_channels))).all()
+    head = PopularityHead(SMALL)  # all edges 0
+    assert torch.isfinite(head(torch.rand(3, STATISTICS), torch.rand(3, 2 * SMALL.sound_channels))).all()
 
 
 # Members
@@ -184,19 +184,19 @@ def test_edges_may_coincide():
 
 def test_hearing_is_the_listener_and_the_scale_of_the_bands(small_member):
     member, other = small_member(0), small_member(1)
-    hearing = member.hearing()
-    assert {name.split(".")[0] for name in hearing} == {"listener", "mel_mean", "mel_scale"}
+    hearing = member.transcriber_state()
+    assert {name.split(".")[0] for name in hearing} == {"transcriber", "mel_mean", "mel_scale"}
     other.load_state_dict(hearing, strict=False)
     mels, valid = sounds([100, 160], 160), torch.tensor([100, 160])
     with torch.no_grad():
-        for ours, theirs in zip(member.hear(mels, valid), other.hear(mels, valid), strict=True):
+        for ours, theirs in zip(member.extract(mels, valid), other.extract(mels, valid), strict=True):
             np.testing.assert_array_equal(ours, theirs)
         assert not torch.equal(member(mels, valid), other(mels, valid))
 
 
 def test_a_new_listener_hears_silence():
     member = RatingMember(SMALL)
-    heard = torch.sigmoid(member.listener(torch.zeros(1, N_MELS, 160), torch.ones(1, 1, 160)))
+    heard = torch.sigmoid(member.transcriber(torch.zeros(1, N_MELS, 160), torch.ones(1, 1, 160)))
     assert heard.shape == (1, 2 * KEYS, 160) and heard.max() < 0.1
 
 

@@ -8,10 +8,10 @@ from toccata.reward_models.rating.fitting.report import (
     REPORT_FILE,
     agreement_table,
     calibration_table,
-    extremes_table,
+    sanity_probe_table,
     write_report,
 )
-from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody
+from toccata.reward_models.rating.fitting.sanity_probes import melody, sanity_probes
 
 FACTS = {
     "pieces": 40,
@@ -39,9 +39,9 @@ CURVES = [[{"train_mse": 1.0, "valid_mse": 1.1}, {"train_mse": 0.5, "valid_mse":
 
 @pytest.fixture
 def few_extremes(monkeypatch):
-    pieces = extremes()
+    pieces = sanity_probes()
     few = {name: pieces[name] for name in ("silence", "one note", "white noise")}
-    monkeypatch.setattr(rating_report, "extremes", lambda: few)
+    monkeypatch.setattr(rating_report, "sanity_probes", lambda: few)
 
 
 def test_a_report_has_all_that_is_known(small_rating, few_extremes, tmp_path):
@@ -73,7 +73,7 @@ def test_the_table_of_calibration():
 
 
 def test_extremes_are_shown_highest_first(small_rating, few_extremes):
-    rows = [line.split("|") for line in extremes_table(small_rating()).splitlines()[2:]]
+    rows = [line.split("|") for line in sanity_probe_table(small_rating()).splitlines()[2:]]
     scores = [float(row[2]) for row in rows]
     assert sorted(row[1].strip() for row in rows) == ["one note", "silence", "white noise"]
     assert scores == sorted(scores, reverse=True)
@@ -85,7 +85,7 @@ def test_of_many_pieces_some_are_changed(small_rating, few_extremes, monkeypatch
     monkeypatch.setattr(
         rating_report, "invariances", lambda model, scores: seen.append(len(scores)) or {"nothing": 0.0}
     )
-    monkeypatch.setattr(rating_report, "draw_curves", lambda path, curves: None)
+    monkeypatch.setattr(rating_report, "draw_learning_curves", lambda path, curves: None)
 
     for count in (1, 3, 4, 7, 100):
         write_report(tmp_path, small_rating(), {**FACTS, "held_out": {}}, CURVES, [melody("C4")] * count)

@@ -13,17 +13,18 @@ from toccata.music.score import Score
 from toccata.reward_models import load_reward
 from toccata.reward_models.loading import RewardSpecError
 from toccata.reward_models.realism import model as realism_module
-from toccata.reward_models.realism.model import CONFIG_FILE, TRAINING_FILE, WEIGHTS_FILE, Realism, RealismError
-from toccata.reward_models.realism.replay_buffer import Replay
+from toccata.reward_models.realism.model import Realism
+from toccata.reward_models.realism.replay_buffer import ReplayBuffer
 from toccata.reward_models.realism.roll_windows import (
     FRAMES,
     SOUNDING,
     STRUCK,
     STRUCK_BETWEEN,
+    covering_windows,
     random_windows,
-    window_starts,
-    windows_of,
+    window_start_ticks,
 )
+from toccata.weights import CONFIG_FILE, WeightsError
 
 BAR = 96
 LOWEST_SCORE, HIGHEST_SCORE = np.logaddexp(0, [-4, 4]).astype(np.float32)
@@ -60,7 +61,7 @@ def noise(rng: np.random.Generator, bars: int = 8) -> Score:
 
 
 def test_a_window_shows_what_is_struck_and_what_sounds() -> None:
-    windows = windows_of([Score([(0, 3, 21, 80), (7, 2, 108, 1)], length_ticks=BAR)])
+    windows = covering_windows([Score([(0, 3, 21, 80), (7, 2, 108, 1)], length_ticks=BAR)])
     assert windows.rolls.shape == (1, 3, FRAMES, 88)
     assert windows.frames.tolist() == [32]
     rolls = windows.rolls[0]
@@ -85,14 +86,14 @@ def test_a_window_shows_what_is_struck_and_what_sounds() -> None:
 )
 def test_windows_begin_at_bar_lines_and_leave_nothing_out(bars: int, beats_per_bar: int, starts: list) -> None:
     score = Score(beats_per_bar=beats_per_bar, length_ticks=bars * beats_per_bar * 24)
-    assert window_starts(score) == starts
+    assert window_start_ticks(score) == starts
 
 
 def test_another_grid_shows_the_same() -> None:
     fine = Score([(480, 480, 60, 80)], ticks_per_beat=480, length_ticks=1920)
     coarse = Score([(24, 24, 60, 80)], length_ticks=96)
-    np.testing.assert_array_equal(windows_of([fine]).rolls, windows_of([coarse]).rolls)
-    assert windows_of([fine]).frames == windows_of([coarse]).frames
+    np.testing.assert_array_equal(covering_windows([fine]).rolls, covering_windows([coarse]).rolls)
+    assert covering_windows([fine]).frames == covering_windows([coarse]).frames
 
 
 def test_random_windows_are_transposed_and_the_same_for_the_same_seed() -> None:
@@ -110,7 +111,7 @@ rows = st.tuples(st.integers(0, 900), st.integers(1, 200), st.integers(0, 127), 
 @settings(max_examples=25)
 @given(st.lists(rows, max_size=40), st.sampled_from([1, 7, 24, 480]), st.sampled_from([1, 3, 4, 7, 50]))
 def test_every_score_makes_windows_within_bounds(notes: list, ticks_per_beat: int, beats_per_bar: int) -> None:
-    windows = windows_of([Score(notes, ticks_per_beat, beats_per_bar)])
+    windows = covering_windows([Score(notes, ticks_per_beat, beats_per_bar)])
     assert windows.rolls.min() >= 0
     assert windows.rolls.max() <= 1
     assert ((windows.frames >= 1) & (windows.frames <= FRAMES)).all()
@@ -150,8 +151,8 @@ def test_no_piece_depends_on_those_beside_it() -> None:
 
 def test_padding_changes_nothing() -> None:
     """What lies behind the end of a short piece is as good as not there."""
-    critic = fresh().critic
-    windows = windows_of([scale(np.random.default_rng(0), bars=2)])
+    critic = fresh().discriminator
+    windows = covering_windows([scale(np.random.default_rng(0), bars=2)])
     rolls, frames = torch.from_numpy(windows.rolls), torch.from_numpy(windows.frames)
     with torch.no_grad():
         assert critic(rolls, frames) == pytest.approx(critic(rolls[:, :, : int(frames)], frames), abs=1e-5)
@@ -202,7 +203,7 @@ def test_scoring_leaves_everything_as_it_was() -> None:
     before = realism.weights_hash()
     realism.score(Pieces([scale(np.random.default_rng(0))]))
     assert realism.weights_hash() == before
-    assert not realism.critic.training
+    assert not realism.discriminator.training
 
 
 def test_training_goes_on_after_loading_as_if_it_had_not_stopped(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_a_reservoir_keeps_each_with_equal_chance() -> None:
     scores = [Score([(0, 24, pitch, 80)]) for pitch in range(20)]
     kept = np.zeros(20)
     for _ in range(400):
-        replay = Replay(capacity=5)
+        replay = ReplayBuffer(capacity=5)
         replay.add(scores, rng)
         assert len(replay.scores) == 5
         for score in replay.scores:
@@ -238,12 +239,12 @@ def test_a_reservoir_keeps_each_with_equal_chance() -> None:
 
 
 def test_a_replay_comes_back_from_its_arrays() -> None:
-    replay = Replay(capacity=7)
+    replay = ReplayBuffer(capacity=7)
     odd = Score([(3, 5, 60, 1)], ticks_per_beat=10, beats_per_bar=3.5, tempo_bpm=61.37, length_ticks=100)
     replay.add([odd, Score(), noise(np.random.default_rng(0))], np.random.default_rng(0))
-    again = Replay.from_arrays(replay.arrays())
+    again = ReplayBuffer.from_arrays(replay.arrays())
     assert (again.scores, again.seen, again.capacity) == (replay.scores, replay.seen, replay.capacity)
-    assert Replay.from_arrays(Replay().arrays()).scores == []
+    assert ReplayBuffer.from_arrays(ReplayBuffer().arrays()).scores == []
 
 
 # Files
@@ -254,8 +255,8 @@ def test_saving_and_loading_keep_the_weights(tmp_path: Path) -> None:
     realism.save(tmp_path, training=False, notes={"steps": 1})
     again = Realism.load(tmp_path)
     assert again.weights_hash() == realism.weights_hash()
-    assert json.loads((tmp_path / CONFIG_FILE).read_text())["weights_sha256"] == realism.weights_hash()
-    assert not (tmp_path / TRAINING_FILE).exists()
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["sha256"] == {"realism.safetensors": realism.weights_hash()}
+    assert not (tmp_path / "training.safetensors").exists()
     assert fresh(4).weights_hash() != realism.weights_hash()
     pieces = Pieces([scale(np.random.default_rng(0))])
     np.testing.assert_array_equal(again.score(pieces), realism.score(pieces))
@@ -264,21 +265,22 @@ def test_saving_and_loading_keep_the_weights(tmp_path: Path) -> None:
 def test_saving_without_a_training_state_leaves_no_older_one(tmp_path: Path) -> None:
     fresh().save(tmp_path)
     fresh().save(tmp_path, training=False)
-    assert not (tmp_path / TRAINING_FILE).exists()
+    assert not (tmp_path / "training.safetensors").exists()
 
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        (WEIGHTS_FILE, None, "no discriminator here, realism.safetensors is missing"),
-        (CONFIG_FILE, None, "no discriminator here, config.json is missing"),
-        (CONFIG_FILE, b"{", "config.json: not a discriminator's"),
-        (CONFIG_FILE, b"[]", "config.json: not a discriminator's"),
-        (CONFIG_FILE, b'{"width": -2}', "config.json: not a discriminator's"),
-        (CONFIG_FILE, b'{"width": "wide"}', "config.json: not a discriminator's"),
-        (CONFIG_FILE, b'{"width": 32}', "realism.safetensors: not its weights"),
-        (WEIGHTS_FILE, b"not weights", "realism.safetensors: not its weights"),
-        (TRAINING_FILE, b"not weights", "training.safetensors: not its training state"),
+        ("realism.safetensors", None, "no weights here, realism.safetensors is missing"),
+        (CONFIG_FILE, None, "no weights here, config.json is missing"),
+        (CONFIG_FILE, b"{", "config.json: not a configuration"),
+        (CONFIG_FILE, b"[]", "config.json: not a configuration"),
+        (CONFIG_FILE, b'{"width": 16}', "config.json: not a configuration of weights: it has no sha256"),
+        (CONFIG_FILE, b'{"width": -2, "sha256": {}}', "config.json: not the configuration of realism"),
+        (CONFIG_FILE, b'{"width": "wide", "sha256": {}}', "config.json: not the configuration of realism"),
+        (CONFIG_FILE, b'{"width": 32, "sha256": {}}', "realism.safetensors: its SHA-256 is not the one in config.json"),
+        ("realism.safetensors", b"not weights", "realism.safetensors: not a safetensors file"),
+        ("training.safetensors", b"not weights", "training.safetensors: not a safetensors file"),
     ],
 )
 def test_a_broken_folder_is_named_in_one_line(tmp_path: Path, name: str, content: bytes | None, reason: str) -> None:
@@ -287,7 +289,7 @@ def test_a_broken_folder_is_named_in_one_line(tmp_path: Path, name: str, content
         (tmp_path / name).unlink()
     else:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(RealismError, match=reason) as caught:
+    with pytest.raises(WeightsError, match=reason) as caught:
         Realism.load(tmp_path)
     assert "\n" not in str(caught.value)
     with pytest.raises(RewardSpecError, match=reason):
@@ -297,9 +299,9 @@ def test_a_broken_folder_is_named_in_one_line(tmp_path: Path, name: str, content
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     realism = fresh()
     with torch.no_grad():
-        realism.critic.gain.fill_(float("nan"))
+        realism.discriminator.gain.fill_(float("nan"))
     realism.save(tmp_path)
-    with pytest.raises(RealismError, match="not finite"):
+    with pytest.raises(WeightsError, match="not finite"):
         Realism.load(tmp_path)
 
 
@@ -311,7 +313,7 @@ def test_the_shipped_weights_know_silence_noise_and_music() -> None:
     notes += [(48 * i, 48, key, 80) for i, key in enumerate(bass)]
     rng = np.random.default_rng(0)
     realism = load_reward("realism")
-    assert sum(p.numel() for p in realism.critic.parameters()) < 250_000  # less than 1 MB
+    assert sum(p.numel() for p in realism.discriminator.parameters()) < 250_000  # less than 1 MB
     music, random, silence = realism.score(Pieces([Score(notes), noise(rng), Score(length_ticks=768)]))
     assert music > random
     assert music > silence

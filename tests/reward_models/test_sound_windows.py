@@ -17,20 +17,20 @@ from toccata.reward_models.rating.audio_windows import (
     RUNG_OUT_FRAMES,
     SPARE_FRAMES,
     WINDOW_FRAMES,
-    mels_of_audio,
-    mels_of_windows,
-    window_starts,
-    windows_of,
+    audio_window_mels,
+    score_window_mels,
+    score_windows,
+    window_start_frames,
 )
 from toccata.reward_models.rating.fitting.augmentation import repeated
-from toccata.reward_models.rating.fitting.sanity_probes import extremes
+from toccata.reward_models.rating.fitting.sanity_probes import sanity_probes
 
 TWO_BARS = Score([(24 * beat, 24, pitch, 80) for beat, pitch in enumerate((60, 62, 64, 65, 67, 65, 64, 62))])
 FRAMES = st.integers(1, 5_000)
 
 
 def keys(score):
-    return [window.key for window in windows_of(score)]
+    return [window.key for window in score_windows(score)]
 
 
 # Where windows begin
@@ -53,12 +53,12 @@ def keys(score):
     ],
 )
 def test_known_starts(frames, starts):
-    assert window_starts(frames) == starts
+    assert window_start_frames(frames) == starts
 
 
 @given(FRAMES)
 def test_windows_cover_all_but_what_is_spared(frames):
-    starts = window_starts(frames)
+    starts = window_start_frames(frames)
     assert starts[0] == 0
     assert all(0 < gap <= PART_FRAMES for gap in np.diff(starts))
     assert frames - SPARE_FRAMES <= starts[-1] + WINDOW_FRAMES <= max(frames + SPARE_FRAMES, WINDOW_FRAMES)
@@ -66,8 +66,8 @@ def test_windows_cover_all_but_what_is_spared(frames):
 
 @given(FRAMES, FRAMES)
 def test_what_grows_keeps_all_windows_but_the_last(frames, more):
-    kept = window_starts(frames)[:-1]
-    assert window_starts(frames + more)[: len(kept)] == kept
+    kept = window_start_frames(frames)[:-1]
+    assert window_start_frames(frames + more)[: len(kept)] == kept
 
 
 # Windows of scores
@@ -79,9 +79,9 @@ def assert_as_in_the_whole_piece(score, atol=2e-3):
     A note struck just before a window ends is recorded so short there that its 16 bits are finer: hence the tolerance.
     """
     whole = log_mel(note_bank().render([score]))[0]
-    windows = windows_of(score)
-    mels, frames = mels_of_windows(windows)
-    starts = window_starts(whole.shape[1])
+    windows = score_windows(score)
+    mels, frames = score_window_mels(windows)
+    starts = window_start_frames(whole.shape[1])
     assert mels.shape == (len(starts), N_MELS, WINDOW_FRAMES) and mels.dtype == np.float32
     for mel, count, start in zip(mels, frames, starts, strict=True):
         part = whole[:, start : start + PART_FRAMES]
@@ -106,7 +106,7 @@ def test_windows_sound_as_in_the_whole_piece(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_window_rings_out_as_if_the_piece_ended_there(seed):
     score = replace(random_piece(seed, 21, 93), tempo_bpm=120)
-    mels, frames = mels_of_windows(windows_of(score))
+    mels, frames = score_window_mels(score_windows(score))
     assert len(mels) == 4 and (frames == RUNG_OUT_FRAMES).all()
     for index, mel in enumerate(mels):
         end = 192 * (index + 1)
@@ -123,7 +123,7 @@ def test_every_note_is_heard_somewhere(length_ticks, tempo_bpm):
     score = Score([(t, 1, 60 + t % 7, 80) for t in range(length_ticks)], tempo_bpm=tempo_bpm)
     score = replace(score, length_ticks=length_ticks)
     heard = set()
-    for window, start in zip(windows_of(score), window_starts(mel_frames(audio_samples(score))), strict=True):
+    for window, start in zip(score_windows(score), window_start_frames(mel_frames(audio_samples(score))), strict=True):
         first = (start - 1) * HOP // BLOCK
         heard |= {(on + first, pitch) for on, _, pitch, _ in window.notes.tolist()}
     assert {(on, pitch) for on, _, pitch, _ in schedule(score, SAMPLE_RATE).tolist()} <= heard
@@ -157,16 +157,16 @@ def test_windows_sound_as_in_the_whole_piece_when_fluidsynth_itself_plays(monkey
 
 
 def test_the_sound_of_a_window_does_not_depend_on_the_others():
-    windows = [window for seed in range(3) for window in windows_of(random_piece(seed, 21, 93))]
-    together, _ = mels_of_windows(windows)
+    windows = [window for seed in range(3) for window in score_windows(random_piece(seed, 21, 93))]
+    together, _ = score_window_mels(windows)
     for window, mel in zip(windows, together, strict=True):
-        np.testing.assert_array_equal(mels_of_windows([window])[0][0], mel)
+        np.testing.assert_array_equal(score_window_mels([window])[0][0], mel)
 
 
 def test_gains_are_gains():
-    windows = windows_of(repeated(TWO_BARS, 2))
-    plain, _ = mels_of_windows(windows)
-    changed, _ = mels_of_windows(windows, np.array([1.0, 2.0, 1.0][: len(windows)]))
+    windows = score_windows(repeated(TWO_BARS, 2))
+    plain, _ = score_window_mels(windows)
+    changed, _ = score_window_mels(windows, np.array([1.0, 2.0, 1.0][: len(windows)]))
     np.testing.assert_array_equal(changed[0], plain[0])
     power = np.exp(plain[1].astype(float)) - FLOOR
     np.testing.assert_allclose(changed[1], np.log(4 * power + FLOOR), atol=1e-3)
@@ -238,9 +238,9 @@ def test_a_growing_piece_keeps_all_windows_but_the_last(bars, more, seed, tempo_
 
 
 def test_the_extremes_have_windows():
-    for piece in extremes().values():
+    for piece in sanity_probes().values():
         if isinstance(piece, Score):
-            assert all(1 <= window.frames <= WINDOW_FRAMES for window in windows_of(piece))
+            assert all(1 <= window.frames <= WINDOW_FRAMES for window in score_windows(piece))
 
 
 # Windows of sounds
@@ -249,9 +249,9 @@ def test_the_extremes_have_windows():
 @pytest.mark.parametrize("samples", [0, 1, HOP, 5 * SAMPLE_RATE, 6 * SAMPLE_RATE, 13 * SAMPLE_RATE + 7])
 def test_windows_of_a_sound_are_frames_of_its_spectrogram(samples):
     audio = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
-    mels, frames = mels_of_audio(audio)
+    mels, frames = audio_window_mels(audio)
     whole = log_mel(audio[None])[0]
-    starts = window_starts(whole.shape[1])
+    starts = window_start_frames(whole.shape[1])
     assert mels.shape == (len(starts), N_MELS, WINDOW_FRAMES) and mels.dtype == np.float32
     for mel, count, start in zip(mels, frames, starts, strict=True):
         np.testing.assert_array_equal(mel[:, :count], whole[:, start : start + WINDOW_FRAMES])
@@ -260,15 +260,15 @@ def test_windows_of_a_sound_are_frames_of_its_spectrogram(samples):
 
 def test_a_stretched_sound_has_as_many_windows_as_a_longer_one():
     audio = np.zeros(40 * SAMPLE_RATE, np.float32)
-    _, frames = mels_of_audio(audio, HOP // 2)
-    assert len(frames) == len(window_starts(mel_frames(len(audio), HOP // 2))) == 20
+    _, frames = audio_window_mels(audio, HOP // 2)
+    assert len(frames) == len(window_start_frames(mel_frames(len(audio), HOP // 2))) == 20
 
 
 def test_a_score_and_its_sound_have_as_many_windows():
     for bars in range(1, 9):
         score = random_piece(3, 21, 93, bars)
-        heard, _ = mels_of_audio(note_bank().render_one(score))
-        made, frames = mels_of_windows(windows_of(score))
+        heard, _ = audio_window_mels(note_bank().render_one(score))
+        made, frames = score_window_mels(score_windows(score))
         assert len(heard) == len(made)
         common = min(PART_FRAMES, int(frames[-1]))
         np.testing.assert_allclose(heard[:, :, :common], made[:, :, :common], atol=1e-5)

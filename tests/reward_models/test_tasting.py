@@ -1,4 +1,4 @@
-"""Fitting members to what people liked: renditions, what is heard of them, and worlds whose rule must be found."""
+"""Fitting members to what people liked: augmented_mels, what is heard of them, and worlds whose rule must be found."""
 
 import numpy as np
 import pytest
@@ -6,17 +6,22 @@ import torch
 
 from toccata.music.score import Score
 from toccata.music.sound.spectrogram import HOP, SAMPLE_RATE
-from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, mels_of_audio, mels_of_windows, windows_of
+from toccata.reward_models.rating.audio_windows import (
+    WINDOW_FRAMES,
+    audio_window_mels,
+    score_window_mels,
+    score_windows,
+)
 from toccata.reward_models.rating.fitting import features, heads
-from toccata.reward_models.rating.fitting.agreement import rank_correlation
-from toccata.reward_models.rating.fitting.features import MOST_WINDOWS, Heard, listen, renditions
-from toccata.reward_models.rating.fitting.heads import NEGATIVE_RATING, fit_ensemble, fit_taster
+from toccata.reward_models.rating.fitting.features import MOST_WINDOWS, PieceFeatures, augmented_mels, extract_features
+from toccata.reward_models.rating.fitting.heads import NEGATIVE_RATING, fit_ensemble, fit_head
 from toccata.reward_models.rating.fitting.note_features import FEATURES, note_features
 from toccata.reward_models.rating.fitting.sanity_probes import melody
 from toccata.reward_models.rating.fitting.synthetic import random_melody
 from toccata.reward_models.rating.fitting.transcription import key_targets
 from toccata.reward_models.rating.melody_statistics import STATISTICS, statistics
 from toccata.reward_models.rating.network import COARSE, RatingConfig, RatingMember
+from toccata.stats import spearman
 
 STEPS = WINDOW_FRAMES // COARSE
 
@@ -26,9 +31,9 @@ def standardised(values):
 
 
 def known(melody=None, coarse=None, mels=128):
-    """Heard pieces of one window and one rendition each."""
+    """PieceFeatures pieces of one window and one rendition each."""
     n = len(melody if melody is not None else coarse)
-    return Heard(
+    return PieceFeatures(
         (melody if melody is not None else torch.zeros(n, STATISTICS))[None],
         coarse if coarse is not None else torch.zeros(n, mels, STEPS, dtype=torch.float16),
         torch.full((n,), WINDOW_FRAMES),
@@ -42,35 +47,35 @@ def known(melody=None, coarse=None, mels=128):
 
 def test_the_first_rendition_is_the_plain_one():
     score = melody("C4 E4 G4 C5")
-    plain, *others = renditions(score, 3, np.random.default_rng(0))
-    np.testing.assert_array_equal(plain[0], mels_of_windows(windows_of(score))[0])
+    plain, *others = augmented_mels(score, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(plain[0], score_window_mels(score_windows(score))[0])
     assert len(others) == 3 and len({float(mels.sum()) for mels, _ in (plain, *others)}) == 4
     audio = np.random.default_rng(0).normal(0, 0.1, 3 * SAMPLE_RATE).astype(np.float32)
-    plain, *others = renditions(audio, 3, np.random.default_rng(0))
-    np.testing.assert_array_equal(plain[0], mels_of_audio(audio)[0])
+    plain, *others = augmented_mels(audio, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(plain[0], audio_window_mels(audio)[0])
     assert len(others) == 3 and len({float(mels.sum()) for mels, _ in (plain, *others)}) == 4
 
 
 @pytest.mark.parametrize("piece", [Score(), Score(length_ticks=96), np.zeros(1, np.float32), np.zeros(99, np.float32)])
 def test_anything_has_renditions(piece):
-    for mels, valid in renditions(piece, 5, np.random.default_rng(0)):
+    for mels, valid in augmented_mels(piece, 5, np.random.default_rng(0)):
         assert len(mels) == len(valid) >= 1 and np.isfinite(mels).all() and (valid >= 1).all()
 
 
 def test_of_long_pieces_the_middle_is_taken():
     score = random_melody(np.random.default_rng(0), bars=60)
-    mels, valid = renditions(score, 0, np.random.default_rng(0))[0]
-    everything, _ = mels_of_windows(windows_of(score))
+    mels, valid = augmented_mels(score, 0, np.random.default_rng(0))[0]
+    everything, _ = score_window_mels(score_windows(score))
     assert len(mels) == len(valid) == MOST_WINDOWS
     begin = (len(everything) - MOST_WINDOWS) // 2
     np.testing.assert_array_equal(mels, everything[begin : begin + MOST_WINDOWS])
     audio = np.zeros(130 * SAMPLE_RATE, np.float32)
-    assert {len(valid) for _, valid in renditions(audio, 2, np.random.default_rng(0))} == {MOST_WINDOWS}
+    assert {len(valid) for _, valid in augmented_mels(audio, 2, np.random.default_rng(0))} == {MOST_WINDOWS}
 
 
 def test_recordings_are_stretched_and_shifted():
     audio = np.random.default_rng(0).normal(0, 0.1, 4 * SAMPLE_RATE).astype(np.float32)
-    frames = {int(valid[0]) for _, valid in renditions(audio, 40, np.random.default_rng(0))}
+    frames = {int(valid[0]) for _, valid in augmented_mels(audio, 40, np.random.default_rng(0))}
     assert frames <= {1 + len(audio) // round(HOP * ratio) for ratio in features.TEMPO_RATIOS} and len(frames) > 2
 
 
@@ -81,15 +86,15 @@ def test_recordings_are_stretched_and_shifted():
 def heard_tunes(small_member):
     members = [small_member(0), small_member(1)]
     pieces = [random_melody(np.random.default_rng(seed), bars) for seed, bars in enumerate((2, 7, 1, 4, 2))]
-    sounds = [renditions(piece, 2, np.random.default_rng(seed)) for seed, piece in enumerate(pieces)]
-    return members, sounds, listen(members, iter(sounds))
+    sounds = [augmented_mels(piece, 2, np.random.default_rng(seed)) for seed, piece in enumerate(pieces)]
+    return members, sounds, extract_features(members, iter(sounds))
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 64])
 def test_every_window_is_found_again(heard_tunes, monkeypatch, at_once):
     members, sounds, _ = heard_tunes
-    monkeypatch.setattr(features, "HEARD_AT_ONCE", at_once)
-    heard = listen(members, iter(sounds))
+    monkeypatch.setattr(features, "WINDOWS_PER_PASS", at_once)
+    heard = extract_features(members, iter(sounds))
     assert heard.first.shape == heard.count.shape == (5, 3)
     assert heard.melody.shape == (2, int(heard.count.sum()), STATISTICS)
     for piece, rendition in ((0, 0), (1, 2), (4, 1)):
@@ -97,7 +102,7 @@ def test_every_window_is_found_again(heard_tunes, monkeypatch, at_once):
         window = slice(heard.first[piece, rendition], heard.first[piece, rendition] + heard.count[piece, rendition])
         for index, member in enumerate(members):
             with torch.no_grad():
-                statistics_alone, coarse = member.hear(torch.from_numpy(mels), torch.from_numpy(valid))
+                statistics_alone, coarse = member.extract(torch.from_numpy(mels), torch.from_numpy(valid))
             np.testing.assert_allclose(heard.melody[index, window], statistics_alone, atol=1e-4)
             np.testing.assert_allclose(heard.coarse[window].float(), coarse, atol=2e-2)
         np.testing.assert_array_equal(heard.valid[window], valid)
@@ -115,14 +120,14 @@ def test_samples_are_windows_of_the_pieces_asked_for(heard_tunes):
 def test_a_piece_is_rated_by_the_mean_of_its_plain_windows(heard_tunes, monkeypatch):
     members, sounds, heard = heard_tunes
     for at_once in (2, 64):
-        monkeypatch.setattr(features, "HEARD_AT_ONCE", at_once)
-        rated = heard.rated(members[1], 1, np.array([1, 3, 0]))
+        monkeypatch.setattr(features, "WINDOWS_PER_PASS", at_once)
+        rated = heard.piece_ratings(members[1], 1, np.array([1, 3, 0]))
         for rating, piece in zip(rated, (1, 3, 0), strict=True):
             mels, valid = sounds[piece][0]
             with torch.no_grad():
                 judged = members[1](torch.from_numpy(mels), torch.from_numpy(valid))
             assert rating == pytest.approx(float(judged.mean()), abs=2e-3)  # sounds are kept in half precision
-    assert heard.rated(members[0], 0, np.arange(0)).shape == (0,)
+    assert heard.piece_ratings(members[0], 0, np.arange(0)).shape == (0,)
 
 
 # Worlds with a known rule
@@ -136,13 +141,13 @@ def test_a_rule_of_the_melody_is_found():
     rng = np.random.default_rng(0)
     tunes = [random_melody(rng) for _ in range(300)]
     rule = np.array([note_features(tune)[FEATURES.index("share_of_repeats")] for tune in tunes])
-    heard = known(melody=statistics(torch.from_numpy(key_targets([windows_of(tune)[0] for tune in tunes]))))
+    heard = known(melody=statistics(torch.from_numpy(key_targets([score_windows(tune)[0] for tune in tunes]))))
     negatives = known(melody=torch.zeros(5, STATISTICS))
-    member, curve = fit_taster(
+    member, curve = fit_head(
         RatingMember(TASTE), 0, heard, negatives, standardised(rule), TRAIN, VALID, epochs=15, seed=0
     )
-    assert rank_correlation(heard.rated(member, 0, TEST), rule[TEST]) > 0.8
-    assert heard.rated(member, 0, TRAIN).mean() > negatives.rated(member, 0, np.arange(5)).mean() + 0.5
+    assert spearman(heard.piece_ratings(member, 0, TEST), rule[TEST]) > 0.8
+    assert heard.piece_ratings(member, 0, TRAIN).mean() > negatives.piece_ratings(member, 0, np.arange(5)).mean() + 0.5
     assert curve[-1]["train_mse"] < curve[0]["train_mse"]
 
 
@@ -160,10 +165,8 @@ def test_a_rule_of_the_sound_is_found(rule_of):
         coarse += rule[:, None, None] * np.where(np.arange(STEPS) % 4 < 2, 1, -1)
     heard = known(coarse=torch.from_numpy(coarse).half())
     negatives = known(coarse=torch.full((5, 128, STEPS), -4.0, dtype=torch.float16))
-    member, _ = fit_taster(
-        RatingMember(TASTE), 0, heard, negatives, standardised(rule), TRAIN, VALID, epochs=15, seed=0
-    )
-    assert rank_correlation(heard.rated(member, 0, TEST), rule[TEST]) > 0.8
+    member, _ = fit_head(RatingMember(TASTE), 0, heard, negatives, standardised(rule), TRAIN, VALID, epochs=15, seed=0)
+    assert spearman(heard.piece_ratings(member, 0, TEST), rule[TEST]) > 0.8
 
 
 # The fit
@@ -181,28 +184,28 @@ TINY = RatingConfig(bins=2, channels=2, sound_channels=2, hidden=8, members=3)
 
 def test_the_best_epoch_is_kept_and_hearing_stays():
     heard, negatives, targets = noise_world()
-    listening = RatingMember(TINY)
+    transcribing = RatingMember(TINY)
     with torch.no_grad():
-        listening.mel_mean.fill_(-7)
-    before = {name: value.clone() for name, value in listening.state_dict().items()}
+        transcribing.mel_mean.fill_(-7)
+    before = {name: value.clone() for name, value in transcribing.state_dict().items()}
     train, valid = np.arange(40), np.arange(40, 60)
-    member, curve = fit_taster(listening, 0, heard, negatives, targets, train, valid, epochs=12, seed=3)
-    mse = float(np.mean((heard.rated(member, 0, valid) - targets[valid].numpy()) ** 2))
+    member, curve = fit_head(transcribing, 0, heard, negatives, targets, train, valid, epochs=12, seed=3)
+    mse = float(np.mean((heard.piece_ratings(member, 0, valid) - targets[valid].numpy()) ** 2))
     assert len(curve) == 12
     assert mse == pytest.approx(min(epoch["valid_mse"] for epoch in curve), abs=1e-6)
     assert mse < curve[-1]["valid_mse"]  # what is learnt by heart is of no use
     assert not member.training
-    for name, value in listening.state_dict().items():
+    for name, value in transcribing.state_dict().items():
         assert torch.equal(value, before[name])
-    for name, value in member.hearing().items():
+    for name, value in member.transcriber_state().items():
         assert torch.equal(value, before[name])
 
 
 def test_edges_are_quantiles_of_what_is_fitted_on():
     heard, negatives, targets = noise_world()
     heard.melody[0, 40:] = 99  # not to be seen
-    member, _ = fit_taster(RatingMember(TINY), 0, heard, negatives, targets, np.arange(40), np.arange(40, 60), 1, 0)
-    edges = member.taster.edges
+    member, _ = fit_head(RatingMember(TINY), 0, heard, negatives, targets, np.arange(40), np.arange(40, 60), 1, 0)
+    edges = member.head.edges
     assert edges.max() <= 1
     assert (edges.diff(dim=1) >= 0).all()
     np.testing.assert_allclose(edges[:, 0], heard.melody[0, :40].amin(0), atol=0.1)
@@ -212,10 +215,10 @@ def test_equal_seeds_give_equal_members():
     heard, negatives, targets = noise_world()
 
     def fitted(seed):
-        member, curve = fit_taster(
+        member, curve = fit_head(
             RatingMember(TINY), 0, heard, negatives, targets, np.arange(40), np.arange(40, 60), 2, seed
         )
-        return torch.cat([value.flatten() for value in member.taster.state_dict().values()]), curve
+        return torch.cat([value.flatten() for value in member.head.state_dict().values()]), curve
 
     assert torch.equal(fitted(0)[0], fitted(0)[0]) and fitted(0)[1] == fitted(0)[1]
     assert not torch.equal(fitted(0)[0], fitted(1)[0])
@@ -224,9 +227,9 @@ def test_equal_seeds_give_equal_members():
 def test_negatives_are_rated_low():
     heard, negatives, targets = noise_world()
     heard.melody[0] += 1
-    member, _ = fit_taster(RatingMember(TASTE), 0, heard, negatives, targets, np.arange(60), np.arange(60), 20, 0)
-    rated = negatives.rated(member, 0, np.arange(3))
-    assert rated.max() < heard.rated(member, 0, np.arange(60)).mean() - 1
+    member, _ = fit_head(RatingMember(TASTE), 0, heard, negatives, targets, np.arange(60), np.arange(60), 20, 0)
+    rated = negatives.piece_ratings(member, 0, np.arange(3))
+    assert rated.max() < heard.piece_ratings(member, 0, np.arange(60)).mean() - 1
     assert rated.min() > NEGATIVE_RATING - 1
 
 
@@ -235,18 +238,18 @@ def fits(monkeypatch):
     """What `fit_ensemble` asks to be fitted: member, pieces to fit on, pieces to stop by, seed."""
     asked = []
 
-    def fit(listening, index, heard, negatives, targets, train, valid, epochs, seed):
+    def fit(transcribing, index, heard, negatives, targets, train, valid, epochs, seed):
         asked.append((index, train, valid, seed))
-        return listening, [{"train_mse": 1.0, "valid_mse": 1.0}]
+        return transcribing, [{"train_mse": 1.0, "valid_mse": 1.0}]
 
-    monkeypatch.setattr(heads, "fit_taster", fit)
+    monkeypatch.setattr(heads, "fit_head", fit)
     return asked
 
 
 def ensemble(groups, train, valid, members=3, seed=0):
     done = []
-    listening = [RatingMember(TINY) for _ in range(members)]
-    result = fit_ensemble(listening, None, None, groups, None, train, valid, 1, seed, lambda: done.append(1))
+    transcribing = [RatingMember(TINY) for _ in range(members)]
+    result = fit_ensemble(transcribing, None, None, groups, None, train, valid, 1, seed, lambda: done.append(1))
     assert len(done) == len(result[0]) == len(result[1]) == members
 
 

@@ -1,4 +1,4 @@
-"""The same piece for the listener: what varies, and that its melody stays."""
+"""The same piece for the transcriber: what varies, and that its melody stays."""
 
 from dataclasses import replace
 
@@ -14,12 +14,12 @@ from toccata.reward_models.rating.fitting.augmentation import (
     TEMPO_RATIOS,
     VELOCITIES,
     accompany,
+    augment,
     delayed,
     repeated,
     transposed_into_range,
-    vary,
 )
-from toccata.reward_models.rating.fitting.sanity_probes import extremes, melody
+from toccata.reward_models.rating.fitting.sanity_probes import melody, sanity_probes
 from toccata.reward_models.rating.fitting.synthetic import random_melody
 
 TUNE = melody("C4 E4 G4 C5 B4 G4 F4 D4")
@@ -52,7 +52,7 @@ def test_a_variation_keeps_the_melody(seed):
     tune = random_melody(rng)
     if not len(tune):
         return
-    varied = vary(tune, rng)
+    varied = augment(tune, rng)
     assert holds_the_melody(varied, tune)
     assert LOWEST <= varied.notes["pitch"].min() <= varied.notes["pitch"].max() <= HIGHEST
     assert varied.tempo_bpm / tune.tempo_bpm == pytest.approx(
@@ -62,7 +62,7 @@ def test_a_variation_keeps_the_melody(seed):
 
 def test_variations_vary():
     rng = np.random.default_rng(0)
-    varied = [vary(TUNE, rng) for _ in range(300)]
+    varied = [augment(TUNE, rng) for _ in range(300)]
     assert {score.tempo_bpm for score in varied} == {120 * ratio for ratio in TEMPO_RATIOS}
     assert {v for score in varied for v in score.notes["velocity"].tolist()} == set(VELOCITIES)
     assert len({int(score.notes["pitch"].max()) % 12 for score in varied}) == 12
@@ -73,9 +73,9 @@ def test_variations_vary():
 
 
 def test_a_piece_of_many_voices_is_transposed_and_slowed_alone():
-    chorale = extremes()["chorale in four parts"]
+    chorale = sanity_probes()["chorale in four parts"]
     for seed in range(20):
-        varied = vary(chorale, np.random.default_rng(seed))
+        varied = augment(chorale, np.random.default_rng(seed))
         shift = int(varied.notes["pitch"][0]) - int(chorale.notes["pitch"][0])
         later = int(varied.notes["onset_tick"][0])
         np.testing.assert_array_equal(delayed(chorale.transpose(shift), later / 24).notes, varied.notes)
@@ -84,14 +84,14 @@ def test_a_piece_of_many_voices_is_transposed_and_slowed_alone():
 @pytest.mark.parametrize("score", [Score(), Score(length_ticks=192), melody("C4"), melody("A0"), melody("C8 C8")])
 def test_hardly_anything_can_be_varied_too(score):
     for seed in range(20):
-        varied = vary(score, np.random.default_rng(seed))
+        varied = augment(score, np.random.default_rng(seed))
         assert len(varied) >= len(score)
 
 
 @pytest.mark.parametrize("tempo_bpm", [4.0, 600.0])
 def test_the_slowest_and_fastest_pieces_can_be_varied(tempo_bpm):
     for seed in range(20):
-        vary(replace(TUNE, tempo_bpm=tempo_bpm), np.random.default_rng(seed))
+        augment(replace(TUNE, tempo_bpm=tempo_bpm), np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("pitches", [(0, 127), (10, 120), (0, 100), (20, 109)])
@@ -100,7 +100,7 @@ def test_pieces_wider_than_a_piano_stay_where_they_are(pitches):
     for semitones in range(-18, 19):
         assert transposed_into_range(score, semitones) == score
     for seed in range(5):
-        vary(score, np.random.default_rng(seed))
+        augment(score, np.random.default_rng(seed))
 
 
 def test_pieces_as_wide_as_a_piano_can_be_varied():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toccata.reward_models.preferences.reading import Preference, popularity
+from toccata.stats import bootstrap_clusters, pearson, spearman
 
 RIDGE_PENALTY = 10.0  # on standardised features; anything in 1..100 gives the same third digit
 RESAMPLES = 500
@@ -35,34 +36,18 @@ class Agreement:
 
 def agreement(predicted: np.ndarray, known: np.ndarray, groups: Sequence[str], seed: int = 0) -> Agreement:
     """Compare (n,) predictions with (n,) known values; `groups`, (n,), are resampled whole for the interval."""
-    rng = np.random.default_rng(seed)
-    _, group = np.unique(groups, return_inverse=True)
-    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
-    resampled = []
-    for _ in range(RESAMPLES):
-        index = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        resampled.append(rank_correlation(predicted[index], known[index]))
-    low, high = np.percentile(resampled, [2.5, 97.5])
+
+    def rank_correlation(index: np.ndarray) -> float:
+        return spearman(predicted[index], known[index])
+
+    interval = bootstrap_clusters(rank_correlation, groups, np.random.default_rng(seed), RESAMPLES)
     return Agreement(
-        rank_correlation(predicted, known),
-        (float(low), float(high)),
-        _pearson(predicted, known),
+        interval.mean,
+        (interval.low, interval.high),
+        pearson(predicted, known),
         float(np.mean((predicted - known) ** 2)),
         len(known),
     )
-
-
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation of two (n,) arrays, ties sharing their mean rank; 0 where one is constant."""
-    from scipy.stats import rankdata
-
-    return _pearson(rankdata(a), rankdata(b))
-
-
-def _pearson(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale > 1e-9 else 0.0
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, unseen: np.ndarray) -> np.ndarray:
@@ -99,5 +84,5 @@ def noise_ceiling(preferences: Sequence[Preference], seed: int = 0) -> float:
         new_plays = np.maximum(rng.poisson(plays), 1)
         new_likes = rng.binomial(new_plays, np.clip(likes / plays, 0, 1))
         again = [popularity(float(a), float(b)) for a, b in zip(new_likes, new_plays, strict=True)]
-        correlations.append(rank_correlation(known, np.array(again)))
+        correlations.append(spearman(known, np.array(again)))
     return float(np.mean(correlations))

@@ -1,4 +1,4 @@
-"""The same piece for the listener, so that its popularity stays: other keys, tempi, dynamics, accompaniments."""
+"""The same piece for the transcriber, so that its popularity stays: other keys, tempi, dynamics, accompaniments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE_SHARE = 0.3  # of all variations: they begin with a rest
 LATEST_BEATS = 1.0
 
 
-def vary(score: Score, rng: np.random.Generator) -> Score:
+def augment(score: Score, rng: np.random.Generator) -> Score:
     """The same piece in another key and tempo, perhaps after a rest; a single line also softer, twice, accompanied."""
     notes = score.notes
     single_line = len(notes) > 0 and bool((score.offset_ticks[:-1] <= notes["onset_tick"][1:]).all())

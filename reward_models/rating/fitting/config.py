@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from toccata.errors import ToccataError
 
-class FitRatingError(ValueError):
+
+class FitRatingError(ToccataError, ValueError):
     """A fit that cannot be made; says what to change."""
 
 
@@ -25,7 +27,7 @@ class FitRatingConfig:
     seed: int = 0
     """Seed of everything; equal seeds on one machine give equal networks."""
     copies: int = 6
-    """Changed renditions of each piece: other keys, tempi, loudness, accompaniments; more take longer."""
+    """Changed augmented_mels of each piece: other keys, tempi, loudness, accompaniments; more take longer."""
     epochs: int = 40
     """Passes over the pieces; each member keeps the epoch that is best on pieces held out from it."""
     folds: int = 5
@@ -36,11 +38,11 @@ class FitRatingConfig:
     """Standard deviations of the ensemble that the score takes off its mean."""
     least_notes: int = 8
     """Scores of fewer notes are left out: they say more about how something was tried out than about music."""
-    hear_anew: bool = False
-    """Fit the listeners anew on made-up music instead of taking those that come with Toccata; takes minutes more."""
-    made_up_pieces: int = 8_000
+    refit_transcribers: bool = False
+    """Fit the transcribers anew on made-up music instead of taking those that come with Toccata; takes minutes more."""
+    synthetic_pieces: int = 8_000
     """With hear-anew: made-up pieces on which each member learns to hear notes."""
-    hearing_epochs: int = 6
+    transcriber_epochs: int = 6
     """With hear-anew: how often each made-up piece is heard."""
 
     def __post_init__(self) -> None:
@@ -52,8 +54,8 @@ class FitRatingConfig:
             ("members", 1, 16),
             ("pessimism", 0, 10),
             ("least_notes", 1, 10_000),
-            ("made_up_pieces", 10, 10**6),
-            ("hearing_epochs", 1, 1000),
+            ("synthetic_pieces", 10, 10**6),
+            ("transcriber_epochs", 1, 1000),
         ):
             if not low <= getattr(self, name) <= high:
                 raise FitRatingError(f"{name} must be in {low}..{high}, got {getattr(self, name)}")

@@ -18,7 +18,7 @@ from toccata.reward_models.preferences.reading import (
     PreferenceTable,
 )
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
-from toccata.reward_models.rating.fitting.features import Heard, Sound, listen, renditions
+from toccata.reward_models.rating.fitting.features import PieceFeatures, Sound, augmented_mels, extract_features
 from toccata.reward_models.rating.fitting.note_features import note_features
 from toccata.reward_models.rating.network import RatingMember
 
@@ -27,21 +27,21 @@ SECONDS = 64  # of each piece are loaded at most: `MOST_WINDOWS` windows
 
 
 @dataclass(frozen=True)
-class Rated:
-    """The pieces of a fit, those that could be read, and what the listeners made of them.
+class RatedPieces:
+    """The pieces of a fit, those that could be read, and what the transcribers made of them.
 
     Args:
         preferences: n of them.
         scores: those that are scores, the others being recordings.
-        heard: the same n pieces in all renditions.
-        features: (n, k) for the ridge regression.
+        features: the same n pieces in all augmented_mels.
+        ridge_features: (n, k) for the ridge regression.
         popularity: (n,) p of each.
     """
 
     preferences: tuple[Preference, ...]
     scores: tuple[Score, ...]
-    heard: Heard
-    features: np.ndarray
+    features: PieceFeatures
+    ridge_features: np.ndarray
     popularity: np.ndarray
 
     @property
@@ -59,9 +59,9 @@ class Rated:
         return np.flatnonzero([preference.split in splits for preference in self.preferences])
 
 
-def hear_pieces(
+def extract_pieces(
     config: FitRatingConfig, table: PreferenceTable, members: list[RatingMember], progress: Progress
-) -> tuple[Rated, list[LeftOut]]:
+) -> tuple[RatedPieces, list[LeftOut]]:
     """Let the members hear the pieces of a table; also those that could not be read or say nothing.
 
     Raises:
@@ -71,7 +71,7 @@ def hear_pieces(
     kept: list[Preference] = []
     scores: list[Score] = []
     left_out: list[LeftOut] = []
-    bar = progress.add_task("listening", total=len(table.preferences))
+    bar = progress.add_task("transcribing", total=len(table.preferences))
 
     def sounds() -> Iterator[list[Sound]]:
         for preference in table.preferences:
@@ -87,7 +87,7 @@ def hear_pieces(
             kept.append(preference)
             if isinstance(piece, Score):
                 scores.append(piece)
-            yield renditions(piece, config.copies, rng)
+            yield augmented_mels(piece, config.copies, rng)
         if len(kept) < LEAST_PIECES:
             everything = PreferenceTable(tuple(kept), (*table.left_out, *left_out))
             raise FitRatingError(
@@ -95,7 +95,7 @@ def hear_pieces(
                 f"there are {everything.summary()}"
             )
 
-    heard = listen(members, sounds())
+    heard = extract_features(members, sounds())
     popularity = np.array([preference.popularity for preference in kept])
     if popularity.std() < 1e-6 * max(popularity.mean(), 1e-6):
         raise FitRatingError(
@@ -108,7 +108,7 @@ def hear_pieces(
         )
     only_scores = len(scores) == len(kept)
     features = np.array([note_features(score) for score in scores]) if only_scores else _loudness(heard)
-    return Rated(tuple(kept), tuple(scores), heard, features, popularity), left_out
+    return RatedPieces(tuple(kept), tuple(scores), heard, features, popularity), left_out
 
 
 def _too_little(score: Score, least_notes: int) -> str | None:
@@ -119,7 +119,7 @@ def _too_little(score: Score, least_notes: int) -> str | None:
     return "one key only" if pitch.min() == pitch.max() else None
 
 
-def _loudness(heard: Heard) -> np.ndarray:
+def _loudness(heard: PieceFeatures) -> np.ndarray:
     """(n, 2 * mels) mean and standard deviation of each mel band of each piece, what recordings are told apart by.
 
     The silence behind the end of a short one counts, so its length does too.

@@ -16,17 +16,18 @@ from toccata.reward_models.preferences.reading import (
     PreferenceTable,
     read_preferences,
 )
-from toccata.reward_models.rating.audio_windows import mels_of_audio
+from toccata.reward_models.rating.audio_windows import audio_window_mels
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
-from toccata.reward_models.rating.fitting.data import Rated, hear_pieces
-from toccata.reward_models.rating.fitting.features import listen, renditions
+from toccata.reward_models.rating.fitting.data import RatedPieces, extract_pieces
+from toccata.reward_models.rating.fitting.features import augmented_mels, extract_features
 from toccata.reward_models.rating.fitting.heads import Curve, fit_ensemble
 from toccata.reward_models.rating.fitting.held_out import held_out, splits
 from toccata.reward_models.rating.fitting.report import write_report
 from toccata.reward_models.rating.fitting.synthetic import negative, noise_sound
-from toccata.reward_models.rating.fitting.transcription import fit_listeners
-from toccata.reward_models.rating.model import CONFIG_FILE, RatingModel
+from toccata.reward_models.rating.fitting.transcription import fit_transcribers
+from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
+from toccata.weights import CONFIG_FILE
 
 NEGATIVE_PIECES = 1000  # pieces nobody would want to hear, and
 NOISES = 100  # sounds that are no music
@@ -35,7 +36,7 @@ FINAL = 1000  # the number of the last fit, of which the seed is made; those of 
 
 def fit(
     config: FitRatingConfig, table: PreferenceTable, console: Console
-) -> tuple[RatingModel, dict[str, object], list[Curve], Rated]:
+) -> tuple[RatingModel, dict[str, object], list[Curve], RatedPieces]:
     """Fit a rating network.
 
     Returns:
@@ -47,27 +48,29 @@ def fit(
     """
     shape = RatingConfig(members=config.members, pessimism=config.pessimism)
     with Progress(console=console) as progress:
-        if config.hear_anew:
-            listeners, hearing = fit_listeners(
-                shape, config.made_up_pieces, config.hearing_epochs, config.seed, progress
+        if config.refit_transcribers:
+            transcribers, hearing = fit_transcribers(
+                shape, config.synthetic_pieces, config.transcriber_epochs, config.seed, progress
             )
         else:
-            listeners, hearing = _shipped_listeners(shape), None
-        rated, left_out = hear_pieces(config, table, listeners, progress)
+            transcribers, hearing = _shipped_transcribers(shape), None
+        rated, left_out = extract_pieces(config, table, transcribers, progress)
         if left_out:
             heard = PreferenceTable(rated.preferences, tuple(left_out)).summary()
             console.print(f"heard: {heard}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
-        worst = (renditions(negative(rng), 0, rng) for _ in range(NEGATIVE_PIECES))
-        negatives = listen(listeners, chain(worst, ([mels_of_audio(noise_sound(rng))] for _ in range(NOISES))))
+        worst = (augmented_mels(negative(rng), 0, rng) for _ in range(NEGATIVE_PIECES))
+        negatives = extract_features(
+            transcribers, chain(worst, ([audio_window_mels(noise_sound(rng))] for _ in range(NOISES)))
+        )
         targets = rated.targets()
         parts = splits(config, rated)
         bar = progress.add_task("fitting", total=config.members * (len(parts) + 1))
 
         def fit_members(number: int, train: np.ndarray, valid: np.ndarray) -> tuple[list[RatingMember], list[Curve]]:
             return fit_ensemble(
-                listeners,
-                rated.heard,
+                transcribers,
+                rated.features,
                 negatives,
                 rated.groups,
                 targets,
@@ -88,23 +91,23 @@ def fit(
         "groups": len(set(rated.groups)),
         "p_mean": float(rated.popularity.mean()),
         "p_std": float(rated.popularity.std()),
-        "hearing": hearing or "the listeners that come with Toccata",
+        "hearing": hearing or "the transcribers that come with Toccata",
         "held_out": figures,
         "options": {key: value for key, value in asdict(config).items() if key not in ("data", "out")},
     }
     return RatingModel(nn.ModuleList(members), shape), facts, curves, rated
 
 
-def _shipped_listeners(shape: RatingConfig) -> list[RatingMember]:
-    """Members that can hear, with the listeners of the shipped weights; the gold rater's is used by no other."""
-    *rewarding, gold = list(RatingModel.load().network)
-    chosen = [rewarding[index % len(rewarding)] for index in range(shape.rewarding)]
-    chosen += [gold] * (shape.members - shape.rewarding)
+def _shipped_transcribers(shape: RatingConfig) -> list[RatingMember]:
+    """Members that can hear, with the transcribers of the shipped weights; the gold rater's is used by no other."""
+    *reward_members, gold = list(RatingModel.load().network)
+    chosen = [reward_members[index % len(reward_members)] for index in range(shape.reward_members)]
+    chosen += [gold] * (shape.members - shape.reward_members)
     members = []
     for index, source in enumerate(chosen):
         torch.manual_seed(index)
         member = RatingMember(shape)
-        member.load_state_dict(source.hearing(), strict=False)  # type: ignore[operator]  # ModuleList holds RatingMembers
+        member.load_state_dict(source.transcriber_state(), strict=False)  # type: ignore[operator]  # ModuleList holds RatingMembers
         members.append(member.eval())
     return members
 

@@ -12,14 +12,14 @@ from toccata.reward_models.preferences.reading import (
 )
 from toccata.reward_models.rating.fitting.agreement import Agreement, agreement, calibration, noise_ceiling, ridge
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
-from toccata.reward_models.rating.fitting.data import Rated
+from toccata.reward_models.rating.fitting.data import RatedPieces
 from toccata.reward_models.rating.model import RATING_LIMIT
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices to fit on, to stop by (perhaps none), to test on
 
 
-def splits(config: FitRatingConfig, rated: Rated) -> list[Split]:
+def splits(config: FitRatingConfig, rated: RatedPieces) -> list[Split]:
     """What is fitted on and what is held out: the table's own test pieces, else folds of whole groups, or nothing."""
     rest, valid, test = rated.of_split(None, "train"), rated.of_split("valid"), rated.of_split("test")
     if len(test):
@@ -36,14 +36,14 @@ def splits(config: FitRatingConfig, rated: Rated) -> list[Split]:
 
 def held_out(
     config: RatingConfig,
-    rated: Rated,
+    rated: RatedPieces,
     parts: list[Split],
     fit_members: Callable[[int, np.ndarray, np.ndarray], list[RatingMember]],
 ) -> dict[str, object]:
     """Figures of pieces that the judges were not fitted on.
 
     Returns:
-        `agreement` by who predicts: the `score`, the `mean` of the rewarding members, the `gold rater`, the mean of
+        `agreement` by who predicts: the `score`, the `mean` of the reward_members members, the `gold rater`, the mean of
         `all members`, a `ridge` regression and a `constant`; the mean also by the `source` of the counts.
         `calibration` of the mean by decile, in p.
     """
@@ -53,16 +53,16 @@ def held_out(
     constant = np.zeros(len(known), np.float32)
     for number, (train, valid, test) in enumerate(parts):
         members = fit_members(number, train, valid)
-        judged = np.stack([rated.heard.rated(member, i, test) for i, member in enumerate(members)], 1)
-        rewarding = judged[:, : config.rewarding]
-        predicted["mean"][test] = rewarding.mean(1)
-        score = rewarding.mean(1) - config.pessimism * rewarding.std(1)
+        judged = np.stack([rated.features.piece_ratings(member, i, test) for i, member in enumerate(members)], 1)
+        reward_members = judged[:, : config.reward_members]
+        predicted["mean"][test] = reward_members.mean(1)
+        score = reward_members.mean(1) - config.pessimism * reward_members.std(1)
         predicted["score"][test] = np.clip(score, -RATING_LIMIT, RATING_LIMIT)
         predicted["gold rater"][test] = judged[:, -1]
         predicted["all members"][test] = judged.mean(1)
-        predicted["ridge"][test] = ridge(rated.features[train], known[train], rated.features[test])
+        predicted["ridge"][test] = ridge(rated.ridge_features[train], known[train], rated.ridge_features[test])
         constant[test] = known[train].mean()
-    if config.rewarding == config.members:
+    if config.reward_members == config.members:
         del predicted["gold rater"]
     tested = np.concatenate([test for _, _, test in parts])
     groups = np.array(rated.groups)

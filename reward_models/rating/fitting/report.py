@@ -8,7 +8,7 @@ from typing import Any
 
 from toccata.music.score import Score
 from toccata.reward_models.rating.fitting.heads import Curve
-from toccata.reward_models.rating.fitting.sanity_probes import extremes, invariances, ratings
+from toccata.reward_models.rating.fitting.sanity_probes import invariances, ratings, sanity_probes
 from toccata.reward_models.rating.model import RatingModel
 
 REPORT_FILE = "report.md"
@@ -31,13 +31,13 @@ def write_report(
     sections = ["# Fit of a rating network", _counts(facts)]
     if facts["held_out"]:
         sections += ["## Pieces held out", agreement_table(facts), "## Calibration", calibration_table(facts)]
-    sections += ["## Extremes", extremes_table(model)]
+    sections += ["## Extremes", sanity_probe_table(model)]
     if scores:
         some = scores[:: max(1, len(scores) // CHANGED_PIECES)][:CHANGED_PIECES]
         sections += ["## What should not change the score", invariances_table(model, some)]
     text = "\n\n".join(sections) + "\n"
     (folder / REPORT_FILE).write_text(text, encoding="utf-8")
-    draw_curves(folder / CURVES_FILE, curves)
+    draw_learning_curves(folder / CURVES_FILE, curves)
     return text
 
 
@@ -78,9 +78,9 @@ def calibration_table(facts: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def extremes_table(model: RatingModel) -> str:
-    """The score of each of `extremes`, highest first."""
-    pieces = extremes()
+def sanity_probe_table(model: RatingModel) -> str:
+    """The score of each of `sanity_probes`, highest first."""
+    pieces = sanity_probes()
     rows = ["| piece | score |", "|---|---|"]
     for score, name in sorted(zip(ratings(model, list(pieces.values())), pieces, strict=True), reverse=True):
         rows.append(f"| {name} | {score:.2f} |")
@@ -94,7 +94,7 @@ def invariances_table(model: RatingModel, scores: Sequence[Score]) -> str:
     return "\n".join(rows)
 
 
-def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
+def draw_learning_curves(path: Path, curves: Sequence[Curve]) -> None:
     """A picture of the learning curves: mean squared error of each member by epoch."""
     from matplotlib.figure import Figure
 

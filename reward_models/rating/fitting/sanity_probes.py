@@ -11,7 +11,7 @@ from toccata.envs.core import PianoCore
 from toccata.envs.pieces import Pieces
 from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.music.sound.spectrogram import SAMPLE_RATE
-from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, mels_of_windows, windows_of
+from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, score_window_mels, score_windows
 from toccata.reward_models.rating.fitting.augmentation import at_tempo, delayed, repeated, transposed_into_range
 from toccata.reward_models.rating.model import RatingModel
 
@@ -47,7 +47,7 @@ def together(*parts: Score) -> Score:
     return Score(np.concatenate([part.notes for part in parts]), length_ticks=max(p.length_ticks for p in parts))
 
 
-def extremes() -> dict[str, Score | np.ndarray]:
+def sanity_probes() -> dict[str, Score | np.ndarray]:
     """Named pieces of eight bars: well-known music, a scale, random legal play, and what is no music.
 
     White noise is a recording, (samples,) at 16 kHz; the others are scores.
@@ -67,7 +67,7 @@ def extremes() -> dict[str, Score | np.ndarray]:
         "Ode to Joy, melody": repeated(melody(_ODE), 2),
         "chorale in four parts": repeated(together(*(melody(part) for part in _CHORALE.values())), 2),
         "C major scale": repeated(melody("C4 D4 E4 F4 G4 A4 B4 C5"), 4),
-        "random legal play": random_play(rng),
+        "random legal play": random_legal_piece(rng),
         "random keys, 64 notes": random_keys(64),
         "random keys, 400 notes": random_keys(400),
         "random keys, 2000 notes": random_keys(2000),
@@ -79,7 +79,7 @@ def extremes() -> dict[str, Score | np.ndarray]:
     }
 
 
-def random_play(rng: np.random.Generator) -> Score:
+def random_legal_piece(rng: np.random.Generator) -> Score:
     """Eight bars as an agent plays them that picks any legal action, each as likely."""
     core = PianoCore(bars=BARS, observation="actions")
     core.reset([0], [rng])
@@ -100,7 +100,7 @@ def ratings(model: RatingModel, pieces: Sequence[Score | np.ndarray]) -> np.ndar
 
 
 def invariances(model: RatingModel, scores: Sequence[Score]) -> dict[str, float]:
-    """Mean absolute change of the score, in standard deviations, under changes that a listener would hardly mind.
+    """Mean absolute change of the score, in standard deviations, under changes that a transcriber would hardly mind.
 
     Transpositions are of all keys, and by octaves onto the piano.
     """
@@ -126,7 +126,7 @@ def invariances(model: RatingModel, scores: Sequence[Score]) -> dict[str, float]
 
 def _score_of_sound(model: RatingModel, score: Score, gain: float, padding: int) -> float:
     """The score of a piece at another loudness, its windows followed by padding, which is not silence."""
-    mels, valid = mels_of_windows(windows_of(score), gain)
+    mels, valid = score_window_mels(score_windows(score), gain)
     mels = np.pad(mels, ((0, 0), (0, 0), (0, padding)), constant_values=1.0)
-    judged = model.judge(mels, valid, range(model.config.rewarding))
+    judged = model.rate_windows(mels, valid, range(model.config.reward_members))
     return float(model.pessimistic(judged.mean(0, keepdims=True))[0])

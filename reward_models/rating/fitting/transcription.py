@@ -1,6 +1,6 @@
 """Teaching a member of the rating network to hear, before it learns what people like.
 
-A listener is fitted on made-up music: melodies made by chance and accompanied, random notes, noise. From the sound it
+A transcriber is fitted on made-up music: melodies made by chance and accompanied, random notes, noise. From the sound it
 must tell which keys are struck and held in each frame. It never sees a popularity, nor music that was rated.
 """
 
@@ -20,11 +20,11 @@ from toccata.music.sound.synthesizer import BLOCK
 from toccata.reward_models.rating.audio_windows import (
     WINDOW_FRAMES,
     ScoreWindow,
-    mels_of_audio,
-    mels_of_windows,
-    windows_of,
+    audio_window_mels,
+    score_window_mels,
+    score_windows,
 )
-from toccata.reward_models.rating.fitting.augmentation import vary
+from toccata.reward_models.rating.fitting.augmentation import augment
 from toccata.reward_models.rating.fitting.synthetic import negative, noise_sound, random_melody
 from toccata.reward_models.rating.melody_statistics import KEYS
 from toccata.reward_models.rating.network import RatingConfig, RatingMember, frame_mask
@@ -61,12 +61,12 @@ def key_targets(windows: Sequence[ScoreWindow]) -> np.ndarray:
     return targets
 
 
-def made_up_pieces(count: int, rng: np.random.Generator) -> list[Score]:
+def synthetic_pieces(count: int, rng: np.random.Generator) -> list[Score]:
     """Pieces that no one wrote: melodies by chance, many of them accompanied, and what nobody would want to hear."""
-    return [negative(rng) if rng.random() < NEGATIVE_SHARE else vary(random_melody(rng), rng) for _ in range(count)]
+    return [negative(rng) if rng.random() < NEGATIVE_SHARE else augment(random_melody(rng), rng) for _ in range(count)]
 
 
-def fit_listeners(
+def fit_transcribers(
     config: RatingConfig, pieces: int, epochs: int, seed: int, progress: Progress
 ) -> tuple[list[RatingMember], list[dict[str, float]]]:
     """Members that can hear and know nothing of popularity, each fitted on made-up music of its own.
@@ -88,42 +88,42 @@ def fit_listeners(
         rng = np.random.default_rng([seed, index])
         torch.manual_seed(1000 * seed + index)
         member = RatingMember(config)
-        mels, valid, keys = _made_up_sounds(pieces, rng)
+        mels, valid, keys = _synthetic_sounds(pieces, rng)
         scales = scales or _scales(mels)  # one for all members, so that one description of the sound serves all
         member.mel_mean.copy_(scales[0])
         member.mel_scale.copy_(scales[1])
         _tune(member)
-        _fit_listener(member, mels, valid, keys, epochs, rng, lambda share: progress.advance(bar, share))
+        _fit_transcriber(member, mels, valid, keys, epochs, rng, lambda share: progress.advance(bar, share))
         members.append(member.eval())
     rng = np.random.default_rng([seed, config.members])
-    fresh = [window for _ in range(FRESH_PIECES) for window in windows_of(vary(random_melody(rng), rng))]
-    return members, [hearing(member, fresh) for member in members]
+    fresh = [window for _ in range(FRESH_PIECES) for window in score_windows(augment(random_melody(rng), rng))]
+    return members, [transcription_f1(member, fresh) for member in members]
 
 
-def hearing(member: RatingMember, windows: Sequence[ScoreWindow]) -> dict[str, float]:
+def transcription_f1(member: RatingMember, windows: Sequence[ScoreWindow]) -> dict[str, float]:
     """`struck_f1` and `held_f1`: agreement, in [0, 1], of the keys heard in each frame with the score."""
-    mels, valid = mels_of_windows(windows)
+    mels, valid = score_window_mels(windows)
     with torch.no_grad():
         mask = frame_mask(WINDOW_FRAMES, torch.from_numpy(valid))
-        heard = (member.listener(member.standardised(torch.from_numpy(mels), mask), mask) > 0) * mask
+        heard = (member.transcriber(member.standardised(torch.from_numpy(mels), mask), mask) > 0) * mask
     keys = torch.from_numpy(key_targets(windows))
     hits, told, real = (x.view(len(windows), 2, -1).sum((0, 2)) for x in (heard * keys, heard, keys))
     struck, held = (2 * hits / (told + real).clamp(min=1)).tolist()
     return {"struck_f1": round(struck, 3), "held_f1": round(held, 3)}
 
 
-def _made_up_sounds(pieces: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[ScoreWindow]]:
+def _synthetic_sounds(pieces: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[ScoreWindow]]:
     """Windows of made-up sounds: float16 spectrograms, their frames, and the notes that are to be heard in them."""
-    windows = [window for piece in made_up_pieces(pieces, rng) for window in windows_of(piece)]
+    windows = [window for piece in synthetic_pieces(pieces, rng) for window in score_windows(piece)]
     silence = windows[0].notes[:0]
     mels, valid = [], []
     for start in range(0, len(windows), RENDERED):
         part = windows[start : start + RENDERED]
-        some, frames = mels_of_windows(part, random_gains(len(part), rng))
+        some, frames = score_window_mels(part, random_gains(len(part), rng))
         mels.append(some.astype(np.float16))
         valid.append(frames)
     for _ in range(round(NOISE_SHARE * pieces)):
-        some, frames = mels_of_audio(noise_sound(rng))
+        some, frames = audio_window_mels(noise_sound(rng))
         mels.append(some.astype(np.float16))
         valid.append(frames)
         windows += [ScoreWindow(silence, int(frame)) for frame in frames]
@@ -138,14 +138,14 @@ def _scales(mels: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def _tune(member: RatingMember) -> None:
-    """Let the listener begin with a channel for each key that answers to its sound; from noise some stay half deaf."""
-    mels, _ = mels_of_windows([windows_of(Score([(0, 96, LOWEST + key, 80)]))[0] for key in range(KEYS)])
+    """Let the transcriber begin with a channel for each key that answers to its sound; from noise some stay half deaf."""
+    mels, _ = score_window_mels([score_windows(Score([(0, 96, LOWEST + key, 80)]))[0] for key in range(KEYS)])
     with torch.no_grad():
         sound = (torch.from_numpy(mels) - member.mel_mean) * member.mel_scale
         sounding = sound[:, :, SOUNDING].mean(2)
         templates = functional.normalize(sounding - sounding.mean(0))
-        first, keys = member.listener.first.weight, member.listener.keys.weight
-        key = torch.arange(min(KEYS, len(first)))  # a listener with few channels has none for the highest keys
+        first, keys = member.transcriber.first.weight, member.transcriber.keys.weight
+        key = torch.arange(min(KEYS, len(first)))  # a transcriber with few channels has none for the highest keys
         first[key, :, first.shape[2] // 2] += templates[key]
         now = keys.shape[2] // 2
         keys[KEYS + key, key, now] += 1  # held: its channel is on
@@ -153,7 +153,7 @@ def _tune(member: RatingMember) -> None:
         keys[key, key, now - 1] -= 1
 
 
-def _fit_listener(
+def _fit_transcriber(
     member: RatingMember,
     mels: np.ndarray,
     valid: np.ndarray,
@@ -162,9 +162,9 @@ def _fit_listener(
     rng: np.random.Generator,
     on_batch: Callable[[float], None],
 ) -> None:
-    """Fit the listener by binary cross-entropy of every key in every frame."""
+    """Fit the transcriber by binary cross-entropy of every key in every frame."""
     batches = -(-len(mels) // BATCH)
-    optimizer = torch.optim.AdamW(member.listener.parameters(), LEARNING_RATE, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(member.transcriber.parameters(), LEARNING_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * batches)
     weight = torch.tensor([STRUCK_WEIGHT, HELD_WEIGHT]).repeat_interleave(KEYS)[:, None]
     for _ in range(epochs):
@@ -173,7 +173,7 @@ def _fit_listener(
             sound = member.standardised(torch.from_numpy(mels[batch].astype(np.float32)), mask)
             keys = torch.from_numpy(key_targets([windows[index] for index in batch]))
             loss = functional.binary_cross_entropy_with_logits(
-                member.listener(sound, mask), keys, weight=mask, pos_weight=weight
+                member.transcriber(sound, mask), keys, weight=mask, pos_weight=weight
             )
             optimizer.zero_grad()
             loss.backward()

@@ -1,0 +1,16 @@
+"""The base of every error that Toccata raises for its users."""
+
+from __future__ import annotations
+
+
+class ToccataError(Exception):
+    """An error that a user can mend: its message is one line with the file or field, the value and what is allowed.
+
+    The commands print the message without a traceback. Every error class of Toccata derives from it, most of them from
+    `ValueError` or `RuntimeError` too.
+    """
+
+
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """The message of an exception in one line of at most `longest` characters; its type where it has none."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
