@@ -59,7 +59,6 @@ def toy_config(run_dir: Path, corpus_folder: Path, **changes: object) -> TrainCo
 
 def make_toy(patch: pytest.MonkeyPatch) -> None:
     """Let cloning take little."""
-    patch.setattr("toccata.agents.runs.training.EXCERPTS", TOY_EXCERPTS)
     patch.setattr("toccata.agents.prior.behaviour_cloning.EXCERPTS", TOY_EXCERPTS)
 
 

@@ -139,7 +139,7 @@ def test_a_trained_agent_composes_in_its_own_metre_and_genre(run: Callable, tmp_
         env.action_space,
         lambda _: 1e-3,
         piano=SMALL,
-        shape={"width": 16, "layers": 1, "heads": 2},
+        network_config={"width": 16, "layers": 1, "heads": 2},
     )
     folder = run("transformer", policy)
     config = ComposeConfig(run=folder, bars=2, pieces=1, device="cpu", out=tmp_path / "out")

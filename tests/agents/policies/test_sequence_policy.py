@@ -20,7 +20,7 @@ from toccata.envs.instrument import Piano
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))
-DEFAULT_NETWORKS = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
+SIZES = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
 
 
 def envs_of(count: int, **changes: Any) -> PianoVecEnv:
@@ -38,10 +38,10 @@ def policy_of(env: PianoVecEnv, backbone: str) -> SequencePolicy:
         lambda _: 1e-3,
         piano=env.core.piano,
         backbone=backbone,
-        shape=DEFAULT_NETWORKS[backbone],
+        network_config=SIZES[backbone],
     )
     with torch.no_grad():
-        for parameter in policy.parameters():  # far from the tame first weights, so that a mistake shows
+        for parameter in policy.parameters():  # larger weights than the initial ones, so that mistakes show
             parameter += 0.3 * torch.randn_like(parameter)
     return policy
 
@@ -193,7 +193,7 @@ def test_a_saved_policy_is_the_same(tmp_path: Path, backbone: str) -> None:
     line, policy = Line(3, 0), policy_of(envs_of(1), backbone)
     policy.save(str(tmp_path / "policy.pth"))
     again = SequencePolicy.load(str(tmp_path / "policy.pth"), device="cpu")
-    assert (again.piano, again.shape) == (policy.piano, policy.shape)
+    assert (again.piano, again.network_config) == (policy.piano, policy.network_config)
     for _ in range(5):
         ours, _ = policy.predict(line.now, deterministic=True)
         theirs, _ = again.predict(line.now, deterministic=True)
@@ -211,9 +211,9 @@ def test_training_mode_is_set_on_the_network(backbone: str) -> None:
 
 def test_it_starts_from_a_prior_of_its_own_piano_and_shape(backbone: str) -> None:
     policy = policy_of(envs_of(1), backbone)
-    shape = NetworkConfig(backbone, **DEFAULT_NETWORKS[backbone])
+    shape = NetworkConfig(backbone, **SIZES[backbone])
     prior = Prior(frozen(SequenceNetwork(SMALL, shape)), SMALL, {})
-    policy.start_from(prior)
+    prior.initialise(policy)
     ours, theirs = policy.network.state_dict(), prior.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     with torch.no_grad():
@@ -221,10 +221,10 @@ def test_it_starts_from_a_prior_of_its_own_piano_and_shape(backbone: str) -> Non
     assert not torch.equal(next(policy.parameters()), next(prior.network.parameters())), "they share nothing"
     assert all(parameter.requires_grad for parameter in policy.parameters())
     with pytest.raises(PriorError, match="another piano"):
-        policy.start_from(Prior(prior.network, Piano(), {}))
-    wide = NetworkConfig(backbone, **{**DEFAULT_NETWORKS[backbone], "width": 32})
-    with pytest.raises(PriorError, match="another shape"):
-        policy.start_from(Prior(SequenceNetwork(SMALL, wide), SMALL, {}))
+        Prior(prior.network, Piano(), {}).initialise(policy)
+    wide = NetworkConfig(backbone, **{**SIZES[backbone], "width": 32})
+    with pytest.raises(PriorError, match="another network"):
+        Prior(SequenceNetwork(SMALL, wide), SMALL, {}).initialise(policy)
 
 
 def test_a_policy_refuses_what_it_cannot_play() -> None:
@@ -241,7 +241,7 @@ def test_a_policy_refuses_what_it_cannot_play() -> None:
     with pytest.raises(ValueError, match="backbone must be transformer or lstm, got 'gru'"):
         SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, backbone="gru")
     with pytest.raises(ValueError, match="must be a whole number in 1"):
-        SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, shape={"width": 0})
+        SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, network_config={"width": 0})
     many: Any = envs_of(1, genre="0", genres=[str(i) for i in range(9)]).observation_space
     with pytest.raises(ValueError, match="knows 6 genres, the environment has 9"):
         SequencePolicy(many, action_space, lambda _: 1e-3, piano=SMALL)

@@ -273,7 +273,7 @@ class Saves(Base):
 
 @pytest.mark.parametrize(
     ("attribute", "message"),
-    [("Nan", "finite scores, got nan"), ("NetworkConfig", "must return shape"), ("Raises", "raised KeyError")],
+    [("Nan", "finite scores, got nan"), ("Shape", "must return shape"), ("Raises", "raised KeyError")],
 )
 def test_a_reward_that_breaks_down_is_named_and_the_run_saved(toy: Toy, attribute: str, message: str) -> None:
     Path("my_rewards.py").write_text(USER_REWARDS)

@@ -37,7 +37,7 @@ class Constant:
 
 
 class Length:
-    """Something that is another for every piece and grows bar by bar: its mean pitch by its length."""
+    """A score that differs between pieces and grows bar by bar."""
 
     name = "length"
 
@@ -76,7 +76,7 @@ def composer(env: Any, reward_model: Any = None, **changes: Any) -> ComposerPPO:
     return ComposerPPO(FeedforwardPolicy, env, reward_model=reward_model, **{**settings, **changes})
 
 
-def learnt(env: Any, steps: int, reward_model: Any = None, **changes: Any) -> tuple[ComposerPPO, Rollouts]:
+def trained(env: Any, steps: int, reward_model: Any = None, **changes: Any) -> tuple[ComposerPPO, Rollouts]:
     model, rollouts = composer(env, reward_model, **changes), Rollouts()
     model.learn(steps, rollouts)
     return model, rollouts
@@ -84,12 +84,12 @@ def learnt(env: Any, steps: int, reward_model: Any = None, **changes: Any) -> tu
 
 def test_a_reward_of_one_half_is_a_return_of_one_half() -> None:
     reward = Constant()
-    _, kept = learnt(PianoVecEnv(3, bars=1), 3 * 24 * 4, reward)
+    _, kept = trained(PianoVecEnv(3, bars=1), 3 * 24 * 4, reward)
     finished = 0
     starts = np.concatenate([each["episode_starts"] for each in kept.rollouts])
     rewards = np.concatenate([each["rewards"] for each in kept.rollouts])
     ends = np.vstack([starts[1:], np.zeros((1, 3))]).astype(bool)
-    assert (rewards[:-1][ends[:-1]] == 0.5).all(), "paid at the step that ends the piece"
+    assert (rewards[:-1][ends[:-1]] == 0.5).all(), "rewarded at the step that ends the piece"
     assert (rewards[:-1][~ends[:-1]] == 0).all(), "and nowhere else"
     for each in kept.rollouts:
         for env in range(3):
@@ -103,50 +103,50 @@ def test_a_reward_of_one_half_is_a_return_of_one_half() -> None:
 
 def test_pieces_are_scored_in_one_batch_a_rollout() -> None:
     reward = Constant()
-    _, kept = learnt(PianoVecEnv(4, bars=1), 4 * 24 * 3, reward)
-    paid = [int((each["rewards"] != 0).sum()) for each in kept.rollouts]
-    assert reward.batches == [count for count in paid if count]
+    _, kept = trained(PianoVecEnv(4, bars=1), 4 * 24 * 3, reward)
+    rewarded = [int((each["rewards"] != 0).sum()) for each in kept.rollouts]
+    assert reward.batches == [count for count in rewarded if count]
     assert max(reward.batches) > 1
 
 
 @pytest.mark.parametrize("reward_at", ["piece", "bar"])
-def test_deferred_pay_is_what_the_environment_pays(reward_at: str) -> None:
+def test_deferred_rewards_equal_those_of_the_environment(reward_at: str) -> None:
     arguments: dict[str, Any] = {"bars": 2, "reward_at": reward_at}
     reward = WeightedSum([(Length(), 1.5), (Silence(), 0.5)])
-    # nothing is learnt (a learning rate of 0), so both agents do the same
-    _, deferred = learnt(PianoVecEnv(3, **arguments), 3 * 24 * 5, reward, learning_rate=0.0)
-    _, at_once = learnt(PianoVecEnv(3, reward=reward, **arguments), 3 * 24 * 5, learning_rate=0.0)
-    paid_steps = 0
+    # with a learning rate of 0 both agents play the same
+    _, deferred = trained(PianoVecEnv(3, **arguments), 3 * 24 * 5, reward, learning_rate=0.0)
+    _, at_once = trained(PianoVecEnv(3, reward=reward, **arguments), 3 * 24 * 5, learning_rate=0.0)
+    rewarded_steps = 0
     for ours, theirs in zip(deferred.rollouts, at_once.rollouts, strict=True):
         np.testing.assert_array_equal(ours["actions"], theirs["actions"])
         for name in ("rewards", "returns", "advantages"):
             np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5)
-        paid_steps += int((ours["rewards"] != 0).sum())
+        rewarded_steps += int((ours["rewards"] != 0).sum())
     spans = [not each["episode_starts"][0].all() for each in deferred.rollouts[1:]]
     assert any(spans), "pieces went on from one rollout to the next"
-    assert paid_steps > (12 if reward_at == "bar" else 3)
+    assert rewarded_steps > (12 if reward_at == "bar" else 3)
 
 
-def test_a_piece_cut_off_is_paid_and_nothing_more_is_hoped_for() -> None:
+def test_a_truncated_piece_is_rewarded_and_not_bootstrapped() -> None:
     reward = Constant(2.0)
     env = PianoVecEnv(2, bars=1, max_steps=3)
-    _, kept = learnt(env, 2 * 24, reward)
+    _, kept = trained(env, 2 * 24, reward)
     rewards = kept.rollouts[0]["rewards"]
     assert set(np.unique(rewards)) == {0.0, 2.0}
 
 
-def test_rewards_bend_the_policy_through_the_advantages() -> None:
+def test_rewards_enter_the_advantages() -> None:
     env = PianoVecEnv(2, bars=1, beats_per_bar=1)
-    _, nothing = learnt(env, 192, None, n_steps=96)
-    _, paid = learnt(PianoVecEnv(2, bars=1, beats_per_bar=1), 192, Constant(), n_steps=96)
-    np.testing.assert_array_equal(nothing.rollouts[0]["actions"], paid.rollouts[0]["actions"])
+    _, nothing = trained(env, 192, Constant(0.0), n_steps=96)
+    _, rewarded = trained(PianoVecEnv(2, bars=1, beats_per_bar=1), 192, Constant(), n_steps=96)
+    np.testing.assert_array_equal(nothing.rollouts[0]["actions"], rewarded.rollouts[0]["actions"])
     assert (nothing.rollouts[0]["rewards"] == 0).all()
-    finished = paid.rollouts[0]["rewards"].any(axis=0)
-    difference = paid.rollouts[0]["advantages"] - nothing.rollouts[0]["advantages"]
+    finished = rewarded.rollouts[0]["rewards"].any(axis=0)
+    difference = rewarded.rollouts[0]["advantages"] - nothing.rollouts[0]["advantages"]
     assert np.abs(difference[0, finished]).min() > 0.1
 
 
-def test_a_failing_reward_names_itself_and_what_was_paid_stays_right() -> None:
+def test_a_failing_reward_is_named_and_later_rewards_stay_right() -> None:
     class Breaks(Length):
         name = "breaks"
         calls = 0
@@ -164,12 +164,12 @@ def test_a_failing_reward_names_itself_and_what_was_paid_stays_right() -> None:
         model.learn(48 * 3, rollouts)
     model.learn(48 * 2, rollouts, reset_num_timesteps=False)
     total = np.concatenate([each["rewards"] for each in rollouts.rollouts[1:]])
-    assert (total >= 0).all(), "no piece was charged for what another had been paid"
+    assert (total >= 0).all(), "no piece is charged for the reward of another"
 
 
-def test_it_keeps_saves_loads_and_predicts(tmp_path: Path) -> None:
+def test_save_load_predict(tmp_path: Path) -> None:
     env = PianoVecEnv(3, bars=1)
-    model, _ = learnt(env, 72, Constant())
+    model, _ = trained(env, 72, Constant())
     model.save(tmp_path / "model.zip")
     again = ComposerPPO.load(tmp_path / "model.zip", device="cpu")
     assert again.reward_model is None
@@ -199,24 +199,24 @@ def test_predicted_actions_are_legal() -> None:
 
 
 @pytest.mark.parametrize("form", ["gym.make", "DummyVecEnv"])
-def test_it_plays_in_plain_environments(form: str) -> None:
+def test_plain_environments(form: str) -> None:
     def make() -> gym.Env:
         return gym.make("toccata/Piano-v0", bars=1)
 
     env: Any = make() if form == "gym.make" else DummyVecEnv([make, make])
     reward = Constant()
-    model, kept = learnt(env, 96, reward)
+    model, kept = trained(env, 96, reward)
     assert sum(reward.batches) == sum(int((each["rewards"] == 0.5).sum()) for each in kept.rollouts) > 0
     assert len(model.finished) == reward.batches[-1]
 
 
 def test_one_seed_gives_one_policy() -> None:
-    states = [learnt(PianoVecEnv(2, bars=1), 96, Constant())[0].policy.state_dict() for _ in range(2)]
+    states = [trained(PianoVecEnv(2, bars=1), 96, Constant())[0].policy.state_dict() for _ in range(2)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
-def test_it_learns_what_pays() -> None:
-    """A reward with a known optimum: 0 for a piece without a note, less for every note."""
+def test_it_learns_a_toy_reward() -> None:
+    """Its optimum is known: 0 for a piece without a note, less for every note."""
 
     class Fewer:
         name = "fewer"

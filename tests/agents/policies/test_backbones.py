@@ -1,0 +1,194 @@
+"""Both backbones: step by step and as whole sequences they give the same numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toccata.agents.policies.cache import Cache, Steps
+from toccata.agents.policies.lstm import Lstm
+from toccata.agents.policies.transformer import INITIAL_CAPACITY, Transformer
+
+WIDTH = 16
+NEAR = {"rtol": 0.0, "atol": 1e-5}
+
+
+def random_backbone(kind: str) -> Transformer | Lstm:
+    torch.manual_seed(0)
+    backbone: Transformer | Lstm
+    backbone = Transformer(WIDTH, layers=2, heads=2) if kind == "transformer" else Lstm(WIDTH, layers=2)
+    for parameter in backbone.parameters():
+        if parameter.ndim > 1:  # larger weights than the initial ones, so that mistakes show
+            torch.nn.init.normal_(parameter, std=WIDTH**-0.5)
+    return backbone.eval().requires_grad_(False)
+
+
+BACKBONES = {kind: random_backbone(kind) for kind in ("transformer", "lstm")}
+
+
+@pytest.fixture(params=list(BACKBONES))
+def backbone(request: pytest.FixtureRequest) -> Transformer | Lstm:
+    return BACKBONES[request.param]
+
+
+def random_input(seed: int, rows: int, time: int, start_share: float = 0.2) -> tuple[torch.Tensor, Steps]:
+    """Random inputs, episode starts and rising ticks."""
+    rng = torch.Generator().manual_seed(seed)
+    starts = torch.rand(rows, time, generator=rng) < start_share
+    rests = torch.randint(0, 4, (rows, time), generator=rng) * 12
+    ticks = torch.zeros(rows, time, dtype=torch.int64)
+    for step in range(1, time):
+        ticks[:, step] = (ticks[:, step - 1] + rests[:, step]).masked_fill(starts[:, step], 0)
+    return torch.randn(rows, time, WIDTH, generator=rng), Steps(starts, ticks)
+
+
+def part(steps: Steps, start: int, end: int) -> Steps:
+    return Steps(steps.episode_starts[:, start:end], steps.ticks[:, start:end])
+
+
+def run_stepwise(
+    backbone: Transformer | Lstm, x: torch.Tensor, steps: Steps, cache: Cache | None = None
+) -> tuple[torch.Tensor, Cache]:
+    """Outputs step by step, and the last cache; the cache that is given is left as it is."""
+    cache = backbone.empty_cache(len(x)) if cache is None else Cache(cache.lengths, cache.state.clone())
+    outs = []
+    for time in range(x.shape[1]):
+        out, cache = backbone.step(x[:, time : time + 1], part(steps, time, time + 1), cache)
+        outs.append(out)
+    return torch.cat(outs, dim=1), cache
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 10**6),
+    rows=st.integers(1, 4),
+    time=st.integers(1, 24),
+    before=st.integers(0, 24),
+    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+)
+def test_forward_equals_steps(kind: str, seed: int, rows: int, time: int, before: int, share: float) -> None:
+    """For any episode starts, several episodes in a row or none, with any cache."""
+    backbone = BACKBONES[kind]
+    x, steps = random_input(seed, rows, before + time, share)
+    stepwise, _ = run_stepwise(backbone, x, steps)
+    cache = run_stepwise(backbone, x[:, :before], part(steps, 0, before))[1] if before else None
+    at_once = backbone(x[:, before:], part(steps, before, before + time), cache)
+    torch.testing.assert_close(at_once, stepwise[:, before:], **NEAR)
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10**6), lengths=st.lists(st.integers(0, 12), min_size=1, max_size=4))
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_prefill_equals_steps(kind: str, seed: int, lengths: list[int]) -> None:
+    backbone = BACKBONES[kind]
+    prefilled = torch.tensor(lengths)
+    x, steps = random_input(seed, len(lengths), 18, 0.0)
+    cache = backbone.prefill(x[:, :12], part(steps, 0, 12), prefilled)
+    assert cache.lengths.tolist() == lengths
+    rows = torch.arange(len(lengths))
+    later = prefilled[:, None] + torch.arange(6)
+    starts = later == 0  # rows whose cache is empty
+    ticks = steps.ticks[rows[:, None], later]
+    stepwise, _ = run_stepwise(backbone, x[rows[:, None], later], Steps(starts, ticks), cache)
+    at_once = backbone(x[rows[:, None], later], Steps(starts, ticks), cache)
+    for row, length in enumerate(lengths):
+        end = length + 6
+        alone, _ = run_stepwise(
+            backbone, x[row : row + 1, :end], Steps(steps.episode_starts[:1, :end], steps.ticks[row, None, :end])
+        )
+        torch.testing.assert_close(stepwise[row], alone[0, length:], **NEAR)
+        torch.testing.assert_close(at_once[row], alone[0, length:], **NEAR)
+
+
+def test_the_cache_grows_beyond_its_initial_capacity(backbone: Transformer | Lstm) -> None:
+    x, steps = random_input(0, 2, INITIAL_CAPACITY + 9, 0.0)
+    steps.episode_starts[0, 5] = True  # one row shorter than the other
+    steps.ticks[0, 5:] -= steps.ticks[0, 5].item()
+    stepwise, cache = run_stepwise(backbone, x, steps)
+    assert cache.lengths.tolist() == [INITIAL_CAPACITY + 4, INITIAL_CAPACITY + 9]
+    torch.testing.assert_close(backbone(x, steps), stepwise, **NEAR)
+
+
+def test_a_step_can_be_repeated_from_one_cache(backbone: Transformer | Lstm) -> None:
+    x, steps = random_input(1, 3, 8, 0.2)
+    _, cache = run_stepwise(backbone, x[:, :7], part(steps, 0, 7))
+    backbone.step(x[:, :1], part(steps, 7, 8), cache)
+    again, _ = backbone.step(x[:, 7:], part(steps, 7, 8), cache)
+    torch.testing.assert_close(again, backbone(x, steps)[:, 7:], **NEAR)
+
+
+def test_an_episode_start_drops_the_cache(backbone: Transformer | Lstm) -> None:
+    x, steps = random_input(2, 2, 6, 0.0)
+    _, cache = run_stepwise(backbone, x, steps)
+    begin = Steps(torch.tensor([[True], [False]]), torch.tensor([[0], [99]]))
+    out, after = backbone.step(x[:, :1], begin, cache)
+    restarted, _ = backbone.step(x[:, :1], begin, backbone.empty_cache(2))
+    torch.testing.assert_close(out[0], restarted[0], **NEAR)
+    assert (out[1] - restarted[1]).abs().max() > 1e-3
+    assert after.lengths.tolist() == [1, 7]
+
+
+def test_rows_of_a_cache(backbone: Transformer | Lstm) -> None:
+    x, steps = random_input(3, 4, 9, 0.1)
+    _, cache = run_stepwise(backbone, x[:, :8], part(steps, 0, 8))
+    rows = torch.tensor([2, 0, 2])
+    out, _ = backbone.step(x[rows, 8:], Steps(steps.episode_starts[rows, 8:], steps.ticks[rows, 8:]), cache[rows])
+    torch.testing.assert_close(out, backbone(x, steps)[rows, 8:], **NEAR)
+
+
+def test_it_is_causal_and_episodes_are_independent(backbone: Transformer | Lstm) -> None:
+    """A changed step changes no earlier output and none of a later episode, not by a bit."""
+    x, steps = random_input(4, 3, 12, 0.0)
+    steps.episode_starts[:, 8] = True
+    steps.ticks[:, 8:] -= steps.ticks[:, 8:9].clone()
+    plain = backbone(x, steps)
+    for place in range(12):
+        changed = x.clone()
+        changed[:, place] = torch.linspace(-1, 1, WIDTH)
+        reach = (backbone(changed, steps) - plain).abs().amax(dim=(0, 2))
+        assert not reach[:place].any()
+        assert reach[place] > 1e-3
+        if place < 8:
+            assert not reach[8:].any()
+            assert (reach[place:8] > 1e-5).all()
+
+
+def test_gradients_reach_back_and_not_forward(backbone: Transformer | Lstm) -> None:
+    x, steps = random_input(5, 2, 10, 0.0)
+    steps.episode_starts[:, 3] = True
+    x.requires_grad_()
+    backbone(x, steps)[:, 6].sum().backward()
+    assert x.grad is not None
+    reached = x.grad.abs().sum(dim=(0, 2)) > 0
+    assert reached.tolist() == [3 <= place <= 6 for place in range(10)]
+
+
+def test_a_transformer_attends_by_steps_and_by_ticks() -> None:
+    backbone = BACKBONES["transformer"]
+    x, steps = random_input(6, 1, 6, 0.0)
+    plain = backbone(x, steps)[:, -1]
+    later = steps.ticks.clone()
+    later[:, -1] += 24
+    assert (backbone(x, Steps(steps.episode_starts, later))[:, -1] - plain).abs().max() > 1e-4
+    same = torch.zeros_like(steps.ticks)
+    order = torch.tensor([1, 0, 2, 3, 4, 5])
+    there, back = (
+        backbone(x[:, places], Steps(steps.episode_starts, same))[:, -1] for places in (torch.arange(6), order)
+    )
+    assert (there - back).abs().max() > 1e-4  # the same ticks, other numbers of steps
+
+
+def test_rotary_positions_are_relative() -> None:
+    """Only the distance of steps matters, also far into a piece."""
+    backbone = BACKBONES["transformer"]
+    x, steps = random_input(7, 2, 10, 0.0)
+    late = Steps(steps.episode_starts, steps.ticks + 20_000)
+    torch.testing.assert_close(backbone(x, late), backbone(x, steps), **NEAR)
+
+
+def test_heads_must_divide_the_width() -> None:
+    with pytest.raises(ValueError, match="width must be a multiple of 4 \\* heads = 12, got 16"):
+        Transformer(16, layers=1, heads=3)
