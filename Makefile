@@ -25,12 +25,14 @@ test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
 test-slow: sound  ## run the tests that need minutes
 	$(BIN)/pytest -m slow $(ARGS)
 
-lint: setup  ## ruff and mypy
+lint: setup  ## ruff, mypy and the layers (import-linter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@rm -rf build/typecheck && mkdir -p build/typecheck/toccata
-	@ln -s $(addprefix $(CURDIR)/,src/toccata/* $(ROOMS)) build/typecheck/toccata
+	@cp -r src/toccata/* $(ROOMS) build/typecheck/toccata
 	$(BIN)/mypy
+	@cd build/typecheck && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --no-logo $(CURDIR)/pyproject.toml
+	$(BIN)/python scripts/check_string_imports.py build/typecheck
 
 format: setup  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

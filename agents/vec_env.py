@@ -1,4 +1,4 @@
-"""Many pianos as one Stable-Baselines3 environment, stepped in one batch."""
+"""The Stable-Baselines3 vector environment: many pianos, stepped in one batch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from toccata.envs.env import flat_masks, flat_space, unflatten
 
 
 class PianoVecEnv(BatchedVecEnv):
-    """`num_envs` copies of `PianoEnv`, whose arguments it takes, in the form that Stable-Baselines3 wants.
+    """`num_envs` copies of `PianoEnv`, whose arguments it takes, as a Stable-Baselines3 `VecEnv`.
 
-    An env whose piece ends begins the next one in the same step; its last observation is then in
-    `info["terminal_observation"]`, and what is known of the new piece in `reset_infos`. `env_method("action_masks")`
-    gives each env's legal actions, `get_attr("piece")` and `get_attr("score")` what it has written.
+    An env whose piece ends begins the next one in the same step; its last observation is in
+    `info["terminal_observation"]`, and the info of the new piece in `reset_infos`. `env_method("action_masks")`
+    gives each env's legal actions, `get_attr("piece")` and `get_attr("score")` its piece so far.
     """
 
     def __init__(self, num_envs: int, *, flat: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
@@ -50,7 +50,7 @@ class PianoVecEnv(BatchedVecEnv):
         return self.core.observe()
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take the actions of the next step."""
+        """Store the actions of the next step."""
         self._actions = unflatten(actions, self.num_envs, self.core.piano) if self.flat else actions
 
     def step_wait(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
@@ -71,13 +71,13 @@ class PianoVecEnv(BatchedVecEnv):
             for k, i in enumerate(rows.tolist()):
                 infos[i]["terminal_observation"] = {key: value[k] for key, value in last.items()}
             self.core.reset(rows, [self._rngs[i] for i in rows])
-            begun = self._infos()
+            new_infos = self._infos()
             for i in rows.tolist():
-                self.reset_infos[i] = begun[i]
+                self.reset_infos[i] = new_infos[i]
         return self.core.observe(), step.rewards.astype(np.float32), dones, infos
 
     def _infos(self) -> list[dict[str, Any]]:
-        """What is known of each env at any time."""
+        """The info of each env that does not depend on a step."""
         illegal = self.core.dynamics.states["illegal_actions"].tolist()
         return [
             {"action_mask": mask, "illegal_actions": count, "reward_terms": {}}
@@ -86,7 +86,7 @@ class PianoVecEnv(BatchedVecEnv):
 
     def action_masks(self) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values)."""
-        masks = self.core.dynamics.masks  # never changed later, so that it can be given away
+        masks = self.core.dynamics.masks  # a new array each step, so that callers may keep it
         return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks
 
     def get_images(self) -> Sequence[np.ndarray | None]:
@@ -96,26 +96,26 @@ class PianoVecEnv(BatchedVecEnv):
         clocks = self.core.dynamics.states["clock"]
         return [picture(self.core.piece(i).score, int(clocks[i]), self.core.piano) for i in range(self.num_envs)]
 
-    # Where everything stands, for resuming exactly
+    # State, for resuming exactly
 
     def state(self) -> dict[str, np.ndarray]:
         """Every array that the next steps depend on, by name."""
         return self.core.state()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Go back to what `state` gave."""
+        """Restore what `state` returned."""
         self.core.set_state(state)
 
     def random_state(self) -> list[dict[str, Any]]:
-        """The state of each env's source of chance, as JSON holds it."""
+        """The state of each env's random number generator, as JSON holds it."""
         return [dict(rng.bit_generator.state) for rng in self._rngs]
 
     def set_random_state(self, states: list[dict[str, Any]]) -> None:
-        """Go back to what `random_state` gave."""
+        """Restore what `random_state` returned."""
         for rng, state in zip(self._rngs, states, strict=True):
             rng.bit_generator.state = state
 
-    # What each env would answer
+    # Attributes and methods of the single envs
 
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
         """The attribute of each env; they share all but `piece` and `score`."""
@@ -154,8 +154,8 @@ class PianoVecEnv(BatchedVecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper], indices: int | Iterable[int] | None = None
     ) -> list[bool]:
-        """False for every env: nothing stands between them and the batch."""
+        """False for every env: single envs cannot be wrapped."""
         return [False] * len(self.rows(indices))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""

@@ -14,20 +14,20 @@ IMPOSSIBLE = -1e8  # logit of a masked action: its probability is exactly 0 in f
 
 
 def chord_shapes(piano: Piano) -> np.ndarray:
-    """(chords,) int64: the number of each chord's shape, that is of its intervals from its lowest note."""
+    """(chords,) int64: index of each chord's shape, the set of its intervals above the lowest note."""
     pitches = piano.chord_pitches
     above = np.where(pitches == NO_PITCH, NO_PITCH, pitches - pitches[:, :1])
     return np.unique(above, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 class JointDistribution(MaskableDistribution):
-    """`what`, then `value` given what kind of thing `what` is: a wait, a key of some octave, or a chord.
+    """p(what) p(value | kind of what), where the kinds are: a rest, a key of each octave, a chord.
 
-    A wait and a melody note want other lengths, so the two dimensions are not independent. Log-probability and
-    entropy are exact.
+    Rests, melody notes and chords differ in their lengths, so the two dimensions are not independent. Log-probability,
+    entropy and KL are exact.
 
     Args:
-        piano: the instrument, which tells the kinds.
+        piano: the instrument, which determines the kinds.
     """
 
     kind_of_what: torch.Tensor
@@ -42,11 +42,11 @@ class JointDistribution(MaskableDistribution):
         self.kind_of_what = torch.as_tensor(self._kinds)
 
     def proba_distribution_net(self, latent_dim: int) -> nn.Module:
-        """The layer that gives the logits: of each `what`, then of each value of each kind."""
+        """A linear layer to the logits: of each `what`, then of each value of each kind."""
         return nn.Linear(latent_dim, self.whats + self.kinds * self.values)
 
     def proba_distribution(self, action_logits: torch.Tensor) -> JointDistribution:
-        """Take logits (batch, whats + kinds * values)."""
+        """Set the logits, (batch, whats + kinds * values)."""
         self.kind_of_what = self.kind_of_what.to(action_logits.device)
         self._what_logits, value_logits = action_logits.split([self.whats, self.kinds * self.values], dim=1)
         self._value_logits = value_logits.unflatten(1, (self.kinds, self.values))
@@ -54,7 +54,7 @@ class JointDistribution(MaskableDistribution):
         return self
 
     def apply_masking(self, masks: torch.Tensor | np.ndarray | None) -> None:
-        """Take masks (batch, whats + values); None allows everything."""
+        """Set the masks, (batch, whats + values) bool; None allows every action."""
         what_logits, value_logits = self._what_logits, self._value_logits
         if masks is not None:
             masks = torch.as_tensor(masks, device=what_logits.device).bool().view(len(what_logits), -1)
@@ -75,18 +75,20 @@ class JointDistribution(MaskableDistribution):
         return (of_what + of_value).squeeze(1)
 
     def entropy(self) -> torch.Tensor:
-        """(batch,) entropy in nats: of `what`, and of `value` in the mean over `what`."""
-        return self._mean(-self.what_log_probs, -self.value_log_probs)
+        """(batch,) entropy in nats."""
+        return self._expectation(-self.what_log_probs, -self.value_log_probs)
 
     def kl(self, other: JointDistribution) -> torch.Tensor:
         """(batch,) Kullback-Leibler divergence from `other` to this one, KL(this || other), in nats.
 
         Exact, over the joint distribution of `what` and `value`. Both must have the same masks.
         """
-        return self._mean(self.what_log_probs - other.what_log_probs, self.value_log_probs - other.value_log_probs)
+        return self._expectation(
+            self.what_log_probs - other.what_log_probs, self.value_log_probs - other.value_log_probs
+        )
 
-    def _mean(self, of_what: torch.Tensor, of_value: torch.Tensor) -> torch.Tensor:
-        """(batch,) mean of `of_what` (batch, whats) plus `of_value` (batch, kinds, values)."""
+    def _expectation(self, of_what: torch.Tensor, of_value: torch.Tensor) -> torch.Tensor:
+        """(batch,) expectation of `of_what` (batch, whats) plus `of_value` (batch, kinds, values)."""
         what_probs = self.what_log_probs.exp()
         kind_probs = what_probs.new_zeros(len(what_probs), self.kinds).index_add_(1, self.kind_of_what, what_probs)
         value_mean = (self.value_log_probs.exp() * of_value).sum(-1)

@@ -16,13 +16,12 @@ from toccata.envs.instrument import Piano
 class FeedforwardNetwork(nn.Module):
     """Actor and critic that are invariant to transposition: all keys are relative to the latest note.
 
-    Music is the same in every key, so what is learnt in one holds in all. The reference is the highest key of the
-    latest sixteenth in which something was struck.
+    The reference is the highest key of the latest sixteenth with an onset.
 
     Args:
         observation_space: the full observation of `PianoEnv`.
         piano: its instrument.
-        body: "mlp", one wide layer on the roll, or "cnn", convolutions over pitch and time.
+        body: encoder of the roll: "mlp", one linear layer, or "cnn", a convolution over pitch and time.
         width: of the layers.
     """
 
@@ -38,7 +37,7 @@ class FeedforwardNetwork(nn.Module):
         context_size = sum(spaces.flatdim(observation_space[key]) for key in self.rest)
         octaves = torch.arange(0, piano.keys, 12)
         self.register_buffer("octaves", octaves)
-        self.context = nn.Linear(context_size + self.keys + 2 * len(octaves), width)  # with held and the register
+        self.context = nn.Linear(context_size + self.keys + 2 * len(octaves), width)  # and held, register
         self.roll: nn.Module
         if body == "mlp":
             self.roll = nn.Linear(RECENT_FRAMES * self.keys, width)
@@ -82,7 +81,7 @@ class FeedforwardNetwork(nn.Module):
         return self._absolute(logits, reference), values
 
     def _reference(self, roll: torch.Tensor) -> torch.Tensor:
-        """(batch,) index of the key that the rest is seen from."""
+        """(batch,) index of the reference key."""
         struck = roll > 1
         frame_struck = struck.any(2)
         newest = RECENT_FRAMES - 1 - frame_struck.flip(1).int().argmax(1)
@@ -91,15 +90,15 @@ class FeedforwardNetwork(nn.Module):
         return torch.where(frame_struck.any(1), highest, self.first_reference)
 
     def _register(self, reference: torch.Tensor) -> torch.Tensor:
-        """(batch, 2 * octaves): how far the reference is above and below each octave, in octaves.
+        """(batch, 2 * octaves): distance of the reference above and below each octave, in octaves.
 
-        Ramps, so that a register never met in real music is known as too high or too low.
+        Ramps extrapolate to registers that are not in the training data.
         """
         above = (reference[:, None] - self.octaves) / 12
         return torch.cat([above.clamp(min=0), (-above).clamp(min=0)], dim=1)
 
     def _absolute(self, logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-        """Logits by interval as logits by `what`, then those of the values."""
+        """Logits by interval from the reference to logits by `what`, then those of the values."""
         wait, by_interval, rest = logits.tensor_split([1, 1 + self.intervals], dim=1)
         chord_logits = 12 * (len(self.chord_shape) and int(self.chord_shape.max()) + 1)
         by_chord, values = rest.tensor_split([chord_logits], dim=1)

@@ -1,4 +1,4 @@
-"""The dataset of a prior: passages of real music of every metre and genre."""
+"""The dataset that priors are fitted to: passages of real music of every metre and genre."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import TICKS_PER_BEAT, Score
 
-USUAL_SHARE = 0.5  # of the passages have the length that is asked for; the others teach every length
-SHORTEST_BARS, LONGEST_BARS = 4, 64  # of those others; their lengths are even on a logarithmic scale
-GENRE_POWER = 0.5  # by notes alone classical would be nearly all there is, by genre a few dances would wear out
-WORK_POWER = 0.75  # a long work has more to hear, but the short ones are the more different ones
-WHOLE_PASSAGES = 4  # of a work that `whole` takes: the longest works would else decide what is measured
+DEFAULT_LENGTH_SHARE = 0.5  # of the passages have `bars` bars; the lengths of the others vary
+SHORTEST_BARS, LONGEST_BARS = 4, 64  # of the others, log-uniformly
+GENRE_POWER = 0.5  # in proportion to notes nearly all would be classical; equal shares would overfit a few dances
+WORK_POWER = 0.75  # below 1: the notes of a long work are more alike than those of several short ones
+PASSAGES_PER_WORK = 4  # of `first_passages`, lest the longest works dominate what is measured
 
 
 class PassageDataset:
-    """Draws passages of the works of a corpus, encoded for a piano, each in its work's own metre and tempo.
+    """Random passages of the works of a corpus, encoded for a piano, each in the metre and tempo of its work.
 
     Args:
         corpus: its genres must be among `toccata.envs.core.GENRES`. Works without notes on the keyboard are left
             out, and those whose bar is no multiple of the piano's shortest value.
-        bars: the usual length of a passage, in bars of its work.
+        bars: the default length of a passage, in bars of its work.
         piano: the instrument.
-        max_steps: passages that take more actions lose bars at their end, until they fit or have one bar.
+        max_steps: passages that take more actions are cut at a bar line, to one bar at least.
 
     Raises:
-        ValueError: for a genre that is not known, and when no work is left.
+        ValueError: for an unknown genre, and when no work is left.
     """
 
     def __init__(self, corpus: Corpus, bars: int = 8, piano: Piano | None = None, *, max_steps: int = 512) -> None:
@@ -48,72 +48,73 @@ class PassageDataset:
         self.works = tuple(
             work
             for work in corpus
-            if self._can_play(work.score) and work.score.beats_per_bar * TICKS_PER_BEAT % shortest == 0
+            if self._has_playable_notes(work.score) and work.score.beats_per_bar * TICKS_PER_BEAT % shortest == 0
         )
         if not self.works:
             raise ValueError(
                 f"none of the {len(corpus)} works of corpus {corpus.name} has notes on the keyboard in a playable metre"
             )
-        self._bars = tuple(_BarLines.of(work) for work in self.works)
+        self._bounds = tuple(_PassageBounds.from_work(work) for work in self.works)
         notes = np.array([len(work.score) for work in self.works], np.float64)
-        self._chances = np.zeros(len(self.works))
+        self._probabilities = np.zeros(len(self.works))
         for genre in sorted({work.genre for work in self.works}):
-            own = np.array([work.genre == genre for work in self.works])
-            weights = np.where(own, notes**WORK_POWER, 0.0)
-            self._chances += notes[own].sum() ** GENRE_POWER * weights / weights.sum()
-        self._chances /= self._chances.sum()
+            in_genre = np.array([work.genre == genre for work in self.works])
+            weights = np.where(in_genre, notes**WORK_POWER, 0.0)
+            self._probabilities += notes[in_genre].sum() ** GENRE_POWER * weights / weights.sum()
+        self._probabilities /= self._probabilities.sum()
 
-    def _can_play(self, score: Score) -> bool:
+    def _has_playable_notes(self, score: Score) -> bool:
         pitch = score.notes["pitch"]
         return bool(((pitch >= self.piano.lowest) & (pitch <= self.piano.highest)).any())
 
     def sample(self, count: int, rng: np.random.Generator, *, transpose: bool = True) -> list[Piece]:
         """`count` passages at random places and, if `transpose`, in random keys.
 
-        A genre is drawn by the root of its notes, a work in it by its notes ** 0.75. About half of the passages
-        have the usual length; a quarter each begin where their work does and end where it does.
+        The probability of a genre is proportional to the square root of its notes, that of a work within its genre to
+        its notes ** 0.75. About half of the passages have the default length. A quarter begin at the start of their
+        work, and a quarter end at its end.
         """
-        drawn = rng.choice(len(self.works), count, p=self._chances)
-        return [self._draw(int(index), rng, transpose) for index in drawn]
+        indices = rng.choice(len(self.works), count, p=self._probabilities)
+        return [self._sample_passage(int(index), rng, transpose) for index in indices]
 
-    def whole(self) -> list[Piece]:
-        """The first passages of every work, as written, of the usual length and in order: always the same."""
+    def first_passages(self) -> list[Piece]:
+        """The first passages of every work in order, untransposed and of the default length; deterministic."""
         pieces = []
-        for work, lines in zip(self.works, self._bars, strict=True):
-            start = int(lines.starts[0])
-            for _ in range(WHOLE_PASSAGES):
-                if start >= lines.count:
+        for work, bounds in zip(self.works, self._bounds, strict=True):
+            start = int(bounds.starts[0])
+            for _ in range(PASSAGES_PER_WORK):
+                if start >= bounds.bars:
                     break
-                end = min(start + self.bars, lines.count)
+                end = min(start + self.bars, bounds.bars)
                 piece = self._encode(work, start, end, 0)
                 if len(piece.score):
                     pieces.append(piece)
                 start = end
         return pieces
 
-    def _draw(self, index: int, rng: np.random.Generator, transpose: bool) -> Piece:
-        """A passage of one work."""
-        work, lines = self.works[index], self._bars[index]
+    def _sample_passage(self, index: int, rng: np.random.Generator, transpose: bool) -> Piece:
+        """A random passage of the work at `index`."""
+        work, bounds = self.works[index], self._bounds[index]
         bars = self.bars
-        if rng.random() >= USUAL_SHARE:
+        if rng.random() >= DEFAULT_LENGTH_SHARE:
             bars = round(np.exp(rng.uniform(np.log(SHORTEST_BARS), np.log(LONGEST_BARS))))
-        starts, count, steps = lines.starts, lines.count, lines.steps
+        starts, steps = bounds.starts, bounds.steps
         edge = rng.random()
         if edge < EDGE_SHARE:
             start = starts[0]
         elif edge < 2 * EDGE_SHARE:
-            fitting = starts[(starts + bars >= count) & (steps[-1] - steps[starts] <= self.max_steps)]
-            start = fitting[0] if len(fitting) else starts[-1]
+            candidates = starts[(starts + bars >= bounds.bars) & (steps[-1] - steps[starts] <= self.max_steps)]
+            start = candidates[0] if len(candidates) else starts[-1]
         else:
-            fitting = starts[starts + bars <= count]
-            start = rng.choice(fitting) if len(fitting) else starts[0]
-        fits = int(np.searchsorted(steps, steps[start] + self.max_steps, side="right")) - 1
-        end = max(start + 1, min(start + bars, count, fits))
-        low, high = self._keys_around(work, int(start), int(end)) if transpose else (0, 0)
+            candidates = starts[starts + bars <= bounds.bars]
+            start = rng.choice(candidates) if len(candidates) else starts[0]
+        last_end = int(np.searchsorted(steps, steps[start] + self.max_steps, side="right")) - 1
+        end = max(start + 1, min(start + bars, bounds.bars, last_end))
+        low, high = self._transpositions(work, int(start), int(end)) if transpose else (0, 0)
         return self._encode(work, int(start), int(end), int(rng.integers(low, high + 1)))
 
-    def _keys_around(self, work: Work, start: int, end: int) -> tuple[int, int]:
-        """The lowest and highest transposition in semitones that leaves every note of some bars on the keyboard."""
+    def _transpositions(self, work: Work, start: int, end: int) -> tuple[int, int]:
+        """Lowest and highest transposition, in semitones, that keeps the bars `start` to `end` on the keyboard."""
         bar, notes = work.score.ticks_per_bar, work.score.notes
         first, last = np.searchsorted(notes["onset_tick"], [start * bar, end * bar])
         pitch = notes["pitch"][first:last]
@@ -135,21 +136,21 @@ class PassageDataset:
 
 
 @dataclass(frozen=True)
-class _BarLines:
-    """Where passages of a work can begin and end."""
+class _PassageBounds:
+    """Bar lines at which passages of a work can begin and end."""
 
-    count: int  # bars of the work
-    starts: np.ndarray  # rising bars at whose line something begins, so that no passage begins with silence
-    steps: np.ndarray  # (count + 1,) about how many actions play what stands before each bar line
+    bars: int  # of the work
+    starts: np.ndarray  # ascending bars whose line has an onset, so that no passage begins with silence
+    steps: np.ndarray  # (bars + 1,) about how many actions precede each bar line
 
     @classmethod
-    def of(cls, work: Work) -> _BarLines:
-        """The bar lines of a work with notes."""
-        onsets, bar, count = work.score.notes["onset_tick"], work.score.ticks_per_bar, work.score.bars
-        struck = np.unique(onsets)
-        starts = struck[struck % bar == 0] // bar
+    def from_work(cls, work: Work) -> _PassageBounds:
+        """The bounds of a work with notes."""
+        onsets, bar, bars = work.score.notes["onset_tick"], work.score.ticks_per_bar, work.score.bars
+        distinct_onsets = np.unique(onsets)
+        starts = distinct_onsets[distinct_onsets % bar == 0] // bar
         if not len(starts):
-            starts = struck[:1] // bar
-        lines = np.arange(count + 1) * bar
-        steps = np.searchsorted(onsets, lines) + np.searchsorted(struck, lines)  # a strike a note, a wait an onset
-        return cls(count, starts, steps)
+            starts = distinct_onsets[:1] // bar
+        lines = np.arange(bars + 1) * bar
+        steps = np.searchsorted(onsets, lines) + np.searchsorted(distinct_onsets, lines)  # each note, a rest an onset
+        return cls(bars, starts, steps)

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from toccata.agents.devices import resolve_device
 from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork
 from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.fit_config import FitPriorConfig
@@ -17,7 +18,6 @@ from toccata.agents.prior.maximum_likelihood import Fit, fit_network
 from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.report import write_prior_report
 from toccata.agents.prior.trajectories import trajectories_of
-from toccata.agents.runs.builders import resolve_device
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.options import ConfigError

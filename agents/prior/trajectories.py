@@ -1,4 +1,4 @@
-"""Observations, actions and masks of given pieces, as an agent that played them would have met them."""
+"""Trajectories of given pieces: the observations, actions and masks of an agent that plays them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from toccata.music.score import TICKS_PER_BEAT, Score
 
 @dataclass(frozen=True)
 class Trajectories:
-    """What an agent that played given pieces would have seen and done, one piece a row.
+    """Observations, actions and masks of n pieces, one a row, padded to the longest.
 
-    A row goes on after its piece with the shortest wait, which is always legal: nothing there has a meaning, and
-    nothing there is impossible.
+    The padding is the shortest rest, which is always legal, so that its log-probabilities are finite.
     """
 
     observations: dict[str, np.ndarray]  # (n, steps, ...) each, as the environment's observation="actions"
     actions: np.ndarray  # (n, steps, 2) int64
-    masks: np.ndarray  # (n, steps, ceil((whats + values) / 8)) uint8, the bits of the legal actions
+    masks: np.ndarray  # (n, steps, ceil((whats + values) / 8)) uint8, packed bits of the legal actions
     lengths: np.ndarray  # (n,) int64, steps of each piece
     nvec: tuple[int, int]  # whats and values of the piano
 
@@ -34,13 +33,13 @@ class Trajectories:
         """Number of pieces."""
         return len(self.lengths)
 
-    def mask_of(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
-        """(k, steps, whats + values) bool, the legal actions in the rows `rows`."""
+    def unpacked_masks(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        """(k, steps, whats + values) bool, the legal actions of the pieces `rows`."""
         return np.unpackbits(self.masks[rows], axis=-1, count=sum(self.nvec)).view(np.bool_)
 
 
-def trajectories_of(pieces: Sequence[Piece], piano: Piano | None = None) -> Trajectories:
-    """Play `pieces` side by side and note every step.
+def record_trajectories(pieces: Sequence[Piece], piano: Piano | None = None) -> Trajectories:
+    """Play given pieces in one batch and record every step.
 
     Args:
         pieces: those without actions are encoded first. Each is played in its own metre, to the bar line at or
@@ -54,19 +53,19 @@ def trajectories_of(pieces: Sequence[Piece], piano: Piano | None = None) -> Traj
     piano = piano or Piano()
     if not pieces:
         raise ValueError("there is no piece to record")
-    spelled = [_spelled(i, piece, piano) for i, piece in enumerate(pieces)]
-    lengths = np.array([len(actions) for actions in spelled], np.int64)
+    piece_actions = [_checked_actions(i, piece, piano) for i, piece in enumerate(pieces)]
+    lengths = np.array([len(each) for each in piece_actions], np.int64)
     actions = np.zeros((len(pieces), int(lengths.max()), 2), np.int64)
-    begun: dict[tuple[int, int, Score | None], list[int]] = {}  # rows by how they begin, for each call costs much
-    for i, (piece, own) in enumerate(zip(pieces, spelled, strict=True)):
-        actions[i, : len(own)] = own
+    rows_by_start: dict[tuple[int, int, Score | None], list[int]] = {}  # `Dynamics.begin` is slow: one call a start
+    for i, piece in enumerate(pieces):
+        actions[i, : lengths[i]] = piece_actions[i]
         score = piece.score
         bar = round(score.beats_per_bar * TICKS_PER_BEAT)
         primer = score.slice(0, piece.start_tick) if piece.start_tick else None
-        begun.setdefault((bar, score.bars * bar, primer), []).append(i)
+        rows_by_start.setdefault((bar, score.bars * bar, primer), []).append(i)
     dynamics = Dynamics(len(pieces), piano, max_steps=1)
-    for (bar, end_tick, primer), same in begun.items():
-        dynamics.begin(same, ticks_per_bar=bar, end_tick=end_tick, primer=primer)
+    for (bar, end_tick, primer), group in rows_by_start.items():
+        dynamics.begin(group, ticks_per_bar=bar, end_tick=end_tick, primer=primer)
     genres = np.array([NO_GENRE if piece.genre is None else GENRES.index(piece.genre) for piece in pieces], np.int64)
 
     shape = actions.shape[:2]
@@ -81,18 +80,22 @@ def trajectories_of(pieces: Sequence[Piece], piano: Piano | None = None) -> Traj
         top[:, step] = dynamics.top(rows)
         masks[:, step] = np.packbits(dynamics.masks, axis=-1)
         ticks = dynamics.states["clock"].copy()
-        wrong = ~dynamics.step(actions[:, step]) & (step < lengths)
-        if wrong.any():
-            i = int(np.argmax(wrong))
-            what = piano.describe(actions[i, step])
-            raise ValueError(f"piece {i}: action {step}, {what}, is not legal at tick {ticks[i]}")
+        illegal = ~dynamics.step(actions[:, step]) & (step < lengths)
+        if illegal.any():
+            i = int(np.argmax(illegal))
+            action = piano.describe(actions[i, step])
+            raise ValueError(f"piece {i}: action {step}, {action}, is not legal at tick {ticks[i]}")
     genre = np.repeat(genres[:, None], shape[1], axis=1)
     observations = {"place": place, "top": top, "last": last, "genre": genre}
     return Trajectories(observations, actions, masks, lengths, piano.nvec)
 
 
-def _spelled(i: int, piece: Piece, piano: Piano) -> np.ndarray:
-    """The actions of piece number `i`, all inside the action space."""
+def _checked_actions(i: int, piece: Piece, piano: Piano) -> np.ndarray:
+    """(steps, 2) actions of piece number `i`, encoded if it has none.
+
+    Raises:
+        ValueError: when there is none, when one is outside the action space, and for an unknown genre.
+    """
     if piece.genre is not None and piece.genre not in GENRES:
         raise ValueError(f"piece {i}: its genre {piece.genre!r} must be one of {', '.join(GENRES)}, or None")
     actions = encode(piece.score, piano)[0] if piece.actions is None else np.asarray(piece.actions)

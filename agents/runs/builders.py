@@ -32,18 +32,18 @@ def run_corpus(config: TrainConfig) -> Corpus:
     sources = config.corpus or ALIASES.get(config.genre)
     if not sources:
         raise ConfigError(
-            f"genre {config.genre!r} has no music of its own among music21's ({', '.join(ALIASES)} have); "
+            f"genre {config.genre!r} has no corpus among music21's ({', '.join(ALIASES)} have); "
             "name a folder of MIDI files with --corpus"
         )
     try:
         corpus = load_corpus(list(sources))
-    except CorpusError:  # perhaps a folder that names no genres: then all of it is of the run's
+    except CorpusError:  # perhaps a folder without genres: then all of it is of the run's genre
         corpus = load_corpus(list(sources), genre=config.genre)
     return corpus.genre(config.genre)
 
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """The configuration with whole paths for its folders, so that the run can be used from any folder."""
+    """The configuration with absolute paths, so that the run can be used from any folder."""
     names = {*NAMED, *ALIASES}
     folders = {name: str(Path(name).absolute()) for name in config.corpus if name not in names and Path(name).is_dir()}
     prior = config.prior
@@ -53,9 +53,9 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
 
 
 def excerpt_dataset(config: TrainConfig, part: str) -> ExcerptDataset:
-    """Excerpts, as long as the run's pieces, of the works that belong to "train", "valid" or "test".
+    """Excerpts, as long as the run's pieces, of the works of a split: "train", "valid" or "test".
 
-    A corpus so small that nothing belongs there gives all of it.
+    A corpus too small to have works in the split gives all of its works.
 
     Raises:
         ConfigError: when nothing is in the run's metre; else as `run_corpus`.
@@ -81,7 +81,7 @@ def _excerpts(works: Corpus, config: TrainConfig) -> ExcerptDataset:
 
 
 def environment_arguments(config: TrainConfig) -> dict[str, Any]:
-    """The arguments of the run's environment; rewards are the agent's part, a rollout at a time."""
+    """The arguments of the run's environment; the agent adds the rewards, a rollout at a time."""
     return {
         "bars": config.bars,
         "genre": config.genre,
@@ -94,10 +94,10 @@ def environment_arguments(config: TrainConfig) -> dict[str, Any]:
 
 
 def build_envs(config: TrainConfig) -> PianoVecEnv:
-    """The environments that the run's agent plays in.
+    """The run's environments.
 
     Raises:
-        ConfigError: for a genre, metre, tempo or length that the piano does not know.
+        ConfigError: for a genre, metre, tempo or length out of range.
     """
     try:
         return PianoVecEnv(config.num_envs, **environment_arguments(config))
@@ -164,22 +164,3 @@ def load_agent(path: Path, config: TrainConfig, device: torch.device, **argument
         return agent.load(path, device=device, **arguments)
     except Exception as error:  # a damaged zip fails in many ways inside Stable-Baselines3 and torch
         raise RunError(f"{path}: not a readable model: {type(error).__name__}: {error}") from error
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device that `name` means.
-
-    Raises:
-        ConfigError: for one that does not exist here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device must be cpu, cuda, cuda:N or auto, got {name!r}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices here; use cpu or auto")
-    return device

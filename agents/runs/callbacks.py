@@ -18,11 +18,11 @@ from toccata.music.metrics import repeated_note_rate, silence_rate
 if TYPE_CHECKING:
     from toccata.reward_models.realism.model import Realism
 
-WATCHED = {"repeated_note_rate": repeated_note_rate, "silence_rate": silence_rate}  # the first to degenerate
+METRICS_LOGGED = {"repeated_note_rate": repeated_note_rate, "silence_rate": silence_rate}  # the first to degenerate
 
 
 class DiscriminatorCallback(BaseCallback):
-    """After each rollout the discriminator hears the pieces that were finished in it, and as many real excerpts."""
+    """Trains the discriminator after each rollout, on the pieces finished in it and as many real excerpts."""
 
     model: ComposerPPO
 
@@ -38,15 +38,15 @@ class DiscriminatorCallback(BaseCallback):
     def _on_rollout_end(self) -> None:
         if not len(self.model.finished):
             return
-        begun = time.perf_counter()
+        started = time.perf_counter()
         real = [piece.score for piece in self.music.sample(len(self.model.finished), self.rng)]
         for name, value in self.realism.update(self.model.finished, real, self.rng).items():
             self.logger.record(f"realism/{name}", value)
-        self.logger.record("time/discriminator_seconds", time.perf_counter() - begun)
+        self.logger.record("time/discriminator_seconds", time.perf_counter() - started)
 
 
 class MetricsCallback(BaseCallback):
-    """Logs, after each rollout, the metrics that tell first when a piece degenerates, and tells a progress bar.
+    """Logs, after each rollout, the metrics that degenerate first, and calls `on_rollout` for a progress bar.
 
     Diagnostics of reward models that have some, such as mean and standard deviation of a rating's members, are logged too.
     """
@@ -61,7 +61,7 @@ class MetricsCallback(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        for name, metric in WATCHED.items():
+        for name, metric in METRICS_LOGGED.items():
             if len(self.model.finished):
                 value = float(np.mean([metric(score) for score in self.model.finished.own]))
                 self.logger.record(f"music/{name}", value)
@@ -82,8 +82,8 @@ class CheckpointCallback(BaseCallback):
         self.next_step = 0
 
     def _on_training_start(self) -> None:
-        begun = self.num_timesteps > 0  # a resumed run has its checkpoint
-        self.next_step = (self.num_timesteps // self.every + 1) * self.every if begun else 0
+        resumed = self.num_timesteps > 0  # a resumed run has its checkpoint
+        self.next_step = (self.num_timesteps // self.every + 1) * self.every if resumed else 0
 
     def _on_step(self) -> bool:
         return True
@@ -95,9 +95,9 @@ class CheckpointCallback(BaseCallback):
 
 
 class StopBetweenRollouts(BaseCallback):
-    """Turns Ctrl-C into a stop before the next rollout, where a run can go on exactly; a second one stops at once.
+    """Turns Ctrl-C into a stop before the next rollout, where a run can be resumed exactly; a second one stops at once.
 
-    A context manager, for the time of `learn`. Outside the main thread, where no signal arrives, it does nothing.
+    A context manager around `learn`. Outside the main thread, where no signal arrives, it does nothing.
 
     Attributes:
         between_rollouts: True once it has stopped there.
@@ -105,28 +105,28 @@ class StopBetweenRollouts(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.wanted = False
+        self.requested = False
         self.between_rollouts = False
-        self._usual: Any = None
+        self._previous_handler: Any = None
 
     def __enter__(self) -> StopBetweenRollouts:
         if threading.current_thread() is threading.main_thread():
-            self._usual = signal.signal(signal.SIGINT, self._on_signal)
+            self._previous_handler = signal.signal(signal.SIGINT, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._usual is not None:
-            signal.signal(signal.SIGINT, self._usual)
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGINT, self._previous_handler)
 
     def _on_signal(self, *_: object) -> None:
-        if self.wanted:
+        if self.requested:
             raise KeyboardInterrupt
-        self.wanted = True
+        self.requested = True
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.wanted:
+        if self.requested:
             self.between_rollouts = True
             raise KeyboardInterrupt

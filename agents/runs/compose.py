@@ -1,4 +1,4 @@
-"""`toccata compose`: pieces by a prior or a trained agent, from nothing or on from a user's own music."""
+"""`toccata compose`: pieces of a prior or a trained agent, unconditional or continuing the user's own music."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from toccata.agents.devices import resolve_device
 from toccata.agents.generation.sampling import genre_index, sample_pieces
 from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.prior import Prior
-from toccata.agents.runs.builders import load_agent, resolve_device
+from toccata.agents.runs.builders import load_agent
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.evaluation import write_piece
@@ -28,15 +29,15 @@ LONGEST_PRIMER_SECONDS = 3600  # a stray note of a damaged file would make days 
 
 
 class ComposeError(ToccataError, ValueError):
-    """Music that cannot be composed as asked; the message names the file or value and what is allowed."""
+    """A request that cannot be met; the message names the file or value and what is allowed."""
 
 
 def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece]:
-    """Compose as `config` says and write the pieces.
+    """Generate pieces and write them.
 
     Args:
-        config: what to do.
-        console: where progress and the place of the files are shown.
+        config: of the command.
+        console: shows progress and the path of the files.
 
     Returns:
         the pieces that were written.
@@ -52,7 +53,7 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
     except ValueError as error:
         raise ComposeError(str(error)) from None
     primer = None if config.primer is None else read_primer(config)
-    network, piano, run = composer_of(config)
+    network, piano, run = load_composer(config)
     beats_per_bar, tempo_bpm = (run.beats_per_bar, run.tempo_bpm) if run else (4, 120.0)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -94,7 +95,7 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
 
 
 def read_primer(config: ComposeConfig) -> Score:
-    """The primer of `config`, in the metre and tempo that are asked for.
+    """The primer of `config`, in the requested metre and tempo.
 
     Raises:
         ComposeError, MidiError, MusicXMLError, OSError: when it cannot be read, has no notes, or not this metre.
@@ -103,7 +104,7 @@ def read_primer(config: ComposeConfig) -> Score:
     assert path is not None
     primer = Score.from_musicxml(path) if path.suffix.lower() in NOTATION_SUFFIXES else Score.from_midi(path)
     if not len(primer):
-        raise ComposeError(f"{path}: has no notes to go on from")
+        raise ComposeError(f"{path}: has no notes to continue")
     if primer.length_seconds > LONGEST_PRIMER_SECONDS:
         minutes, most = primer.length_seconds / 60, LONGEST_PRIMER_SECONDS // 60
         raise ComposeError(f"{path}: lasts {minutes:.0f} minutes; a primer can last at most {most}")
@@ -117,8 +118,8 @@ def read_primer(config: ComposeConfig) -> Score:
         raise ComposeError(str(error)) from error
 
 
-def composer_of(config: ComposeConfig) -> tuple[SequenceNetwork, Piano, TrainConfig | None]:
-    """The network that composes, its instrument, and the configuration of the run that it is of, if it is.
+def load_composer(config: ComposeConfig) -> tuple[SequenceNetwork, Piano, TrainConfig | None]:
+    """The network that composes, its instrument, and the configuration of its run; None for a prior.
 
     Raises:
         ComposeError: for a run whose policy cannot continue music.

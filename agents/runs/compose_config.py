@@ -1,4 +1,4 @@
-"""What `toccata compose` can be told. Imports nothing heavy, so that `--help` is instant."""
+"""The settings of `toccata compose`. Imports nothing heavy, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ RANGES = {
 
 @dataclass(frozen=True)
 class ComposeConfig:
-    """Compose with a prior or a trained agent, from nothing or on from a piece of your own.
+    """Compose with a prior or a trained agent, unconditionally or continuing a piece of your own.
 
     Writes piece-000.mid .wav .png .musicxml ... into a new folder.
     """
 
     primer: Path | None = None
-    """MIDI or MusicXML file to continue from its last bar line on; of more than 64 bars only the last 64 count."""
+    """MIDI or MusicXML file to continue from its last bar line; the network is given at most its last 64 bars."""
 
     genre: str | None = None
-    """What to ask for: classical, folk, jazz, popular, rock, electronic. By default nothing; with --run what the agent
-    was trained in."""
+    """Genre to condition on: classical, folk, jazz, popular, rock, electronic. By default none (unconditional); with
+    --run the genre of the run."""
 
     bars: int = 8
     """Bars to compose, after the primer."""
@@ -39,18 +39,18 @@ class ComposeConfig:
     """How many different ones."""
 
     prior: str | None = None
-    """Who composes: a prior that comes with Toccata (transformer, lstm), or a folder that `toccata fit-prior` wrote.
+    """Network: a prior that comes with Toccata (transformer, lstm), or a folder that `toccata fit-prior` wrote.
     By default transformer."""
 
     run: Path | None = None
     """A run folder instead: the agent that was trained there, with policy lstm or transformer."""
 
     temperature: float = 1.0
-    """Below 1 it plays what it finds likely more often, above 1 less often."""
+    """Of sampling: below 1 likely actions become likelier, above 1 less likely."""
 
     top_p: float = 0.95
-    """Each action is drawn from the fewest that together have this probability: the unlikely rest holds most of the
-    wrong notes and leaps. 1 leaves nothing out."""
+    """Nucleus sampling: each action is drawn from the smallest set with this probability; the unlikely remainder holds
+    most of the wrong notes and leaps. 1 samples from all."""
 
     beats_per_bar: float | None = None
     """Quarter notes in a bar. By default the primer's, without one the run's or 4."""
@@ -72,4 +72,4 @@ class ComposeConfig:
             if getattr(self, name) is not None:
                 allowed.check(name, getattr(self, name))
         if self.prior is not None and self.run is not None:
-            raise ConfigError(f"either a prior or a run composes, got prior {self.prior!r} and run {str(self.run)!r}")
+            raise ConfigError(f"give either a prior or a run, got prior {self.prior!r} and run {str(self.run)!r}")

@@ -13,11 +13,11 @@ import tyro
 from toccata.options import ConfigError, Range
 
 POLICIES = ("mlp", "cnn", "lstm", "transformer")
-SEQUENCE_POLICIES = ("lstm", "transformer")  # those that remember what was played
+SEQUENCE_POLICIES = ("lstm", "transformer")  # on all actions of the episode so far
 NO_PRIOR = "none"
-CLONE_EPOCHS = 10  # of behaviour cloning, where there is no prior
-PRIOR_CLONE_EPOCHS = 6  # where there is one, which knows more music than the run's own
-PRIOR_KL_COEF = 0.01  # of a policy that starts from music
+CLONE_EPOCHS = 10  # of behaviour cloning without a prior
+PRIOR_CLONE_EPOCHS = 6  # with one: fewer, as it was fitted to more music than the run's corpus
+PRIOR_KL_COEF = 0.01  # where there is a reference policy fitted to music
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
@@ -49,16 +49,16 @@ EVALUATE_RANGES = {"pieces": Range(1), "samples": Range(2), "seed": Range(0, 2**
 class TrainConfig:
     """Train an agent that composes on the piano.
 
-    It starts from a prior that knows real music, or learns some by behaviour cloning; then PPO changes it towards what
-    the rewards pay.
+    The policy is initialised from a prior, or randomly, and fitted to real music by behaviour cloning; that is the
+    reference policy. Then PPO maximises the rewards.
     """
 
     run_dir: Path | None = None
     """Folder to write; it must not exist. By default the next free runs/run-N."""
 
     resume: Path | None = None
-    """Run folder to go on with from its last checkpoint; its own settings hold, but for --total-timesteps,
-    --checkpoint-every and --device, which may be given anew."""
+    """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps, --checkpoint-every and
+    --device may be given too."""
 
     total_timesteps: int = 120_000
     """Environment steps of PPO; a bar takes 20 (chorales) to 40 of them."""
@@ -67,20 +67,21 @@ class TrainConfig:
     """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own."""
 
     bars_per_reward: int = 2
-    """With --reward-at bar: bars from one reward to the next. More of them teach faster and take longer to score."""
+    """With --reward-at bar: bars from one reward to the next. Fewer bars give more frequent rewards and take longer to
+    score."""
 
     reward_at: Literal["piece", "bar"] = "bar"
-    """When rewards fall due: at the end of the piece, or at every bar line."""
+    """When rewards are given: at the end of the piece, or at bar lines."""
 
     corpus: tuple[str, ...] = ()
     """Real music: bach, ryan, oneill, aird (they come with music21), or folders of MIDI files by genre. By default
-    what music21 has of the genre: Bach's chorales for classical, three collections of tunes for folk."""
+    music21's of the genre: Bach's chorales for classical, three collections of tunes for folk."""
 
     genre: str = "classical"
     """Genre of the real music and of the pieces: classical, folk, jazz, popular, rock, electronic."""
 
     train_realism: bool = True
-    """Let the discriminator learn along with the agent; --no-train-realism keeps it frozen."""
+    """Train the discriminator along with the agent; --no-train-realism keeps it frozen."""
 
     bars: int = 8
     """Bars of a piece."""
@@ -92,28 +93,28 @@ class TrainConfig:
     """Quarter notes a minute."""
 
     policy: Literal["mlp", "cnn", "lstm", "transformer"] = "transformer"
-    """FeedforwardNetwork: on all that was played (lstm, transformer), or on the recent piano roll (mlp, cnn)."""
+    """Network: on all actions of the episode so far (lstm, transformer), or on the recent piano roll (mlp, cnn)."""
 
     prior: str | None = None
-    """Prior that an lstm or transformer starts from: transformer, lstm (they come with Toccata), a folder of
-    `toccata fit-prior`, or none. By default the one that comes with Toccata."""
+    """Prior that an lstm or transformer policy is initialised from: transformer, lstm (they come with Toccata), a
+    folder of `toccata fit-prior`, or none. By default the one that comes with Toccata."""
 
     clone_epochs: int | None = None
     """Epochs of behaviour cloning on the run's real music before PPO. By default 6 with a prior and 10 without; a
-    policy without either starts from noise."""
+    policy without either is randomly initialised."""
 
     prior_kl_coef: float | None = None
-    """Reward taken off for each nat that a piece's policy is away from what PPO started from (lstm, transformer). By
-    default 0.01, and 0 where it starts from noise."""
+    """Penalty in reward per nat of the KL of a piece from the reference policy, which is the prior after cloning (lstm,
+    transformer). By default 0.01, and 0 for a randomly initialised reference."""
 
     prior_kl_target: float | None = None
-    """Nats a piece to which kl-coef is adapted after each rollout; None leaves it as it is."""
+    """Nats a piece that prior-kl-coef is adapted to after each rollout; None keeps it fixed."""
 
     num_envs: int = 64
-    """Pianos played side by side."""
+    """Environments in parallel."""
 
     n_steps: int = 128
-    """Steps of each piano in a rollout."""
+    """Steps of each environment in a rollout."""
 
     batch_size: int = 2048
     """Steps in a minibatch of the update."""
@@ -125,19 +126,19 @@ class TrainConfig:
     """Of PPO's Adam."""
 
     gamma: float = 1.0
-    """Discount; a piece has a fixed length, so none is needed."""
+    """Discount factor; episodes have a fixed length, so none is needed."""
 
     gae_lambda: float = 0.97
     """Of generalised advantage estimation."""
 
     clip_range: float = 0.2
-    """How far a probability ratio may go before it earns nothing more."""
+    """Clipping range of the probability ratio in PPO's surrogate objective."""
 
     ent_coef: float = 0.001
     """Weight of the entropy bonus."""
 
     target_kl: float | None = 0.03
-    """An update stops early when the policy has moved further than 1.5 of this; None never stops."""
+    """An update stops early when its approximate KL from the rollout's policy exceeds 1.5 times this; None: never."""
 
     seed: int = 0
     """One seed gives one result."""
@@ -150,7 +151,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in TRAIN_RANGES.items():
-            if getattr(self, name) is not None:  # of these _settle_start takes care
+            if getattr(self, name) is not None:  # None of these is filled in by _fill_in_reference
                 allowed.check(name, getattr(self, name))
         for name in ("target_kl", "prior_kl_target"):
             if getattr(self, name) is not None:
@@ -159,7 +160,7 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 allowed_names = f"{', '.join(choices[:-1])} or {choices[-1]}"
                 raise ConfigError(f"{name} must be {allowed_names}, got {getattr(self, name)!r}")
-        self._settle_start()
+        self._fill_in_reference()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
         if self.num_envs * self.n_steps % self.batch_size == 1:
@@ -168,28 +169,26 @@ class TrainConfig:
                 f"batch_size {self.batch_size}, whose advantage cannot be normalised; choose another of the three"
             )
 
-    def _settle_start(self) -> None:
-        """Fill in what PPO starts from, and what it is charged for going away from there."""
+    def _fill_in_reference(self) -> None:
+        """Fill in the defaults of prior, clone_epochs and prior_kl_coef, which depend on each other."""
         sequence = self.policy in SEQUENCE_POLICIES
         if not sequence and self.prior not in (None, NO_PRIOR):
             raise ConfigError(f"prior {self.prior!r} needs policy lstm or transformer, got {self.policy!r}")
         prior = self.prior or (self.policy if sequence else NO_PRIOR)
-        usual = CLONE_EPOCHS if prior == NO_PRIOR else PRIOR_CLONE_EPOCHS
-        cloning = usual if self.clone_epochs is None else self.clone_epochs
-        anchored = sequence and (prior != NO_PRIOR or cloning > 0)
-        prior_kl_coef = (PRIOR_KL_COEF if anchored else 0.0) if self.prior_kl_coef is None else self.prior_kl_coef
-        if prior_kl_coef and not anchored:
-            why = "the policy starts from noise" if sequence else f"policy {self.policy!r} remembers nothing"
-            raise ConfigError(
-                f"prior_kl_coef must be 0, got {prior_kl_coef:g}: {why}, so there is no prior to measure from"
-            )
+        default_epochs = CLONE_EPOCHS if prior == NO_PRIOR else PRIOR_CLONE_EPOCHS
+        cloning = default_epochs if self.clone_epochs is None else self.clone_epochs
+        has_reference = sequence and (prior != NO_PRIOR or cloning > 0)
+        prior_kl_coef = (PRIOR_KL_COEF if has_reference else 0.0) if self.prior_kl_coef is None else self.prior_kl_coef
+        if prior_kl_coef and not has_reference:
+            why = "the policy is randomly initialised" if sequence else f"policy {self.policy!r} has no prior"
+            raise ConfigError(f"prior_kl_coef must be 0, got {prior_kl_coef:g}: {why}, so there is no reference policy")
         if self.prior_kl_target is not None and not prior_kl_coef:
-            raise ConfigError("prior_kl_target adapts prior_kl_coef, which must be greater than 0 for that, got 0")
+            raise ConfigError("prior_kl_target adapts prior_kl_coef, which must then be greater than 0, got 0")
         for name, value in (("prior", prior), ("clone_epochs", cloning), ("prior_kl_coef", prior_kl_coef)):
             object.__setattr__(self, name, value)  # frozen for everyone else
 
     def to_json(self) -> str:
-        """The settings that make the run what it is, without where it lies."""
+        """The settings as JSON, without run_dir and resume."""
         settings = {key: value for key, value in asdict(self).items() if key not in ("run_dir", "resume")}
         return json.dumps(settings, indent=2)
 
@@ -227,18 +226,18 @@ class TrainConfig:
             raise ConfigError(f"{path}: rewards must be a list of names and weights: {error}") from error
 
     def resumed(self, folder: Path) -> TrainConfig:
-        """These settings, of the run in `folder`, for going on with it: `replace` may change those of `RENEWABLE`."""
+        """These settings, of the run in `folder`, for resuming it: `replace` may change those of `RENEWABLE`."""
         return replace(self, resume=folder)
 
     def settings_changed(self, other: TrainConfig) -> list[str]:
-        """Names of the settings in which this and `other` differ, apart from `RENEWABLE` and where the run lies."""
+        """Names of the settings in which this and `other` differ, apart from `RENEWABLE`, run_dir and resume."""
         names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, "run_dir", "resume")]
         return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Compose with a trained agent: MIDI, sound, pictures, notation, and a table beside real music.
+    """Generate pieces with a trained agent: MIDI, sound, pictures, notation, and a table of metrics versus real music.
 
     Everything is written to RUN_DIR/evaluation.
     """
@@ -250,7 +249,7 @@ class EvaluateConfig:
     """Pieces of the agent to write out as MIDI, WAV, PNG and MusicXML."""
 
     samples: int = 64
-    """Pieces of each composer that the table compares; at least --pieces."""
+    """Pieces of each composer in the table; at least --pieces."""
 
     seed: int = 0
     """One seed gives one set of pieces."""

@@ -11,10 +11,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from toccata.agents.devices import resolve_device
 from toccata.agents.generation.rollouts import generate_pieces
 from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.trajectories import trajectories_of
-from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent, resolve_device
+from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
 from toccata.agents.runs.comparison import summarise, table_of
 from toccata.agents.runs.config import SEQUENCE_POLICIES, EvaluateConfig
 from toccata.agents.runs.report import GOLD, kl_line, write_report

@@ -11,7 +11,7 @@ from stable_baselines3.common.logger import KVWriter
 
 
 class Progress:
-    """progress.csv: one row a rollout, columns added as they come; rows after `until_step` are of a lost future."""
+    """progress.csv: one row a rollout; new quantities add columns. Rows after `until_step` are dropped when a run is resumed."""
 
     def __init__(self, path: Path, until_step: int = 0) -> None:
         self.path = path
@@ -22,7 +22,7 @@ class Progress:
             self.rows = [row for row in rows if float(row.get("time/total_timesteps") or 0) <= until_step]
 
     def add(self, row: dict[str, Any]) -> None:
-        """Write a row; the file is whole after every row."""
+        """Append a row; the file is replaced as a whole."""
         self.rows.append(row)
         columns = sorted({key for each in self.rows for key in each})
         part = self.path.with_suffix(".csv.part")
@@ -34,7 +34,7 @@ class Progress:
 
 
 class ProgressWriter(KVWriter):
-    """Stable-Baselines3 log output into `Progress`, that is progress.csv."""
+    """A Stable-Baselines3 log writer to `Progress`."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -49,4 +49,4 @@ class ProgressWriter(KVWriter):
         self.progress.add(row)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is no open file."""

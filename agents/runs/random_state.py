@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-# Chance, so that a resumed run goes on exactly
-
 
 def random_state(**generators: np.random.Generator) -> dict[str, Any]:
-    """The state of every source of chance as what JSON holds: Python's, NumPy's, torch's and `generators`."""
+    """The state of Python's, NumPy's and torch's (CPU) generators and of `generators`, as JSON holds it."""
     import torch
 
     version, internal, gauss = random.getstate()
@@ -25,7 +23,7 @@ def random_state(**generators: np.random.Generator) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any], **generators: np.random.Generator) -> None:
-    """Put every source of chance back to what `random_state` noted."""
+    """Set all generators to what `random_state` returned."""
     import torch
 
     version, internal, gauss = state["python"]

@@ -1,4 +1,4 @@
-"""report.html: the pieces to hear and see, the table, and the curves of training, in one page without scripts."""
+"""report.html: sound and pictures of pieces, the table of metrics, and training curves, in one page without scripts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from toccata.agents.runs.run_folder import Run
 
-GOLD = "gold_rating"  # the metric that no agent was paid for
+GOLD = "gold_rating"  # the metric that no agent is rewarded for
 GOLD_NOTE = (
-    "<i>gold rating</i> is what a rater says that no agent is paid by: "
-    "where rewards rise above <i>start</i> and it does not, the agent fools its raters instead of pleasing."
+    "<i>gold rating</i> is the rating by an ensemble member that no agent is rewarded by: "
+    "where rewards rise above <i>reference</i> and it does not, the agent over-optimises its reward models."
 )
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #262c36; }
@@ -25,7 +25,7 @@ section { margin: 2rem 0; }
 
 
 def write_report(run: Run, folder: Path, summary: dict[str, Any], pieces: int) -> None:
-    """Write report.html into an evaluation folder, with curves.png beside it where there is progress to draw."""
+    """Write report.html into an evaluation folder, and curves.png where there is a progress.csv."""
     curves = ""
     if draw_training_curves(run.folder / "progress.csv", folder / "curves.png"):
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
@@ -37,16 +37,16 @@ def write_report(run: Run, folder: Path, summary: dict[str, Any], pieces: int) -
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(run.folder.name)}</title>"
         f"<style>{STYLE}</style><h1>{escape(run.folder.name)}</h1><p><code>{command}</code></p>"
         f"<section><h2>Measured</h2>{_table(summary)}{kl}<p><small>Means over pieces with 95 % bootstrap intervals; "
-        "<i>start</i> is the agent before PPO, <i>random</i> random legal play, <i>real</i> music kept out of "
-        f"training; the last column is the range of real pieces.{note}</small></section>"
+        "<i>reference</i> is the agent before PPO, <i>random</i> uniformly random legal actions, <i>real</i> music held "
+        f"out of training; the last column is the range of real pieces.{note}</small></section>"
         f"{curves}<section><h2>Pieces</h2>{''.join(_piece(stem) for stem in stems)}</section></html>\n"
     )
 
 
 def kl_line(summary: dict[str, Any]) -> str:
-    """How far the agent went from where PPO started."""
+    """The KL of the agent from the reference policy."""
     nats = summary["kl"]["nats_per_piece"]
-    return f"KL from start: {nats['mean']:.1f} nats a piece ({nats['low']:.1f} to {nats['high']:.1f})"
+    return f"KL from the reference policy: {nats['mean']:.1f} nats a piece ({nats['low']:.1f} to {nats['high']:.1f})"
 
 
 def _table(summary: dict[str, Any]) -> str:
@@ -74,7 +74,7 @@ def _piece(stem: str) -> str:
 
 
 def draw_training_curves(progress: Path, path: Path) -> bool:
-    """Draw what progress.csv tells of rewards and music over the steps; False when it tells nothing."""
+    """Draw rewards, KL and metrics of progress.csv over the steps; False when there are none."""
     from matplotlib.figure import Figure
 
     if not progress.is_file():

@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 class RunError(ToccataError, ValueError):
-    """A run folder that is not what it should be; the message names it and says what is missing."""
+    """A folder that is no run folder, or lacks a file; the message names both."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Run:
     """A run folder.
 
     Attributes:
-        folder: where it lies; it holds config.json, command.txt, versions.json, model.zip, reward_models/,
+        folder: its path; it holds config.json, command.txt, versions.json, model.zip, reward_models/,
             progress.csv, TensorBoard events and checkpoints/.
         config: its settings.
     """
@@ -72,11 +72,11 @@ class Run:
     def refuse_existing(folder: Path | None) -> None:
         """Raise RunError when `folder` is there already."""
         if folder is not None and (folder.exists() or folder.is_symlink()):
-            hint = f", or go on with --resume {folder}" if (folder / "config.json").is_file() else ""
+            hint = f", or resume it with --resume {folder}" if (folder / "config.json").is_file() else ""
             raise RunError(f"{folder}: exists already; choose another --run-dir{hint}")
 
     def renew(self, config: TrainConfig, command: Sequence[str]) -> None:
-        """Note the settings and the command with which the run goes on."""
+        """Write the settings and append the command with which the run is resumed."""
         part = self.folder / "config.json.part"
         part.write_text(config.to_json() + "\n")
         part.replace(self.folder / "config.json")
@@ -88,7 +88,7 @@ class Run:
         """Open an existing run folder.
 
         Raises:
-            RunError: when it is none.
+            RunError: when it is no run folder.
         """
         if not folder.is_dir():
             raise RunError(f"{folder}: no such run folder")
@@ -105,7 +105,7 @@ class Run:
         """
         path = self.folder / "model.zip"
         if not path.is_file():
-            raise RunError(f"{self.folder}: has no model.zip; its training did not get that far")
+            raise RunError(f"{self.folder}: has no model.zip; its training was stopped before the first checkpoint")
         return path
 
     @property
@@ -114,12 +114,12 @@ class Run:
         return self.folder / "reference.zip"
 
     def last_checkpoint(self) -> Path | None:
-        """The newest complete checkpoint; None when training has not come to PPO."""
+        """The newest complete checkpoint; None before PPO has begun."""
         done = sorted(path for path in (self.folder / "checkpoints").glob("step-*") if path.suffix != ".part")
         return done[-1] if done else None
 
     def checkpoint(self, step: int) -> Checkpoint:
-        """A checkpoint to be written at `step`."""
+        """The checkpoint of `step`, to be written."""
         return Checkpoint(self.folder / "checkpoints" / f"step-{step:010d}")
 
 
@@ -152,7 +152,7 @@ def next_free(parent: Path, stem: str = "run") -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Versions of Python, platform and packages."""
     packages = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {"python": platform.python_version(), "platform": platform.platform(), **packages}
 

@@ -19,6 +19,7 @@ from rich.progress import Progress as Bar
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
+from toccata.agents.devices import resolve_device
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.behaviour_cloning import clone_sequences, clone_steps
@@ -29,7 +30,6 @@ from toccata.agents.runs.builders import (
     environment_arguments,
     excerpt_dataset,
     load_agent,
-    resolve_device,
     with_absolute_paths,
 )
 from toccata.agents.runs.callbacks import (
@@ -49,7 +49,7 @@ from toccata.envs.reward_model import RewardModelError
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum, parse_rewards
 
-STATE_FILE = "state.json"  # in a checkpoint: chance, and where the environments' arrays are
+STATE_FILE = "state.json"  # in a checkpoint: random states, and values logged since the last row
 ENVS_FILE = "envs.npz"
 # Learning rates of behaviour cloning; a prior should not be forgotten
 RANDOM_INIT_LEARNING_RATE, PRIOR_LEARNING_RATE = 1e-3, 5e-4
@@ -64,18 +64,18 @@ class Training:
     env: PianoVecEnv
     rewards: WeightedSum
     music: ExcerptDataset
-    rng: np.random.Generator  # of the real excerpts that the discriminator hears
-    pending: dict[str, Any] = field(default_factory=dict)  # what a checkpoint's last update logged for the next row
+    rng: np.random.Generator  # of the real excerpts that the discriminator is trained on
+    pending: dict[str, Any] = field(default_factory=dict)  # values that were logged since the last row
 
     def save(self) -> Path:
-        """Write a checkpoint, and the newest model and reward models where evaluation looks for them."""
+        """Write a checkpoint, and copy its model and reward models to the run folder."""
         step = int(self.model.num_timesteps)
         checkpoint = self.run.checkpoint(step)
         with checkpoint as folder:
             self.model.save(folder / "model.zip")
             (folder / "reward_models").mkdir()
             save_rewards(self.rewards, self.run.config, folder / "reward_models")
-            np.savez(folder / ENVS_FILE, **self.env.state())  # type: ignore[arg-type]  # mypy takes them for options
+            np.savez(folder / ENVS_FILE, **self.env.state())  # type: ignore[arg-type]  # mypy takes the arrays for options
             state = {
                 "timesteps": step,
                 "random": random_state(music=self.rng),
@@ -87,7 +87,7 @@ class Training:
         return checkpoint.folder
 
     def restore(self, folder: Path) -> None:
-        """Put environments and chance back to where the checkpoint `folder` was written."""
+        """Set environments and random states to those of the checkpoint `folder`."""
         with np.load(folder / ENVS_FILE, allow_pickle=False) as arrays:
             self.env.set_state(dict(arrays))
         state = json.loads((folder / STATE_FILE).read_text())
@@ -97,7 +97,7 @@ class Training:
 
 
 def logged(logger: Logger) -> dict[str, Any]:
-    """What was recorded since the last row was written, by name: a value, and what it is kept out of."""
+    """Values logged since the last row, by name: the value, and the outputs that it is excluded from."""
     return {
         name: [value.item() if isinstance(value, np.generic) else value, logger.name_to_excluded[name]]
         for name, value in logger.name_to_value.items()
@@ -113,20 +113,21 @@ def publish(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def train(config: TrainConfig, command: Sequence[str] = (), console: Console | None = None) -> Run:
-    """Train as `config` says, or go on with the run folder `config.resume`.
+    """Train an agent, or resume the run folder `config.resume`.
 
-    To go on with a run, take its own settings: `Run.open(folder).config.resumed(folder)`.
+    A run is resumed with its own settings: `Run.open(folder).config.resumed(folder)`.
 
     Returns:
         the run, finished.
 
     Raises:
         RunError, ConfigError, CorpusError, RewardSpecError: before anything is written, when it cannot be run.
-        RewardModelError: when a reward model fails while training; the run so far is saved.
-        KeyboardInterrupt: after Ctrl-C; the message says what is saved and how to go on.
+        RewardModelError: when a reward model fails while training; the run is saved first.
+        KeyboardInterrupt: after Ctrl-C; the message says what is saved and how to resume.
     """
     console = console or Console(stderr=True)
-    training, cloned = _begun(config, command, console) if config.resume is None else _resumed(config, command, console)
+    start = _new if config.resume is None else _resumed
+    training, has_reference = start(config, command, console)
     with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -135,16 +136,16 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
         TextColumn("{task.fields[note]}"),
         console=console,
     ) as bar:
-        if not cloned:
-            _clone(training, bar)
-        _learn(training, bar)
+        if not has_reference:
+            _make_reference(training, bar)
+        _run_ppo(training, bar)
     return training.run
 
 
-def _begun(
+def _new(
     config: TrainConfig, command: Sequence[str], console: Console, run: Run | None = None
 ) -> tuple[Training, bool]:
-    """A new run, its policy still noise; in `run`, when that folder was made before."""
+    """A new run without a reference policy yet; in the folder of `run` if that was made before."""
     if run is None:
         Run.refuse_existing(config.run_dir)
         config = with_absolute_paths(config)
@@ -161,11 +162,11 @@ def _begun(
     return Training(run, model, env, rewards, music, np.random.default_rng([config.seed, 1])), False
 
 
-def _clone(training: Training, bar: Bar) -> None:
-    """Let the policy of a new run learn to play real music, and keep what PPO starts from."""
+def _make_reference(training: Training, bar: Bar) -> None:
+    """Fit the policy of a new run to real music by behaviour cloning, and save it as the reference policy."""
     config, model, folder = training.run.config, training.model, training.run.folder
     if config.clone_epochs:
-        task = bar.add_task("cloning real music", total=1.0, note="")
+        task = bar.add_task("behaviour cloning", total=1.0, note="")
         try:
             losses = _cloning(config)(
                 model.policy,
@@ -176,7 +177,7 @@ def _clone(training: Training, bar: Bar) -> None:
                 on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
             )
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"stopped before PPO began; begin anew with --resume {folder}") from stop
+            raise KeyboardInterrupt(f"stopped before PPO; start again with --resume {folder}") from stop
         (folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
     model.save(training.run.reference_path)
     _set_reference(config, model, model)
@@ -198,7 +199,7 @@ def _set_reference(config: TrainConfig, model: ComposerPPO, start: ComposerPPO) 
 
 
 def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:
-    """The run of `config.resume` as its last checkpoint has it, or from the beginning when there is none yet."""
+    """The run of `config.resume` at its last checkpoint, or from the beginning if it has none."""
     assert config.resume is not None
     run = Run.open(config.resume)
     if changed := config.settings_changed(run.config):
@@ -209,8 +210,8 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
     checkpoint = run.last_checkpoint()
     if checkpoint is None:
         run.renew(config, command)
-        console.print(f"{escape(str(run.folder))} had not come to PPO: beginning anew", soft_wrap=True)
-        return _begun(config, command, console, Run(run.folder, config))
+        console.print(f"{escape(str(run.folder))} has no checkpoint: starting again", soft_wrap=True)
+        return _new(config, command, console, Run(run.folder, config))
     device = resolve_device(config.device)
     env = build_envs(config)
     rewards = load_rewards(checkpoint / "reward_models")
@@ -230,18 +231,18 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
     return training, True
 
 
-def _learn(training: Training, bar: Bar) -> None:
-    """PPO until the run's steps are done, saved at the end, however that comes."""
+def _run_ppo(training: Training, bar: Bar) -> None:
+    """PPO for the remaining steps; the run is saved at the end, also after Ctrl-C or a failing reward."""
     config, model, folder = training.run.config, training.model, training.run.folder
     done = model.num_timesteps
     if done >= config.total_timesteps:
-        bar.console.print(f"nothing to do: {done:,} steps are done; ask for more with --total-timesteps")
+        bar.console.print(f"nothing to do: {done:,} steps are done; set more with --total-timesteps")
         return
     progress = Progress(folder / "progress.csv", done)
     model.set_logger(Logger(str(folder), [ProgressWriter(progress), TensorBoardOutputFormat(str(folder))]))
     for name, (value, excluded) in training.pending.items():
         model.logger.record(name, value, excluded)
-    task = bar.add_task("composing", total=config.total_timesteps, completed=done, note="")
+    task = bar.add_task("PPO", total=config.total_timesteps, completed=done, note="")
 
     def on_rollout(step: int, values: dict[str, float]) -> None:
         note = f"reward {values['reward/total']:.2f}" if "reward/total" in values else ""
@@ -253,7 +254,7 @@ def _learn(training: Training, bar: Bar) -> None:
         if config.train_realism and hasattr(model, "update")
     ]
     callbacks += [MetricsCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
-    resume = f"go on with --resume {folder}"
+    resume = f"resume with --resume {folder}"
     with StopBetweenRollouts() as stop:
         try:
             model.learn(
@@ -264,11 +265,11 @@ def _learn(training: Training, bar: Bar) -> None:
             )
         except KeyboardInterrupt as interrupt:
             if not stop.between_rollouts:
-                raise KeyboardInterrupt(f"stopped at once, back to the last checkpoint; {resume}") from interrupt
+                raise KeyboardInterrupt(f"stopped at once, at the last checkpoint; {resume}") from interrupt
             training.save()
             raise KeyboardInterrupt(f"stopped and saved at step {model.num_timesteps:,}; {resume}") from interrupt
         except RewardModelError as error:
             training.save()
-            raise RewardModelError(f"{error}; the run so far is saved in {folder}, {resume}") from error
+            raise RewardModelError(f"{error}; the run is saved in {folder}, {resume}") from error
     training.save()
     bar.update(task, completed=config.total_timesteps)

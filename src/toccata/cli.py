@@ -13,6 +13,7 @@ from typing import Any
 import tyro
 
 from toccata._version import __version__
+from toccata.errors import ToccataError, one_line
 
 
 def train(config: Any) -> None:
@@ -25,21 +26,21 @@ def train(config: Any) -> None:
 
 
 def evaluate(config: Any) -> None:
-    """Compose with a trained agent: MIDI, sound, pictures, notation, and a table beside real music."""
+    """Evaluate a trained agent: pieces as MIDI, sound, pictures and notation, and a table of metrics versus real music."""
     from toccata.agents.runs.evaluation import evaluate as run_evaluation
 
     run_evaluation(config)
 
 
 def fit_rating(config: Any) -> None:
-    """Fit a rating network of your own to likes and plays."""
+    """Fit a rating network to plays and likes of your own."""
     from toccata.reward_models.rating.fitting.fit import main as fit
 
     fit(config)
 
 
 def fit_prior(config: Any) -> None:
-    """Fit a prior of your own to real music: what an agent begins with."""
+    """Fit a prior to music of your own, which agents can be initialised from."""
     from toccata.agents.prior.fit import fit_prior as fit
 
     fit(config)
@@ -47,13 +48,14 @@ def fit_prior(config: Any) -> None:
 
 
 def compose(config: Any) -> None:
-    """Compose with a prior or a trained agent, from nothing or on from music of your own."""
+    """Compose with a prior or a trained agent, unconditionally or continuing music of your own."""
     from toccata.agents.runs.compose import compose as run_composing
 
     run_composing(config)
 
 
-COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configuration is, and what it is for
+LONGEST_MESSAGE = 2000  # characters of an error that are printed
+COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration class, and the function that runs it
     "train": ("toccata.agents.runs.config:TrainConfig", train),
     "evaluate": ("toccata.agents.runs.config:EvaluateConfig", evaluate),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
@@ -63,29 +65,29 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # where the configur
 
 
 def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run one command and give its exit status; what a user can mend is one line on standard error."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads spin otherwise: a busy machine halts them all
-    where, command = COMMANDS[name]
-    module, _, attribute = where.partition(":")
+    """Run one command and return its exit status; errors that users can mend are one line on standard error."""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # torch's idle threads spin otherwise, which halts a busy machine
+    config_class, command = COMMANDS[name]
+    module, _, attribute = config_class.partition(":")
     try:
         config_type = getattr(import_module(module), attribute)
         config = tyro.cli(config_type, prog=prog, args=arguments)
-        if getattr(config, "resume", None) is not None:  # what is not given anew is as the run has it
+        if getattr(config, "resume", None) is not None:  # what is not given is as in the run
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
         command(config)
     except KeyboardInterrupt as stop:
         print(" ".join(str(stop).split()) or "stopped", file=sys.stderr)
         return 130
-    except Exception as error:  # Toccata's own and the system's are for users; any other is a bug of ours
-        if not isinstance(error, OSError) and not type(error).__module__.startswith("toccata."):
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (ToccataError, OSError) as error:  # others are bugs, which keep their traceback
+        print(f"error: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
         return 1
     return 0
 
 
 def _settings_of(folder: Path) -> Any:
-    """The settings of the run in `folder`, for going on with it."""
+    """The settings of the run in `folder`, for resuming it."""
     from toccata.agents.runs.run_folder import Run
 
     return Run.open(folder).config.resumed(folder)
@@ -108,12 +110,12 @@ def main() -> None:
 
 
 def _usage() -> str:
-    """What `toccata --help` says."""
+    """The text of `toccata --help`."""
     lines = [f"  {name:<12} {(command.__doc__ or '').strip()}" for name, (_, command) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: toccata COMMAND ...\n\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
             *lines,
-            "\ntoccata COMMAND --help tells what a command can be told; toccata --version the version.",
+            "\ntoccata COMMAND --help lists the options of a command; toccata --version prints the version.",
         ]
     )

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever meets half of one."""
+"""Atomic writing of files: no reader ever finds a part of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environments by their Gymnasium ids. Rewards may be given by name here, above the layers of the package."""
+"""Registration of the Gymnasium ids; `gym.make` also takes reward models by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gymnasium as gym
 
 
 def register_environments() -> None:
-    """Make `toccata/Piano-v0` and `toccata/PianoDiscrete-v0` known to `gym.make` and `gym.make_vec`."""
+    """Register `toccata/Piano-v0` and `toccata/PianoDiscrete-v0` for `gym.make` and `gym.make_vec`."""
     for name, maker in (("Piano", "piano"), ("PianoDiscrete", "piano_discrete")):
         gym.register(
             f"toccata/{name}-v0",
@@ -18,7 +18,7 @@ def register_environments() -> None:
 
 
 def _with_reward(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with a reward that is a name replaced by the model it names."""
+    """The arguments, with the name of a reward model replaced by the model."""
     if isinstance(arguments.get("reward"), str):
         from toccata.reward_models import load_reward
 

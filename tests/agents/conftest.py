@@ -98,7 +98,7 @@ def write_rating(tmp_path: Path) -> Callable[..., RatingModel]:
 
 
 @pytest.fixture(scope="session")
-def whole(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy_run(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a toy run from beginning to end; to be read only."""
     from toccata.agents.runs.training import train
 

@@ -12,7 +12,7 @@ from toccata import cli
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.prior import Prior, frozen
-from toccata.agents.runs.compose import ComposeError, compose, composer_of, read_primer
+from toccata.agents.runs.compose import ComposeError, compose, load_composer, read_primer
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
@@ -149,15 +149,15 @@ def test_a_trained_agent_composes_in_its_own_metre_and_genre(run: Callable, tmp_
 
 def test_an_agent_that_remembers_nothing_says_so(run: Callable) -> None:
     folder = run("mlp", SimpleNamespace(network=torch.nn.Linear(1, 1)))
-    with pytest.raises(ComposeError, match=rf"mlp.*compose needs lstm or transformer.*evaluate.py {folder}"):
-        composer_of(ComposeConfig(run=folder, device="cpu"))
+    with pytest.raises(ComposeError, match=rf"mlp.*compose needs policy lstm or transformer.*evaluate.py {folder}"):
+        load_composer(ComposeConfig(run=folder, device="cpu"))
 
 
 # Errors
 
 
 def test_either_a_prior_or_a_run() -> None:
-    with pytest.raises(ConfigError, match="either a prior or a run composes"):
+    with pytest.raises(ConfigError, match="give either a prior or a run"):
         ComposeConfig(prior="lstm", run=Path("runs/a"))
 
 
@@ -170,7 +170,7 @@ def test_either_a_prior_or_a_run() -> None:
         (("--primer", "broken.mid"), "broken.mid: "),
         (("--primer", "cut.mid"), "cut.mid: ends too early"),
         (("--primer", "broken.xml"), "broken.xml: "),
-        (("--primer", "empty.mid"), "empty.mid: has no notes to go on from"),
+        (("--primer", "empty.mid"), "empty.mid: has no notes to continue"),
         (("--primer", "stray.mid"), "stray.mid: lasts 62 minutes; a primer can last at most 60"),
         (("--primer", "high.mid"), "high.mid: none of the primer's 1 notes is on the piano's keys 48..72"),
         (("--primer", "odd.mid"), "odd.mid: a bar of 75 ticks is no multiple of the piano's shortest value, 2"),

@@ -21,7 +21,7 @@ from toccata.agents.generation.rollouts import generate_pieces
 from toccata.agents.runs.comparison import summarise, table_of
 from toccata.agents.runs.config import EvaluateConfig, TrainConfig
 from toccata.agents.runs.evaluation import evaluate, gold_rating, measurements
-from toccata.agents.runs.rewards_file import build_rewards, save_rewards
+from toccata.agents.runs.rewards_file import save_rewards
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.training import train
 from toccata.envs.pieces import Pieces
@@ -33,10 +33,10 @@ from toccata.reward_models.weighted_sum import parse_rewards
 
 
 @pytest.fixture(scope="session")
-def evaluated(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+def evaluated(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
     """A run folder with an evaluation, what that returned and what it printed."""
     run = tmp_path_factory.mktemp("evaluated") / "run"
-    shutil.copytree(whole, run)
+    shutil.copytree(toy_run, run)
     (run / "evaluation").mkdir()
     (run / "evaluation" / "old.txt").write_text("of an earlier evaluation")
     console = Console(file=StringIO(), width=100)
@@ -55,10 +55,10 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
     assert json.loads((run / "evaluation/metrics.json").read_text()) == summary
     assert all(isfinite(number) for number in numbers_in(summary))
     assert list(summary["composers"]) == ["agent", "reference", "random", "real"]
-    wanted = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating"}
-    assert wanted >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
+    expected = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating"}
+    assert expected >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
     for metrics in summary["composers"].values():
-        assert metrics.keys() == wanted
+        assert metrics.keys() == expected
         for each in metrics.values():
             assert len(each["values"]) == 6
             assert each["low"] <= each["mean"] <= each["high"]
@@ -70,22 +70,22 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
         np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
     assert summary["composers"]["random"]["playability"]["mean"] == 1
     assert summary["differences"].keys() == {"agent - reference", "agent - random", "agent - real"}
-    assert summary["real_range"].keys() == wanted
+    assert summary["real_range"].keys() == expected
 
 
-def run_with_rating(rating: Path, whole: Path, run: Path) -> Path:
-    """A copy of the toy run in `run`, as if `rating` and silence had paid it."""
-    shutil.copytree(whole, run)
+def run_with_rating(rating: Path, toy_run: Path, run: Path) -> Path:
+    """A copy of the toy run in `run`, as if it had been trained with `rating` and silence."""
+    shutil.copytree(toy_run, run)
     config = replace(Run.open(run).config, rewards=((f"rating:{rating}", 1.0), ("silence", 1.0)))
-    save_rewards(build_rewards(config), config, run / "reward_models")
+    save_rewards(parse_rewards(config.rewards), config, run / "reward_models")
     return run
 
 
-def test_a_run_is_judged_by_the_gold_rater_of_its_own_rating(
-    whole: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
+def test_a_run_is_evaluated_by_the_gold_member_of_its_own_rating(
+    toy_run: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
 ) -> None:
-    rating = write_rating("listener")
-    run = run_with_rating(tmp_path / "listener", whole, tmp_path / "run")
+    rating = write_rating("trio")
+    run = run_with_rating(tmp_path / "trio", toy_run, tmp_path / "run")
     models = {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")}
     summary = evaluate(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
     assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
@@ -93,18 +93,20 @@ def test_a_run_is_judged_by_the_gold_rater_of_its_own_rating(
         assert list(metrics)[-4:] == ["score/rating", "score/silence", "reward/total", "gold_rating"]
         total = np.add(metrics["score/rating"]["values"], metrics["score/silence"]["values"])
         np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
-    for ahead in summary["differences"].values():
-        assert ahead["gold_rating"]["low"] <= ahead["gold_rating"]["mean"] <= ahead["gold_rating"]["high"]
+    for difference in summary["differences"].values():
+        assert (
+            difference["gold_rating"]["low"] <= difference["gold_rating"]["mean"] <= difference["gold_rating"]["high"]
+        )
     written = [Score.from_midi(run / f"evaluation/piece-{number:03d}.mid") for number in range(2)]
-    said = summary["composers"]["agent"]["gold_rating"]["values"][:2]
-    np.testing.assert_allclose(said, rating.gold(Pieces(written)), atol=0.01)  # MIDI rounds the tempo
+    ratings = summary["composers"]["agent"]["gold_rating"]["values"][:2]
+    np.testing.assert_allclose(ratings, rating.gold(Pieces(written)), atol=0.01)  # MIDI rounds the tempo
 
 
-def test_a_rating_that_keeps_no_member_apart_has_no_gold_row(
-    whole: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
+def test_a_rating_without_gold_member_has_no_gold_row(
+    toy_run: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
 ) -> None:
     write_rating("pair", members=2)
-    run = run_with_rating(tmp_path / "pair", whole, tmp_path / "run")
+    run = run_with_rating(tmp_path / "pair", toy_run, tmp_path / "run")
     console = Console(file=StringIO(), width=100)
     summary = evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
     assert all("gold_rating" not in metrics for metrics in summary["composers"].values())
@@ -112,21 +114,21 @@ def test_a_rating_that_keeps_no_member_apart_has_no_gold_row(
     assert "gold rating" not in (run / "evaluation/report.html").read_text()
 
 
-def test_which_rating_is_asked_for_gold(
+def test_which_rating_gives_the_gold_rating(
     tmp_path: Path, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("toccata.reward_models.rating.model.SHIPPED", tmp_path / "shipped")
     for name, members in (("shipped", 3), ("trio", 3), ("pair", 2)):
         write_rating(name, members)
     pair, trio = (load_reward(f"rating:{tmp_path / name}") for name in ("pair", "trio"))
-    paid = parse_rewards([("silence", 1.0), (pair, 1.0), (trio, 0.5)])
-    assert gold_rating(paid) is trio
+    rewards = parse_rewards([("silence", 1.0), (pair, 1.0), (trio, 0.5)])
+    assert gold_rating(rewards) is trio
     assert gold_rating(parse_rewards([(pair, 1.0)])) is None
     shipped = gold_rating(parse_rewards([("silence", 1.0)]))
     assert shipped is not None
     pieces = Pieces([Score([(0, 24, 60, 80)], length_ticks=96), Score(length_ticks=96)])
-    np.testing.assert_array_equal(measurements(pieces, paid, shipped)["gold_rating"], shipped.gold(pieces))
-    assert "gold_rating" not in measurements(pieces, paid, None)
+    np.testing.assert_array_equal(measurements(pieces, rewards, shipped)["gold_rating"], shipped.gold(pieces))
+    assert "gold_rating" not in measurements(pieces, rewards, None)
 
 
 def test_pieces_are_written_in_every_form(evaluated: tuple[Path, dict[str, Any], str]) -> None:
@@ -158,7 +160,7 @@ def test_the_report_refers_to_what_is_there(evaluated: tuple[Path, dict[str, Any
     assert all((run / "evaluation" / link).is_file() for link in links)
     assert "nan" not in page
     assert "<td>gold rating</td>" in page
-    assert "that no agent is paid by" in page
+    assert "that no agent is rewarded by" in page
 
 
 def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) -> None:
@@ -173,9 +175,9 @@ def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) 
 
 
 def test_the_same_seed_gives_the_same_figures(
-    whole: Path, evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path
+    toy_run: Path, evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:
-    shutil.copytree(whole, tmp_path / "run")
+    shutil.copytree(toy_run, tmp_path / "run")
     evaluate(EvaluateConfig(tmp_path / "run", pieces=1, samples=6, device="cpu"), Console(file=StringIO()))
     ours, theirs = (folder / "evaluation/metrics.json" for folder in (tmp_path / "run", evaluated[0]))
     assert ours.read_bytes() == theirs.read_bytes()
@@ -196,11 +198,11 @@ def test_what_fails_leaves_the_earlier_evaluation(
     assert {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()} == before
 
 
-def test_a_run_that_cannot_be_evaluated(whole: Path, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_evaluated(toy_run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no such run folder"):
         evaluate(EvaluateConfig(tmp_path / "nowhere"))
     run = tmp_path / "run"
-    shutil.copytree(whole, run)
+    shutil.copytree(toy_run, run)
     (run / "model.zip").write_bytes(b"PK")
     with pytest.raises(RunError, match=r"model\.zip: not a readable model"):
         evaluate(EvaluateConfig(run))
@@ -239,4 +241,4 @@ def test_a_run_is_evaluated_from_any_folder(
     monkeypatch.chdir(tmp_path / "elsewhere")
     (tmp_path / "run").rename("moved")
     summary = evaluate(EvaluateConfig(Path("moved"), pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
-    assert "reward/ends" in summary["composers"]["agent"]
+    assert "score/ends" in summary["composers"]["agent"]

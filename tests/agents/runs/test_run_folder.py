@@ -38,7 +38,7 @@ def test_a_new_run_folder_explains_itself(run: Run) -> None:
 
 def test_an_existing_folder_is_not_touched(run: Run, tmp_path: Path) -> None:
     (run.folder / "config.json").write_text("mine")
-    with pytest.raises(RunError, match=r"run: exists already; choose another --run-dir, or go on with --resume"):
+    with pytest.raises(RunError, match=r"run: exists already; choose another --run-dir, or resume it with --resume"):
         Run.create(run.config, [])
     assert (run.folder / "config.json").read_text() == "mine"
     file = tmp_path / "file"

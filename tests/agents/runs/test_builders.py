@@ -1,0 +1,85 @@
+"""Music, devices and errors of a run's parts; nothing is written when a run cannot be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from helpers.runs import (
+    Toy,
+    train_quietly,
+)
+from toccata.agents.devices import resolve_device
+from toccata.agents.runs.builders import excerpt_dataset, run_corpus
+from toccata.agents.runs.run_folder import RunError
+from toccata.music.corpus import CorpusError
+from toccata.options import ConfigError
+from toccata.reward_models import RewardSpecError
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"genre": "clasical"}, ConfigError, "unknown genre 'clasical'.*did you mean 'classical'?"),
+        ({"genre": "jazz", "corpus": ()}, ConfigError, "has no corpus among"),
+        ({"genre": "jazz"}, CorpusError, "unknown genre 'jazz' in corpus .*; known are classical"),
+        ({"rewards": (("silense", 1.0),)}, RewardSpecError, "did you mean 'silence'?"),
+        ({"rewards": (("silence", float("nan")),)}, RewardSpecError, "weight must be a finite number"),
+        ({"tempo_bpm": 1000.0}, ConfigError, "tempo_bpm must be in 4..600"),
+        ({"beats_per_bar": 2.3}, ConfigError, "beats_per_bar"),
+        ({"beats_per_bar": 5.0}, ConfigError, "metre"),
+        ({"bars": 100_000}, ConfigError, "at most 10000 bars"),
+        ({"device": "tpu"}, ConfigError, "device must be cpu, cuda, cuda:N or auto, got 'tpu'"),
+        ({"device": "cuda:77"}, ConfigError, "CUDA devices here"),
+        ({"corpus": ("bache",)}, CorpusError, "did you mean bach"),
+    ],
+)
+def test_invalid_settings_leave_no_folder(
+    toy: Toy, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    config = toy("run", **changes)
+    with pytest.raises(error, match=message):
+        train_quietly(config)
+    assert config.run_dir is not None
+    assert not config.run_dir.exists()
+
+
+@pytest.mark.filterwarnings("ignore::toccata.music.corpus.works.CorpusWarning")
+def test_folders_of_music(toy: Toy, corpus_folder: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(CorpusError, match="empty: has no MIDI or MusicXML file"):
+        run_corpus(toy("run", corpus=(str(empty),)))
+    text = tmp_path / "text" / "classical"
+    text.mkdir(parents=True)
+    (text / "letter.mid").write_text("Dear Clara,")
+    with pytest.raises(CorpusError, match=r"none of its 1 files can be read; .*letter\.mid"):
+        run_corpus(toy("run", corpus=(str(tmp_path / "text"),)))
+    by_genre = run_corpus(toy("run"))
+    assert len(by_genre) == 10
+    flat = run_corpus(toy("run", corpus=(str(corpus_folder / "classical"),), genre="jazz"))
+    assert len(flat) == 10
+    assert set(flat.genres) == {"jazz"}, "a folder that names no genres is of the run's"
+    part = len(excerpt_dataset(toy("run"), "train").scores)
+    assert 0 < part <= 10
+
+
+def test_an_existing_folder_is_not_touched(toy: Toy) -> None:
+    config = toy("run")
+    assert config.run_dir is not None
+    config.run_dir.mkdir()
+    (config.run_dir / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="exists already"):
+        train_quietly(config)
+    assert [path.name for path in config.run_dir.iterdir()] == ["thesis.txt"]
+
+
+def test_devices() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in ("cpu", "cuda")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="there are 0 CUDA devices here; use cpu or auto"):
+            resolve_device("cuda")

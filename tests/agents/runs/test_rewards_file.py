@@ -1,0 +1,74 @@
+"""rewards.json: what is saved is loaded, and weights are verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from helpers.runs import (
+    USER_REWARDS,
+    Toy,
+    resumed_config,
+    train_quietly,
+)
+from toccata.agents.runs.builders import excerpt_dataset
+from toccata.agents.runs.config import EvaluateConfig
+from toccata.agents.runs.evaluation import evaluate
+from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
+from toccata.errors import ToccataError
+from toccata.options import ConfigError
+from toccata.reward_models import RewardSpecError, load_reward, parse_rewards
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.realism.discriminator import Discriminator
+from toccata.reward_models.realism.model import Realism
+
+
+def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
+    Path("my_rewards.py").write_text(USER_REWARDS)
+    config = toy("run", rewards=(("silence", 1.0), ("my_rewards:Saves", 0.5), ("silence", 2.0)))
+    rewards = with_corpus_limits(excerpt_dataset(config, "train"), parse_rewards(config.rewards), config.seed)
+    save_rewards(rewards, config, tmp_path)
+    again = load_rewards(tmp_path)
+    assert again.weights == rewards.weights == {"silence": 1.0, "of-mine": 0.5, "silence-2": 2.0}
+    assert again.models["silence"] == rewards.models["silence"] != load_reward("silence")  # limits of the run's music
+    (tmp_path / "rewards.json").write_text("[{}]")
+    with pytest.raises(ConfigError, match=r"rewards\.json: not a readable list of rewards"):
+        load_rewards(tmp_path)
+    with pytest.raises(ConfigError, match="not a readable list"):
+        load_rewards(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "resume"])
+def test_other_weights_than_those_of_the_run_are_refused(
+    toy: Toy, write_rating: Callable[..., RatingModel], command: str
+) -> None:
+    """Weights that are valid in themselves, but not those whose hash is in rewards.json."""
+    write_rating("trio")
+    run = train_quietly(toy("run", rewards=(("rating:trio", 1.0),), total_timesteps=128, clone_epochs=0))
+    pair = write_rating("pair", members=2)
+    for folder in (run.folder, run.folder / "checkpoints" / "step-0000000128"):
+        pair.save(folder / "reward_models/rating")
+    with pytest.raises(ToccataError, match=r"reward_models/rating: holds other weights of rating than this run"):
+        if command == "evaluate":
+            evaluate(EvaluateConfig(run.folder, samples=2, pieces=1), Console(file=StringIO()))
+        else:
+            train_quietly(resumed_config(run.folder, total_timesteps=256))
+
+
+def test_a_flipped_byte_of_the_discriminator_is_refused(toy: Toy) -> None:
+    torch.manual_seed(0)
+    Realism(Discriminator(4)).save("critic")
+    run = train_quietly(toy("run", rewards=(("realism:critic", 1.0),), total_timesteps=128, clone_epochs=0))
+    for name in ("realism.safetensors", "training.safetensors"):
+        path = run.folder / "reward_models/realism" / name
+        original = path.read_bytes()
+        path.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+        with pytest.raises(RewardSpecError, match=f"{name}: its SHA-256 is not the one in config.json"):
+            load_rewards(run.folder / "reward_models")
+        path.write_bytes(original)
+    load_rewards(run.folder / "reward_models")
