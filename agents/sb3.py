@@ -27,7 +27,7 @@ class OpenMaskablePPO(MaskablePPO):
     Subclasses override `on_model_built`, `on_learn` and `unsaved_attributes`.
     """
 
-    rollout_buffer: MaskableDictRolloutBuffer
+    rollout_buffer: MaskableDictRolloutBuffer  # type: ignore[assignment]  # pianos have Dict observations
 
     def on_model_built(self) -> None:
         """Called once policy and rollout buffer exist."""

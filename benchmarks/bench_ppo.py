@@ -1,10 +1,10 @@
-"""Where the time of PPO goes: inside the policy's own forward and backward passes, or beside them.
+"""Where the time of PPO goes: in the policy's own forward and backward passes, or elsewhere.
 
 `python benchmarks/bench_ppo.py` prints the breakdown; `rows()` returns what `run.py` collects. The training is the
-default one of `train.py` with every reward model, over a few rollouts. What is inside: the policy's forward passes
-in rollouts and updates, loss and gradients, clipping and the optimizer's step. What is beside it: the environments,
-each of the reward models, the discriminator's training, the rollout buffer, logging. A second row sets the rating,
-the dearest of the reward models, against the policy's update alone.
+default one of `train.py` with every reward model, over a few rollouts. Counted as the policy's: forward passes in
+rollouts and updates, loss and gradients, clipping and the optimizer's step. Counted as the rest: the environments,
+each of the reward models, the discriminator's training, the rollout buffer, logging. A second row compares the rating,
+the most expensive reward model, with the policy's update alone.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
 from toccata.agents.policies.sequence_network import SequenceNetwork
-from toccata.agents.ppo.composer_ppo import ComposerPPO, PaidRolloutBuffer, sequence_ppo
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.runs.builders import build_agent, build_envs, excerpt_dataset
 from toccata.agents.runs.callbacks import DiscriminatorCallback, MetricsCallback
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.rewards_file import build_rewards
-from toccata.agents.runs.training import reference_network
+from toccata.agents.runs.training import set_reference
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.pieces import Piece
+from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.realism.model import Realism
-from toccata.reward_models.weighted_sum import WeightedSum
+from toccata.reward_models.weighted_sum import WeightedSum, parse_rewards
 
 WARM_ROLLOUTS = 2  # compiled loops are loaded, notes are rendered
 ROLLOUTS = 4
-TARGET = 0.25  # greatest share beside the policy
+TARGET = 0.25  # greatest share of the time outside the policy
 RATING_TARGET = 1  # greatest cost of the rating, in updates of the policy
 
 UPDATE = ("update forward", "update backward", "optimizer")
 INSIDE = ("rollout forward", *UPDATE)
-REWARDS = ("rating", "realism", "rules", "pieces", "payment")  # pieces: their notes, made when first asked for
-OUTSIDE = ("environments", *REWARDS, "discriminator", "watching", "rollout buffer", "masks")
+REWARDS = ("rating", "realism", "rules", "pieces", "adding rewards")  # pieces: their scores, made when first read
+OUTSIDE = ("environments", *REWARDS, "discriminator", "metrics", "rollout buffer", "masks")
 
 
 class Clock:
@@ -53,18 +53,18 @@ class Clock:
         self._inner: list[float] = []
 
     def wrap(self, owner: Any, name: str, part: str | Callable[[], str]) -> Callable[[], None]:
-        """Time `owner.name` as `part`; gives a function that undoes it."""
+        """Time `owner.name` as `part`; returns a function that undoes it."""
         usual = getattr(owner, name)
         own = vars(owner).get(name)
 
         def timed(*arguments: Any, **named: Any) -> Any:
             label = part if isinstance(part, str) else part()
             self._inner.append(0.0)
-            begun = time.perf_counter()
+            started = time.perf_counter()
             try:
                 return usual(*arguments, **named)
             finally:
-                seconds = time.perf_counter() - begun
+                seconds = time.perf_counter() - started
                 self.seconds[label] += seconds - self._inner.pop()
                 if self._inner:
                     self._inner[-1] += seconds
@@ -74,7 +74,7 @@ class Clock:
 
 
 def part_of(model: RewardModel) -> str:
-    """What the time of a reward model is counted as."""
+    """The part that the time of a reward model is counted as."""
     return "rating" if isinstance(model, RatingModel) else "realism" if isinstance(model, Realism) else "rules"
 
 
@@ -97,26 +97,24 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
         clock.wrap(type(policy), "__call__", forward_part),
         clock.wrap(policy, "predict_values", forward_part),
         clock.wrap(policy, "evaluate_actions", forward_part),
-        clock.wrap(SequenceNetwork, "remember", forward_part),
-        clock.wrap(sequence_ppo, "_measure_kl", forward_part),
+        clock.wrap(SequenceNetwork, "prefill", forward_part),
+        clock.wrap(SequenceComposerPPO, "kl_penalty", forward_part),
         clock.wrap(torch.Tensor, "backward", "update backward"),
         clock.wrap(torch.nn.utils, "clip_grad_norm_", "optimizer"),
         clock.wrap(policy.optimizer, "step", "optimizer"),
         clock.wrap(policy.optimizer, "zero_grad", "optimizer"),
         clock.wrap(PianoVecEnv, "step", "environments"),
         clock.wrap(PianoVecEnv, "env_method", "masks"),
-        clock.wrap(model, "_pay", "payment"),
-        clock.wrap(Piece, "__getattr__", "pieces"),
+        clock.wrap(model, "piece_rewards", "adding rewards"),
+        clock.wrap(vars(Pieces)["scores"], "func", "pieces"),  # a cached_property
         *(clock.wrap(type(each), "score", part_of(each)) for each in rewards.models.values()),
-        clock.wrap(RatingModel, "terms", "rating"),
+        clock.wrap(RatingModel, "diagnostics", "rating"),
         clock.wrap(buffer, "add", "rollout buffer"),
         clock.wrap(buffer, "reset", "rollout buffer"),
         clock.wrap(buffer, "compute_returns_and_advantage", "rollout buffer"),
-        clock.wrap(PaidRolloutBuffer, "_get_samples", "rollout buffer"),
         clock.wrap(DiscriminatorCallback, "_on_rollout_end", "discriminator"),
-        clock.wrap(MetricsCallback, "_on_rollout_end", "watching"),
+        clock.wrap(MetricsCallback, "_on_rollout_end", "metrics"),
     ]
-    buffer.pay = model._pay
     usual_train, model.train = model.train, train  # type: ignore[method-assign]  # to time it
     try:
         yield
@@ -124,17 +122,16 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
         del model.train
         for each in undo:
             each()
-        buffer.pay = model._pay
 
 
 def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]:
     """Seconds of each part, and `whole`, over `rollouts` rollouts and updates after a warm one."""
     torch.manual_seed(config.seed)
-    rewards, music = build_rewards(config), excerpt_dataset(config, "train")
+    rewards, music = parse_rewards(config.rewards), excerpt_dataset(config, "train")
     model = build_agent(config, build_envs(config), rewards, torch.device("cpu"))
     model.set_logger(Logger(None, []))
     rng = np.random.default_rng(config.seed)
-    model.prior = reference_network(config, model)
+    set_reference(config, model, model)
     callbacks = CallbackList(
         [
             *(DiscriminatorCallback(each, music, rng) for each in rewards.models.values() if isinstance(each, Realism)),
@@ -145,14 +142,14 @@ def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]
     model.learn(WARM_ROLLOUTS * steps, callbacks)
     clock = Clock()
     with measured(model, clock):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         model.learn(rollouts * steps, callbacks, reset_num_timesteps=False)
-        whole = time.perf_counter() - begun
+        whole = time.perf_counter() - started
     return {**clock.seconds, "whole": whole}
 
 
 def rows() -> list[dict]:
-    """The share of the time beside the policy, and the rating's time in updates of the policy; about two minutes."""
+    """The share of the time outside the policy, and the rating's time in updates of the policy; about two minutes."""
     torch.set_num_threads(1)
     config = TrainConfig()
     seconds = breakdown(config)
@@ -162,7 +159,7 @@ def rows() -> list[dict]:
     share, rating_share = 1 - inside / seconds["whole"], seconds["rating"] / update
     return [
         {
-            "name": "PPO's time beside the policy",
+            "name": "PPO's time outside the policy",
             "ours_per_second": steps / seconds["whole"],
             "peer": "the policy alone",
             "peer_per_second": steps / inside,
@@ -188,7 +185,7 @@ def main() -> None:
     whole, rating = rows()
     print(f"{whole['ours_per_second']:.0f} steps a second; share of the time:")
     for part in (*INSIDE, *OUTSIDE):
-        print(f"  {part:18}{whole['breakdown'].get(part, 0.0):7.1%}  {'inside' if part in INSIDE else 'beside'}")
+        print(f"  {part:18}{whole['breakdown'].get(part, 0.0):7.1%}  {'policy' if part in INSIDE else 'rest'}")
     for row in (whole, rating):
         verdict = "ok" if row["ok"] else "MISSED"
         print(f"{row['name']} {row['ratio']:.1%}, target {row['target']:.0%}: {verdict}")

@@ -1,6 +1,6 @@
-"""The sequence policies: steps per second beside sb3-contrib, and what the machine could do at best.
+"""The sequence policies: steps per second versus sb3-contrib, and versus what the machine could do at best.
 
-`python benchmarks/bench_sequences.py` prints the rows that `run.py` collects; about three minutes. Nothing pays a
+`python benchmarks/bench_sequences.py` prints the rows that `run.py` collects; about three minutes. There is no
 reward here, but on a GPU. Pieces have fixed lengths in steps, each piano its own, so that ours and the peer, whose play
 differs, do the same work, and so that they do not all end at once.
 """
@@ -8,6 +8,7 @@ differs, do the same work, and so that they do not all end at once.
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -27,12 +28,12 @@ from toccata.agents.policies.sequence_network import (
     tensors_of,
 )
 from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.runs.builders import build_agent, build_envs
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.rewards_file import build_rewards
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
+from toccata.reward_models import parse_rewards
 
 MANY_BARS = 9_999  # no piece ends by itself
 LSTM_TARGET = 10
@@ -45,7 +46,7 @@ STRETCH = 64  # of its steps are timed together
 GPU_BATCH = 16_384  # steps in a minibatch that keep a GPU busy
 
 RECURRENT_DEFAULTS = {"n_steps": 128, "batch_size": 128, "n_epochs": 10}  # RecurrentPPO's own
-RECURRENT_SHAPE = NetworkConfig("lstm", width=256, layers=1)  # likewise
+RECURRENT_CONFIG = NetworkConfig("lstm", width=256, layers=1)  # likewise
 
 
 def pianos(num_envs: int, shortest: int, longest: int) -> PianoVecEnv:
@@ -55,11 +56,11 @@ def pianos(num_envs: int, shortest: int, longest: int) -> PianoVecEnv:
     return env
 
 
-def composer(env: PianoVecEnv, shape: NetworkConfig, **arguments: Any) -> ComposerPPO:
+def composer(env: PianoVecEnv, config: NetworkConfig, **arguments: Any) -> SequenceComposerPPO:
     """Our agent."""
-    size = {"width": shape.width, "layers": shape.layers, "heads": shape.heads}
-    kind = {"backbone": shape.backbone, "network_config": size}
-    return ComposerPPO(SequencePolicy, env, policy_kwargs=kind, seed=0, device="cpu", **arguments)
+    size = {"width": config.width, "layers": config.layers, "heads": config.heads}
+    kind = {"backbone": config.backbone, "network_config": size}
+    return SequenceComposerPPO(SequencePolicy, env, policy_kwargs=kind, seed=0, device="cpu", **arguments)
 
 
 def steps_per_second(model: Any, rollouts: int, warm: int) -> float:
@@ -68,9 +69,9 @@ def steps_per_second(model: Any, rollouts: int, warm: int) -> float:
     steps = model.n_envs * model.n_steps
     if warm:
         model.learn(warm * steps)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     model.learn(rollouts * steps, reset_num_timesteps=not warm)
-    return rollouts * steps / (time.perf_counter() - begun)
+    return rollouts * steps / (time.perf_counter() - started)
 
 
 def row(name: str, ours: float, peer_name: str, peer: float, target: float | None, **more: Any) -> dict:
@@ -90,25 +91,25 @@ def row(name: str, ours: float, peer_name: str, peer: float, target: float | Non
 
 def lstm_rows() -> list[dict]:
     """Against RecurrentPPO, at its own defaults and larger."""
-    answer = []
-    ours_shape = DEFAULT_NETWORKS["lstm"]
+    rows = []
+    our_config = DEFAULT_NETWORKS["lstm"]
     train = {"n_steps": 128, "batch_size": 1024, "n_epochs": 2}
-    for name, shape, arguments, target in (
-        ("lstm, RecurrentPPO's defaults", RECURRENT_SHAPE, RECURRENT_DEFAULTS, LSTM_TARGET),
-        ("lstm, 328 x 2, batch of 1,024", ours_shape, train, None),
+    for name, config, arguments, target in (
+        ("lstm, RecurrentPPO's defaults", RECURRENT_CONFIG, RECURRENT_DEFAULTS, LSTM_TARGET),
+        ("lstm, 328 x 2, batch of 1,024", our_config, train, None),
     ):
-        ours = steps_per_second(composer(pianos(16, 64, 256), shape, **arguments), rollouts=2, warm=1)
-        peer = steps_per_second(recurrent(pianos(16, 64, 256), shape, device="cpu", **arguments), rollouts=1, warm=0)
-        answer.append(row(name, ours, "RecurrentPPO", peer, target))
-    return answer
+        ours = steps_per_second(composer(pianos(16, 64, 256), config, **arguments), rollouts=2, warm=1)
+        peer = steps_per_second(recurrent(pianos(16, 64, 256), config, device="cpu", **arguments), rollouts=1, warm=0)
+        rows.append(row(name, ours, "RecurrentPPO", peer, target))
+    return rows
 
 
 def transformer_row() -> dict:
     """Against MaskablePPO over a window; it plays a 32nd of the steps, in minibatches of the same size."""
-    shape, envs, epochs = DEFAULT_NETWORKS["transformer"], 32, 4
-    model = composer(pianos(envs, 192, 320), shape, n_steps=256, batch_size=256, n_epochs=epochs)
+    config, envs, epochs = DEFAULT_NETWORKS["transformer"], 32, 4
+    model = composer(pianos(envs, 192, 320), config, n_steps=256, batch_size=256, n_epochs=epochs)
     ours = steps_per_second(model, rollouts=1, warm=1)
-    crawler = windowed(pianos(envs, 192, 320), shape, WINDOW, n_steps=8, batch_size=256, n_epochs=epochs, device="cpu")
+    crawler = windowed(pianos(envs, 192, 320), config, WINDOW, n_steps=8, batch_size=256, n_epochs=epochs, device="cpu")
     peer = steps_per_second(crawler, rollouts=1, warm=0)
     return row("transformer, 256 steps", ours, f"MaskablePPO, window of {WINDOW}", peer, TRANSFORMER_TARGET)
 
@@ -163,9 +164,9 @@ def median_seconds(work: Callable[[], Any], rounds: int) -> float:
     work()
     found = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         work()
-        found.append(time.perf_counter() - begun)
+        found.append(time.perf_counter() - started)
     return float(np.median(found))
 
 
@@ -176,7 +177,7 @@ class Nothing(BaseCallback):
         return True
 
 
-def ready(model: ComposerPPO) -> Callable[[], None]:
+def ready(model: SequenceComposerPPO) -> Callable[[], None]:
     """Prepare a model outside `learn`; gives what plays a rollout."""
     model.set_logger(Logger(None, []))
     _, callback = model._setup_learn(model.n_envs * model.n_steps, Nothing())
@@ -217,11 +218,11 @@ def growth_row() -> dict:
         for timed in (False, True):  # a warm piece first
             cache = network.empty_cache(envs)
             for stretch in range(0, LONGEST, STRETCH):
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 for each in observations[stretch : stretch + STRETCH]:
                     _, _, cache = network.step(each, episode_starts_of(each), cache)
                 if timed:
-                    kept[stretch + STRETCH] = (time.perf_counter() - begun) / STRETCH
+                    kept[stretch + STRETCH] = (time.perf_counter() - started) / STRETCH
         for length in (64, 128, 256, 512, 1024):
             some = {key: value[:, :length] for key, value in pieces.items()}
             anew[length] = median_seconds(lambda some=some: network(some, episode_starts_of(some)), whole_rounds)  # type: ignore[misc]
@@ -242,35 +243,34 @@ def growth_row() -> dict:
 def scale_row(num_envs: int, device: str) -> dict:
     """Training with the rewards of `train.py`: steps per second, and the shares of environments, rewards and update."""
     config = TrainConfig(num_envs=num_envs, batch_size=min(num_envs * 128, GPU_BATCH), prior="none", clone_epochs=0)
-    model = build_agent(config, build_envs(config), build_rewards(config), torch.device(device))
+    model = build_agent(config, build_envs(config), parse_rewards(config.rewards), torch.device(device))
     seconds: dict[str, float] = defaultdict(float)
     for owner, method, part in (
         (model.env, "step", "environments"),
-        (model, "_pay", "rewards"),
+        (model, "piece_rewards", "rewards"),
         (model, "train", "update"),
     ):
         setattr(owner, method, _clocked(getattr(owner, method), seconds, part))
-    model.rollout_buffer.pay = model._pay  # type: ignore[attr-defined]  # a PaidRolloutBuffer
     steps_per_second(model, rollouts=1, warm=0)
     seconds.clear()
     ours = steps_per_second(model, rollouts=1, warm=0)
     steps = num_envs * model.n_steps
     shares = {part: value * ours / steps for part, value in seconds.items()}
-    told = ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
+    shown = ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
     alone = steps / seconds["environments"]
     return row(
-        f"transformer, {num_envs} pianos, {device}: {told}", ours, "environments alone", alone, None, shares=shares
+        f"transformer, {num_envs} pianos, {device}: {shown}", ours, "environments alone", alone, None, shares=shares
     )
 
 
 def _clocked(usual: Callable, seconds: dict[str, float], part: str) -> Callable:
     def timed(*arguments: Any) -> Any:
-        begun = time.perf_counter()
-        answer = usual(*arguments)
+        started = time.perf_counter()
+        result = usual(*arguments)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        seconds[part] += time.perf_counter() - begun
-        return answer
+        seconds[part] += time.perf_counter() - started
+        return result
 
     return timed
 
@@ -282,6 +282,7 @@ def gpu_rows() -> list[dict]:
 
 def rows() -> list[dict]:
     """Every row; about three minutes."""
+    warnings.filterwarnings("ignore", "nothing rewards this agent")  # speed does not depend on rewards
     torch.set_num_threads(1)
     return [*lstm_rows(), transformer_row(), update_row(), growth_row(), *gpu_rows()]
 

@@ -59,14 +59,14 @@ def _row(observations: dict[str, np.ndarray]) -> np.ndarray:
 
 
 class Reader(BaseFeaturesExtractor):
-    """A sequence network without its heads: the embedding for an LSTM to come, or a transformer's last answer."""
+    """A sequence network without its heads: the embedding for an LSTM behind it, or a transformer's last output."""
 
-    def __init__(self, observation_space: spaces.Box, shape: NetworkConfig) -> None:
-        super().__init__(observation_space, shape.width)
-        network = SequenceNetwork(Piano(), shape)
+    def __init__(self, observation_space: spaces.Box, network_config: NetworkConfig) -> None:
+        super().__init__(observation_space, network_config.width)
+        network = SequenceNetwork(Piano(), network_config)
         self.network = network
-        self.reads_all = shape.backbone == "transformer"
-        network.actor = network.discriminator = torch.nn.Identity()  # type: ignore[assignment]  # the policy has its own
+        self.reads_all = network_config.backbone == "transformer"
+        network.actor = network.critic = torch.nn.Identity()  # type: ignore[assignment]  # the policy has its own
         if not self.reads_all:
             network.backbone = torch.nn.Identity()  # type: ignore[assignment]  # likewise
 
@@ -80,25 +80,25 @@ class Reader(BaseFeaturesExtractor):
         return x[:, -1]
 
 
-def recurrent(env: PianoVecEnv, shape: NetworkConfig, **arguments: Any) -> RecurrentPPO:
-    """RecurrentPPO with an LSTM of this shape, shared by actor and critic, the leanest that it has."""
+def recurrent(env: PianoVecEnv, config: NetworkConfig, **arguments: Any) -> RecurrentPPO:
+    """RecurrentPPO with an LSTM of this size, shared by actor and critic, the leanest that it has."""
     policy = {
         "features_extractor_class": Reader,
-        "features_extractor_kwargs": {"network_config": shape},
+        "features_extractor_kwargs": {"network_config": config},
         "net_arch": [],
-        "lstm_hidden_size": shape.width,
-        "n_lstm_layers": shape.layers,
+        "lstm_hidden_size": config.width,
+        "n_lstm_layers": config.layers,
         "shared_lstm": True,
         "enable_critic_lstm": False,
     }
     return RecurrentPPO("MlpLstmPolicy", Window(env, 1), policy_kwargs=policy, **arguments)
 
 
-def windowed(env: PianoVecEnv, shape: NetworkConfig, steps: int, **arguments: Any) -> MaskablePPO:
-    """MaskablePPO with a transformer of this shape over the last `steps` steps."""
+def windowed(env: PianoVecEnv, config: NetworkConfig, steps: int, **arguments: Any) -> MaskablePPO:
+    """MaskablePPO with a transformer of this size over the last `steps` steps."""
     policy = {
         "features_extractor_class": Reader,
-        "features_extractor_kwargs": {"network_config": shape},
+        "features_extractor_kwargs": {"network_config": config},
         "net_arch": [],
     }
     return MaskablePPO("MlpPolicy", Window(env, steps), policy_kwargs=policy, **arguments)

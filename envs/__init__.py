@@ -1,4 +1,4 @@
-"""The instrument and the Gymnasium environments. No torch."""
+"""The instrument, its dynamics, and the Gymnasium environments. Imports no torch."""
 
 from toccata.envs.codec import EncodeReport, encode, play
 from toccata.envs.core import GENRES, PianoCore

@@ -1,4 +1,4 @@
-"""Episodes and pay on top of the dynamics: what the single env and both vector envs share."""
+"""Episodes and rewards on top of the dynamics, shared by the single env and both vector envs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from toccata.envs.codec import encode
-from toccata.envs.dynamics import MOST_BEATS, RECENT_FRAMES, Dynamics
+from toccata.envs.dynamics import MAX_OBSERVED_BEATS, RECENT_FRAMES, Dynamics
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, contributions
@@ -21,26 +21,27 @@ from toccata.music.score import Score
 GENRES = ("classical", "folk", "jazz", "popular", "rock", "electronic")
 OBSERVATIONS = ("full", "actions")
 REWARD_TIMES = ("piece", "bar")
-STEPS_PER_BAR = 128  # guard on an episode: real keyboard music needs 30-40 steps a bar, the densest about 100
-MOST_BARS = 10_000  # of a piece and its primer together; with the next, ticks stay far inside 32 bits
-MOST_TICKS_PER_BAR = 2**15
+STEPS_PER_BAR = 128  # limit of an episode: real keyboard music needs 30-40 steps a bar, the densest about 100
+MAX_BARS = 10_000  # of a piece and its primer together; with the next, ticks stay far inside 32 bits
+MAX_TICKS_PER_BAR = 2**15
+REWARDED_PREFIX = "rewarded:"  # in the names of `PianoCore.state`, before the name of a reward term
 
 Primer = Score | str | PathLike[str]
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of every env brought; arrays have a leading env axis."""
+    """The results of one step of every env; arrays have a leading env axis."""
 
     rewards: np.ndarray  # (n,) float64
     terminated: np.ndarray  # (n,) bool, the last bar line is reached
-    truncated: np.ndarray  # (n,) bool, max_steps were played before it
-    terms: dict[str, np.ndarray]  # (n,) float64 each, they add up to `rewards`
-    pieces: dict[int, Piece]  # by env: the piece so far, where a reward falls due in this step
+    truncated: np.ndarray  # (n,) bool, max_steps were played before the last bar line
+    terms: dict[str, np.ndarray]  # (n,) float64 each, their sum is `rewards`
+    pieces: dict[int, Piece]  # by env: the piece so far, in the envs that are rewarded for it in this step
 
 
 class PianoCore:
-    """`num_envs` composing episodes; see `PianoEnv` for the arguments."""
+    """The episodes of `num_envs` pianos; see `PianoEnv` for the arguments."""
 
     def __init__(
         self,
@@ -73,9 +74,9 @@ class PianoCore:
             raise TypeError(f"piano must be a Piano, got {piano!r}")
         if not 0 <= illegal_penalty < np.inf:
             raise ValueError(f"illegal_penalty must be finite and not negative, got {illegal_penalty}")
-        self.num_envs = _whole("num_envs", num_envs)
-        self.bars = _whole("bars", bars)
-        self.max_steps = _whole("max_steps", STEPS_PER_BAR * bars if max_steps is None else max_steps)
+        self.num_envs = _positive_int("num_envs", num_envs)
+        self.bars = _positive_int("bars", bars)
+        self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * bars if max_steps is None else max_steps)
         self.piano = piano or Piano()
         self.genres = tuple(genres)
         self.genre = None if genre is None else self.genres[_index("genre", genre, self.genres)]
@@ -93,22 +94,22 @@ class PianoCore:
 
         self.dynamics = Dynamics(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
         self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
-        self._paid: dict[str, np.ndarray] = {}  # (n,) by term: what this episode was paid so far
-        self._bars_paid = np.zeros(num_envs, np.int32)
+        self._rewarded: dict[str, np.ndarray] = {}  # (n,) by term: the sum of the rewards of this episode so far
+        self._bars_rewarded = np.zeros(num_envs, np.int32)
         self._all = np.arange(num_envs)
         self.action_space = spaces.MultiDiscrete(list(self.piano.nvec))
         self.observation_space = self._observation_space()
 
     def _end_tick(self, ticks_per_bar: int, primer_bars: int = 0) -> int:
-        """Where a piece in this metre ends.
+        """The last tick of a piece in this metre.
 
         Raises:
-            ValueError: when the piano cannot play to the end of a bar, or the piece would be too long.
+            ValueError: when a bar is no multiple of the piano's shortest value, or the piece would be too long.
         """
         bars = primer_bars + self.bars
-        if bars > MOST_BARS or ticks_per_bar > MOST_TICKS_PER_BAR:
+        if bars > MAX_BARS or ticks_per_bar > MAX_TICKS_PER_BAR:
             raise ValueError(
-                f"a piece has at most {MOST_BARS} bars, a primer's included, of at most {MOST_TICKS_PER_BAR} ticks, "
+                f"a piece has at most {MAX_BARS} bars, its primer included, of at most {MAX_TICKS_PER_BAR} ticks, "
                 f"got {bars} of {ticks_per_bar}"
             )
         shortest = self.piano.values[0]
@@ -123,12 +124,12 @@ class PianoCore:
             "genre": spaces.Discrete(len(self.genres)),
         }
         if self.observation == "actions":
-            highest = np.array([MOST_TICKS_PER_BAR, MOST_TICKS_PER_BAR, MOST_BARS, MOST_BARS], np.int32)
+            highest = np.array([MAX_TICKS_PER_BAR, MAX_TICKS_PER_BAR, MAX_BARS, MAX_BARS], np.int32)
             place = spaces.Box(np.zeros(4, np.int32), highest, dtype=np.int32)
             return spaces.Dict({"place": place, "top": spaces.Discrete(keys + 1), **shared})
         return spaces.Dict(
             {
-                "held": spaces.Box(0, MOST_BEATS, (keys,), np.float32),
+                "held": spaces.Box(0, MAX_OBSERVED_BEATS, (keys,), np.float32),
                 "recent": spaces.Box(0, 2, (RECENT_FRAMES * keys,), np.uint8),
                 "clock": spaces.Box(-1, 1, (6,), np.float32),
                 **shared,
@@ -143,14 +144,14 @@ class PianoCore:
         rngs: Sequence[np.random.Generator],
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Begin a new piece in the envs `rows`; `rngs` has one source of chance for each of them."""
+        """Begin a new piece in the envs `rows`; `rngs` has one random number generator for each of them."""
         options = dict(options or {})
         unknown = set(options) - {"primer", "genre", "tempo_bpm"}
         if unknown:
             raise ValueError(f"unknown reset option {min(map(str, unknown))!r}; there are primer, genre, tempo_bpm")
         primer = self.primer if options.get("primer") is None else self._read_primer(options["primer"])
         genre = options.get("genre", self.genre)
-        chosen = None if genre is None else _index("genre", genre, self.genres)
+        genre_index = None if genre is None else _index("genre", genre, self.genres)
         tempo_bpm = self.tempo_bpm if primer is None else primer.tempo_bpm
         if "tempo_bpm" in options:
             tempo_bpm = Score(tempo_bpm=options["tempo_bpm"]).tempo_bpm
@@ -159,15 +160,15 @@ class PianoCore:
         end_tick = self._end_tick(ticks_per_bar, 0 if primer is None else primer.bars)
         self.dynamics.begin(rows, ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
         self.dynamics.states["genre"][rows] = [
-            rng.integers(len(self.genres)) if chosen is None else chosen for rng in rngs
+            rng.integers(len(self.genres)) if genre_index is None else genre_index for rng in rngs
         ]
         self.tempos_bpm[rows] = tempo_bpm
-        self._bars_paid[rows] = 0
-        for paid in self._paid.values():
-            paid[rows] = 0
+        self._bars_rewarded[rows] = 0
+        for rewarded in self._rewarded.values():
+            rewarded[rows] = 0
 
     def _read_primer(self, primer: Primer) -> Score:
-        """A primer as the piano plays it, filled up to a bar line."""
+        """The primer as the piano plays it, with silence up to a bar line."""
         if not isinstance(primer, (Score, str, PathLike)):
             raise TypeError(f"a primer must be a Score or the path of a MIDI file, got {primer!r}")
         score = primer if isinstance(primer, Score) else Score.from_midi(primer)
@@ -177,7 +178,7 @@ class PianoCore:
         return replace(score, length_ticks=self._end_tick(score.ticks_per_bar, score.bars - self.bars))
 
     def step(self, actions: np.ndarray) -> Step:
-        """Play `actions` (n, 2) and pay what falls due.
+        """Play `actions` (n, 2), and reward the envs whose piece, or next bars, are finished.
 
         Raises:
             ValueError: for an action outside the action space, naming it.
@@ -197,8 +198,8 @@ class PianoCore:
         terminated = states["clock"] >= states["end_tick"]
         truncated = (states["steps"] >= self.max_steps) & ~terminated
         done = terminated | truncated
-        pieces = self._due(done)
-        terms = self._pay(pieces) if self.reward_model is not None and pieces else {}
+        pieces = self._pieces_to_reward(done)
+        terms = self._reward_terms(pieces) if self.reward_model is not None and pieces else {}
         if self.illegal_penalty:
             terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty) + terms.get("illegal", 0.0)
         rewards = np.zeros(self.num_envs)
@@ -206,39 +207,39 @@ class PianoCore:
             rewards += term
         return Step(rewards, terminated, truncated, terms, pieces)
 
-    def _due(self, done: np.ndarray) -> dict[int, Piece]:
-        """The pieces so far of the envs that a reward falls due in."""
+    def _pieces_to_reward(self, done: np.ndarray) -> dict[int, Piece]:
+        """The piece so far of each env that is rewarded in this step."""
         if self.reward_at == "piece":
             return {i: self.piece(i) for i in np.flatnonzero(done).tolist()} if done.any() else {}
         states = self.dynamics.states
         bars = (states["clock"] - states["start_tick"]) // states["ticks_per_bar"]
         bars -= bars % self.bars_per_reward
-        due = (bars > self._bars_paid) | done
-        self._bars_paid = np.maximum(self._bars_paid, bars)
-        return {i: self.piece(i, None if done[i] else int(bars[i])) for i in np.flatnonzero(due).tolist()}
+        rewarded = (bars > self._bars_rewarded) | done
+        self._bars_rewarded = np.maximum(self._bars_rewarded, bars)
+        return {i: self.piece(i, None if done[i] else int(bars[i])) for i in np.flatnonzero(rewarded).tolist()}
 
-    def _pay(self, pieces: dict[int, Piece]) -> dict[str, np.ndarray]:
-        """(n,) by term: what each due piece is worth beyond what its episode was paid already."""
+    def _reward_terms(self, pieces: dict[int, Piece]) -> dict[str, np.ndarray]:
+        """(n,) by term: the score of each piece less the rewards of its episode so far, 0 for the other envs."""
         assert self.reward_model is not None
         rows = list(pieces)
         terms = {}
-        for name, worth in contributions(self.reward_model, Pieces(pieces.values(), self.piano)).items():
-            paid = self._paid.setdefault(name, np.zeros(self.num_envs))
+        for name, scores in contributions(self.reward_model, Pieces(pieces.values(), self.piano)).items():
+            rewarded = self._rewarded.setdefault(name, np.zeros(self.num_envs))
             terms[name] = np.zeros(self.num_envs)
-            terms[name][rows] = worth - paid[rows]
-            paid[rows] = worth
+            terms[name][rows] = scores - rewarded[rows]
+            rewarded[rows] = scores
         return terms
 
-    # Where everything stands, for resuming exactly
+    # State, for exact resuming
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of every array that the next steps depend on, by name; the sources of chance are the caller's."""
-        arrays = {"tempos_bpm": self.tempos_bpm, "bars_paid": self._bars_paid, **self.dynamics.arrays()}
-        arrays |= {f"paid:{name}": paid for name, paid in self._paid.items()}
+        """Copies of every array that the next steps depend on, by name; random number generators are not included."""
+        arrays = {"tempos_bpm": self.tempos_bpm, "bars_rewarded": self._bars_rewarded, **self.dynamics.arrays()}
+        arrays |= {f"{REWARDED_PREFIX}{name}": rewarded for name, rewarded in self._rewarded.items()}
         return {name: array.copy() for name, array in arrays.items()}
 
     def set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state` gave.
+        """Restore what `state` returned.
 
         Raises:
             ValueError: when it comes from another number of envs, or from another piano.
@@ -246,24 +247,28 @@ class PianoCore:
         arrays = {name: array.copy() for name, array in arrays.items()}
         self.dynamics.set_arrays(arrays)
         self.tempos_bpm = arrays["tempos_bpm"]
-        self._bars_paid = arrays["bars_paid"]
-        self._paid = {name[len("paid:") :]: paid for name, paid in arrays.items() if name.startswith("paid:")}
+        self._bars_rewarded = arrays["bars_rewarded"]
+        self._rewarded = {
+            name[len(REWARDED_PREFIX) :]: rewarded
+            for name, rewarded in arrays.items()
+            if name.startswith(REWARDED_PREFIX)
+        }
 
-    # What is there to see
+    # Pieces and observations
 
     def piece(self, i: int, bars: int | None = None) -> Piece:
-        """The piece of env `i`: the whole length, or only its first own `bars`."""
+        """The piece of env `i` at its full length, or only its first `bars` after the primer."""
         state = self.dynamics.states[i]
         end_tick = state["end_tick"] if bars is None else state["start_tick"] + bars * state["ticks_per_bar"]
-        return Piece.later(
-            self.dynamics.draft(i, int(end_tick), float(self.tempos_bpm[i])),
+        return Piece(
+            self.dynamics.lazy_score(i, int(end_tick), float(self.tempos_bpm[i])),
             genre=self.genres[state["genre"]],
             start_tick=int(state["start_tick"]),
             actions=self.dynamics.played[i, : state["steps"]].copy(),
         )
 
     def observe(self, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """The observations of the envs `rows` (k,), by default all: fresh arrays with a leading env axis."""
+        """The observations of the envs `rows` (k,), by default all: new arrays with a leading env axis."""
         states = self.dynamics.states if rows is None else self.dynamics.states[rows]
         rows = self._all if rows is None else rows
         shared = {
@@ -280,8 +285,8 @@ class PianoCore:
         }
 
 
-def _whole(name: str, value: int) -> int:
-    """A number that counts something.
+def _positive_int(name: str, value: int) -> int:
+    """`value` as an int.
 
     Raises:
         ValueError: when it is no positive integer, naming it.
@@ -291,14 +296,14 @@ def _whole(name: str, value: int) -> int:
     return int(value)
 
 
-def _index(what: str, name: str, names: Sequence[str]) -> int:
+def _index(kind: str, name: str, names: Sequence[str]) -> int:
     """Index of `name` in `names`.
 
     Raises:
-        ValueError: for an unknown name, with the nearest that there is.
+        ValueError: for an unknown name, with the nearest known one.
     """
     if name in names:
         return list(names).index(name)
     near = get_close_matches(str(name), names, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {what} {name!r}: it must be one of {', '.join(names)}{hint}")
+    raise ValueError(f"unknown {kind} {name!r}: it must be one of {', '.join(names)}{hint}")

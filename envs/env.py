@@ -1,4 +1,4 @@
-"""The Gymnasium environments: one piano, one piece."""
+"""The Gymnasium environments of a single piano."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ class PianoEnv(gym.Env[Any, Any]):
 
     ## Description
 
-    The agent writes a piece of a fixed number of bars. The piano constrains it to what two hands can play: see
-    `toccata.envs.Piano`. Time stands still while keys are struck, and passes when the agent waits, so any texture
-    can be written. Strikes at one moment go upward in pitch, so that a piece has one spelling.
+    The agent writes a piece of a fixed number of bars. The piano limits it to what two hands can play: see
+    `toccata.envs.Piano`. A key or chord action adds notes at the current tick and leaves the clock unchanged; a rest
+    advances the clock. So any texture can be written. The notes of one tick are played in ascending order of pitch,
+    which gives every piece one canonical encoding.
 
     ## Action Space
 
-    `MultiDiscrete([353, 13])`, an action is `(what, value)`:
+    `MultiDiscrete([353, 13])`, an action is `(what, value)`. `value` is an index into `Piano.values`, not a duration:
 
     | Num | Action | Min | Max |
     |-----|--------|-----|-----|
-    | 0 | what: 0 waits, 1-88 strikes a key (A0-C8), 89-352 a chord of `Piano.chord_pitches` | 0 | 352 |
-    | 1 | value: index of the note value or wait in 1 3 4 6 8 12 16 18 24 36 48 72 96 ticks, 24 a beat | 0 | 12 |
+    | 0 | what: 0 rests, 1-88 plays a key (A0-C8), 89-352 a chord of `Piano.chord_pitches` | 0 | 352 |
+    | 1 | value: index of the note value or rest in 1 3 4 6 8 12 16 18 24 36 48 72 96 ticks, 24 a beat | 0 | 12 |
 
     `info["action_mask"]` and `action_masks()` give the legal ones: (366,) bool, the two dimensions concatenated. An
-    illegal action becomes a wait of its value and is counted in `info["illegal_actions"]`.
+    illegal action becomes a rest of its value and is counted in `info["illegal_actions"]`.
 
     ## Observation Space
 
@@ -43,31 +44,31 @@ class PianoEnv(gym.Env[Any, Any]):
     | Key | Space | Shape | Dtype | Min | Max | Meaning |
     |-----|-------|-------|-------|-----|-----|---------|
     | held | Box | (88,) | float32 | 0 | 4 | beats each key will still sound |
-    | recent | Box | (2816,) | uint8 | 0 | 2 | the last 32 sixteenths by 88 keys, now last: 1 sounding, 2 struck |
-    | clock | Box | (6,) | float32 | -1 | 1 | sine, cosine of the place in bar and in beat; progress; silence so far |
+    | recent | Box | (2816,) | uint8 | 0 | 2 | the last 32 sixteenths by 88 keys, now last: 1 sounding, 2 onset |
+    | clock | Box | (6,) | float32 | -1 | 1 | sine, cosine of position in bar and in beat; progress; silence so far |
     | last | MultiDiscrete | (2,) | int64 | 0 | [352, 12] | the last action, (0, 0) at the start |
     | genre | Discrete | () | int64 | 0 | 5 | index in `genres`: classical, folk, jazz, popular, rock, electronic |
 
-    With `observation="actions"`, which is all that a sequence policy needs and costs less, `held`, `recent` and
-    `clock` give way to:
+    With `observation="actions"`, which is enough for a sequence policy and cheaper, `held`, `recent` and `clock` are
+    replaced by:
 
     | Key | Space | Shape | Dtype | Min | Max | Meaning |
     |-----|-------|-------|-------|-----|-----|---------|
     | place | Box | (4,) | int32 | 0 | [32768, 32768, 10000, 10000] | tick in bar, its ticks; bars finished, left |
-    | top | Discrete | () | int64 | 0 | 88 | `what` of the highest key that was struck last; 0 before the first |
+    | top | Discrete | () | int64 | 0 | 88 | `what` of the highest key of the latest onset; 0 before the first |
 
     ## Rewards
 
-    What `reward`, a `toccata.reward_models.RewardModel`, gives for the piece: all of it at the end
-    (`reward_at="piece"`), or at every bar line the change of its score (`reward_at="bar"`, which adds up to the same;
-    `bars_per_reward` makes that every second bar line, or every fourth, for models that take their time).
-    `info["reward_terms"]` holds the named terms, which add up to the reward, among them `illegal`, minus
-    `illegal_penalty` for an illegal action. Without a reward model nothing else is paid. `info["piece"]` is the
-    `Piece` so far whenever a reward falls due.
+    The score of the piece under `reward`, a `toccata.reward_models.RewardModel`: the whole score at the end
+    (`reward_at="piece"`), or at every bar line its change (`reward_at="bar"`), which sums to the same. With
+    `bars_per_reward` it is computed at every second bar line, or every fourth, for slow models.
+    `info["reward_terms"]` holds the named terms, whose sum is the reward, among them `illegal`, which is minus
+    `illegal_penalty` for an illegal action. Without a reward model there is no other term. `info["piece"]` is the
+    `Piece` so far in every step that is rewarded for it.
 
     ## Starting State
 
-    An empty page, or the end of `primer`. The genre is `genre`, or drawn with equal chances where that is None.
+    An empty score, or the end of `primer`. The genre is `genre`, or drawn uniformly from `genres` if that is None.
 
     ## Episode End
 
@@ -80,14 +81,14 @@ class PianoEnv(gym.Env[Any, Any]):
     | bars | 8 | bars to write, after the primer |
     | genre | "classical" | one of `genres`, or None to draw one for every piece |
     | primer | None | a `Score` or the path of a MIDI file to continue |
-    | reward | None | a reward model; `gym.make` also takes what `load_reward` takes, such as "rating" |
+    | reward | None | a reward model; `gym.make` also takes the arguments of `load_reward`, such as "rating" |
     | observation | "full" | "full" or "actions" |
     | reward_at | "piece" | "piece" or "bar" |
     | bars_per_reward | 1 | with "bar": bars from one reward to the next |
     | piano | None | the instrument; None is `Piano()` |
-    | beats_per_bar | 4 | quarter notes in a bar; a primer brings its own |
-    | tempo_bpm | 120.0 | quarter notes a minute, 4 to 600; a primer brings its own |
-    | illegal_penalty | 0.0 | taken off for each illegal action |
+    | beats_per_bar | 4 | quarter notes in a bar; with a primer, those of the primer |
+    | tempo_bpm | 120.0 | quarter notes a minute, 4 to 600; with a primer, those of the primer |
+    | illegal_penalty | 0.0 | subtracted from the reward for each illegal action |
     | max_steps | None | steps after which the episode is truncated; None is 128 a bar |
     | genres | GENRES | the genre names |
     | render_mode | None | "rgb_array" (a piano roll), "human" (in a window, else as text) or "ansi" (text) |
@@ -115,7 +116,7 @@ class PianoEnv(gym.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Begin a piece; `options` may hold `primer`, `genre` and `tempo_bpm` for it."""
+        """Begin a piece; `options` may have `primer`, `genre` and `tempo_bpm` for it."""
         super().reset(seed=seed)
         self.core.reset([0], [self.np_random], options)
         if self.render_mode == "human":
@@ -124,7 +125,7 @@ class PianoEnv(gym.Env[Any, Any]):
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Play one action."""
-        step = self.core.step(self._decoded(action))
+        step = self.core.step(self._as_batch(action))
         info = self._info()
         info["reward_terms"] = {name: float(term[0]) for name, term in step.terms.items()}
         if 0 in step.pieces:
@@ -139,12 +140,12 @@ class PianoEnv(gym.Env[Any, Any]):
             info,
         )
 
-    def _decoded(self, action: np.ndarray) -> np.ndarray:
+    def _as_batch(self, action: np.ndarray) -> np.ndarray:
         """An action of this environment as (1, 2) `(what, value)`."""
         action = np.asarray(action)
         if action.shape != (2,):
             raise ValueError(f"an action must be (what, value), got shape {action.shape}: {action}")
-        return action[None]  # the core looks at its numbers
+        return action[None]  # the core checks its values
 
     def action_masks(self) -> np.ndarray:
         """The legal actions, (whats + values,) bool: the two dimensions concatenated."""
@@ -157,17 +158,17 @@ class PianoEnv(gym.Env[Any, Any]):
 
     @property
     def illegal_penalty(self) -> float:
-        """What an illegal action costs."""
+        """What is subtracted from the reward for an illegal action."""
         return self.core.illegal_penalty
 
     @property
     def piece(self) -> Piece:
-        """The piece as it stands, at its full length."""
+        """The piece so far, at its full length."""
         return self.core.piece(0)
 
     @property
     def score(self) -> Score:
-        """The score as it stands, at its full length."""
+        """The score so far, at its full length."""
         return self.piece.score
 
     def _observation(self) -> dict[str, np.ndarray]:
@@ -178,7 +179,7 @@ class PianoEnv(gym.Env[Any, Any]):
         return {"action_mask": self.action_masks(), "illegal_actions": illegal, "reward_terms": {}}
 
     def render(self) -> np.ndarray | str | None:
-        """The piece as it stands, in the way that `render_mode` says."""
+        """Render the piece so far in the form of `render_mode`."""
         if self.render_mode is None:
             gym.logger.warn('render() needs a render_mode, such as gym.make(..., render_mode="rgb_array")')
             return None
@@ -206,11 +207,11 @@ class PianoDiscreteEnv(PianoEnv):
 
     ## Description
 
-    As `PianoEnv`, but for the action.
+    As `PianoEnv`, except for the action.
 
     ## Action Space
 
-    `Discrete(4589)`: `what * 13 + value` of `PianoEnv`'s action. The mask is (4589,) bool.
+    `Discrete(4589)`: `what * 13 + value`, where `value` is an index into `Piano.values`. The mask is (4589,) bool.
 
     ## Observation Space
 
@@ -241,7 +242,7 @@ class PianoDiscreteEnv(PianoEnv):
         super().__init__(render_mode, **arguments)
         self.action_space = flat_space(self.core.piano)
 
-    def _decoded(self, action: np.ndarray) -> np.ndarray:
+    def _as_batch(self, action: np.ndarray) -> np.ndarray:
         return unflatten(np.asarray(action).reshape(-1), 1, self.core.piano)
 
     def action_masks(self) -> np.ndarray:
@@ -255,7 +256,7 @@ def flat_space(piano: Piano) -> spaces.Discrete:
 
 
 def flat_masks(masks: np.ndarray, whats: int) -> np.ndarray:
-    """Masks (n, whats + values) of pairs as masks (n, whats * values) of flat actions."""
+    """Masks (n, whats + values) of `(what, value)` as masks (n, whats * values) of flat actions."""
     return (masks[:, :whats, None] & masks[:, None, whats:]).reshape(len(masks), -1)
 
 
@@ -263,7 +264,7 @@ def unflatten(actions: np.ndarray, num_envs: int, piano: Piano) -> np.ndarray:
     """Flat actions (n,) as (n, 2) `(what, value)`.
 
     Raises:
-        ValueError: when they are not `num_envs` integers of the flat action space.
+        ValueError: when they are not `num_envs` integers in the flat action space.
     """
     space = flat_space(piano)
     if actions.shape != (num_envs,) or actions.dtype.kind not in "iu":

@@ -1,4 +1,4 @@
-"""Real music as the instrument plays it: what agents learn from and discriminators compare with."""
+"""Excerpts of real music, encoded for the piano: the data of behaviour cloning and of the discriminator."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 
-TRANSPOSITION = 6  # semitones up or down: every key of a mode is met about equally often
-EDGE_SHARE = 0.25  # of the excerpts each: openings, and endings
+TRANSPOSITION = 6  # semitones up or down: every key of a mode is about equally frequent
+EDGE_SHARE = 0.25  # of the excerpts are openings of works, and as many are endings
 
 
 class ExcerptDataset:
-    """Excerpts of real scores, encoded for a piano, at random places and in random keys.
+    """Excerpts of real scores, encoded for a piano, at random positions and in random keys.
 
     Args:
         scores: whole works. Those in another metre are left out; a bar of the environment may be several of theirs.
-        bars: length of an excerpt in bars of the environment; shorter works are taken whole.
-        piano: the instrument.
+        bars: length of an excerpt in bars of the environment; shorter works are used whole.
+        piano: the instrument; by default `Piano()`.
         beats_per_bar: quarter notes in a bar of the environment.
-        tempo_bpm: the tempo that excerpts are given: an environment has one, so it must tell nothing.
-        genre: of the scores; None when unknown.
+        tempo_bpm: the tempo of all excerpts. The pieces of an environment have one tempo, so a discriminator must not
+            see others in real pieces.
+        genre: of the scores; None if unknown.
 
     Raises:
         ValueError: when no score is in that metre.
@@ -56,24 +57,25 @@ class ExcerptDataset:
             )
 
     def sample(self, count: int, rng: np.random.Generator, *, transpose: bool = True) -> list[Piece]:
-        """`count` excerpts of works drawn with equal chances, each with the actions that play it."""
+        """`count` excerpts of works drawn uniformly, each with the actions that play it."""
         return [self._excerpt(self.scores[rng.integers(len(self.scores))], rng, transpose) for _ in range(count)]
 
     def _excerpt(self, score: Score, rng: np.random.Generator, transpose: bool) -> Piece:
+        """A random excerpt of a work."""
         bar = int(self.beats_per_bar * score.ticks_per_beat)
         onsets = score.notes["onset_tick"]
-        starts = np.unique(onsets[onsets % bar == 0])  # bar lines where something begins: no upbeat of silence
+        starts = np.unique(onsets[onsets % bar == 0])  # bar lines with an onset: an excerpt begins without silence
         length = self.bars * bar
-        ends_inside = starts[starts + length <= score.length_ticks]
+        full_length_starts = starts[starts + length <= score.length_ticks]
         edge = rng.random()
-        if not len(ends_inside):
+        if not len(full_length_starts):
             start = int(starts[0]) if len(starts) else 0
         elif edge < EDGE_SHARE:
-            start = int(ends_inside[0])
+            start = int(full_length_starts[0])
         elif edge < 2 * EDGE_SHARE:
-            start = int(ends_inside[-1])
+            start = int(full_length_starts[-1])
         else:
-            start = int(rng.choice(ends_inside))
+            start = int(rng.choice(full_length_starts))
         end = min(start + length, score.length_ticks)
         excerpt = score.slice(start, end)
         if transpose and len(excerpt):

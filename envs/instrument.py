@@ -1,4 +1,4 @@
-"""The instrument: which keys, chords and note values exist, and what a hand can hold."""
+"""The instrument: its keys, chords and note values, and the limits of the hands."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ QUALITIES = {
     "maj7": (0, 4, 7, 11),
     "min7": (0, 3, 7, 10),
 }
-CHORD_LOWEST = range(48, 60)  # C3-B3: where the left hand comps, below the melody's usual register
+CHORD_LOWEST = range(48, 60)  # C3-B3: the register of accompaniment, below most melodies
 CHORD_SIZE = 4  # notes in the largest chord shape; shorter ones are padded with NO_PITCH
 NO_PITCH = -1
-VELOCITY = 80  # of every note, mezzo-forte: the piano has no dynamics of its own
+VELOCITY = 80  # of every note, mezzo-forte: actions have no dynamics
 
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -32,18 +32,19 @@ def note_name(pitch: int) -> str:
 
 @dataclass(frozen=True)
 class Piano:
-    """A piano with a vocabulary of actions and two hands to play it: the constraint an agent composes under.
+    """The vocabulary of actions and the limits of two hands, under which an agent composes.
 
-    An action is `(what, value)`. `what` 0 waits, 1..keys strikes a key, the rest strike a chord; `value` indexes
-    `values`. Pitches are MIDI numbers, durations are ticks (24 to a quarter note).
+    An action is `(what, value)`. `what` 0 is a rest, 1..keys plays a key, larger ones play a chord. `value` is an index
+    into `values`: the duration of the notes, or of the rest. Pitches are MIDI numbers, durations are ticks (24 to a
+    quarter note).
 
     Args:
         lowest: lowest key.
         highest: highest key.
-        chords: chord qualities, names of `QUALITIES`; each stands in every inversion in close position with its
-            lowest note on each of C3-B3, as far as the keyboard goes.
-        values: note values and waits in ticks, rising, each a multiple of the first, so that every gap on that
-            grid is a sum of them.
+        chords: chord qualities, names of `QUALITIES`; each in every inversion in close position, with its lowest note
+            on each of C3-B3, as far as the keyboard, hands and `max_sounding` allow.
+        values: durations of notes and rests in ticks, ascending, each a multiple of the first, so that every gap on
+            that grid is a sum of them.
         max_sounding: keys that may be down at once.
         hand_span: semitones between the outer fingers of one hand; 14 is a ninth, what most adult hands reach.
         fingers_per_hand: keys one hand can hold.
@@ -69,7 +70,7 @@ class Piano:
         if unknown:
             raise ValueError(f"unknown chord quality {unknown[0]!r}; there are {', '.join(QUALITIES)}")
         if not self.values or self.values[0] < 1 or list(self.values) != sorted(set(self.values)):
-            raise ValueError(f"values must be rising positive ticks, got {self.values}")
+            raise ValueError(f"values must be ascending positive ticks, got {self.values}")
         if any(value % self.values[0] for value in self.values):
             raise ValueError(f"values must be multiples of the smallest, {self.values[0]}, got {self.values}")
         if not 1 <= self.max_sounding <= 32:
@@ -86,14 +87,14 @@ class Piano:
 
     @cached_property
     def chord_pitches(self) -> np.ndarray:
-        """(chords, 4) int16, the rising pitches of each chord, padded with -1."""
+        """(chords, 4) int16, the ascending pitches of each chord, padded with -1."""
         shapes = []
         for name in self.chords:
             above_root = QUALITIES[name]
             for inversion in range(len(above_root)):
-                turned = above_root[inversion:] + tuple(step + 12 for step in above_root[:inversion])
-                shape = tuple(step - turned[0] for step in turned)
-                if shape not in shapes:  # an augmented triad is its own inversion
+                inverted = above_root[inversion:] + tuple(step + 12 for step in above_root[:inversion])
+                shape = tuple(step - inverted[0] for step in inverted)
+                if shape not in shapes:  # all inversions of an augmented triad have one shape
                     shapes.append(shape)
         rows = [
             [lowest + step for step in shape] + [NO_PITCH] * (CHORD_SIZE - len(shape))
@@ -109,7 +110,7 @@ class Piano:
 
     @cached_property
     def chord_index(self) -> dict[tuple[int, ...], int]:
-        """From a chord's rising pitches to its `what`."""
+        """The `what` of each chord, by its ascending pitches."""
         return {
             tuple(pitch for pitch in row if pitch != NO_PITCH): 1 + self.keys + i
             for i, row in enumerate(self.chord_pitches.tolist())
@@ -121,13 +122,13 @@ class Piano:
         return 1 + self.keys + len(self.chord_pitches), len(self.values)
 
     def key_of(self, pitch: int) -> int:
-        """The `what` that strikes `pitch`; the inverse of `pitches_of` for single keys."""
+        """The `what` that plays `pitch`; the inverse of `pitches_of` for single keys."""
         if not self.lowest <= pitch <= self.highest:
             raise ValueError(f"pitch must be in {self.lowest}..{self.highest}, got {pitch}")
         return pitch - self.lowest + 1
 
     def pitches_of(self, what: int) -> tuple[int, ...]:
-        """The rising pitches that `what` strikes; none for a wait."""
+        """The ascending pitches that `what` plays; none for a rest."""
         if not 0 <= what < self.nvec[0]:
             raise ValueError(f"what must be in 0..{self.nvec[0] - 1}, got {what}")
         if what == 0:
@@ -137,8 +138,8 @@ class Piano:
         return tuple(p for p in self.chord_pitches[what - 1 - self.keys].tolist() if p != NO_PITCH)
 
     def describe(self, action: np.ndarray | tuple[int, int]) -> str:
-        """An action in words, such as "wait 24" or "C3+E3+G3 for 48"."""
+        """An action as text with its ticks, such as "rest 24" or "C3+E3+G3 for 48"."""
         what, value = int(action[0]), self.values[int(action[1])]
         if what == 0:
-            return f"wait {value}"
+            return f"rest {value}"
         return f"{'+'.join(note_name(pitch) for pitch in self.pitches_of(what))} for {value}"

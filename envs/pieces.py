@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
@@ -13,39 +12,43 @@ from toccata.envs.instrument import Piano
 from toccata.music.score import Score
 
 
-@dataclass(frozen=True, eq=False)
 class Piece:
-    """A finished or partial piece with what is known of how it came about.
+    """A finished or partial piece. Two pieces are equal only if they are the same object.
 
     Args:
-        score: the whole piece, a primer included.
-        genre: what the agent was asked for; None when unknown.
-        start_tick: where the agent's own part begins, after a primer.
-        actions: (steps, 2) what the agent played; None for a piece that no agent wrote.
+        score: the whole piece, a primer included; or a function without arguments that returns it, which is called
+            when `score` is first read: the score of a piece in a rollout is often not needed.
+        genre: the genre it was written for; None if unknown.
+        start_tick: where the agent's part begins, after a primer.
+        actions: (steps, 2) integers, the `(what, value)` that the agent played; None if no agent wrote the piece.
     """
 
-    score: Score
-    genre: str | None = None
-    start_tick: int = 0
-    actions: np.ndarray | None = None
+    def __init__(
+        self,
+        score: Score | Callable[[], Score],
+        genre: str | None = None,
+        start_tick: int = 0,
+        actions: np.ndarray | None = None,
+    ) -> None:
+        self._score = score
+        self.genre = genre
+        self.start_tick = start_tick
+        self.actions = actions
 
-    @classmethod
-    def later(cls, draft: Callable[[], Score], genre: str | None, start_tick: int, actions: np.ndarray | None) -> Piece:
-        """A piece whose score is made by `draft` when it is first looked at: of many pieces nobody asks for it."""
-        piece = object.__new__(cls)
-        piece.__dict__.update(_draft=draft, genre=genre, start_tick=start_tick, actions=actions)
-        return piece
+    @property
+    def score(self) -> Score:
+        """The whole piece, a primer included."""
+        if not isinstance(self._score, Score):
+            self._score = self._score()
+        return self._score
 
-    def __getattr__(self, name: str) -> Any:
-        """The score of a piece made by `later`; it is asked for here only once."""
-        if name != "score" or "_draft" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.__dict__["score"] = self.__dict__.pop("_draft")()
-        return self.__dict__["score"]
+    def __repr__(self) -> str:
+        actions = "None" if self.actions is None else f"<{len(self.actions)} actions>"
+        return f"Piece({self.score!r}, genre={self.genre!r}, start_tick={self.start_tick}, actions={actions})"
 
 
 class Pieces(Sequence[Piece]):
-    """A batch of pieces with views computed once and shared by every reward model that asks for them.
+    """A batch of pieces. Its rolls, sound and spectrograms are computed once and shared by all reward models.
 
     Args:
         pieces: `Piece`s or bare `Score`s.
@@ -69,7 +72,7 @@ class Pieces(Sequence[Piece]):
     def __getitem__(self, index: slice) -> Pieces: ...
 
     def __getitem__(self, index: int | slice) -> Piece | Pieces:
-        """One piece, or a batch of some."""
+        """One piece, or a batch of those in a slice."""
         return Pieces(self._pieces[index], self.piano) if isinstance(index, slice) else self._pieces[index]
 
     @cached_property
@@ -79,7 +82,7 @@ class Pieces(Sequence[Piece]):
 
     @cached_property
     def own(self) -> tuple[Score, ...]:
-        """What the agent itself wrote: each score from its `start_tick` on."""
+        """The part that the agent wrote: each score from its `start_tick` on."""
         return tuple(
             piece.score.slice(piece.start_tick, piece.score.length_ticks) if piece.start_tick else piece.score
             for piece in self
@@ -87,12 +90,12 @@ class Pieces(Sequence[Piece]):
 
     @cached_property
     def genres(self) -> tuple[str | None, ...]:
-        """The genre each piece was asked for, None when unknown."""
+        """The genre each piece was written for, None if unknown."""
         return tuple(piece.genre for piece in self)
 
     @cached_property
     def rolls(self) -> np.ndarray:
-        """(n, ticks, keys) uint8 velocities of what sounds, padded with silence to the longest piece."""
+        """(n, ticks, keys) uint8 velocities of the sounding notes, padded with silence to the longest piece."""
         ticks = max((score.length_ticks for score in self.scores), default=0)
         rolls = np.zeros((len(self), ticks, self.piano.keys), np.uint8)
         for roll, score in zip(rolls, self.scores, strict=True):
@@ -131,7 +134,7 @@ class Pieces(Sequence[Piece]):
 
     @cached_property
     def actions(self) -> tuple[np.ndarray, ...]:
-        """(steps, 2) int16 of each piece: what the agent played, else the score encoded for `piano`."""
+        """(steps, 2) int16 of each piece: the actions of the agent, or if there was none the encoded score."""
         from toccata.envs.codec import encode
 
         return tuple(encode(piece.score, self.piano)[0] if piece.actions is None else piece.actions for piece in self)

@@ -1,4 +1,4 @@
-"""What `render` shows: a piano roll as an array, in a window, or as text."""
+"""The render modes: a piano roll as an array, in a window, or as text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TEXT_COLUMNS = 96  # sixteenths shown as text: six bars of 4/4 in a terminal
 
 
 def picture(score: Score, now_tick: int, piano: Piano) -> np.ndarray:
-    """(height, width, 3) uint8: the piano roll with a line where the clock stands."""
+    """(height, width, 3) uint8: the piano roll with a line at the clock."""
     return piano_roll_picture(score, lowest=piano.lowest, highest=piano.highest, now_tick=now_tick)
 
 
 def text(score: Score, now_tick: int) -> str:
-    """The latest bars as text: a row for each pitch used, a column a sixteenth, `O` struck, `-` held, `|` bars."""
+    """The latest bars as text: a row for each pitch used, a column a sixteenth, `O` onset, `-` held, `|` bar line."""
     frame_ticks = max(1, score.ticks_per_beat // 4)
     now = now_tick // frame_ticks
     first = max(0, now - TEXT_COLUMNS + 1)
@@ -52,7 +52,7 @@ class Window:
         self._image: Any = None
 
     def show(self, score: Score, now_tick: int, piano: Piano) -> None:
-        """Show the piece as it stands."""
+        """Show the piece so far."""
         if not self._interactive:
             sys.stdout.write(text(score, now_tick) + "\n\n")
             return

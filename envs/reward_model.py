@@ -1,4 +1,4 @@
-"""The protocol of reward models, and the check of what they return."""
+"""The protocol of reward models, and checks of their results."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from toccata.errors import ToccataError
 
 @runtime_checkable
 class RewardModel(Protocol):
-    """Anything that has a name and scores pieces: (n,) float32, higher is better, finite.
+    """An object with a name that scores pieces: (n,) float32, finite, higher is better.
 
-    A model that is a sum of others may also have `contributions(pieces) -> dict[str, np.ndarray]`, the (n,) terms
-    that add up to its score; they are then paid and logged one by one.
+    A model that is a sum of others may also have `contributions(pieces) -> dict[str, np.ndarray]`, (n,) terms whose sum
+    is its score; they are then rewarded and logged one by one.
     """
 
     name: str
@@ -27,7 +27,7 @@ class RewardModel(Protocol):
 
 
 class RewardModelError(ToccataError, RuntimeError):
-    """A reward model failed, or answered with something that cannot be a reward."""
+    """A reward model raised an error, or returned something that cannot be a reward."""
 
 
 def checked(model: RewardModel, pieces: Pieces) -> np.ndarray:
@@ -36,11 +36,11 @@ def checked(model: RewardModel, pieces: Pieces) -> np.ndarray:
     Raises:
         RewardModelError: naming the model, when it raises or its scores are not (n,) finite numbers.
     """
-    return _as_scores(model, _ask(model, model.score, pieces), pieces)
+    return _as_scores(model, _call(model, model.score, pieces), pieces)
 
 
 def contributions(model: RewardModel, pieces: Pieces) -> dict[str, np.ndarray]:
-    """The named terms, (n,) float32 each, that add up to what `model` pays for each piece.
+    """The named terms, (n,) float32 each, whose sum is the model's score of each piece.
 
     Raises:
         RewardModelError: as `checked`.
@@ -48,7 +48,7 @@ def contributions(model: RewardModel, pieces: Pieces) -> dict[str, np.ndarray]:
     split = getattr(model, "contributions", None)
     if split is None:
         return {model.name: checked(model, pieces)}
-    terms = _ask(model, split, pieces)
+    terms = _call(model, split, pieces)
     if not isinstance(terms, Mapping):
         raise RewardModelError(
             f"contributions of reward model {model.name!r} must return a dict, got {type(terms).__name__}"
@@ -56,22 +56,24 @@ def contributions(model: RewardModel, pieces: Pieces) -> dict[str, np.ndarray]:
     return {str(name): _as_scores(model, term, pieces, f", term {name!r},") for name, term in terms.items()}
 
 
-def _ask(model: RewardModel, method: Callable[[Pieces], Any], pieces: Pieces) -> Any:
+def _call(model: RewardModel, method: Callable[[Pieces], Any], pieces: Pieces) -> Any:
+    """The result of a method of the model; its errors as `RewardModelError`."""
     try:
         return method(pieces)
     except RewardModelError:
-        raise  # a model made of others: the message names the guilty one
-    except Exception as error:  # whatever a user's model raises, the message must say whose it was
+        raise  # from a model inside this one, which the message names
+    except Exception as error:  # a user's model may raise anything, and the message must name the model
         raise RewardModelError(f"reward model {model.name!r} raised {type(error).__name__}: {error}") from error
 
 
-def _as_scores(model: RewardModel, answer: Any, pieces: Pieces, term: str = "") -> np.ndarray:
+def _as_scores(model: RewardModel, result: Any, pieces: Pieces, term: str = "") -> np.ndarray:
+    """The result of a model, or its term, as (n,) float32."""
     who = f"reward model {model.name!r}{term}"
     try:
-        scores = np.asarray(answer, dtype=np.float32)
-    except Exception as error:  # an answer may bring its own conversion, which may fail in its own way
+        scores = np.asarray(result, dtype=np.float32)
+    except Exception as error:  # the conversion of a custom type may raise anything
         raise RewardModelError(
-            f"{who} must return {len(pieces)} numbers, got {type(answer).__name__}: {error}"
+            f"{who} must return {len(pieces)} numbers, got {type(result).__name__}: {error}"
         ) from error
     if scores.shape != (len(pieces),):
         raise RewardModelError(f"{who} must return shape ({len(pieces)},), one score a piece, got {scores.shape}")

@@ -1,4 +1,4 @@
-"""Many pianos as one Gymnasium vector environment, stepped in one batch."""
+"""Many pianos as one Gymnasium vector environment, stepped as one batch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from toccata.envs.env import PianoEnv, flat_masks, flat_space, unflatten
 class PianoVectorEnv(VectorEnv):
     """`num_envs` copies of `PianoEnv`, whose arguments it takes.
 
-    An env whose piece ends begins the next one in the same step (`AutoresetMode.SAME_STEP`): the observation is
-    the new piece's first, `infos["final_obs"]` and `infos["final_info"]` are the old one's last. From equal seeds
-    it plays as single envs do; env `i` has `seed + i`.
+    An env whose piece ends begins the next one in the same step (`AutoresetMode.SAME_STEP`): the observation is the
+    first of the new piece, `infos["final_obs"]` and `infos["final_info"]` are the last of the old one. Env `i` with
+    seed `seed + i` gives the trajectory of a single env with that seed.
     """
 
     metadata = {  # noqa: RUF012  # as VectorEnv types it
@@ -45,21 +45,23 @@ class PianoVectorEnv(VectorEnv):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Begin a piece in every env; `options["reset_mask"]` (n,) bool names those to reset, by default all."""
+        """Begin a piece in every env, or in those of `options["reset_mask"]` (n,) bool."""
         options = dict(options or {})
-        chosen = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
-        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_:
-            raise ValueError(f"reset_mask must be bool of shape ({self.num_envs},), got {chosen.dtype} {chosen.shape}")
+        reset_mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
+        if reset_mask.shape != (self.num_envs,) or reset_mask.dtype != np.bool_:
+            raise ValueError(
+                f"reset_mask must be bool of shape ({self.num_envs},), got {reset_mask.dtype} {reset_mask.shape}"
+            )
         if isinstance(seed, (int, np.integer)):
             seed = [int(seed) + i for i in range(self.num_envs)]
         if seed is not None and len(seed) != self.num_envs:
             raise ValueError(f"need a seed for each of {self.num_envs} envs, got {len(seed)}")
-        rows = np.flatnonzero(chosen)
+        rows = np.flatnonzero(reset_mask)
         for i in rows.tolist():
             if seed is not None and seed[i] is not None:
                 self._rngs[i] = seeding.np_random(seed[i])[0]
         self._begin(rows, options)
-        return self.core.observe(), self._infos(chosen)
+        return self.core.observe(), self._infos(reset_mask)
 
     def _begin(self, rows: np.ndarray, options: dict[str, Any] | None = None) -> None:
         self.core.reset(rows, [self._rngs[i] for i in rows.tolist()], options)
@@ -76,7 +78,7 @@ class PianoVectorEnv(VectorEnv):
         infos: dict[str, Any] = {}
         if done.any():
             rows = np.flatnonzero(done)
-            infos["final_obs"] = _objects(self.core.observe(rows), rows, self.num_envs)
+            infos["final_obs"] = _object_array(self.core.observe(rows), rows, self.num_envs)
             infos["final_info"] = {**self._infos(done), **self._step_infos(step, done)}
             infos["_final_obs"], infos["_final_info"] = done, done.copy()
             self._begin(rows)
@@ -86,11 +88,11 @@ class PianoVectorEnv(VectorEnv):
 
     def action_masks(self) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool."""
-        masks = self.core.dynamics.masks  # never changed later, so that it can be given away
+        masks = self.core.dynamics.masks  # later steps replace it and do not change it: no copy is needed
         return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks
 
     def _infos(self, rows: np.ndarray) -> dict[str, Any]:
-        """What is known of the envs of `rows` (n,) bool at any time, each with the mask Gymnasium wants beside it."""
+        """The infos of every step, each with its mask `rows` (n,) bool under `_key`, as Gymnasium defines them."""
         return {
             "action_mask": self.action_masks(),
             "_action_mask": rows.copy(),
@@ -101,24 +103,24 @@ class PianoVectorEnv(VectorEnv):
         }
 
     def _step_infos(self, step: Step, rows: np.ndarray) -> dict[str, Any]:
-        """What a step brought to the envs of `rows` (n,) bool."""
+        """The reward terms and pieces of a step in the envs `rows` (n,) bool."""
         infos: dict[str, Any] = {}
-        due = np.zeros(self.num_envs, np.bool_)
-        due[list(step.pieces)] = True
+        has_piece = np.zeros(self.num_envs, np.bool_)
+        has_piece[list(step.pieces)] = True
         if step.terms:
             infos["reward_terms"] = {}
             for name, term in step.terms.items():
-                told = rows.copy() if name == "illegal" else rows & due
-                infos["reward_terms"] |= {name: np.where(told, term, 0.0), f"_{name}": told}
-        if (due & rows).any():
+                has_term = rows.copy() if name == "illegal" else rows & has_piece
+                infos["reward_terms"] |= {name: np.where(has_term, term, 0.0), f"_{name}": has_term}
+        if (has_piece & rows).any():
             infos["piece"] = np.full(self.num_envs, None, object)
-            infos["_piece"] = due & rows
-            for i in np.flatnonzero(due & rows).tolist():
+            infos["_piece"] = has_piece & rows
+            for i in np.flatnonzero(has_piece & rows).tolist():
                 infos["piece"][i] = step.pieces[i]
         return infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """A piano roll of each env's piece as it stands."""
+        """A piano roll of each env's piece so far."""
         if self.render_mode is None:
             return None
         from toccata.envs.rendering import picture
@@ -133,9 +135,9 @@ class PianoDiscreteVectorEnv(PianoVectorEnv):
     flat = True
 
 
-def _objects(batch: dict[str, np.ndarray], rows: np.ndarray, num_envs: int) -> np.ndarray:
-    """(n,) array with the observations of `rows` (k,), which `batch` holds one after the other, None elsewhere."""
-    single = np.full(num_envs, None, object)
+def _object_array(batch: dict[str, np.ndarray], rows: np.ndarray, num_envs: int) -> np.ndarray:
+    """(n,) objects: at each of `rows` (k,) its observation of `batch`, which has k of them; None elsewhere."""
+    objects = np.full(num_envs, None, object)
     for k, i in enumerate(rows.tolist()):
-        single[i] = {key: value[k] for key, value in batch.items()}
-    return single
+        objects[i] = {key: value[k] for key, value in batch.items()}
+    return objects

@@ -1,1 +1,1 @@
-"""Examples: each runs as it stands, and the tests run them."""
+"""Examples: each one is run by a test."""

@@ -1,4 +1,4 @@
-"""What any musician's program needs: scores, files, sound, metrics, pictures. Nothing of RL, no torch."""
+"""Scores, music files, corpora, sound, metrics and pictures; independent of reinforcement learning and torch."""
 
 from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, load_corpus
 from toccata.music.midi import MidiError, read_midi, write_midi

@@ -1,4 +1,4 @@
-"""MIDI files: a score in, a score out."""
+"""Reading and writing MIDI files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import mido
     import pretty_midi
 
-MAX_FILE_BYTES = 4 * 2**20  # a long symphony takes a tenth of it; mido would need a gigabyte for 16 MB
-MAX_TICKS = 4_000_000  # on the grid: 23 hours at 120 bpm; pretty_midi keeps a table of every tick's time
-FIRST_EFFECT_PROGRAM = 112  # zero-based; General MIDI's percussive instruments and sound effects: no pitches
-HEADER = "toccata"  # begins the text events in which our files note what MIDI has no event for
-END = f"{HEADER} end"  # stands where the score ends
+MAX_FILE_BYTES = 4 * 2**20  # a long symphony has a tenth of it; mido would need a gigabyte for 16 MB
+MAX_TICKS = 4_000_000  # on the grid: 23 hours at 120 bpm; pretty_midi stores the time of every tick
+FIRST_EFFECT_PROGRAM = 112  # zero-based; the percussive instruments and sound effects of General MIDI: no pitches
+HEADER = "toccata"  # first word of our text events, for values that have no MIDI event
+END = f"{HEADER} end"  # text event at the end of the score
 
 
 class MidiError(ToccataError, ValueError):
@@ -31,26 +31,26 @@ class MidiError(ToccataError, ValueError):
 
 
 def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> Score:
-    """Read a MIDI file onto the grid, all its pitched instruments as one.
+    """Read a MIDI file onto the grid, with all its pitched instruments merged.
 
-    - Onsets and ends are rounded to the nearest tick, halves up; a note that vanishes so gets one tick.
-    - Drums (channel 10) and General MIDI's percussive instruments and sound effects (programs 112-127,
+    - Onsets and ends are rounded to the nearest tick, halves up; a note has at least one tick.
+    - Drums (channel 10) and the percussive instruments and sound effects of General MIDI (programs 112-127,
       zero-based) are left out. Pedals, controllers and pitch bend are ignored.
-    - The metre is the one that holds longest (4/4 if the file has none); signatures whose bar is no whole
-      number of ticks are ignored. A signature stands at a bar line: after an upbeat in a metre of its own, or
-      an introduction that is no whole number of bars, the notes are moved later, by less than a bar, until
-      most of the main metre's bar lines are the score's.
-    - The tempo is the mean that keeps the time from the first onset to the last end.
+    - The metre is the one with the longest total duration (4/4 if the file has none). Signatures whose bar is no
+      whole number of ticks are ignored. A signature is at a bar line: after an upbeat with its own signature, or an
+      introduction that is no whole number of bars, all notes are moved later, by less than a bar, so that most bar
+      lines of the main metre are bar lines of the score.
+    - The tempo is the mean tempo from the first onset to the last end.
     - Silence before the first note is kept.
-    - Score's own rules settle repeated and overlapping notes of one pitch.
+    - Repeated and overlapping notes of one pitch are resolved as in `Score`.
 
     Args:
         path: a Standard MIDI File of format 0 or 1.
-        ticks_per_beat: grid of the score; by default that of the score the file was written from,
-            24 for other programs' files.
+        ticks_per_beat: grid of the score; by default that of the score the file was written from, and 24 for files of
+            other programs.
 
     Raises:
-        MidiError: for a file that is no MIDI file, is damaged, or is too large (4 MiB, 4 million ticks).
+        MidiError: for a file that is not MIDI, is damaged, or is too large (4 MiB, 4 million ticks).
         OSError: when the file does not exist or cannot be opened.
     """
     import mido
@@ -63,22 +63,22 @@ def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> S
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise MidiError(f"{path}: is larger than {MAX_FILE_BYTES} bytes")
-    if re.search(rb"[\x80-\xff]{4096}", data):  # mido reads endless numbers in quadratic time
+    if re.search(rb"[\x80-\xff]{4096}", data):  # mido's time is quadratic in the length of a number
         raise MidiError(f"{path}: is damaged (no MIDI number is that long)")
-    # Key signatures are not used, and wrong ones are common and fatal in mido: show it private events.
+    # mido fails on wrong key signatures, which are common and not used here: turn them into private events.
     data = data.replace(b"\xff\x59\x02", b"\xff\x7f\x02")
     try:
         midi = mido.MidiFile(file=io.BytesIO(data))
     except EOFError:
         raise MidiError(f"{path}: ends too early") from None
-    except Exception as error:  # a damaged file brings out nearly every kind there is in mido
+    except Exception as error:  # mido raises nearly every kind of error for a damaged file
         raise MidiError(f"{path}: {error}") from None
     try:
-        own = _own_fields(midi)
+        fields = _header_fields(midi)
         if ticks_per_beat is None:
-            ticks_per_beat = int(own.get("ticks_per_beat", TICKS_PER_BEAT))
-        on_grid = pretty_midi.PrettyMIDI(mido_object=_on_grid(midi, ticks_per_beat))
-        return _score(on_grid, float(own["beats_per_bar"]) if "beats_per_bar" in own else None)
+            ticks_per_beat = int(fields.get("ticks_per_beat", TICKS_PER_BEAT))
+        quantised = pretty_midi.PrettyMIDI(mido_object=_quantised_midi(midi, ticks_per_beat))
+        return _score_of_midi(quantised, float(fields["beats_per_bar"]) if "beats_per_bar" in fields else None)
     except ValueError as error:
         raise MidiError(f"{path}: {error}") from None
 
@@ -86,8 +86,8 @@ def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> S
 def write_midi(score: Score, path: str | PathLike[str]) -> None:
     """Write a MIDI file that `read_midi` reads back as an equal score.
 
-    One piano track at the score's own resolution. Text events beginning with "toccata" note the grid and
-    where the score ends; other programs ignore them. The file is written whole or not at all.
+    One piano track at the score's resolution. Text events that begin with "toccata" hold the grid and the end of the
+    score; other programs ignore them. The file is written atomically.
 
     Raises:
         MidiError: when the score lasts 4 million ticks or more.
@@ -97,7 +97,7 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
 
     if score.length_ticks >= MAX_TICKS:
         raise MidiError(f"{path}: the score lasts {score.length_ticks} ticks, not below {MAX_TICKS}")
-    # pretty_midi truncates to whole microseconds a beat: half of one more makes it round.
+    # pretty_midi truncates to whole microseconds a beat: with half a microsecond more it rounds.
     microseconds_per_beat = round(6e7 / score.tempo_bpm)
     tempo_bpm = 6e7 / (microseconds_per_beat + 0.5)
     midi = pretty_midi.PrettyMIDI(resolution=score.ticks_per_beat, initial_tempo=tempo_bpm)
@@ -120,25 +120,25 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _own_fields(midi: mido.MidiFile) -> dict[str, str]:
-    """What `write_midi` noted in the file's first text event, {} for another program's file."""
+def _header_fields(midi: mido.MidiFile) -> dict[str, str]:
+    """The fields that `write_midi` wrote into the first text event, {} for a file of another program."""
     for message in midi.tracks[0] if midi.tracks else ():
         if message.type == "text" and message.text.startswith(f"{HEADER} ticks_per_beat="):
             return dict(re.findall(r"(\w+)=([0-9.]{1,24})(?![0-9.])", message.text))
     return {}
 
 
-def _on_grid(midi: mido.MidiFile, ticks_per_beat: int) -> mido.MidiFile:
-    """The same music with its events at ticks of the grid, made fit for pretty_midi.
+def _quantised_midi(midi: mido.MidiFile, ticks_per_beat: int) -> mido.MidiFile:
+    """The file with its events rounded to ticks of the grid, in the form that pretty_midi needs.
 
-    pretty_midi would lose notes without length or without an end, and tempi and metres outside the first
-    track; its table of ticks would not hold music21's 10,080 ticks a beat.
+    pretty_midi would drop notes without length or without an end, and tempi and metres outside the first track, and its
+    table of ticks would not hold the 10,080 ticks a beat of music21.
     """
     import mido
 
     resolution = midi.ticks_per_beat
     if midi.type not in (0, 1):
-        raise ValueError(f"is of MIDI format {midi.type}, only 0 and 1 are known")
+        raise ValueError(f"is of MIDI format {midi.type}, only 0 and 1 are supported")
     if resolution <= 0:
         raise ValueError(f"its time is not in beats (division {resolution})")
     if not 1 <= ticks_per_beat <= 960:
@@ -147,7 +147,7 @@ def _on_grid(midi: mido.MidiFile, ticks_per_beat: int) -> mido.MidiFile:
     tracks = [first_track]
     for track in midi.tracks:
         events: list[mido.Message] = []
-        sounding: dict[tuple[int, int], list[int]] = defaultdict(list)  # (channel, pitch) -> ticks struck
+        sounding: dict[tuple[int, int], list[int]] = defaultdict(list)  # (channel, pitch) -> onset ticks
         file_tick = tick = 0
         for message in track:
             file_tick += message.time
@@ -160,8 +160,8 @@ def _on_grid(midi: mido.MidiFile, ticks_per_beat: int) -> mido.MidiFile:
             if message.type == "set_tempo" or (message.type == "text" and message.text == END):
                 first_track.append(message)
             elif message.type == "time_signature":
-                ticks_per_bar, rest = divmod(4 * message.numerator * ticks_per_beat, message.denominator)
-                if ticks_per_bar and not rest:
+                ticks_per_bar, remainder = divmod(4 * message.numerator * ticks_per_beat, message.denominator)
+                if ticks_per_bar and not remainder:
                     first_track.append(message)
             elif message.type == "program_change":
                 events.append(message)
@@ -169,19 +169,19 @@ def _on_grid(midi: mido.MidiFile, ticks_per_beat: int) -> mido.MidiFile:
                 sounding[message.channel, message.note].append(tick)
                 events.append(message)
             elif message.type in ("note_on", "note_off"):
-                struck = sounding[message.channel, message.note]
-                if struck and struck[0] == tick:
+                onsets = sounding[message.channel, message.note]
+                if onsets and onsets[0] == tick:
                     message.time = tick + 1
-                    struck.clear()
+                    onsets.clear()
                 else:
-                    struck[:] = [onset for onset in struck if onset == tick]
+                    onsets[:] = [onset for onset in onsets if onset == tick]
                 events.append(message)
-        for (channel, pitch), struck in sounding.items():
-            if struck:
-                end = max(tick, struck[-1] + 1)
+        for (channel, pitch), onsets in sounding.items():
+            if onsets:
+                end = max(tick, onsets[-1] + 1)
                 events.append(mido.Message("note_off", channel=channel, note=pitch, time=end))
         tracks.append(events)
-    # pretty_midi takes the first track's tempi and metres only, and needs an event in every track.
+    # pretty_midi reads tempi and metres of the first track only, and needs an event in every track.
     end = mido.MetaMessage("end_of_track", time=max((e.time for events in tracks for e in events), default=0))
     return mido.MidiFile(ticks_per_beat=ticks_per_beat, tracks=[_as_track([*events, end.copy()]) for events in tracks])
 
@@ -197,8 +197,8 @@ def _as_track(events: list[mido.Message]) -> mido.MidiTrack:
     return mido.MidiTrack(events)
 
 
-def _score(midi: pretty_midi.PrettyMIDI, beats_per_bar: float | None) -> Score:
-    """The score of a file whose ticks are the grid's; `beats_per_bar` overrides its time signatures."""
+def _score_of_midi(midi: pretty_midi.PrettyMIDI, beats_per_bar: float | None) -> Score:
+    """The score of a file whose ticks are ticks of the grid; `beats_per_bar` overrides its time signatures."""
     import numpy as np
 
     tick = midi.time_to_tick
@@ -232,7 +232,7 @@ def _score(midi: pretty_midi.PrettyMIDI, beats_per_bar: float | None) -> Score:
 
 
 def _mean_tempo_bpm(midi: pretty_midi.PrettyMIDI, first: int, last: int) -> float:
-    """The one tempo at which ticks `first` to `last` take as long as they do."""
+    """The constant tempo at which ticks `first` to `last` have the same duration as in the file."""
     seconds = midi.tick_to_time(last) - midi.tick_to_time(first)
     if seconds > 0:
         return 60 * (last - first) / (midi.resolution * seconds)

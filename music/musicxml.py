@@ -1,4 +1,4 @@
-"""MusicXML files, and any other notation that music21 reads: a score in, a score out."""
+"""Reading MusicXML files, and other notation that music21 reads; writing MusicXML files."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from music21.note import GeneralNote
     from music21.stream import Stream
 
-DEFAULT_VELOCITY = 80  # mezzo-forte, for notes whose file says nothing
-MIDDLE_C = 60  # and what is above is written on the treble staff
-# Ticks of the 24-tick quarter that are one written note each: plain, dotted, or in triplets. The last is a
-# triplet of sixty-fourths, so every duration is a sum of them, tied.
+DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
+MIDDLE_C = 60  # the lowest pitch of the treble staff
+# Durations on the grid of 24 ticks a quarter that one written note can have: plain, dotted, or in triplets. The last is
+# a triplet of sixty-fourths, so every duration is a sum of them, tied.
 WRITTEN_TICKS = (96, 72, 48, 36, 24, 18, 16, 12, 9, 8, 6, 4, 3, 2, 1)
-# (held over from before, held on) -> music21's name for it
+# (tied to the note before, tied to the note after) -> type of the tie in music21
 TIES = {(False, False): None, (False, True): "start", (True, True): "continue", (True, False): "stop"}
 
 
 class MusicXMLError(ToccataError, ValueError):
-    """A file of notation that cannot be read; names the file and the reason."""
+    """A notation file that cannot be read; names the file and the reason."""
 
 
 def read_musicxml(path: str | PathLike[str]) -> Score:
@@ -45,34 +45,34 @@ def read_musicxml(path: str | PathLike[str]) -> Score:
     path = Path(path)
     if path.is_dir():
         raise MusicXMLError(f"{path}: is a folder, not a file")
-    path.open("rb").close()  # music21 would take a missing file's name for a piece of music
+    path.open("rb").close()  # music21 would parse the name of a missing file as music
     try:
         parsed = converter.parse(path, forceSource=True, storePickle=False)
         if not isinstance(parsed, stream.Opus):
             return score_from_stream(parsed)
-    except Exception as error:  # a damaged file brings out every kind there is in music21
+    except Exception as error:  # music21 raises any kind of error for a damaged file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise MusicXMLError(f"{path}: {reason}") from None
     raise MusicXMLError(f"{path}: has {len(parsed.scores)} pieces, expected one")
 
 
 def score_from_stream(stream: Stream) -> Score:
-    """The notes of a music21 stream on the grid of 24 ticks a quarter, all parts as one.
+    """The notes of a music21 stream on the grid of 24 ticks a quarter, with all parts merged.
 
-    - Pitches are sounding ones; tied notes are one note; grace notes, chord symbols and unpitched notes are
+    - Pitches are sounding pitches; tied notes are one note; grace notes, chord symbols and unpitched notes are
       left out; repeats are not unfolded. Notes without a velocity get 80.
-    - The metre is the one that holds longest. An upbeat ends at a bar line: its notes are moved to the end of
-      the first bar.
-    - The tempo is the first metronome mark's, 120 quarters a minute if there is none.
+    - The metre is the one with the longest total duration. An upbeat ends at a bar line: its notes are moved to the end
+      of the first bar.
+    - The tempo is that of the first metronome mark, 120 quarters a minute if there is none.
     - The score ends with the bar of the last measure.
 
     Raises:
-        ValueError: when the metre or the tempo is outside what a `Score` holds.
+        ValueError: when the metre or the tempo is outside the range of a `Score`.
     """
     parts = list(getattr(stream, "parts", ())) or [stream]
     rows = [row for part in parts for row in _sounding_notes(part)]
     sections = _sections(parts[0])
-    end = max([onset + duration for onset, duration, _, _ in rows] + [start + span for start, span, _ in sections])
+    end = max([onset + duration for onset, duration, _, _ in rows] + [start + ticks for start, ticks, _ in sections])
     beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
     ticks_per_bar = round(beats_per_bar * TICKS_PER_BEAT)
     return Score(
@@ -84,11 +84,11 @@ def score_from_stream(stream: Stream) -> Score:
 
 
 def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
-    """Write a MusicXML file on two staves, treble from middle C upward and bass below.
+    """Write a MusicXML file with two staves, treble from middle C upward and bass below.
 
-    What sounds together on a staff is written as a chord; what is held while something else changes is tied.
-    Every onset and duration on the 24-tick grid is kept exactly, others are rounded to it. Bars that no time
-    signature can say are written in 4/4.
+    Notes that sound together on a staff are written as a chord; a note that is held while another changes is tied.
+    Onsets and durations on the 24-tick grid are exact, others are rounded to it. Bars that no time signature can
+    describe are written in 4/4.
 
     Raises:
         OSError: when the file cannot be written.
@@ -96,27 +96,27 @@ def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
     from music21 import clef, layout, metadata, meter, stream, tempo
     from music21.musicxml.m21ToXml import GeneralObjectExporter
 
-    score = _on_grid_of_24(score)
+    score = _on_default_grid(score)
     signature = time_signature(score.beats_per_bar) or (4, 4)
     ticks_per_bar = 4 * TICKS_PER_BEAT * signature[0] // signature[1]
     high = score.notes["pitch"] >= MIDDLE_C
     staves: list[Stream] = []
     for notes, staff_clef in ((score.notes[high], clef.TrebleClef()), (score.notes[~high], clef.BassClef())):
         staff = stream.PartStaff()
-        for number, bar in enumerate(_bars(notes.tolist(), ticks_per_bar, score.length_ticks), start=1):
+        for number, bar in enumerate(_staff_bars(notes.tolist(), ticks_per_bar, score.length_ticks), start=1):
             measure = stream.Measure(number=number)
             if number == 1:
                 measure.append([staff_clef, meter.TimeSignature("{}/{}".format(*signature))])
                 if not staves:
                     measure.insert(0, tempo.MetronomeMark(number=score.tempo_bpm))
-            for written in bar:
-                measure.append(_written(*written))
+            for element in bar:
+                measure.append(_music21_element(*element))
             staff.append(measure)
         staves.append(staff)
-    page = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
-    page.metadata = metadata.Metadata(title=Path(path).stem, composer="Toccata")
-    xml = GeneralObjectExporter(page).parse()
-    write_atomically(path, re.sub(rb"(?<=id=\")P[0-9a-f]{32}(?=\")", b"P1", xml))  # music21 names the part by chance
+    notation = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
+    notation.metadata = metadata.Metadata(title=Path(path).stem, composer="Toccata")
+    xml = GeneralObjectExporter(notation).parse()
+    write_atomically(path, re.sub(rb"(?<=id=\")P[0-9a-f]{32}(?=\")", b"P1", xml))  # music21's part ids are random
 
 
 def _sounding_notes(part: Stream) -> list[list[int]]:
@@ -126,7 +126,7 @@ def _sounding_notes(part: Stream) -> list[list[int]]:
     if any(instrument.transposition for instrument in part.getInstruments(recurse=True)):
         part = part.toSoundingPitch()
     rows: list[list[int]] = []
-    tied: dict[int, tuple[list[int], Fraction]] = {}  # pitch -> (row of the note tied over, its exact end)
+    tied: dict[int, tuple[list[int], Fraction]] = {}  # pitch -> (row of the tied note, its exact end)
     for element in part.flatten().notes:
         if isinstance(element, harmony.Harmony) or element.duration.isGrace:
             continue
@@ -153,7 +153,7 @@ def _tick(quarters: Fraction) -> int:
 
 
 def _sections(part: Stream) -> list[tuple[int, int, float]]:
-    """(first tick, ticks, beats in a bar) of every measure, or of the whole part if it has none."""
+    """(first tick, ticks, beats in a bar) of every measure, or of the whole part if it has no measures."""
     from music21.meter import TimeSignature
     from music21.stream import Measure
 
@@ -173,14 +173,14 @@ def _sections(part: Stream) -> list[tuple[int, int, float]]:
 
 
 def _tempo_bpm(stream: Stream) -> float:
-    """Quarters a minute of the first metronome mark that tells them."""
+    """Quarters a minute of the first metronome mark with a number, 120 without one."""
     from music21.tempo import MetronomeMark
 
     tempi = (mark.getQuarterBPM() for mark in stream.recurse().getElementsByClass(MetronomeMark))
     return next((tempo for tempo in tempi if tempo), 120.0)
 
 
-def _on_grid_of_24(score: Score) -> Score:
+def _on_default_grid(score: Score) -> Score:
     """The score with its ticks rounded to the grid of 24 a quarter, halves up."""
     if score.ticks_per_beat == TICKS_PER_BEAT:
         return score
@@ -197,10 +197,10 @@ def _on_grid_of_24(score: Score) -> Score:
     return Score(notes, beats_per_bar=beats_per_bar, tempo_bpm=score.tempo_bpm, length_ticks=end)
 
 
-def _bars(
+def _staff_bars(
     notes: list[tuple[int, int, int, int]], ticks_per_bar: int, length_ticks: int
 ) -> Iterator[list[tuple[int, list[tuple[int, int, str | None]]]]]:
-    """What to write in each bar of a staff: (ticks, [(pitch, velocity, tie), ...]), a rest without pitches.
+    """The elements of each bar of a staff: (ticks, [(pitch, velocity, tie), ...]), without pitches a rest.
 
     At least one bar; the last one is filled up with rests.
     """
@@ -208,13 +208,13 @@ def _bars(
     changes = {tick for onset, duration, _, _ in notes for tick in (onset, onset + duration)}
     changes |= set(range(0, bar_count * ticks_per_bar + 1, ticks_per_bar))
     ticks = sorted(changes)
-    waiting = notes[::-1]
+    upcoming = notes[::-1]
     sounding: list[tuple[int, int, int, int]] = []
     bar: list[tuple[int, list[tuple[int, int, str | None]]]] = []
     for start, end in pairwise(ticks):
         sounding = [note for note in sounding if note[0] + note[1] > start]
-        while waiting and waiting[-1][0] == start:
-            sounding.append(waiting.pop())
+        while upcoming and upcoming[-1][0] == start:
+            sounding.append(upcoming.pop())
         now = start
         for written in _written_values(end - start):
             tied = [
@@ -229,14 +229,14 @@ def _bars(
 
 
 def _written_values(ticks: int) -> Iterator[int]:
-    """The fewest large values of `WRITTEN_TICKS` that make up the duration."""
+    """Values of `WRITTEN_TICKS` whose sum is the duration, the largest first."""
     for value in WRITTEN_TICKS:
         while ticks >= value:
             yield value
             ticks -= value
 
 
-def _written(ticks: int, notes: list[tuple[int, int, str | None]]) -> GeneralNote:
+def _music21_element(ticks: int, notes: list[tuple[int, int, str | None]]) -> GeneralNote:
     """A music21 rest, note or chord."""
     from music21 import chord, duration, note, tie
     from music21.pitch import Pitch

@@ -1,7 +1,7 @@
-"""Piano rolls to look at: an array for renderers and video, a figure for papers.
+"""Piano-roll pictures: an array for renderers and video, a figure for papers.
 
-Both colour notes by velocity, from pale blue for soft to dark blue for loud: a scale told by lightness alone,
-so that it reads in every kind of colour vision and in print. What happens now is orange.
+Both colour notes by velocity, from pale blue for soft to dark blue for loud. The scale differs in lightness, so that it
+is readable in print and with every kind of colour vision. The current tick is orange.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ VELOCITY_COLOURS = np.stack(
     axis=1,
 ).astype(np.uint8)  # (velocity, 3)
 
-ROW_PIXELS = 6  # height of a key: what the labels need
+ROW_PIXELS = 6  # height of a key; the labels need as much
 BEAT_PIXELS = 24  # a tick of the default grid is a pixel
 KEYBOARD_PIXELS = 44
-MAX_WIDTH_PIXELS = 8192  # video codecs and browsers refuse more; 84 bars of 4/4 reach it
+MAX_WIDTH_PIXELS = 8192  # limit of video codecs and browsers; 84 bars of 4/4
 
 BARS_PER_LINE = 16
-MOST_LINES = 8  # a page
+MAX_LINES = 8  # of one figure
 
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 _GLYPHS = {  # 3 x 5 dots, rows of three bits
@@ -62,20 +62,20 @@ _GLYPHS = {  # 3 x 5 dots, rows of three bits
 def piano_roll_picture(
     score: Score, *, lowest: int = 21, highest: int = 108, now_tick: int | None = None
 ) -> np.ndarray:
-    """The whole score beside a keyboard, time to the right, high notes at the top.
+    """The whole score as a piano roll with a keyboard on the left, high notes at the top.
 
-    Scores of one length and metre give pictures of one shape, as a video needs. A score too long for
-    `MAX_WIDTH_PIXELS` is squeezed into it; beat and bar lines that would crowd are left out.
+    Scores of one length and metre give pictures of one shape, as a video needs. A score too long for `MAX_WIDTH_PIXELS`
+    is scaled to that width; beat and bar lines that would be too close are left out.
 
     Args:
         score: any score; an empty one gives an empty bar.
         lowest: MIDI number of the lowest key shown, by default the piano's.
         highest: MIDI number of the highest key shown. Notes outside are not shown.
-        now_tick: where to draw the present, a line and the keys that are down lit; None for nowhere.
+        now_tick: current tick, drawn as a line, with the keys that are down highlighted; None for neither.
 
     Returns:
-        (height, width, 3) uint8, RGB; height is `ROW_PIXELS` a key, width `KEYBOARD_PIXELS` and `BEAT_PIXELS`
-        a beat, at most `MAX_WIDTH_PIXELS`.
+        (height, width, 3) uint8, RGB; height is `ROW_PIXELS` a key, width `KEYBOARD_PIXELS` plus `BEAT_PIXELS` a beat,
+        at most `MAX_WIDTH_PIXELS`.
 
     Raises:
         ValueError: when not 0 <= lowest <= highest <= 127.
@@ -92,7 +92,7 @@ def piano_roll_picture(
     black = np.isin(pitch_of_row % 12, _BLACK_KEYS)
     roll[:] = np.array([PAPER, SHADE], np.uint8)[black.astype(int)][:, None]
     for step, colour in ((score.ticks_per_beat, BEAT_LINE), (score.ticks_per_bar, BAR_LINE)):
-        if step * scale >= 6:  # closer lines would be a grey wash
+        if step * scale >= 6:  # closer lines would merge
             roll[:, np.round(np.arange(0, ticks, step) * scale).astype(int)] = colour
     roll[(pitch_of_row % 12 == 0) & (np.arange(rows) % ROW_PIXELS == ROW_PIXELS - 1)] = OCTAVE_LINE
 
@@ -102,9 +102,9 @@ def piano_roll_picture(
     top = (highest - shown["pitch"].astype(int)) * ROW_PIXELS
     colours = VELOCITY_COLOURS[shown["velocity"]]
     for x, x_end, y, colour in zip(left.tolist(), right.tolist(), top.tolist(), colours, strict=True):
-        roll[y : y + ROW_PIXELS - 1, x : max(x + 1, x_end - 1)] = colour  # a gap to the note after
+        roll[y : y + ROW_PIXELS - 1, x : max(x + 1, x_end - 1)] = colour  # with a gap before the next note
         if x_end - x >= 4:
-            roll[y : y + ROW_PIXELS - 1, x] = colour // 2  # the attack
+            roll[y : y + ROW_PIXELS - 1, x] = colour // 2  # the onset
 
     down: np.ndarray = np.empty(0, int)
     if now_tick is not None:
@@ -119,22 +119,22 @@ def piano_roll_picture(
 def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None = None) -> None:
     """Write the score as a piano roll for a paper or a report, wrapped into lines.
 
-    A line holds `BARS_PER_LINE` bars; the bars of a piece that would need more than `MOST_LINES` lines get
-    narrower. Pitches are fitted to the piece in whole octaves. An existing file is replaced.
+    A line has `BARS_PER_LINE` bars; in a piece that would need more than `MAX_LINES` lines it has more, narrower ones.
+    The range of pitches is that of the piece in whole octaves. An existing file is replaced.
 
     Args:
         score: any score; an empty one gives an empty bar.
-        path: where to; the suffix (.png, .pdf, .svg) chooses the format. A PNG is 2,200 pixels wide.
-        title: a line above, taken literally.
+        path: the file; its suffix (.png, .pdf, .svg) is the format. A PNG is 2,200 pixels wide.
+        title: a line above the roll, as plain text without math markup.
 
     Raises:
         OSError: when the file cannot be written.
-        ValueError: when the suffix names no format.
+        ValueError: when the suffix is no known format.
     """
     from matplotlib.figure import Figure
 
     bars = max(score.bars, 1)
-    bars_per_line = max(min(bars, BARS_PER_LINE), -(-bars // MOST_LINES))
+    bars_per_line = max(min(bars, BARS_PER_LINE), -(-bars // MAX_LINES))
     lines = -(-bars // bars_per_line)
     lowest, highest = _whole_octaves(score.notes["pitch"])
 
@@ -151,8 +151,8 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
         axes: Axes = figure.add_axes(box)
         _draw_line(axes, score, line * bars_per_line, bars_per_line, lowest, highest)
     text: dict[str, Any] = {"color": _unit(INK), "va": "baseline", "parse_math": False}
-    facts = f"{_count(score.bars, 'bar')} · {_count(len(score), 'note')} · {score.tempo_bpm:g} bpm"
-    figure.text(left / width, 1 - (head - 0.16) / height, facts, size=9, **text)
+    summary = f"{_with_noun(score.bars, 'bar')} · {_with_noun(len(score), 'note')} · {score.tempo_bpm:g} bpm"
+    figure.text(left / width, 1 - (head - 0.16) / height, summary, size=9, **text)
     if title:
         figure.text(left / width, 1 - 0.42 / height, title, size=15, weight="bold", **text)
     if len(score):
@@ -162,7 +162,7 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
 
 
 def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int, highest: int) -> None:
-    """Draw `bars` bars from `first_bar` on; the line is that long even where the piece ends before."""
+    """Draw a line of `bars` bars from `first_bar` on, even if the piece ends before."""
     from matplotlib.collections import PolyCollection
 
     start, end = first_bar * score.ticks_per_bar, (first_bar + bars) * score.ticks_per_bar
@@ -186,7 +186,7 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
         PolyCollection(
             _boxes(left, right, notes["pitch"]),
             facecolors=VELOCITY_COLOURS[notes["velocity"]] / 255,
-            edgecolors="white" if wide else "face",  # white parts notes that touch, but would hide thin ones
+            edgecolors="white" if wide else "face",  # white separates adjacent notes, but would hide thin ones
             linewidths=0.3,
             zorder=3,
         )
@@ -198,7 +198,7 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
     axes.set_yticks(octaves, [f"C{octave // 12 - 1}" for octave in octaves])
     axes.set_xticks([bar * score.ticks_per_bar for bar in numbers], [str(bar + 1) for bar in numbers])
     for label in axes.get_xticklabels():
-        label.set_horizontalalignment("left")  # a bar's number stands right of its line, clear of the lowest C
+        label.set_horizontalalignment("left")  # right of the bar line, so that it does not cover the lowest C
     axes.tick_params(length=0, pad=3, labelsize=8, labelcolor=_unit(INK))
     axes.set_frame_on(False)
 
@@ -213,7 +213,7 @@ def _draw_velocity_scale(axes: Axes) -> None:
 
 
 def _draw_keyboard(picture: np.ndarray, pitch_of_row: np.ndarray, down: np.ndarray) -> None:
-    """Draw the keys upright into (rows, KEYBOARD_PIXELS, 3), those of `down` lit, each C with its name."""
+    """Draw a vertical keyboard into (rows, KEYBOARD_PIXELS, 3), the pitches of `down` lit, each C with its name."""
     rows, width = picture.shape[:2]
     black = np.isin(pitch_of_row % 12, _BLACK_KEYS)
     lit = np.isin(pitch_of_row, down)
@@ -245,17 +245,17 @@ def _whole_octaves(pitches: np.ndarray) -> tuple[int, int]:
 
 
 def _boxes(left: np.ndarray, right: np.ndarray, pitch: np.ndarray) -> list[np.ndarray]:
-    """The corners, (4, 2), of rectangles one semitone high."""
+    """The corners (4, 2) of rectangles one semitone high."""
     x = np.stack([left, left, right, right], axis=1)
     y = np.stack([pitch, pitch + 1, pitch + 1, pitch], axis=1)
     return list(np.stack([x, y], axis=2).astype(float))
 
 
 def _unit(colour: Colour) -> tuple[float, float, float]:
-    """A colour as matplotlib takes it, in [0, 1]."""
+    """A colour in the range of matplotlib, [0, 1]."""
     return colour[0] / 255, colour[1] / 255, colour[2] / 255
 
 
-def _count(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it is due."""
+def _with_noun(number: int, noun: str) -> str:
+    """A number with its noun, in the plural unless the number is 1."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,4 +1,4 @@
-"""Piano reduction: what two hands can play of a score, melody and bass first."""
+"""Piano reduction: a score reduced to what two hands can play, melody and bass first."""
 
 from __future__ import annotations
 
@@ -14,34 +14,20 @@ from toccata.music.score import NOTE_DTYPE, Score
 LOWEST_KEY, HIGHEST_KEY = 21, 108  # A0 and C8, the ends of the piano's keyboard
 HAND_SPAN = 14  # semitones, a ninth: what most adult hands reach
 FINGERS_PER_HAND = 5
-NOTE_VALUES = (
-    1,
-    3,
-    4,
-    6,
-    8,
-    12,
-    16,
-    18,
-    24,
-    36,
-    48,
-    72,
-    96,
-)  # ticks of a 24-tick quarter: 1/96 to a whole note
+NOTE_VALUES = (1, 3, 4, 6, 8, 12, 16, 18, 24, 36, 48, 72, 96)  # ticks, 24 a quarter: 1/96 to a whole note
 
 
 @dataclass(frozen=True)
 class ReductionReport:
-    """What a reduction did to a score."""
+    """Counts of the notes that a reduction changed."""
 
     notes: int  # of the score that was reduced
-    dropped: int  # of them not in the reduced score
-    shortened: int  # of them in the reduced score, but with a shorter duration
+    dropped: int  # those that are not in the reduced score
+    shortened: int  # those that are in it with a shorter duration
 
     @property
     def kept(self) -> float:
-        """Share of the notes that are still there, in [0, 1]; 1 for a score without notes."""
+        """Share of the notes that were not dropped, in [0, 1]; 1 for a score without notes."""
         return 1 - self.dropped / self.notes if self.notes else 1.0
 
 
@@ -50,13 +36,13 @@ def fits_two_hands(
 ) -> bool:
     """Whether two hands can hold these keys at once.
 
-    The left hand takes as many of the lowest keys as it can, the right hand must manage the rest. Hands
-    that do not cross need nothing cleverer, and every part of a set that fits, fits too.
+    The left hand holds as many of the lowest keys as it can, and the right hand must hold all others. Without crossed
+    hands this greedy assignment is exact. Every subset of a set that fits also fits.
 
     Args:
         pitches: MIDI numbers in any order.
-        hand_span: semitones from a hand's lowest to its highest key, at most.
-        fingers_per_hand: keys a hand holds, at most.
+        hand_span: greatest distance from the lowest to the highest key of one hand, semitones.
+        fingers_per_hand: greatest number of keys of one hand.
     """
     return _fits(sorted(set(pitches)), hand_span, fingers_per_hand)
 
@@ -71,24 +57,24 @@ def reduce_to_two_hands(
     max_sounding: int = 2 * FINGERS_PER_HAND,
     values: Sequence[int] = NOTE_VALUES,
 ) -> tuple[Score, ReductionReport]:
-    """Keep of a score what two hands can play, melody and bass first.
+    """Reduce a score to what two hands can play, melody and bass first.
 
-    Durations are cut to the largest note value they hold. Then, tick by tick, the struck notes are taken
-    from the outside in (highest, lowest, next highest, ...). A note that does not fit beside the held ones
-    makes them let go early, inner voices first and the bass last; if that does not help, it is dropped.
+    Durations are shortened to the largest note value that they contain. Then, tick by tick, the notes are added from
+    the outside in (highest, lowest, next highest, ...). If a note does not fit with the held ones, these are released
+    early, inner voices first and the bass last; if that is not enough, the note is dropped.
 
     Args:
-        score: any score; all its notes count as one instrument's.
-        lowest: lowest key there is, MIDI number.
-        highest: highest key there is, MIDI number.
-        hand_span: semitones from a hand's lowest to its highest key, at most.
-        fingers_per_hand: keys a hand holds, at most.
-        max_sounding: keys both hands hold, at most.
-        values: durations a note may have, in ticks of the score, ascending. Shorter notes are dropped.
+        score: any score, of any number of voices.
+        lowest: lowest key of the keyboard, MIDI number.
+        highest: highest key of the keyboard, MIDI number.
+        hand_span: greatest distance from the lowest to the highest key of one hand, semitones.
+        fingers_per_hand: greatest number of keys of one hand.
+        max_sounding: greatest number of keys of both hands.
+        values: allowed durations in ticks of the score, ascending. Shorter notes are dropped.
 
     Returns:
-        The reduced score, of the same length, metre and tempo, and the report. At every tick of it the
-        sounding keys fit two hands; all its durations are in `values`; reducing it again changes nothing.
+        The reduced score, of the same length, metre and tempo, and the report. At every tick of it the sounding keys
+        fit two hands; all its durations are in `values`; reducing it again changes nothing.
 
     Raises:
         ValueError: when `values` is empty, not ascending or not positive.
@@ -96,22 +82,22 @@ def reduce_to_two_hands(
     values = tuple(values)
     if not values or values[0] < 1 or any(a >= b for a, b in pairwise(values)):
         raise ValueError(f"values must be ascending positive numbers of ticks, got {values}")
-    strikes: dict[int, list[tuple[int, int, int]]] = {}  # onset -> [(pitch, cut duration, index)], pitch ascending
+    onsets: dict[int, list[tuple[int, int, int]]] = {}  # tick -> [(pitch, duration, index)], by ascending pitch
     for index, (onset, duration, pitch, _) in enumerate(score.notes.tolist()):
         value = _largest_value(values, duration)
         if value and lowest <= pitch <= highest:
-            strikes.setdefault(onset, []).append((pitch, value, index))
+            onsets.setdefault(onset, []).append((pitch, value, index))
 
     durations = [0] * len(score)  # 0: dropped
     sounding: list[int] = []  # keys that are down, ascending
-    held: dict[int, tuple[int, int, int]] = {}  # key struck at an earlier tick -> (onset, end, index)
-    for now, struck in strikes.items():
+    held: dict[int, tuple[int, int, int]] = {}  # key pressed at an earlier tick -> (onset, end, index)
+    for now, notes_now in onsets.items():
         for pitch in [pitch for pitch, (_, end, _) in held.items() if end <= now]:
             del held[pitch]
             sounding.remove(pitch)
         new = {}
-        for pitch, value, index in _outside_in(struck):
-            released = _room_for(pitch, sounding, held, now, values, (max_sounding, hand_span, fingers_per_hand))
+        for pitch, value, index in _outside_in(notes_now):
+            released = _keys_to_release(pitch, sounding, held, now, values, (max_sounding, hand_span, fingers_per_hand))
             if released is None:
                 continue
             for key in released:
@@ -145,13 +131,13 @@ def _largest_value(values: Sequence[int], duration: int) -> int:
     return values[count - 1] if count else 0
 
 
-def _outside_in(struck: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Notes of ascending pitch as highest, lowest, next highest, next lowest, ..."""
-    inwards = [note for pair in zip(reversed(struck), struck, strict=True) for note in pair]
-    return inwards[: len(struck)]
+def _outside_in(notes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Notes of ascending pitch in the order highest, lowest, next highest, next lowest, ..."""
+    inwards = [note for pair in zip(reversed(notes), notes, strict=True) for note in pair]
+    return inwards[: len(notes)]
 
 
-def _room_for(
+def _keys_to_release(
     pitch: int,
     sounding: list[int],
     held: dict[int, tuple[int, int, int]],
@@ -159,7 +145,7 @@ def _room_for(
     values: Sequence[int],
     limits: tuple[int, int, int],
 ) -> Collection[int] | None:
-    """The held keys to let go so that `pitch` can be struck, as few as possible; None if nothing helps."""
+    """The held keys to release so that `pitch` can be played, as few as possible; None if it cannot be played."""
     max_sounding, hand_span, fingers_per_hand = limits
 
     def playable_without(released: Collection[int]) -> bool:
@@ -170,10 +156,10 @@ def _room_for(
     if playable_without(()):
         return ()
     ends = sorted(held)
-    outer = {ends[-1]: 1, ends[0]: 2} if ends else {}  # the held bass goes last, the held melody before it
+    outer = {ends[-1]: 1, ends[0]: 2} if ends else {}  # the bass is released last, the melody before it
     candidates = sorted(
         (key for key, (onset, _, _) in held.items() if now - onset >= values[0]),
-        key=lambda key: (outer.get(key, 0), held[key][1] - now, key),  # what would end soonest loses least
+        key=lambda key: (outer.get(key, 0), held[key][1] - now, key),  # the note that ends first loses least
     )
     for key in candidates:
         if playable_without((key,)):
@@ -181,7 +167,7 @@ def _room_for(
     released: set[int] = set(candidates)
     if not playable_without(released):
         return None
-    for key in reversed(candidates):  # who need not let go stays, the bass asked first
+    for key in reversed(candidates):  # keep the keys that need not be released, the bass first
         if playable_without(released - {key}):
             released.discard(key)
     return released

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-TICKS_PER_BEAT = 24  # thirty-seconds and triplets both fall on it: it misses 0-2 % of real keyboard onsets
+TICKS_PER_BEAT = 24  # a grid of thirty-seconds and triplets, which misses 0-2 % of the onsets of real keyboard music
 
 NOTE_DTYPE = np.dtype(
     [
@@ -25,18 +25,18 @@ NOTE_DTYPE = np.dtype(
 class Score:
     """One piece for one instrument.
 
-    The notes are put into canonical form on construction, so that equal music is an equal `Score`: sorted by
-    onset, then pitch; two notes of one pitch never sound at once (an earlier one ends where the next begins;
-    of several struck together the longest stays).
+    The notes are put into canonical form on construction, so that equal music is an equal `Score`: sorted by onset,
+    then pitch; two notes of one pitch never sound at once (an earlier one ends at the onset of the next; of several
+    with one onset the longest is kept).
 
     Args:
         notes: structured array of `NOTE_DTYPE`, or any iterable of `(onset_tick, duration_ticks, pitch,
             velocity)`.
         ticks_per_beat: grid, ticks in a quarter note.
         beats_per_bar: quarter notes in a bar; 3 for 3/4 and 6/8, 3.5 for 7/8.
-        tempo_bpm: quarter notes a minute, rounded to 0.01 (what a MIDI file can hold), in [4, 600].
-        length_ticks: where the piece ends. By default the bar line at or after the last note's end; a longer
-            piece ends in silence. At least the end of the last note.
+        tempo_bpm: quarter notes a minute, rounded to 0.01 (the precision of a MIDI file), in [4, 600].
+        length_ticks: end of the piece, at least the end of the last note. By default the bar line at or after the end
+            of the last note.
 
     Raises:
         ValueError: for a value outside the ranges above, naming it.
@@ -48,7 +48,7 @@ class Score:
     tempo_bpm: float = 120.0
     length_ticks: int = -1  # -1: derived from the notes
 
-    if TYPE_CHECKING:  # what may be given, where the field says what is kept
+    if TYPE_CHECKING:  # the constructor takes more types than the fields have
 
         def __init__(
             self,
@@ -101,17 +101,17 @@ class Score:
 
     @property
     def bars(self) -> int:
-        """Bars begun before the piece ends."""
+        """Number of bars, the last one possibly incomplete."""
         return -(-self.length_ticks // self.ticks_per_bar)
 
     @property
     def seconds_per_tick(self) -> float:
-        """Seconds a tick lasts."""
+        """Duration of a tick in seconds."""
         return 60.0 / (self.tempo_bpm * self.ticks_per_beat)
 
     @property
     def length_seconds(self) -> float:
-        """Seconds until the piece ends, without the last notes' ringing."""
+        """Duration of the piece in seconds, without the release of the last notes."""
         return self.length_ticks * self.seconds_per_tick
 
     @property
@@ -138,7 +138,7 @@ class Score:
         bars = f"{self.bars} bars of {self.beats_per_bar} beats"
         return f"Score({len(self)} notes, {bars}, {self.tempo_bpm:g} bpm)"
 
-    # Other scores made from this one
+    # Derived scores
 
     def transpose(self, semitones: int) -> Score:
         """The score moved by `semitones`.
@@ -153,7 +153,7 @@ class Score:
         return replace(self, notes=notes)
 
     def slice(self, start_tick: int, end_tick: int) -> Score:
-        """What is struck in `start_tick <= onset < end_tick`, moved to start at 0 and cut at `end_tick`."""
+        """The notes with `start_tick <= onset < end_tick`, cut at `end_tick` and moved earlier by `start_tick`."""
         if not 0 <= start_tick <= end_tick:
             raise ValueError(f"need 0 <= start_tick <= end_tick, got {start_tick} and {end_tick}")
         onset = self.notes["onset_tick"]
@@ -163,17 +163,17 @@ class Score:
         notes["duration_ticks"] = np.minimum(notes["duration_ticks"], length - notes["onset_tick"])
         return replace(self, notes=notes, length_ticks=length)
 
-    # Views
+    # Piano roll and sound
 
     def roll(self) -> np.ndarray:
-        """Piano roll, (length_ticks, 128) uint8: each pitch's velocity at each tick, 0 where it is silent."""
+        """Piano roll, (length_ticks, 128) uint8: the velocity of each pitch at each tick, 0 where it is silent."""
         roll = np.zeros((self.length_ticks, 128), np.uint8)
         for onset, duration, pitch, velocity in self.notes.tolist():
             roll[onset : onset + duration, pitch] = velocity
         return roll
 
     def audio(self, sample_rate: int = 16_000) -> np.ndarray:
-        """The piece on the piano of the sound font, (samples,) float32 mono in [-1, 1]."""
+        """The sound of the piece on a piano, (samples,) float32 mono in [-1, 1]; see `NoteBank`."""
         from toccata.music.sound.bank import note_bank
 
         return note_bank(sample_rate).render([self])[0]
@@ -208,12 +208,12 @@ class Score:
 
 
 def _as_notes(notes: np.ndarray | Iterable[tuple[int, int, int, int]]) -> np.ndarray:
-    """Notes as a fresh `NOTE_DTYPE` array with every field inside its range."""
+    """Notes as a new `NOTE_DTYPE` array, with every field checked to be inside its range."""
     if not isinstance(notes, np.ndarray) or notes.dtype.names is None:
-        exact = np.dtype([(name, np.float64) for name in NOTE_DTYPE.fields or ()])  # nothing wraps or is cut off
+        exact = np.dtype([(name, np.float64) for name in NOTE_DTYPE.fields or ()])  # no overflow, no truncation
         notes = np.array([tuple(note) for note in notes], exact)
     for name, low, high in (
-        ("onset_tick", 0, 2**29),  # onset + duration stay inside int32
+        ("onset_tick", 0, 2**29),  # onset + duration fit int32
         ("duration_ticks", 1, 2**29),
         ("pitch", 0, 127),
         ("velocity", 1, 127),
@@ -228,7 +228,7 @@ def _as_notes(notes: np.ndarray | Iterable[tuple[int, int, int, int]]) -> np.nda
 
 
 def _canonical(notes: np.ndarray) -> np.ndarray:
-    """Sort by onset, then pitch; end each note where the next of its pitch begins."""
+    """Sort by onset, then pitch; end each note at the onset of the next of its pitch."""
     notes = notes[np.lexsort((-notes["duration_ticks"], notes["onset_tick"], notes["pitch"]))]
     same_pitch = notes["pitch"][1:] == notes["pitch"][:-1]
     doubled = same_pitch & (notes["onset_tick"][1:] == notes["onset_tick"][:-1])

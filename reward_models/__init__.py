@@ -1,4 +1,4 @@
-"""Reward models: what judges a piece, how several are put together, how one's own is plugged in."""
+"""Reward models: what scores a piece, weighted sums of several, and how custom ones are loaded."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ __all__ = [
     "reward_names",
 ]
 
-_NEEDS_TORCH = {"RatingModel": "rating.model", "Realism": "realism.model"}  # imported when they are asked for
+_NEEDS_TORCH = {"RatingModel": "rating.model", "Realism": "realism.model"}  # imported at first access
 
 
 def __getattr__(name: str) -> Any:

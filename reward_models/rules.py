@@ -1,11 +1,11 @@
-"""Rules: penalties for what no reward should buy, nothing for what real pieces do.
+"""Rules: penalties for degenerate pieces: silence, repetition and dense clusters.
 
-Each is in [-1, 0]: 0 up to a limit that 95 of 100 real pieces keep to, then falling on a straight line to -1 at the
-worst there is. They judge what the agent itself wrote, without the primer.
+Each penalty is 0 up to a limit, the 95th percentile of real pieces, and falls linearly to -1 at the worst value. Rules
+score `Pieces.own`, what the agent itself wrote, without the primer.
 
-The limits that come with them are the greatest 95th percentile among four bodies of real music, cut into 8 bars and
-played by the instrument: Bach's chorales, folk tunes, Chopin, and keyboard music of the Mutopia Project (see
-docs/rewards.md for the table). `from_scores` takes them from a corpus of one's own.
+The default limits are the greatest 95th percentile of four corpora, cut into 8 bars and played by the instrument:
+Bach's chorales, folk tunes, Chopin, and keyboard music of the Mutopia Project (the table is in docs/rewards.md).
+`from_scores` takes the limits from another corpus.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from toccata.envs.pieces import Pieces
 from toccata.music.metrics import loop_rate, note_density, polyphony, repeated_note_rate, silence_rate
 from toccata.music.score import Score
 
-PERCENTILE = 95  # of real pieces that keep to a limit: one in twenty does so for effect, more would be a mannerism
-WORST_DENSITY = 3.0  # times the limit, from where on more notes a beat cost no more: 30, ten fingers in triplets
-WORST_POLYPHONY = 10.0  # fingers
+PERCENTILE = 95  # of real pieces: one in twenty may exceed a limit for effect
+WORST_DENSITY = 3.0  # times the limit: 30 notes a beat, ten fingers in triplets; more are penalised by 1 too
+WORST_POLYPHONY = 10.0  # notes, one for each finger
 
 
 @dataclass(frozen=True)
 class Silence:
-    """Penalty for the share of time at which nothing sounds, see `silence_rate`; -1 for a silent piece.
+    """Penalty for the share of time without sound, see `silence_rate`; -1 for a silent piece.
 
     Args:
-        limit: greatest share of silence that costs nothing, in [0, 1).
+        limit: greatest share of silence without a penalty, in [0, 1).
     """
 
     limit: float = 0.24
@@ -37,7 +37,7 @@ class Silence:
     name = "silence"
 
     def __post_init__(self) -> None:
-        _check(self, 0, 1)
+        _check_limits(self, 0, 1)
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-1, 0]."""
@@ -45,20 +45,20 @@ class Silence:
 
     @classmethod
     def from_scores(cls, scores: Iterable[Score]) -> Silence:
-        """With the limit of real pieces, which should be as long as those that are judged."""
+        """The rule with the limit of real pieces, which should be as long as those to be scored."""
         return cls(_limit([silence_rate(score) for score in scores], 0, 1))
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """Penalty for repeating oneself at once; -1 for one note or chord, or one figure, from beginning to end.
+    """Penalty for immediate repetition; -1 for one note, chord or figure from beginning to end.
 
-    The worse of two: strikes that equal the strike before, see `repeated_note_rate`, and strikes that end a
-    figure of up to four played twice in a row, see `loop_rate`.
+    The worse of two penalties: on onsets with the same notes as the onset before, see `repeated_note_rate`, and on
+    onsets that end a figure of up to four onsets played twice in a row, see `loop_rate`.
 
     Args:
-        repeated_limit: greatest share of repeated strikes that costs nothing, in [0, 1).
-        loop_limit: greatest share of looped strikes that costs nothing, in [0, 1).
+        repeated_limit: greatest share of repeated onsets without a penalty, in [0, 1).
+        loop_limit: greatest share of looped onsets without a penalty, in [0, 1).
     """
 
     repeated_limit: float = 0.26
@@ -67,7 +67,7 @@ class Repetition:
     name = "repetition"
 
     def __post_init__(self) -> None:
-        _check(self, 0, 1)
+        _check_limits(self, 0, 1)
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-1, 0]."""
@@ -77,7 +77,7 @@ class Repetition:
 
     @classmethod
     def from_scores(cls, scores: Iterable[Score]) -> Repetition:
-        """With the limits of real pieces, which should be as long as those that are judged."""
+        """The rule with the limits of real pieces, which should be as long as those to be scored."""
         scores = list(scores)
         return cls(
             _limit([repeated_note_rate(score) for score in scores], 0, 1),
@@ -87,13 +87,13 @@ class Repetition:
 
 @dataclass(frozen=True)
 class Density:
-    """Penalty for a wall of notes: the worse of too many struck and too many sounding at once.
+    """Penalty for dense clusters: the worse of those on notes a beat and on notes sounding at once.
 
     Args:
-        density_limit: greatest number of notes a beat that costs nothing, see `note_density`; three times as many
-            cost 1.
-        polyphony_limit: greatest mean number of notes at once that costs nothing, see `polyphony`, below 10;
-            10 cost 1.
+        density_limit: greatest number of notes a beat without a penalty, see `note_density`; three times as many,
+            and no fewer than one, give -1.
+        polyphony_limit: greatest mean number of notes sounding at once without a penalty, see `polyphony`, in [0, 10);
+            10 give -1.
     """
 
     density_limit: float = 10.5
@@ -102,20 +102,20 @@ class Density:
     name = "density"
 
     def __post_init__(self) -> None:
-        _check(self, 0, np.inf)
+        _check_limits(self, 0, np.inf)
         if self.polyphony_limit >= WORST_POLYPHONY:
             raise ValueError(f"polyphony_limit must be in [0, 10), got {self.polyphony_limit}")
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-1, 0]."""
-        most = max(WORST_DENSITY * self.density_limit, 1.0)
-        dense = _penalty([note_density(score) for score in pieces.own], self.density_limit, most)
-        thick = _penalty([polyphony(score) for score in pieces.own], self.polyphony_limit, WORST_POLYPHONY)
-        return np.minimum(dense, thick)
+        worst_density = max(WORST_DENSITY * self.density_limit, 1.0)
+        density = _penalty([note_density(score) for score in pieces.own], self.density_limit, worst_density)
+        sounding = _penalty([polyphony(score) for score in pieces.own], self.polyphony_limit, WORST_POLYPHONY)
+        return np.minimum(density, sounding)
 
     @classmethod
     def from_scores(cls, scores: Iterable[Score]) -> Density:
-        """With the limits of real pieces, which should be as long as those that are judged."""
+        """The rule with the limits of real pieces, which should be as long as those to be scored."""
         scores = list(scores)
         return cls(
             _limit([note_density(score) for score in scores], 0, np.inf),
@@ -124,20 +124,20 @@ class Density:
 
 
 def _penalty(values: list[float], limit: float, worst: float) -> np.ndarray:
-    """(n,) float32: 0 up to `limit`, -1 from `worst` on, a straight line between."""
+    """(n,) float32: 0 up to `limit`, -1 from `worst` on, linear in between."""
     return np.clip((limit - np.array(values, np.float64)) / (worst - limit), -1, 0).astype(np.float32)
 
 
 def _limit(values: list[float], low: float, high: float) -> float:
-    """What 95 of 100 `values` keep to, inside [low, high)."""
+    """95th percentile of `values`, clipped to [low, high)."""
     if not values:
         raise ValueError("a limit needs at least one real score")
     return float(np.clip(np.percentile(values, PERCENTILE), low, np.nextafter(high, low)))
 
 
-def _check(rule: Silence | Repetition | Density, low: float, high: float) -> None:
+def _check_limits(rule: Silence | Repetition | Density, low: float, high: float) -> None:
     """Raise for a limit outside [low, high)."""
-    for limit in fields(rule):
-        value = getattr(rule, limit.name)
+    for field in fields(rule):
+        value = getattr(rule, field.name)
         if not low <= value < high:
-            raise ValueError(f"{limit.name} must be in [{low}, {high}), got {value}")
+            raise ValueError(f"{field.name} must be in [{low}, {high}), got {value}")

@@ -1,4 +1,4 @@
-"""Several reward models as one: a weighted sum whose every term stays visible."""
+"""A weighted sum of reward models, with each of its terms."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class WeightedSum:
     """The reward `sum of weight * model.score(pieces)`.
 
     Args:
-        weighted_models: pairs of a reward model and its weight. A weight of 0 is allowed: the term is computed
-            and logged, and adds nothing. Of models of one name the second is called `name-2`, the third `name-3`.
+        weighted_models: pairs of a reward model and its weight. With a weight of 0 the model is scored and logged,
+            but adds nothing. Of several models of one name the second term is `name-2`, the third `name-3`.
 
     Attributes:
-        models: the reward models by term.
-        weights: their weights by term.
+        models: reward models by term.
+        weights: weights by term.
 
     Raises:
-        RewardSpecError: without any model, or for a weight that is no finite number.
+        RewardSpecError: without a model, or for a weight that is not a finite number.
     """
 
     name = "sum"
@@ -35,30 +35,30 @@ class WeightedSum:
         for model, weight in weighted_models:
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not isfinite(weight):
                 raise RewardSpecError(f"reward {model.name!r}: its weight must be a finite number, got {weight!r}")
-            term = _unused(model.name, self.models)
+            term = _unique_name(model.name, self.models)
             self.models[term] = model
             self.weights[term] = float(weight)
         if not self.models:
             raise RewardSpecError("a weighted sum needs at least one reward model")
 
     def scores(self, pieces: Pieces) -> dict[str, np.ndarray]:
-        """The score of each model, (n,) float32 by term, not weighted.
+        """Unweighted scores of each model, (n,) float32 by term.
 
         Raises:
-            RewardModelError: naming the model that fails.
+            RewardModelError: naming the failing model.
         """
         return {term: checked(model, pieces) for term, model in self.models.items()}
 
     def contributions(self, pieces: Pieces) -> dict[str, np.ndarray]:
-        """The weighted scores, (n,) float32 each, that add up to `score`.
+        """Weighted scores of each model, (n,) float32 by term; they add up to `score`.
 
         Raises:
-            RewardModelError: naming the model that fails.
+            RewardModelError: naming the failing model.
         """
         return self.weighted(self.scores(pieces))
 
     def weighted(self, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What `scores` returned, each times its weight: for callers that want both and score only once.
+        """`contributions` from the result of `scores`, without scoring again.
 
         Raises:
             RewardModelError: for a product that overflows float32.
@@ -74,25 +74,25 @@ class WeightedSum:
         return products
 
     def score(self, pieces: Pieces) -> np.ndarray:
-        """(n,) float32, the sum of the weighted terms.
+        """(n,) float32, the sum of `contributions`.
 
         Raises:
-            RewardModelError: naming the model that fails.
+            RewardModelError: naming the failing model.
         """
         return np.stack(list(self.contributions(pieces).values())).sum(axis=0)
 
 
 def parse_rewards(weighted_specs: Iterable[tuple[str | RewardModel, float]]) -> WeightedSum:
-    """The weighted sum of rewards as users write them, such as `[("rating", 1.0), ("my_lab.tension:Tension", 0.2)]`.
+    """The weighted sum of pairs such as `[("rating", 1.0), ("my_lab.tension:Tension", 0.2)]`; see `load_reward`.
 
     Raises:
-        RewardSpecError: for what leads to no reward model, see `load_reward`, or a weight that is no number.
+        RewardSpecError: for a spec without a reward model, or a weight that is not a finite number.
     """
     return WeightedSum([(load_reward(spec), weight) for spec, weight in weighted_specs])
 
 
-def _unused(name: str, taken: dict[str, RewardModel]) -> str:
-    """`name`, or `name-2`, `name-3`... when it is taken."""
+def _unique_name(name: str, taken: dict[str, RewardModel]) -> str:
+    """`name`, or the first of `name-2`, `name-3`... that is not taken."""
     term, number = name, 1
     while term in taken:
         number += 1

@@ -11,7 +11,7 @@ import pytest
 # numpy, torch and numba read these when they are imported, which no test has done yet. One thread: the
 # tensors are tiny here, and float sums must not depend on the machine's cores.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
+    os.environ.setdefault(variable, "1")  # unless the user sets another number
 os.environ["MPLBACKEND"] = "Agg"
 
 hypothesis.settings.register_profile("toccata", deadline=None, derandomize="CI" in os.environ)

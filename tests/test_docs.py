@@ -4,6 +4,7 @@ A fence may say after its language: `no-run` (the block is not run: it would tak
 of the reader's, written before the page's commands are looked at).
 """
 
+import ast
 import json
 import re
 import shlex
@@ -18,9 +19,10 @@ import pytest
 import tyro
 
 import toccata
+from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.runs.compose_config import ComposeConfig
-from toccata.agents.runs.config import EvaluateConfig, TrainConfig
+from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
@@ -220,12 +222,12 @@ def test_the_metrics_table_is_complete_and_right_about_silence() -> None:
 
 
 def write_metrics(path: Path) -> dict:
-    """A metrics.json in the form that evaluation writes, of made-up numbers."""
-    from toccata.agents.runs.comparison import summarise
+    """A metrics.json in the form that evaluation writes, of random numbers."""
+    from toccata.agents.evaluation.comparison import summarise
 
     rng = np.random.default_rng(0)
-    names = (*METRICS, "reward/silence", "reward/total", "gold_rating")
-    composers = ("agent", "start", "random", "real")
+    names = (*METRICS, "score/silence", "reward/total", "gold_rating")
+    composers = ("agent", "reference", "random", "real")
     summary = summarise({each: {name: rng.random(4) for name in names} for each in composers}, seed=0)
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(summary))
@@ -237,7 +239,7 @@ def test_the_evaluation_page_tells_the_structure_of_metrics_json(tmp_path: Path)
     text = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
     assert all(re.search(rf"^{key}\.", text, re.MULTILINE) for key in summary)
     assert all(f"| `{name}` |" in text for name in summary["composers"])
-    assert {key.partition(" - ")[2] for key in summary["ahead"]} == {"start", "random", "real"}
+    assert {key.partition(" - ")[2] for key in summary["differences"]} == {"reference", "random", "real"}
     for keys in (summary["composers"]["agent"]["polyphony"], summary["real_range"]["polyphony"]):
         assert all(key in text for key in keys)
 
@@ -249,7 +251,7 @@ def logged_by_a_small_run() -> set[str]:
 
     from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
     from toccata.agents.policies.sequence_policy import SequencePolicy
-    from toccata.agents.ppo.composer_ppo import ComposerPPO
+    from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
     from toccata.agents.runs.callbacks import DiscriminatorCallback, MetricsCallback
     from toccata.agents.vec_env import PianoVecEnv
     from toccata.envs.excerpts import ExcerptDataset
@@ -267,7 +269,7 @@ def logged_by_a_small_run() -> set[str]:
     realism = Realism()
     rewards = WeightedSum([(load_reward("rating"), 1.0), (realism, 1.0), (Silence(), 1.0)])
     music = ExcerptDataset([Score([(24 * i, 24, 60 + i % 7, 80) for i in range(16)])], 2)
-    agent = ComposerPPO(
+    agent = SequenceComposerPPO(
         SequencePolicy,
         PianoVecEnv(4, bars=2, observation="actions"),
         reward_model=rewards,
@@ -301,6 +303,34 @@ def test_the_run_folder_is_described(tmp_path: Path) -> None:
     names = {path.name + "/" * path.is_dir() for path in run.folder.iterdir()} | {"model.zip", run.reference_path.name}
     assert len(names) >= 7
     assert all(f"`{name}" in page for name in names)
+
+
+# The architecture page
+
+
+def has_definition(tree: ast.AST, name: str) -> bool:
+    """Whether a dotted name is defined in a module: a class, function, method or assigned constant."""
+    for part in name.split("."):
+        for node in getattr(tree, "body", ()):
+            targets = getattr(node, "targets", [getattr(node, "target", None)])
+            if part in (getattr(node, "name", None), *(getattr(target, "id", None) for target in targets)):
+                tree = node
+                break
+        else:
+            return False
+    return True
+
+
+def test_the_names_on_the_architecture_page_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    references = re.findall(r"`((?:[\w.]+/)+[\w.]+\.py)(?:::([\w.]+))?`", text)
+    assert len(references) > 50
+    for path, name in references:
+        assert (ROOT / path).is_file(), path
+        if name:
+            assert has_definition(ast.parse((ROOT / path).read_text(encoding="utf-8")), name), f"{path}::{name}"
+    folders = re.findall(r"`((?:\w+/)+)`", text)
+    assert all((ROOT / folder).is_dir() for folder in folders)
 
 
 # Versions

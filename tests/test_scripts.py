@@ -100,7 +100,7 @@ def test_ctrl_c_while_cloning(repository: Path, tmp_path: Path, corpus_folder: P
     status, err = stopped(start(repository, "train.py", *settings, *TOY), folder / "reward_models" / "rewards.json")
     assert status == 130
     assert "Traceback" not in err
-    assert err.splitlines()[-1] == f"stopped before PPO began; begin anew with --resume {folder}"
+    assert err.splitlines()[-1] == f"stopped before PPO; start again with --resume {folder}"
     status, _, err = run(repository, "evaluate.py", str(folder))
     assert status == 1
     assert err == f"error: {folder}: has no model.zip; its training did not get that far\n"
@@ -170,4 +170,4 @@ def test_the_five_minutes_of_the_rating_page(
     status, _, err = run(repository, *train.split()[1:], *toy, cwd=tmp_path)
     assert status == 0, err
     rewards = json.loads(Path("run/reward_models/rewards.json").read_text())
-    assert rewards[0]["hash"] == json.loads(Path("my-rating/config.json").read_text())["weights_sha256"]
+    assert rewards[0]["hash"] == json.loads(Path("my-rating/config.json").read_text())["sha256"]["rating.safetensors"]

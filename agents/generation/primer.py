@@ -1,4 +1,4 @@
-"""A primer as a sequence network is given it."""
+"""Primers, prepared for a sequence network to continue."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ NO_ACTIONS = np.empty((0, 2), np.int64)
 
 @dataclass(frozen=True)
 class PreparedPrimer:
-    """What stands before the part of the network.
+    """A primer as the piano plays it, and the part of it that a network is conditioned on.
 
     Attributes:
-        score: the whole primer as the piano plays it, to a bar line.
-        heard: those of its bars that the network is told.
-        actions: (steps, 2) int64, which play `heard`.
+        score: the whole primer, to a bar line.
+        context: its last bars, which the network is conditioned on.
+        actions: (steps, 2) int64, which play `context`.
     """
 
     score: Score
-    heard: Score
+    context: Score
     actions: np.ndarray
 
     @classmethod
-    def of(cls, primer: Score | None, piano: Piano, beats_per_bar: float, tempo_bpm: float) -> PreparedPrimer:
-        """The opening that a primer is, or an empty page in some metre and tempo.
+    def from_score(cls, primer: Score | None, piano: Piano, beats_per_bar: float, tempo_bpm: float) -> PreparedPrimer:
+        """Encode a primer; None gives an empty one in the given metre and tempo.
 
-        The network is told the last 64 bars, for no passage that it was fitted to is longer; and of them those from
-        the first note on, for none begins with silence.
+        The context has at most 64 bars, as the passages that priors are fitted to, and like them it begins in a bar
+        with a note. It is empty if the last 64 bars are silent.
 
         Raises:
             ValueError: for a primer without a note that the piano plays.
         """
         if primer is None:
-            page = Score(beats_per_bar=beats_per_bar, tempo_bpm=tempo_bpm)
-            return cls(page, page, NO_ACTIONS)
+            empty = Score(beats_per_bar=beats_per_bar, tempo_bpm=tempo_bpm)
+            return cls(empty, empty, NO_ACTIONS)
         if not len(primer):
             raise ValueError("the primer has no notes")
         score = encode(primer, piano)[1].score
@@ -51,7 +51,7 @@ class PreparedPrimer:
         bar, bars = score.ticks_per_bar, score.bars
         score = replace(score, length_ticks=bars * bar)
         first = max(0, bars - LONGEST_BARS)
-        onsets = score.notes["onset_tick"] // bar
-        first = int(onsets[onsets >= first].min(initial=bars))
-        heard = score.slice(first * bar, bars * bar)
-        return cls(score, heard, encode(heard, piano)[0].astype(np.int64) if first < bars else NO_ACTIONS)
+        onset_bars = score.notes["onset_tick"] // bar
+        first = int(onset_bars[onset_bars >= first].min(initial=bars))
+        context = score.slice(first * bar, bars * bar)
+        return cls(score, context, encode(context, piano)[0].astype(np.int64) if first < bars else NO_ACTIONS)

@@ -1,4 +1,4 @@
-"""Who can compose: a trained agent, and random legal play to compare it with."""
+"""Pieces of a trained agent, and of random legal play as its baseline."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from toccata.envs.pieces import Piece
 
 
 def generate_pieces(model: ComposerPPO | None, count: int, seed: int, environment: dict[str, Any]) -> list[Piece]:
-    """`count` pieces, side by side.
+    """Generate pieces in one batch of environments.
 
     Args:
-        model: the agent, which draws from its policy; None plays uniformly at random among what is legal.
-        count: pieces to write.
-        seed: one seed gives one set of pieces.
+        model: the agent, whose policy is sampled; None plays uniformly at random among the legal actions.
+        count: number of pieces.
+        seed: equal seeds give equal pieces.
         environment: arguments of `PianoEnv`.
     """
     env = PianoVecEnv(count, **{**environment, "reward_at": "piece"})

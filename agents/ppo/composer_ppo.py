@@ -69,11 +69,11 @@ class ComposerPPO(OpenMaskablePPO):
         """A saved model holds neither its reward model nor pieces."""
         return ["reward_model", "finished"]
 
-    def collect_rollouts(
+    def collect_rollouts(  # type: ignore[override]  # sb3-contrib's too takes use_masking and its own buffers
         self,
         env: VecEnv,
         callback: BaseCallback,
-        rollout_buffer: MaskableDictRolloutBuffer,  # type: ignore[override]  # sb3-contrib types its buffers' base
+        rollout_buffer: MaskableDictRolloutBuffer,
         n_rollout_steps: int,
         use_masking: bool = True,
     ) -> bool:

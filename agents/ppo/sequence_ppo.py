@@ -64,7 +64,7 @@ class SequenceComposerPPO(ComposerPPO):
         ValueError: for a coefficient or a target out of range, and for a policy that is no `SequencePolicy`.
     """
 
-    policy: SequencePolicy
+    policy: SequencePolicy  # type: ignore[assignment]  # on_model_built refuses others
 
     def __init__(
         self,

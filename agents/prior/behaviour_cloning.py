@@ -1,4 +1,4 @@
-"""Behaviour cloning: a policy is fitted to real music before PPO, so that it does not start randomly initialised."""
+"""Behaviour cloning: fits a policy to real music by maximum likelihood, before PPO."""
 
 from __future__ import annotations
 
@@ -17,77 +17,81 @@ from toccata.envs.core import PianoCore
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece
 
-EXCERPTS = 384  # encoded anew for every epoch, in new keys: about 80,000 steps of chorales
+EXCERPTS = 384  # sampled for each epoch: about 80,000 steps of chorales
 BATCH_SIZE = 512
 LENGTH_SAMPLES = 64  # excerpts that the mean length is estimated from
-WEIGHT_DECAY = 0.1  # there are some 300 chorales: without it they are memorised
+WEIGHT_DECAY = 0.1  # there are some 300 chorales: without it the policy overfits
 
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """What an agent that played given pieces would have seen and done, step by step, the pieces mixed."""
+    """Observations, actions and masks of an agent that plays given pieces: all first steps, then all second ones ..."""
 
     observations: dict[str, np.ndarray]  # (steps, ...) each
     actions: np.ndarray  # (steps, 2) int64
     masks: np.ndarray  # (steps, whats + values) bool
 
 
-def demonstrate(pieces: Sequence[Piece], core: PianoCore) -> Demonstrations:
-    """Play `pieces` in an environment, one in each of its first envs, and note what an agent would see.
+def record_demonstrations(pieces: Sequence[Piece], core: PianoCore) -> Demonstrations:
+    """Play `pieces` in an environment, one in each of its first envs, and record every step.
 
     Args:
         pieces: with their actions; at most as many as `core` has envs.
         core: an environment of the same piano and at least the pieces' length.
+
+    Raises:
+        ValueError: when no piece has an action.
     """
-    count = len(pieces)
-    played_in = [np.empty((0, 2)) if piece.actions is None else piece.actions for piece in pieces]
-    lengths = np.array([len(own) for own in played_in])
+    piece_actions = [np.empty((0, 2)) if piece.actions is None else piece.actions for piece in pieces]
+    lengths = np.array([len(each) for each in piece_actions])
     actions = np.zeros((core.num_envs, int(lengths.max(initial=0)), 2), np.int64)
-    for row, own in zip(actions, played_in, strict=False):
-        row[: len(own)] = own
+    for row, each in zip(actions, piece_actions, strict=False):
+        row[: len(each)] = each
     core.reset(range(core.num_envs), [np.random.default_rng(0)] * core.num_envs)
-    seen: dict[str, list[np.ndarray]] = {key: [] for key in core.observation_space}
-    masks, played = [], []
+    observations: dict[str, list[np.ndarray]] = {key: [] for key in core.observation_space}
+    masks, recorded_actions = [], []
     for step in range(actions.shape[1]):
         rows = np.flatnonzero(lengths > step)
         for key, value in core.observe().items():
-            seen[key].append(value[rows])
+            observations[key].append(value[rows])
         masks.append(core.dynamics.masks[rows])
-        played.append(actions[rows, step])
+        recorded_actions.append(actions[rows, step])
         core.step(actions[:, step])
-    if not count or not masks:
+    if not masks:
         raise ValueError("there is nothing to demonstrate: no piece has an action")
     return Demonstrations(
-        {key: np.concatenate(parts) for key, parts in seen.items()}, np.concatenate(played), np.concatenate(masks)
+        {key: np.concatenate(steps) for key, steps in observations.items()},
+        np.concatenate(recorded_actions),
+        np.concatenate(masks),
     )
 
 
 def clone_sequences(
     policy: SequencePolicy,
-    music: ExcerptDataset,
+    dataset: ExcerptDataset,
     *,
     epochs: int,
     rng: np.random.Generator,
     learning_rate: float = 1e-3,
     on_batch: Callable[[float, float], None] | None = None,
 ) -> list[float]:
-    """Fit a sequence policy to whole excerpts by maximum likelihood; the critic is left alone.
+    """Fit a sequence policy to whole excerpts by maximum likelihood; the critic is not trained.
 
     Args:
         policy: is changed in place.
-        music: where excerpts come from; each epoch draws new ones, in new keys.
+        dataset: of the excerpts; each epoch samples new ones, in new keys.
         epochs: of about as many notes as `EXCERPTS` excerpts have.
         rng: random number generator.
-        learning_rate: of AdamW, at its highest.
+        learning_rate: of AdamW, the highest.
         on_batch: called after every batch with the fraction done, in [0, 1], and the loss in nats an action.
 
     Returns:
-        the mean loss of each epoch, in nats an action.
+        mean loss of each epoch, in nats an action.
     """
-    notes = float(np.mean([len(piece.score) for piece in music.sample(LENGTH_SAMPLES, rng)]))
+    notes = float(np.mean([len(piece.score) for piece in dataset.sample(LENGTH_SAMPLES, rng)]))
     return fit_network(
         policy.network,
-        music,
+        dataset,
         None,
         epochs=epochs,
         epoch_notes=round(notes * EXCERPTS),
@@ -95,12 +99,12 @@ def clone_sequences(
         learning_rate=learning_rate,
         weight_decay=WEIGHT_DECAY,
         on_batch=on_batch,
-    ).train
+    ).train_losses
 
 
 def clone_steps(
     policy: FeedforwardPolicy,
-    music: ExcerptDataset,
+    dataset: ExcerptDataset,
     *,
     environment: Mapping[str, Any],
     epochs: int,
@@ -108,26 +112,26 @@ def clone_steps(
     learning_rate: float = 1e-3,
     on_batch: Callable[[float, float], None] | None = None,
 ) -> list[float]:
-    """Fit a feed-forward policy to shuffled steps of excerpts by maximum likelihood; the critic is left alone.
+    """Fit a feed-forward policy to shuffled steps of excerpts by maximum likelihood; the critic is not trained.
 
     Args:
         policy: is changed in place.
-        music: where excerpts come from; each epoch draws new ones, in new keys.
+        dataset: of the excerpts; each epoch samples new ones, in new keys.
         environment: arguments of the `PianoCore` that the excerpts are replayed in.
-        epochs: passes over `EXCERPTS` new excerpts; the learning rate falls to zero along a cosine.
+        epochs: of `EXCERPTS` excerpts; the learning rate falls to zero along a cosine.
         rng: random number generator.
         learning_rate: of AdamW, at the start.
         on_batch: called after every batch with the fraction done, in [0, 1], and the loss in nats an action.
 
     Returns:
-        the mean loss of each epoch, in nats an action.
+        mean loss of each epoch, in nats an action.
     """
     core = PianoCore(EXCERPTS, **environment)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     policy.set_training_mode(True)
     losses = []
     for epoch in range(epochs):
-        steps = demonstrate(music.sample(EXCERPTS, rng), core)
+        steps = record_demonstrations(dataset.sample(EXCERPTS, rng), core)
         order = rng.permutation(len(steps.actions))
         batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
         epoch_losses = []
@@ -149,7 +153,7 @@ def clone_steps(
 
 
 def log_likelihood(policy: FeedforwardPolicy, steps: Demonstrations, batch: np.ndarray) -> torch.Tensor:
-    """(batch,) log-probability that the policy gives to the demonstrated actions, in nats."""
+    """(k,) log-probabilities in nats of the demonstrated actions at the indices `batch` (k,)."""
     observations = obs_as_tensor({key: value[batch] for key, value in steps.observations.items()}, policy.device)
     distribution = policy.get_distribution(observations, steps.masks[batch])
     return distribution.log_prob(torch.as_tensor(steps.actions[batch], device=policy.device))

@@ -21,8 +21,8 @@ class Bits:
     Attributes:
         per_action: bits per action.
         per_note: the same bits, those of rests included, per note; a chord counts its notes.
-        works: how many the music is of; versions of one work count once.
-        actions, notes: how many there are.
+        works: number of works; versions of one work count once.
+        actions, notes: their numbers.
     """
 
     per_action: Interval
@@ -38,32 +38,32 @@ def bits(
     """Bits of pieces under a model, by genre and under "all" together.
 
     Args:
-        log_probs: (steps,) log-probabilities in nats of the actions of each piece. Differences of two models' give
-            how many bits one needs less than the other.
+        log_probs: (steps,) log-probabilities in nats of the actions of each piece. With the differences of two models'
+            log-probabilities the result is the difference of their bits.
         pieces: with scores as played and genres; pieces without genre count under "all" only.
-        works: what work each piece is of; whole works are resampled for the intervals. None: each piece is one.
+        works: the work that each piece is of; whole works are resampled for the intervals. None: each piece is one.
         seed: of the bootstrap (percentile; Efron & Tibshirani 1993, chapter 13).
     """
-    of_piece = np.array([-values.sum() / np.log(2) for values in log_probs])
+    piece_bits = np.array([-values.sum() / np.log(2) for values in log_probs])
     actions = np.array([len(values) for values in log_probs])
     notes = np.array([len(piece.score) for piece in pieces])
-    work_of = np.arange(len(pieces)) if works is None else np.array(works)
+    piece_works = np.arange(len(pieces)) if works is None else np.array(works)
     genres = {genre: np.array([piece.genre == genre for piece in pieces]) for genre in GENRES}
-    answer = {}
-    for genre, own in {**genres, ALL: np.ones(len(pieces), bool)}.items():
-        if not notes[own].sum():
+    results = {}
+    for genre, selected in {**genres, ALL: np.ones(len(pieces), bool)}.items():
+        if not notes[selected].sum():
             continue
-        work = np.unique(work_of[own], return_inverse=True)[1]
-        sums = np.stack([np.bincount(work, each[own]) for each in (of_piece, actions, notes)])  # (3, works)
+        work = np.unique(piece_works[selected], return_inverse=True)[1]
+        sums = np.stack([np.bincount(work, each[selected]) for each in (piece_bits, actions, notes)])  # (3, works)
         count = sums.shape[1]
-        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) @ sums.T
-        drawn = drawn[drawn[:, 2] > 0]  # works all of whose notes were dropped can come alone
+        resampled = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) @ sums.T
+        resampled = resampled[resampled[:, 2] > 0]  # a resample may hold only works whose notes were all dropped
         total = sums.sum(axis=1)
-        answer[genre] = Bits(
-            per_action=percentile_interval(total[0] / total[1], drawn[:, 0] / drawn[:, 1]),
-            per_note=percentile_interval(total[0] / total[2], drawn[:, 0] / drawn[:, 2]),
+        results[genre] = Bits(
+            per_action=percentile_interval(total[0] / total[1], resampled[:, 0] / resampled[:, 1]),
+            per_note=percentile_interval(total[0] / total[2], resampled[:, 0] / resampled[:, 2]),
             works=count,
             actions=int(total[1]),
             notes=int(total[2]),
         )
-    return answer
+    return results

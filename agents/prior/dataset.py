@@ -152,5 +152,6 @@ class _PassageBounds:
         if not len(starts):
             starts = distinct_onsets[:1] // bar
         lines = np.arange(bars + 1) * bar
-        steps = np.searchsorted(onsets, lines) + np.searchsorted(distinct_onsets, lines)  # each note, a rest an onset
+        # about one action a note, and one rest an onset
+        steps = np.searchsorted(onsets, lines) + np.searchsorted(distinct_onsets, lines)
         return cls(bars, starts, steps)

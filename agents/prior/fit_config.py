@@ -1,4 +1,4 @@
-"""What `toccata fit-prior` can be told. Imports nothing heavy, so that `--help` is instant."""
+"""The settings of `toccata fit-prior`. Imports nothing heavy, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class FitPriorConfig:
-    """Fit a prior: a sequence network that plays what real music would play next.
+    """Fit a prior: a sequence network that predicts the next action of real music.
 
     It writes a folder for `train.py --prior OUT` and `toccata compose --prior OUT`.
     """
@@ -35,15 +35,15 @@ class FitPriorConfig:
 
     data: tuple[str, ...] = ("bach", "folk")
     """Real music: bach, ryan, oneill, aird, folk (they come with music21), and folders of MIDI or MusicXML files by
-    genre (GENRE/**/*.mid, or beside a metadata.csv with columns file and genre). About a tenth of the works stops the
-    fit in time, another tenth is kept for the report."""
+    genre (GENRE/**/*.mid, or midi/ and a metadata.csv with columns file and genre). About a tenth of the works is held
+    out for early stopping, another tenth for the report."""
 
-    start: str | None = None
-    """Prior to go on from instead of noise: transformer, lstm (they come with Toccata), or a folder of fit-prior. Its
-    backbone and sizes hold; a tenth of the usual learning rate is enough for music of one's own."""
+    init_from: str | None = None
+    """Prior to initialise the weights from: transformer, lstm (they come with Toccata), or a folder of fit-prior; by
+    default random. It determines backbone and sizes; a tenth of the default learning rate is enough for new music."""
 
     backbone: Literal["transformer", "lstm"] = "transformer"
-    """Kind of network; with --start it is that of the prior."""
+    """Kind of network; with --init-from it is that of the prior."""
 
     width: int | None = None
     """Channels of a layer; by default 192 (transformer) or 328 (lstm), about two million weights in all."""
@@ -55,27 +55,27 @@ class FitPriorConfig:
     """Heads of a transformer's attention; by default 3. The width must be a multiple of four times as many."""
 
     epochs: int = 10
-    """At most so many passes; in one, as many notes are heard as the works have, at random places in random keys."""
+    """Most epochs; each has as many notes as the training works, in passages at random places and in random keys."""
 
     patience: int = 2
-    """Stop after so many epochs without a lower loss on works held out for that; the best epoch is kept."""
+    """Stop after so many epochs without a lower validation loss; the best epoch is kept."""
 
     batch_steps: int = 2048
-    """Steps in a batch, of whole passages; more need more cache."""
+    """Steps in a batch, of whole passages; more need more memory."""
 
     max_steps: int = 512
     """Steps in the longest passage."""
 
     learning_rate: float = 1e-3
-    """Of AdamW, after a short rise; it falls along a cosine to a twentieth over all epochs."""
+    """Of AdamW, after a short warm-up; it falls along a cosine to a twentieth over all epochs."""
 
     weight_decay: float = 0.1
     """Of AdamW."""
 
     genre_dropout: float = 0.15
-    """Share of passages whose genre is not told, so that the prior can also be asked for none."""
+    """Share of passages without their genre, so that the prior can also be sampled unconditionally."""
 
-    beside: tuple[str, ...] = ()
+    compare: tuple[str, ...] = ()
     """Other priors that the report compares with this one on the same held-out works: transformer, lstm (they come with
     Toccata), or folders."""
 
@@ -93,7 +93,9 @@ class FitPriorConfig:
             if getattr(self, name) is not None:
                 allowed.check(name, getattr(self, name))
         sizes = [name for name in ("width", "layers", "heads") if getattr(self, name) is not None]
-        if self.start is not None and sizes:
-            raise ConfigError(f"{sizes[0]} is that of the prior to start from, {self.start}; leave out one of the two")
+        if self.init_from is not None and sizes:
+            raise ConfigError(
+                f"{sizes[0]} is determined by the prior to initialise from, {self.init_from}; leave out one of the two"
+            )
         if not self.data:
             raise ConfigError("data must name at least one corpus or folder, such as: bach folk")

@@ -143,17 +143,18 @@ def _epoch_batches(
     dataset: PassageDataset | ExcerptDataset, epoch_notes: int, batch_steps: int, rng: np.random.Generator
 ) -> Iterator[tuple[float, Trajectories, np.ndarray]]:
     """Batches of an epoch: the fraction of the epoch that is done after each, trajectories, and the batch's rows."""
-    seen = 0  # notes so far
-    while seen < epoch_notes:
-        pieces = dataset.sample(min(CHUNK, epoch_notes - seen), rng)
-        notes = seen + np.cumsum([max(1, len(piece.score)) for piece in pieces])
+    notes_done = 0
+    while notes_done < epoch_notes:
+        pieces = dataset.sample(min(CHUNK, epoch_notes - notes_done), rng)
+        notes = notes_done + np.cumsum([max(1, len(piece.score)) for piece in pieces])
         pieces = pieces[: 1 + int(np.searchsorted(notes, epoch_notes))]
         trajectories = record_trajectories(pieces, dataset.piano)
         chunk_end = min(int(notes[len(pieces) - 1]), epoch_notes)
         batches = list(bucketed_batches(trajectories.lengths, batch_steps, rng))
         for number, rows in enumerate(batches):
-            yield (seen + (chunk_end - seen) * (number + 1) / len(batches)) / epoch_notes, trajectories, rows
-        seen = chunk_end
+            fraction = (notes_done + (chunk_end - notes_done) * (number + 1) / len(batches)) / epoch_notes
+            yield fraction, trajectories, rows
+        notes_done = chunk_end
 
 
 def bucketed_batches(lengths: np.ndarray, batch_steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -21,11 +21,11 @@ from toccata.weights import load_weights, save_weights
 
 WEIGHTS_NAME = "prior"
 SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
-SHIPPED = ("transformer", "lstm")  # names of the priors that come with Toccata, one a backbone
+SHIPPED = ("transformer", "lstm")  # names of the priors that come with Toccata, one for each backbone
 
 
 class PriorError(ToccataError, ValueError):
-    """A prior that is not known or does not fit; the message names it and says what is allowed."""
+    """A prior that is unknown or does not match; the message names it and says what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prior:
     Attributes:
         network: in evaluation mode, without gradients.
         piano: its instrument.
-        about: how it was fitted, as config.json tells it.
+        about: how it was fitted, the "fit" of config.json.
     """
 
     network: SequenceNetwork
@@ -58,7 +58,7 @@ class Prior:
 
         Raises:
             PriorError: for an unknown name.
-            WeightsError: when a file is missing, damaged or not what its hash says, naming it.
+            WeightsError: when a file is missing, damaged, or has another SHA-256 than config.json, naming it.
         """
         folder = SHIPPED_FOLDER / f"prior-{name}" if name in SHIPPED else Path(name)
         if not folder.is_dir():
@@ -67,7 +67,7 @@ class Prior:
         return cls(frozen(network).to(device), _piano(config), dict(config["fit"]))
 
     def log_prob(self, trajectories: Trajectories) -> list[np.ndarray]:
-        """(length,) log-probabilities, in nats, of every action of each trajectory, among those that were legal."""
+        """(length,) log-probabilities in nats of the actions of each trajectory, normalised over the legal actions."""
         return log_prob(self.network, self.piano, trajectories)
 
     def initialise(self, policy: SequencePolicy) -> None:
@@ -92,11 +92,14 @@ def frozen(network: SequenceNetwork) -> SequenceNetwork:
 
 def _piano(config: Mapping[str, Any]) -> Piano:
     """The piano that a config.json describes."""
-    return Piano(**{name: tuple(each) if isinstance(each, list) else each for name, each in config["piano"].items()})
+    fields: dict[str, Any] = {
+        name: tuple(each) if isinstance(each, list) else each for name, each in config["piano"].items()
+    }
+    return Piano(**fields)
 
 
 def _network(config: Mapping[str, Any]) -> SequenceNetwork:
-    """The network that a config.json describes, not yet fitted."""
+    """The network that a config.json describes, randomly initialised."""
     if not isinstance(config["fit"], dict):
         raise ValueError("fit must be an object")
     return SequenceNetwork(_piano(config), NetworkConfig(**config["network"]))

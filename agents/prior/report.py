@@ -15,65 +15,65 @@ from toccata.agents.prior.bits import ALL, Bits, bits
 from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.markov import Markov, uniform_log_prob
 from toccata.agents.prior.prior import Prior, PriorError
-from toccata.agents.prior.trajectories import Trajectories, trajectories_of
+from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.core import GENRES
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus
 from toccata.stats import Interval
 
 REPORT_FILE, CURVES_FILE = "report.md", "curves.png"
-MARKOV_STEPS = 300_000  # that the Markov chain is fitted on, of a corpus that is not small
-STEPS_PER_NOTE = 24  # that it is fitted on at most: each strike and wait in every key
-MARKOV_CHUNK = 256  # passages drawn at a time
+MARKOV_STEPS = 300_000  # training steps of the Markov chain on a large corpus
+STEPS_PER_NOTE = 24  # on a small one: an onset and a rest a note, in each of twelve keys
+MARKOV_CHUNK = 256  # passages sampled at a time
 
 
-def whole_works(passages: PassageDataset) -> tuple[list[Piece], list[str]]:
-    """What `passages.whole()` gives, and the group of the work that each piece is of."""
+def passages_with_works(dataset: PassageDataset) -> tuple[list[Piece], list[str]]:
+    """The passages of `dataset.first_passages()`, and the group (the versions of one work) that each is of."""
     pieces: list[Piece] = []
     groups: list[str] = []
-    for work in passages.works:
-        alone = PassageDataset(Corpus(work.id, (work,)), passages.bars, passages.piano, max_steps=passages.max_steps)
-        own = alone.whole()
-        pieces += own
-        groups += [work.group or work.id] * len(own)
+    for work in dataset.works:
+        single = PassageDataset(Corpus(work.id, (work,)), dataset.bars, dataset.piano, max_steps=dataset.max_steps)
+        passages = single.first_passages()
+        pieces += passages
+        groups += [work.group or work.id] * len(passages)
     return pieces, groups
 
 
-def unconditional(sequences: Trajectories) -> Trajectories:
-    """The same music for someone who is not told its genre."""
-    genre = np.full_like(sequences.observations["genre"], NO_GENRE)
-    return replace(sequences, observations={**sequences.observations, "genre": genre})
+def unconditional(trajectories: Trajectories) -> Trajectories:
+    """The same trajectories with the genre index `NO_GENRE`."""
+    genre = np.full_like(trajectories.observations["genre"], NO_GENRE)
+    return replace(trajectories, observations={**trajectories.observations, "genre": genre})
 
 
-def fitted_markov(train: PassageDataset, seed: int = 0) -> tuple[Markov, int]:
-    """An order-3 Markov chain of passages in random keys, and how many steps it was fitted on."""
+def fit_markov(train: PassageDataset, seed: int = 0) -> tuple[Markov, int]:
+    """An order-3 Markov chain fitted to passages in random keys, and the number of its training steps."""
     rng = np.random.default_rng(seed)
-    least_steps = min(MARKOV_STEPS, STEPS_PER_NOTE * sum(len(work.score) for work in train.works))
+    min_steps = min(MARKOV_STEPS, STEPS_PER_NOTE * sum(len(work.score) for work in train.works))
     pieces: list[Piece] = []
     steps = 0
-    while steps < least_steps:
-        drawn = train.sample(MARKOV_CHUNK, rng)
-        pieces += drawn
-        steps += sum(len(piece.actions) for piece in drawn if piece.actions is not None)
-    return Markov().fit(trajectories_of(pieces, train.piano)), steps
+    while steps < min_steps:
+        sample = train.sample(MARKOV_CHUNK, rng)
+        pieces += sample
+        steps += sum(len(piece.actions) for piece in sample if piece.actions is not None)
+    return Markov().fit(record_trajectories(pieces, train.piano)), steps
 
 
-def table(columns: Mapping[str, Mapping[str, Bits]], unit: str) -> list[list[str]]:
-    """A table of text, its head first: a row a genre and one of all, a column a model.
+def bits_table(columns: Mapping[str, Mapping[str, Bits]], unit: str) -> list[list[str]]:
+    """A table of text, its head first: a row for each genre and one for all, a column for each model.
 
     Args:
-        columns: what `bits` gave, by model.
+        columns: results of `bits`, by model.
         unit: "action" or "note".
     """
     rows = [["bits per " + unit, "works", unit + "s", *columns]]
-    for genre, known in next(iter(columns.values())).items():
-        cells = [_cell(getattr(each[genre], f"per_{unit}"), known.works) for each in columns.values()]
-        rows.append([genre, f"{known.works:,}", f"{getattr(known, unit + 's'):,}", *cells])
+    for genre, first in next(iter(columns.values())).items():
+        cells = [_cell(getattr(each[genre], f"per_{unit}"), first.works) for each in columns.values()]
+        rows.append([genre, f"{first.works:,}", f"{getattr(first, unit + 's'):,}", *cells])
     return rows
 
 
 def _cell(interval: Interval, works: int) -> str:
-    """`2.31 [2.25, 2.38]`; the mean alone where nothing can be resampled."""
+    """`2.31 [2.25, 2.38]`; the mean alone for a single work, which cannot be resampled."""
     return f"{interval.mean:.2f}" if works == 1 else str(interval)
 
 
@@ -83,133 +83,138 @@ def write_prior_report(
     test: PassageDataset | None,
     folder: Path,
     console: Console,
-    beside: Mapping[str, Prior] | None = None,
+    compare: Mapping[str, Prior] | None = None,
 ) -> str:
-    """Write report.md and curves.png into `folder`, print the bits per action, and give the report back.
+    """Write report.md and curves.png into `folder`, and print the bits per action.
 
     Args:
         prior: fitted to `train`; its `about` may have the losses by epoch, as `fit_prior` writes them.
-        train: the works it was fitted to; the Markov chain is fitted to the same.
-        test: works held out from them; None when there is none, and then nothing is measured.
+        train: the training works; the Markov chain is fitted to the same.
+        test: works held out from them; None when there is none: then the report has no bits.
         folder: exists already.
         console: where the table is printed.
-        beside: other priors of the same piano to compare with, by name.
+        compare: other priors of the same piano to compare with, by name.
+
+    Returns:
+        the text of report.md.
 
     Raises:
-        PriorError: for a prior of another piano, or a piano that the passages are not encoded for.
+        PriorError: for a prior of another piano than that of the datasets.
     """
-    for name, each in {"the prior": prior, **(beside or {})}.items():
+    compare = compare or {}
+    for name, each in {"the prior": prior, **compare}.items():
         if each.piano != train.piano:
             raise PriorError(f"{name} plays another piano than the passages are encoded for")
-    sections = ["# Report of a prior", _sizes(prior), _works(train, test)]
+    sections = ["# Report of a prior", _network_description(prior), _work_counts(train, test)]
     if test is None:
-        sections.append("No work is held out for the test, so that nothing is measured.")
+        sections.append("No work is held out for the test, so there are no bits to report.")
     else:
-        sections += _measured(prior, train, test, console, beside or {})
+        sections += _bits_sections(prior, train, test, console, compare)
     losses = prior.about.get("nats_per_action")
     if losses is not None:
-        sections += ["## Losses by epoch", _losses(losses), f"![losses by epoch]({CURVES_FILE})"]
+        sections += ["## Losses by epoch", _loss_table(losses), f"![losses by epoch]({CURVES_FILE})"]
         draw_loss_curves(folder / CURVES_FILE, losses)
     text = "\n\n".join(sections) + "\n"
     (folder / REPORT_FILE).write_text(text, encoding="utf-8")
     return text
 
 
-def _sizes(prior: Prior) -> str:
-    """What the network is."""
-    shape = prior.network.config
+def _network_description(prior: Prior) -> str:
+    """Backbone and size of the network."""
+    config = prior.network.config
     weights = sum(parameter.numel() for parameter in prior.network.parameters())
-    heads = f", {shape.heads} heads" if shape.backbone == "transformer" else ""
-    return f"{shape.backbone}, {shape.layers} layers of width {shape.width}{heads}: {weights:,} weights."
+    heads = f", {config.heads} heads" if config.backbone == "transformer" else ""
+    return f"{config.backbone}, {config.layers} layers of width {config.width}{heads}: {weights:,} weights."
 
 
-def _works(train: PassageDataset, test: PassageDataset | None) -> str:
-    """How many works of each genre the prior was fitted to, and how many it is tested on."""
-    rows = [["genre", "works fitted to", "their notes", "works held out for the test", "their notes"]]
+def _work_counts(train: PassageDataset, test: PassageDataset | None) -> str:
+    """Table of the works and notes of each genre in the two splits."""
+    rows = [["genre", "training works", "their notes", "test works", "their notes"]]
     for genre in GENRES:
-        parts = [[work for work in part.works if work.genre == genre] if part else [] for part in (train, test)]
-        counts = [count for part in parts for count in (len(part), sum(len(work.score) for work in part))]
+        splits = [[work for work in split.works if work.genre == genre] if split else [] for split in (train, test)]
+        counts = [count for works in splits for count in (len(works), sum(len(work.score) for work in works))]
         if any(counts):
             rows.append([genre, *(f"{count:,}" for count in counts)])
     return _markdown(rows)
 
 
-def _measured(
-    prior: Prior, train: PassageDataset, test: PassageDataset, console: Console, beside: Mapping[str, Prior]
+def _bits_sections(
+    prior: Prior, train: PassageDataset, test: PassageDataset, console: Console, compare: Mapping[str, Prior]
 ) -> list[str]:
-    """The tables of bits, and what they are of."""
-    pieces, works = whole_works(test)
-    music = trajectories_of(pieces, test.piano)
-    markov, steps = fitted_markov(train)
-    found = {
-        "uniform over legal": uniform_log_prob(music),
-        "Markov, order 3": markov.log_prob(music),
-        "prior": prior.log_prob(music),
-        "prior, told no genre": prior.log_prob(unconditional(music)),
-        **{name: each.log_prob(music) for name, each in beside.items()},
+    """The tables of bits, and how they were measured."""
+    pieces, works = passages_with_works(test)
+    trajectories = record_trajectories(pieces, test.piano)
+    markov, steps = fit_markov(train)
+    log_probs = {
+        "uniform over legal": uniform_log_prob(trajectories),
+        "Markov, order 3": markov.log_prob(trajectories),
+        "prior": prior.log_prob(trajectories),
+        "prior, unconditional": prior.log_prob(unconditional(trajectories)),
+        **{name: each.log_prob(trajectories) for name, each in compare.items()},
     }
-    columns = {name: bits(log_probs, pieces, works) for name, log_probs in found.items()}
-    tables = [table(columns, unit) for unit in ("action", "note")]
-    shown = Table(*tables[0][0])
+    columns = {name: bits(each, pieces, works) for name, each in log_probs.items()}
+    tables = [bits_table(columns, unit) for unit in ("action", "note")]
+    printed = Table(*tables[0][0])
     for row in tables[0][1:]:
-        shown.add_row(*row)
-    console.print(shown)
+        printed.add_row(*row)
+    console.print(printed)
     missing = [
         genre for genre in GENRES if genre not in columns["prior"] and any(work.genre == genre for work in train.works)
     ]
     left_out = f" Left out, as no work of it is held out: {', '.join(missing)}." if missing else ""
-    heard = ["the prior that this one goes on from"] if prior.about.get("start") else []
-    heard += sorted(beside)
-    may_know = (
-        f" Works go by their names into one part in every fit; those that {' and '.join(heard)} met under other names "
-        "may have been fitted to there."
-        if heard
+    others = ["the prior that this one was initialised from"] if prior.about.get("init_from") else []
+    others += sorted(compare)
+    leakage = (
+        " Works are assigned to splits by their names: some of these may be, under other names, in the training data "
+        f"of {' and '.join(others)}."
+        if others
         else ""
     )
     note = (
-        f"The first passages, of {test.bars} bars each, of works held out from this fit and from the Markov chain, as "
-        "written; every model knows which actions are legal. In brackets 95 % bootstrap intervals over works. "
-        'Bits per note count those of the waits too. "all" takes all actions alike, so that the genres with most music '
-        f"weigh most. The Markov chain was fitted on {steps:,} steps in random keys.{left_out}{may_know}"
+        f"The first passages, of {test.bars} bars each, of works held out from this fit and from the Markov chain, "
+        "untransposed; every model is given the masks of the legal actions. In brackets 95 % bootstrap intervals over "
+        'works. Bits per note include those of the rests. "all" weights all actions equally, so that the genres with '
+        f"most music weigh most. The Markov chain was fitted to {steps:,} steps in random keys.{left_out}{leakage}"
     )
-    return ["## Bits on works held out", note, *(_markdown(rows) for rows in tables), _ahead(found, pieces, works)]
+    differences = _differences(log_probs, pieces, works)
+    return ["## Bits on held-out works", note, *(_markdown(rows) for rows in tables), differences]
 
 
-def _ahead(found: Mapping[str, Sequence[np.ndarray]], pieces: Sequence[Piece], works: Sequence[str]) -> str:
-    """By how much the prior is ahead of each other model, on the same music."""
+def _differences(log_probs: Mapping[str, Sequence[np.ndarray]], pieces: Sequence[Piece], works: Sequence[str]) -> str:
+    """Difference in bits per action between every other model and the prior, as a list."""
     lines = []
-    for name, log_probs in found.items():
+    for name, theirs in log_probs.items():
         if name != "prior":
-            less = [theirs - ours for theirs, ours in zip(log_probs, found["prior"], strict=True)]
-            ahead = bits(less, pieces, works)[ALL]
-            lines.append(f"- {name}: {_cell(ahead.per_action, ahead.works)}")
-    return "\n".join(["Bits per action that the prior needs less, on the same music, than", "", *lines])
+            difference = [other - ours for other, ours in zip(theirs, log_probs["prior"], strict=True)]
+            result = bits(difference, pieces, works)[ALL]
+            lines.append(f"- {name}: {_cell(result.per_action, result.works)}")
+    return "\n".join(["Bits per action of other models minus those of the prior, on the same music:", "", *lines])
 
 
-def _losses(losses: Mapping[str, Sequence[float]]) -> str:
+def _loss_table(losses: Mapping[str, Sequence[float]]) -> str:
     """Losses in nats an action; the epoch whose weights were kept is marked."""
-    rows = [["epoch", "nats per action, fitted on", "held out"]]
+    rows = [["epoch", "training loss, nats per action", "validation loss"]]
     for epoch, loss in enumerate(losses["train"]):
         kept = ", kept" if epoch == losses["best_epoch"] else ""
-        held_out = f"{losses['valid'][epoch]:.4f}" if losses["valid"] else "-"
-        rows.append([f"{epoch + 1}{kept}", f"{loss:.4f}", held_out])
+        valid = f"{losses['valid'][epoch]:.4f}" if losses["valid"] else "-"
+        rows.append([f"{epoch + 1}{kept}", f"{loss:.4f}", valid])
     return _markdown(rows)
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table, its head first."""
+    """A table in Markdown, its head first."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def draw_loss_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
-    """A picture of the losses by epoch."""
+    """Write a picture of the losses by epoch."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    for name, label, style in (("train", "fitted on", "o--"), ("valid", "held out", "o-")):
+    for name, label, style in (("train", "training", "o--"), ("valid", "validation", "o-")):
         if losses[name]:
             axes.plot(range(1, len(losses[name]) + 1), losses[name], style, color="#347dbc", label=label)
     axes.set_xlabel("epoch")

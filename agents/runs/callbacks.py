@@ -48,7 +48,7 @@ class DiscriminatorCallback(BaseCallback):
 class MetricsCallback(BaseCallback):
     """Logs, after each rollout, the metrics that degenerate first, and calls `on_rollout` for a progress bar.
 
-    Diagnostics of reward models that have some, such as mean and standard deviation of a rating's members, are logged too.
+    Diagnostics of reward models that have some, such as the mean of a rating's members, are logged too.
     """
 
     model: ComposerPPO

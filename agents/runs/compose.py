@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toccata.agents.devices import resolve_device
+from toccata.agents.generation.piece_files import write_piece
 from toccata.agents.generation.sampling import genre_index, sample_pieces
 from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.policies.sequence_policy import SequencePolicy
@@ -16,7 +17,6 @@ from toccata.agents.prior.prior import Prior
 from toccata.agents.runs.builders import load_agent
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import SEQUENCE_POLICIES, TrainConfig
-from toccata.agents.runs.evaluation import write_piece
 from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece

@@ -1,4 +1,4 @@
-"""The settings of a training run and of an evaluation. No torch here, so that `--help` is instant."""
+"""The settings of a training run. No torch here, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
-
-import tyro
 
 from toccata.options import ConfigError, Range
 
@@ -42,7 +40,6 @@ TRAIN_RANGES = {
     "seed": Range(0, 2**32 - 1),
     "checkpoint_every": Range(1),
 }
-EVALUATE_RANGES = {"pieces": Range(1), "samples": Range(2), "seed": Range(0, 2**32 - 1)}
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,8 @@ class TrainConfig:
     """Folder to write; it must not exist. By default the next free runs/run-N."""
 
     resume: Path | None = None
-    """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps, --checkpoint-every and
-    --device may be given too."""
+    """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps,
+    --checkpoint-every and --device may be given too."""
 
     total_timesteps: int = 120_000
     """Environment steps of PPO; a bar takes 20 (chorales) to 40 of them."""
@@ -233,30 +230,3 @@ class TrainConfig:
         """Names of the settings in which this and `other` differ, apart from `RENEWABLE`, run_dir and resume."""
         names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, "run_dir", "resume")]
         return [name for name in names if getattr(self, name) != getattr(other, name)]
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """Generate pieces with a trained agent: MIDI, sound, pictures, notation, and a table of metrics versus real music.
-
-    Everything is written to RUN_DIR/evaluation.
-    """
-
-    run_dir: tyro.conf.Positional[Path]
-    """Run folder that training wrote."""
-
-    pieces: int = 8
-    """Pieces of the agent to write out as MIDI, WAV, PNG and MusicXML."""
-
-    samples: int = 64
-    """Pieces of each composer in the table; at least --pieces."""
-
-    seed: int = 0
-    """One seed gives one set of pieces."""
-
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-
-    def __post_init__(self) -> None:
-        for name, allowed in EVALUATE_RANGES.items():
-            allowed.check(name, getattr(self, name))

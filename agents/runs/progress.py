@@ -11,7 +11,7 @@ from stable_baselines3.common.logger import KVWriter
 
 
 class Progress:
-    """progress.csv: one row a rollout; new quantities add columns. Rows after `until_step` are dropped when a run is resumed."""
+    """progress.csv: one row a rollout; new quantities add columns. Rows after `until_step` are dropped on resuming."""
 
     def __init__(self, path: Path, until_step: int = 0) -> None:
         self.path = path

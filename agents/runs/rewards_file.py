@@ -74,7 +74,7 @@ def _load_entry(entry: dict[str, Any], folder: Path) -> RewardModel:
     """The reward model of one entry of rewards.json."""
     spec = entry["reward"]
     module_folder = entry.get("module_in")
-    if module_folder not in (None, *sys.path):
+    if module_folder is not None and module_folder not in sys.path:
         sys.path.append(module_folder)  # last, as a user's module may be called like any other
     if entry["folder"] is not None:
         spec = f"{spec.partition(':')[0]}:{folder / entry['folder']}"

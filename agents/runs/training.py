@@ -180,7 +180,7 @@ def _make_reference(training: Training, bar: Bar) -> None:
             raise KeyboardInterrupt(f"stopped before PPO; start again with --resume {folder}") from stop
         (folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
     model.save(training.run.reference_path)
-    _set_reference(config, model, model)
+    set_reference(config, model, model)
 
 
 def _cloning(config: TrainConfig) -> Callable[..., list[float]]:
@@ -190,11 +190,11 @@ def _cloning(config: TrainConfig) -> Callable[..., list[float]]:
     return partial(clone_steps, environment=environment_arguments(config))
 
 
-def _set_reference(config: TrainConfig, model: ComposerPPO, start: ComposerPPO) -> None:
-    """Let the KL be measured from a frozen copy of the sequence network of `start`, unless that is randomly initialised."""
-    if config.policy in SEQUENCE_POLICIES and not (config.prior == NO_PRIOR and not config.clone_epochs):
-        assert isinstance(model, SequenceComposerPPO)  # as build_agent and load_agent make for these policies
-        reference = copy.deepcopy(start.policy.network)  # type: ignore[union-attr]  # a SequencePolicy's
+def set_reference(config: TrainConfig, model: ComposerPPO, start: ComposerPPO) -> None:
+    """Set the prior of `model` to a frozen copy of the network of `start`, unless that is randomly initialised."""
+    random_start = config.prior == NO_PRIOR and not config.clone_epochs
+    if isinstance(model, SequenceComposerPPO) and isinstance(start, SequenceComposerPPO) and not random_start:
+        reference = copy.deepcopy(start.policy.network)
         model.prior = frozen(reference).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
 
 
@@ -219,7 +219,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
     try:
         model = load_agent(checkpoint / "model.zip", config, device, env=env, force_reset=False)
         model.reward_model = rewards
-        _set_reference(config, model, load_agent(run.reference_path, config, device))
+        set_reference(config, model, load_agent(run.reference_path, config, device))
         training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng())
         training.restore(checkpoint)
     except RunError:

@@ -1,4 +1,4 @@
-"""Corpora of real music: works, splits by work, loading and caching."""
+"""Corpora of real music: loading, caching, and splits by work."""
 
 from toccata.music.corpus.loading import ALIASES, NAMED, load_corpus
 from toccata.music.corpus.works import Corpus, CorpusError, CorpusWarning, Work

@@ -1,4 +1,8 @@
-"""The cache of parsed corpora: one npz each, with `notes` (all notes in a row) and `about` (JSON: key, works, failures)."""
+"""The cache of parsed corpora.
+
+A corpus is one npz file: `notes`, the notes of all works concatenated, and `about`, JSON with the cache key, the works'
+other fields and the failures.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,11 @@ from toccata.music.corpus.parsing import Job, parse_all
 from toccata.music.corpus.works import Corpus, CorpusWarning, Work
 from toccata.music.score import NOTE_DTYPE, Score
 
-UnparsedWork = tuple[Work, Job]  # what is known of a work, its score still empty, and how to parse it
+UnparsedWork = tuple[Work, Job]  # a work with an empty score, and the job that parses its score
 
 
 def _cache_folder() -> Path:
-    """Where parsed corpora are kept."""
+    """The folder of the cache files: `TOCCATA_CACHE`, else the cache folder of the platform."""
     if folder := os.environ.get("TOCCATA_CACHE"):
         return Path(folder)
     from platformdirs import user_cache_dir
@@ -30,13 +34,17 @@ def _cache_folder() -> Path:
     return Path(user_cache_dir("toccata"))
 
 
-def cached(name: str, key: str, pieces: Callable[[], list[UnparsedWork]]) -> Corpus:
-    """The corpus from the cache if it is there under this key, else parsed and put there."""
+def load_or_parse(name: str, key: str, unparsed_works: Callable[[], list[UnparsedWork]]) -> Corpus:
+    """The corpus from its cache file if that has this key; else it is parsed and written there.
+
+    Warns:
+        CorpusWarning: when the cache file cannot be written.
+    """
     path = _cache_folder() / f"{name}.npz"
     corpus = _read_cache(path, name, key)
     if corpus is not None:
         return corpus
-    works, jobs = zip(*pieces(), strict=True)
+    works, jobs = zip(*unparsed_works(), strict=True)
     results = parse_all(jobs, f"Reading {name}")
     parsed = sorted(
         (replace(work, score=result.score) for work, result in zip(works, results, strict=True) if result.score),
@@ -45,14 +53,14 @@ def cached(name: str, key: str, pieces: Callable[[], list[UnparsedWork]]) -> Cor
     corpus = Corpus(name, tuple(parsed), tuple(result.error for result in results if result.error))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _packed(corpus, key))
+        write_atomically(path, _to_npz(corpus, key))
     except OSError as error:
         warnings.warn(f"the corpus is not cached: {error}", CorpusWarning, stacklevel=4)
     return corpus
 
 
-def _packed(corpus: Corpus, key: str) -> bytes:
-    """The bytes of a cache file."""
+def _to_npz(corpus: Corpus, key: str) -> bytes:
+    """The bytes of the corpus as a cache file."""
     works = []
     for work in corpus.works:
         score = work.score
@@ -66,7 +74,7 @@ def _packed(corpus: Corpus, key: str) -> bytes:
 
 
 def _read_cache(path: Path, name: str, key: str) -> Corpus | None:
-    """The corpus in a cache file; None if there is none, or an older one, or a damaged one."""
+    """The corpus in a cache file; None if the file is missing, damaged, or has another key."""
     try:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())

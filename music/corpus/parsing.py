@@ -1,4 +1,4 @@
-"""Many files to scores at once, in processes of their own; the corpus is built on it."""
+"""Parsing of many music files to scores in worker processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 from toccata.music.score import NOTE_DTYPE, Score
 
 MAX_WORKERS = 8
-JOBS_PER_WORKER = 16  # below that a process takes longer to start than to work
+JOBS_PER_WORKER = 16  # fewer are parsed faster than a process starts
 MIDI_SUFFIXES = (".mid", ".midi")
 NOTATION_SUFFIXES = (".musicxml", ".mxl", ".xml")
 
@@ -27,23 +27,23 @@ NOTATION_SUFFIXES = (".musicxml", ".mxl", ".xml")
 class Job:
     """One piece to parse."""
 
-    path: str  # the file it is in, named when it cannot be read
-    abc: str = ""  # its text, for one tune out of an ABC file
-    parts: int = 0  # accept the piece only with that many parts; 0 accepts any
+    path: str  # its file, which error messages name
+    abc: str = ""  # the text of the piece, if it is one tune of an ABC file
+    parts: int = 0  # number of parts that the piece must have; 0 accepts any
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a `Job`."""
+    """The result of a `Job`."""
 
-    score: Score | None = None  # None: see error
-    error: str = ""  # one line naming file and reason; empty if the piece was not accepted
+    score: Score | None = None  # None after an error, and for another number of parts
+    error: str = ""  # one line with file and reason; empty for another number of parts
 
 
 def parse_all(jobs: Sequence[Job], title: str) -> list[Result]:
-    """The result of each job, in order; many jobs are shared among processes and get a progress bar on stderr.
+    """The result of each job, in order. Many jobs are divided among processes, with a progress bar on stderr.
 
-    The processes import nothing of the caller's main module, so no `if __name__ == "__main__"` is needed.
+    The processes do not import the main module of the caller, so no `if __name__ == "__main__"` is needed.
     """
     workers = min(os.cpu_count() or 1, MAX_WORKERS, len(jobs) // JOBS_PER_WORKER)
     if workers < 1:
@@ -51,23 +51,23 @@ def parse_all(jobs: Sequence[Job], title: str) -> list[Result]:
     from rich.console import Console
     from rich.progress import Progress
 
-    answers: dict[int, Result] = {}
+    results: dict[int, Result] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=len(jobs))
 
-        def answer(index: int, result: Result) -> None:
-            answers[index] = result
+        def on_result(index: int, result: Result) -> None:
+            results[index] = result
             progress.advance(task)
 
         with ThreadPoolExecutor(workers) as pool:
             shares = [range(worker, len(jobs), workers) for worker in range(workers)]
-            for done in [pool.submit(_employ, jobs, share, answer) for share in shares]:
+            for done in [pool.submit(_run_worker, jobs, share, on_result) for share in shares]:
                 done.result()
-    return [answers.get(index, Result(error=f"{job.path}: its parser died")) for index, job in enumerate(jobs)]
+    return [results.get(index, Result(error=f"{job.path}: its parser crashed")) for index, job in enumerate(jobs)]
 
 
-def _employ(jobs: Sequence[Job], share: range, answer: Callable[[int, Result], None]) -> None:
-    """Let a process parse the jobs of these indices; tell each result as it comes."""
+def _run_worker(jobs: Sequence[Job], share: range, on_result: Callable[[int, Result], None]) -> None:
+    """Parse the jobs with the indices `share` in a process, and call `on_result` with each index and result."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", "from toccata.music.corpus.parsing import serve; serve()"]
     with (
@@ -81,7 +81,7 @@ def _employ(jobs: Sequence[Job], share: range, answer: Callable[[int, Result], N
             process.stdin.write(json.dumps([asdict(jobs[index]) for index in share]).encode())
             process.stdin.close()
             for index, line in zip(share, process.stdout, strict=False):
-                answer(index, _decode(json.loads(line)))
+                on_result(index, _result_from_json(json.loads(line)))
         finally:
             process.kill()
 
@@ -90,20 +90,20 @@ def serve() -> None:
     """Parse the jobs on stdin, a JSON list, and print a line of JSON for each."""
     import warnings
 
-    warnings.simplefilter("ignore")  # of music21's translators, about notation that no score keeps
+    warnings.simplefilter("ignore")  # music21 warns of notation that it cannot translate
     jobs = [Job(**job) for job in json.load(sys.stdin)]
-    answers, sys.stdout = sys.stdout, sys.stderr
+    output, sys.stdout = sys.stdout, sys.stderr
     if any(job.abc for job in jobs):
         from music21.stream import Stream
 
-        # Beams take three quarters of an ABC tune's time, and no score keeps them.
+        # Making beams takes three quarters of the time of an ABC tune, and a score has no beams.
         setattr(Stream, "makeBeams", lambda self, *_, **__: self)  # noqa: B010  (mypy forbids the plain way)
     for job in jobs:
-        print(json.dumps(_encode(_parse(job))), file=answers, flush=True)
+        print(json.dumps(_result_to_json(_parse(job))), file=output, flush=True)
 
 
 def _parse(job: Job) -> Result:
-    """Parse one piece; never raises for what is in the file."""
+    """Parse one piece; errors in the file are not raised but returned."""
     from toccata.music.midi import MidiError, read_midi
     from toccata.music.musicxml import MusicXMLError, read_musicxml, score_from_stream
 
@@ -117,7 +117,7 @@ def _parse(job: Job) -> Result:
                 if job.parts and len(getattr(piece, "parts", ())) != job.parts:
                     return Result()
                 score = score_from_stream(piece)
-            except Exception as error:  # music21 raises nearly everything for what it cannot read
+            except Exception as error:  # music21 raises nearly any kind of error
                 reason = " ".join(str(error).split()) or type(error).__name__
                 return Result(error=f"{job.path}: {reason}")
         elif Path(job.path).suffix.lower() in MIDI_SUFFIXES:
@@ -129,7 +129,8 @@ def _parse(job: Job) -> Result:
     return Result(score) if len(score) else Result(error=f"{job.path}: has no notes")
 
 
-def _encode(result: Result) -> dict:
+def _result_to_json(result: Result) -> dict:
+    """The result as JSON types."""
     if result.score is None:
         return {"error": result.error}
     score = result.score
@@ -138,8 +139,9 @@ def _encode(result: Result) -> dict:
     return {"notes": notes, "fields": fields}
 
 
-def _decode(answer: dict) -> Result:
-    if "error" in answer:
-        return Result(error=answer["error"])
-    notes = np.frombuffer(base64.b64decode(answer["notes"]), NOTE_DTYPE)
-    return Result(Score(notes, *answer["fields"]))
+def _result_from_json(data: dict) -> Result:
+    """Inverse of `_result_to_json`."""
+    if "error" in data:
+        return Result(error=data["error"])
+    notes = np.frombuffer(base64.b64decode(data["notes"]), NOTE_DTYPE)
+    return Result(Score(notes, *data["fields"]))

@@ -1,4 +1,4 @@
-"""Which pieces are versions of one another, so that a split can keep them together."""
+"""Groups of pieces that are versions of one work, so that a split does not separate them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from itertools import pairwise
 
 from toccata.music.score import Score
 
-FINGERPRINT_NOTES = 12  # of the melody: enough that only the same tune begins so,
-FINGERPRINT_PITCHES = 4  # if they are not a repeated note or a trill
+FINGERPRINT_NOTES = 12  # of the melody: as many identify a tune,
+FINGERPRINT_PITCHES = 4  # unless they are a repeated note or a trill, with fewer pitches than this
 
 
 def version_groups(names: Sequence[str], scores: Sequence[Score]) -> list[str]:
-    """A group for each piece; pieces share it when they share their name or the beginning of their melody.
+    """The group of each piece. Pieces with one name, or with one beginning of the melody, are in one group.
 
     Args:
-        names: what is known of each piece beside its notes, such as its title; equal for versions of one work.
-        scores: the pieces, as many.
+        names: of each piece, such as its title; equal for versions of one work.
+        scores: the pieces.
     """
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
         while (above := parent.setdefault(key, key)) != key:
-            parent[key] = key = parent.get(above, above)
+            parent[key] = key = parent.get(above, above)  # union-find with path halving
         return key
 
     for name, score in zip(names, scores, strict=True):
@@ -32,10 +32,10 @@ def version_groups(names: Sequence[str], scores: Sequence[Score]) -> list[str]:
 
 
 def melody_fingerprint(score: Score) -> str:
-    """The steps in semitones between the melody's first notes, the same in every key and rhythm.
+    """The intervals in semitones between the first notes of the melody, independent of key and rhythm.
 
-    The melody is every note that nothing above it covers as it begins. "" when its first 12 are missing or have fewer
-    than four pitches.
+    A note is part of the melody if no higher note sounds at its onset. "" if the melody has fewer than 12 notes, or its
+    first 12 fewer than four pitches.
     """
     melody: list[int] = []
     top_end = top_pitch = -1

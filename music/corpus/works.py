@@ -1,4 +1,4 @@
-"""Works of a corpus, and its splits."""
+"""The works of a corpus, and its splits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from toccata.errors import ToccataError
 from toccata.music.score import Score
 
-PARTS = {"train": range(8), "valid": range(8, 9), "test": range(9, 10)}  # tenths of the groups of works
+SPLITS = {"train": range(8), "valid": range(8, 9), "test": range(9, 10)}  # tenths of the groups of works
 
 
 class CorpusError(ToccataError, ValueError):
-    """A corpus that cannot be loaded or does not have what was asked of it, in one line."""
+    """A corpus that cannot be loaded, or that has no such genre or split; one line."""
 
 
 class CorpusWarning(UserWarning):
@@ -29,17 +29,17 @@ class Work:
     genre: str
     score: Score
     title: str = ""
-    licence: str = ""  # as the folder's metadata.csv says
-    group: str = ""  # works that are versions of one another share it; see `Corpus.split`
+    licence: str = ""  # from the metadata.csv of the folder
+    group: str = ""  # equal for versions of one work; see `Corpus.split`
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Works, and what of the corpus could not be read."""
+    """Works, and the files that could not be read."""
 
     name: str
     works: tuple[Work, ...]
-    failures: tuple[str, ...] = ()  # one line a file: its path and the reason
+    failures: tuple[str, ...] = ()  # one line per file: its path and the reason
 
     def __len__(self) -> int:
         """Number of works."""
@@ -56,41 +56,44 @@ class Corpus:
 
     @property
     def genres(self) -> tuple[str, ...]:
-        """The genres there are, in alphabetical order."""
+        """The genres of the works, in alphabetical order."""
         return tuple(sorted({work.genre for work in self.works}))
 
     def genre(self, name: str) -> Corpus:
         """The works of one genre.
 
         Raises:
-            CorpusError: when there is none, naming those there are.
+            CorpusError: for an unknown genre, naming the known ones.
         """
         if name not in self.genres:
-            raise CorpusError(unknown_name("genre", name, self.genres, f" in corpus {self.name}"))
+            raise CorpusError(unknown_name_message("genre", name, self.genres, f" in corpus {self.name}"))
         works = tuple(work for work in self.works if work.genre == name)
         return replace(self, name=f"{self.name}:{name}", works=works)
 
-    def split(self, part: str) -> Corpus:
-        """The works of "train", "valid" or "test": about 80, 10 and 10 % of them.
+    def split(self, name: str) -> Corpus:
+        """The works of the split "train", "valid" or "test": about 80, 10 and 10 %.
 
-        The side depends on nothing but a hash of the work's group, so it is the same on every machine and in
-        every order of files. Versions of one work stay together: those of one BWV number or title, and those
-        whose melodies begin alike, transposed or not. A corpus of a few works may have none on one side.
+        The split of a work depends only on a hash of its group, so it is the same on every machine and for every order
+        of files. Versions of one work are in one split: those with one BWV number or title, and those whose melodies
+        have the same beginning in any key. A split of a small corpus may be empty.
+
+        Raises:
+            CorpusError: for an unknown split, naming the known ones.
         """
-        if part not in PARTS:
-            raise CorpusError(unknown_name("part", part, PARTS))
-        works = tuple(work for work in self.works if _tenth(work.group) in PARTS[part])
-        return replace(self, name=f"{self.name}:{part}", works=works)
+        if name not in SPLITS:
+            raise CorpusError(unknown_name_message("split", name, SPLITS))
+        works = tuple(work for work in self.works if _tenth(work.group) in SPLITS[name])
+        return replace(self, name=f"{self.name}:{name}", works=works)
 
 
 def _tenth(group: str) -> int:
-    """0 to 9, by the group's name alone."""
+    """0 to 9, from a hash of the group."""
     return int(hashlib.sha256(f"group {group}".encode()).hexdigest()[:8], 16) % 10
 
 
-def unknown_name(what: str, name: str, known: Iterable[str], where: str = "") -> str:
-    """The words for a name that is not known, with the nearest that is."""
+def unknown_name_message(kind: str, name: str, known: Iterable[str], where: str = "") -> str:
+    """The error message for an unknown name, with the known ones and the nearest of them."""
     known = sorted(known)
     nearest = get_close_matches(name, known, 1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"unknown {what} {name!r}{where}; known are {', '.join(known)}{hint}"
+    return f"unknown {kind} {name!r}{where}; known are {', '.join(known)}{hint}"

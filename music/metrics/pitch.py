@@ -6,17 +6,17 @@ import numpy as np
 
 from toccata.music.score import Score
 
-MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # semitones above the tonic; natural minors are the same twelve sets
+MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # semitones above the tonic; natural minor scales are the same twelve sets
 
 
 def pitch_class_entropy(score: Score) -> float:
     """Shannon entropy of the histogram of pitch classes, in bits, in [0, log2 12 = 3.585].
 
-    Every note counts once, whatever its duration. Silence has 0, as one repeated note has.
+    Every note counts once, independent of its duration. Silence and one repeated note have 0.
     Source: Wu & Yang 2020, "The Jazz Transformer on the Front Line", section 5, pitch-class histogram
     entropy, with the whole piece as its window.
     """
-    counts = np.sort(_pitch_class_counts(score))  # in one order, so that every transposition sums alike
+    counts = np.sort(_pitch_class_counts(score))  # sorted, so that the sum does not depend on the transposition
     shares = counts[counts > 0] / max(len(score), 1)
     return float((shares * np.log2(1 / shares)).sum())
 
@@ -24,7 +24,7 @@ def pitch_class_entropy(score: Score) -> float:
 def scale_consistency(score: Score) -> float:
     """Share of the notes that belong to the best fitting major or natural minor scale, in [0, 1].
 
-    Never below 7/12 where there is a note. Silence has 0: it keeps to no scale.
+    At least 7/12 for a score with notes. Silence has 0.
     Source: Mogren 2016, "C-RNN-GAN", evaluation, scale consistency.
     """
     in_scale = np.zeros((12, 12), np.int64)  # (tonic, pitch class)
@@ -42,7 +42,7 @@ def pitch_range(score: Score) -> float:
 
 
 def distinct_pitches(score: Score) -> float:
-    """Number of different pitches that are used, in [0, 128]; silence has 0.
+    """Number of different pitches, in [0, 128]; silence has 0.
 
     Source: Yang & Lerch 2020, "On the evaluation of generative models in music", pitch count.
     """
@@ -50,5 +50,5 @@ def distinct_pitches(score: Score) -> float:
 
 
 def _pitch_class_counts(score: Score) -> np.ndarray:
-    """(12,) how many notes each pitch class has, C first."""
+    """(12,) number of notes of each pitch class, C first."""
     return np.bincount(score.notes["pitch"] % 12, minlength=12)

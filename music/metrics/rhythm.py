@@ -8,9 +8,9 @@ from toccata.music.score import Score
 
 
 def empty_beat_rate(score: Score) -> float:
-    """Share of the beats of the piece in which nothing sounds at any moment, in [0, 1]; silence has 1.
+    """Share of the beats of the piece in which no note sounds, in [0, 1]; silence has 1.
 
-    A beat cut short by the end of the piece counts as a beat; a held note fills every beat that it touches.
+    An incomplete last beat counts as a beat; a held note sounds in every beat that it overlaps.
     Source: Dong et al. 2018, "MuseGAN", objective metrics, ratio of empty bars, here for beats.
     """
     beats = -(-score.length_ticks // score.ticks_per_beat)
@@ -20,7 +20,7 @@ def empty_beat_rate(score: Score) -> float:
 
 
 def silence_rate(score: Score) -> float:
-    """Share of the ticks of the piece at which nothing sounds, in [0, 1]; silence has 1.
+    """Share of the ticks of the piece at which no note sounds, in [0, 1]; silence has 1.
 
     Source: Wu et al. 2024, "Adaptive Accompaniment with ReaLchords" (arXiv 2506.14723), share of silence.
     """
@@ -37,27 +37,26 @@ def note_density(score: Score) -> float:
 
 
 def groove_similarity(score: Score) -> float:
-    """Mean likeness of the rhythms of two bars, over all pairs of bars, in [0, 1].
+    """Mean similarity of the rhythms of two bars, over all pairs of bars, in [0, 1].
 
-    A bar's rhythm has one bit per tick, set where a note begins; likeness is the share of equal bits. The
-    finer the grid, the closer to 1. Bars that are all alike have 1, and so have silence and a piece of one
-    bar.
+    The rhythm of a bar has one bit per tick, set if a note begins there; the similarity is the share of equal bits. It
+    is closer to 1 on a finer grid. A piece of equal bars has 1, and so have silence and a piece of one bar.
     Source: Wu & Yang 2020, "The Jazz Transformer on the Front Line", section 5, grooving pattern similarity,
-    with Q = `ticks_per_bar` positions (theirs: 64).
+    with Q = `ticks_per_bar` positions instead of 64.
     """
     bars = score.bars
     if bars < 2:
         return 1.0
     positions = np.unique(score.notes["onset_tick"]) % score.ticks_per_bar
-    struck = np.unique(positions, return_counts=True)[1]  # bars with an onset, for each position that has any
-    unlike = (struck * (bars - struck)).sum() / (bars * (bars - 1) / 2)
-    return float(1.0 - unlike / score.ticks_per_bar)
+    counts = np.unique(positions, return_counts=True)[1]  # bars with an onset, for each position that has one
+    unequal = (counts * (bars - counts)).sum() / (bars * (bars - 1) / 2)
+    return float(1.0 - unequal / score.ticks_per_bar)
 
 
 def covered_ticks(starts: np.ndarray, ends: np.ndarray) -> int:
-    """Length of the union of the intervals `[start, end)`, given in order of `starts`."""
+    """Length of the union of the intervals `[start, end)`; `starts` must be sorted."""
     if not len(starts):
         return 0
-    reached = np.maximum.accumulate(ends)  # how far all intervals up to this one reach
-    fresh_from = np.maximum(starts, np.concatenate((starts[:1], reached[:-1])))
-    return int(np.maximum(ends - fresh_from, 0).sum(dtype=np.int64))
+    covered_until = np.maximum.accumulate(ends)  # by all intervals up to this one
+    new_from = np.maximum(starts, np.concatenate((starts[:1], covered_until[:-1])))
+    return int(np.maximum(ends - new_from, 0).sum(dtype=np.int64))

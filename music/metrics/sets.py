@@ -1,4 +1,4 @@
-"""Diversity of a set of scores."""
+"""Metrics of a set of scores: diversity."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from toccata.music.score import TICKS_PER_BEAT, Score
 
 
 def diversity(scores: Sequence[Score]) -> np.ndarray:
-    """(n,) how unlike each score is to the others of a set, in [0, 1]: their mean is 0 when all are the same.
+    """(n,) mean distance of each score to the other scores of the set, in [0, 1]; 0 if all are equal.
 
-    One minus the cosine similarity of the counts of successive pairs of steps, in the mean over the other scores. A
-    step is how many semitones and ticks a note lies from the one before, in order of onset and pitch, so neither a
-    transposition nor a shift in time tells scores apart. Two scores without such pairs are the same, one without is
-    wholly unlike one with. A single score has 0.
+    The distance of two scores is one minus the cosine similarity of their bigram counts. A bigram is two successive
+    steps, and a step is the difference in semitones and ticks between a note and the one before, in order of onset and
+    pitch, so the distance is invariant under transposition and shifts in time. Two scores without bigrams have distance
+    0; one without and one with bigrams have distance 1. A single score has 0.
     Source: the mean pairwise distance that Friedman & Dieng 2023, "The Vendi Score", compare with, on bigram counts.
     """
     vocabulary: dict[tuple[int, ...], int] = {}
-    counted = []
+    indices = []
     for score in scores:
         steps = np.stack([np.diff(score.notes[name].astype(np.int64)) for name in ("pitch", "onset_tick")], axis=1)
         steps[:, 1] *= TICKS_PER_BEAT
         steps[:, 1] //= score.ticks_per_beat
-        pairs = np.concatenate([steps[:-1], steps[1:]], axis=1).tolist()
-        counted.append([vocabulary.setdefault(tuple(pair), len(vocabulary)) for pair in pairs])
+        bigrams = np.concatenate([steps[:-1], steps[1:]], axis=1).tolist()
+        indices.append([vocabulary.setdefault(tuple(bigram), len(vocabulary)) for bigram in bigrams])
     counts = np.zeros((len(scores), len(vocabulary) + 1))
-    for row, pairs in zip(counts, counted, strict=True):
-        np.add.at(row, pairs, 1.0)
-        row[-1] = not pairs
+    for row, score_indices in zip(counts, indices, strict=True):
+        np.add.at(row, score_indices, 1.0)
+        row[-1] = not score_indices
     counts /= np.linalg.norm(counts, axis=1, keepdims=True)
-    alike = np.clip(counts @ counts.T, 0.0, 1.0)
+    similarity = np.clip(counts @ counts.T, 0.0, 1.0)
     others = max(len(scores) - 1, 1)
-    return np.maximum(0.0, (others - (alike.sum(axis=1) - np.diag(alike))) / others) * (len(scores) > 1)
+    return np.maximum(0.0, (others - (similarity.sum(axis=1) - np.diag(similarity))) / others) * (len(scores) > 1)

@@ -1,1 +1,1 @@
-"""Sound: FluidSynth, the bank of recorded notes, audio files, log-mel spectrograms."""
+"""Sound: FluidSynth, the bank of note recordings, audio files, log-mel spectrograms."""

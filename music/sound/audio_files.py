@@ -1,4 +1,4 @@
-"""Sound files: a recording in, mono samples out."""
+"""Reading and writing audio files."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from toccata.errors import ToccataError
 if TYPE_CHECKING:
     import soundfile
 
-BLOCK_FRAMES = 2**16  # decoded at once: a header that lies about its length cannot claim memory
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # samples a second; other rates come from damaged headers
-MAX_MAGNITUDE = 2.0**31  # 32-bit integers kept as floats reach it; beyond it spectra would not stay finite
-NO_FILE = "File does not exist or is not a regular file (possibly a pipe?)."
+BLOCK_FRAMES = 2**16  # decoded at once: a wrong length in the header cannot allocate memory
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # samples a second; other rates are from damaged headers
+MAX_MAGNITUDE = 2.0**31  # greatest 32-bit integer stored as a float; with larger samples spectra are not finite
+NO_FILE = "File does not exist or is not a regular file (possibly a pipe?)."  # libsndfile's message for damaged MP3s
 
 
 class AudioError(ToccataError, ValueError):
-    """A sound file that cannot be read; names the file and the reason."""
+    """An audio file that cannot be read; names the file and the reason."""
 
 
 def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: float | None = None) -> np.ndarray:
-    """Read a WAV, FLAC, OGG or MP3 file (whatever libsndfile knows) as mono.
+    """Read a WAV, FLAC, OGG or MP3 file (any format of libsndfile) as mono.
 
-    Channels are averaged; another sample rate is converted by a polyphase filter.
+    Channels are averaged; other sample rates are converted with a polyphase filter.
 
     Args:
         path: the file.
         sample_rate: samples a second of the result, 1,000 to 768,000.
-        seconds: at most so much, from the middle of the recording; only that is decoded. All of it by default.
+        seconds: greatest duration; only as much is decoded, from the middle of the recording. By default all of it.
 
     Returns:
-        (samples,) float32, at least one, finite. Full scale is [-1, 1]; loud MP3 files overshoot it a little, files
-        of floats may hold anything up to 2^31.
+        (samples,) float32, at least one sample, finite. Full scale is [-1, 1]; loud MP3 files slightly exceed it, float
+        files may have samples up to 2^31.
 
     Raises:
-        AudioError: for a file that is no sound file, is damaged, holds no sound, or NaN, infinite or absurd samples.
+        AudioError: for a file that is no audio file, is damaged, or has no samples, or NaN, infinite or larger ones.
         OSError: when the file does not exist or cannot be opened.
         ValueError: for `sample_rate` or `seconds` out of range.
     """
@@ -52,7 +52,7 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
     path = Path(path)
     if path.is_dir():
         raise AudioError(f"{path}: is a folder, not a sound file")
-    with path.open("rb") as file:  # soundfile's own error does not tell a missing file from a damaged one
+    with path.open("rb") as file:  # soundfile has one error for missing and damaged files
         if not file.read(1):
             raise AudioError(f"{path}: is empty")
     try:
@@ -65,10 +65,9 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
                 sound.seek((sound.frames - frames) // 2)
             mono = _mono(sound, frames)
     except soundfile.LibsndfileError as error:
-        # of damaged MP3 files libsndfile says that they do not exist
         reason = error.error_string.replace(NO_FILE, "is no sound file, or damaged")
         raise AudioError(f"{path}: {reason}") from None
-    except TypeError as error:  # .raw files, which have no header to say what they hold
+    except TypeError as error:  # .raw files, which have no header
         raise AudioError(f"{path}: {error}") from None
     if not len(mono):
         raise AudioError(f"{path}: holds no sound")
@@ -79,19 +78,34 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
     return mono if seconds is None else mono[: max(1, round(seconds * sample_rate))]
 
 
+def write_wav(path: str | PathLike[str], audio: np.ndarray, sample_rate: int = 16_000) -> None:
+    """Write (samples,) sound in [-1, 1] as a 16-bit mono WAV file; samples outside are clipped.
+
+    Raises:
+        ValueError: when `audio` is not one-dimensional or not finite.
+    """
+    import soundfile
+
+    audio = np.asarray(audio, np.float32)
+    if audio.ndim != 1 or not np.isfinite(audio).all():
+        raise ValueError(f"{path}: sound must be (samples,) finite values, got shape {audio.shape}")
+    soundfile.write(Path(path), np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
+
+
 def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
-    """(at most frames,) float32: the mean of the channels, as far as the file really goes."""
+    """(at most frames,) float32: the mean of the channels, up to the actual end of the file."""
     blocks = []
     while frames > 0:
         block = sound.read(min(frames, BLOCK_FRAMES), dtype="float32", always_2d=True)
         if not len(block):
             break
-        blocks.append((block / block.shape[1]).sum(axis=1))  # the sum itself could overflow
+        blocks.append((block / block.shape[1]).sum(axis=1))  # divided first: the sum could overflow
         frames -= len(block)
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
 
 
 def _resampled(mono: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    """Samples at `rate` converted to `sample_rate`."""
     from scipy.signal import resample_poly
 
     divisor = math.gcd(rate, sample_rate)

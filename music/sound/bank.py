@@ -1,8 +1,8 @@
-"""The sound of a score: FluidSynth itself, and the same sound from a bank of notes, far faster.
+"""The sound of a score: rendered by FluidSynth, or much faster as a sum of recorded notes.
 
-With reverb and chorus off FluidSynth is linear: a piece is the sum of its notes. `NoteBank` lets FluidSynth
-play each (pitch, velocity, duration) once and adds the recordings up; `render_fluidsynth` is what it is
-tested against.
+With reverb and chorus off FluidSynth is linear: the sound of a piece is the sum of the sounds of its notes. `NoteBank`
+records each (pitch, velocity, duration) with FluidSynth once and adds the recordings. `render_fluidsynth` is the
+reference for its tests.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ import numpy as np
 from toccata.music.score import Score
 from toccata.music.sound.synthesizer import BLOCK, VOICES_PER_NOTE, FluidPiano
 
-RING_SECONDS = 1.0  # of sound after the last bar line: the default font's dampers take 1.04 s to silence a key
-SILENCE = 1e-5  # of full scale, -100 dB: where a recording ends; the finest step of 16-bit sound is 3e-5
-LEVELS = 2**15 - 1  # a recording is kept in 16 bits, its peak at the last level: half the memory and traffic
-BANK_SAMPLES = 2**28  # 512 MiB of recordings, then a bank starts anew; 13 note values on 88 keys fill 75 MiB
-FIRST_SAMPLES = 2**22  # a bank begins with 8 MiB and doubles
+RING_SECONDS = 1.0  # of sound after the last bar line: in the default font the release of a key takes 1.04 s
+SILENCE = 1e-5  # of full scale, -100 dB: recordings end below it; the step of 16-bit sound is 3e-5
+LEVELS = 2**15 - 1  # recordings are 16-bit integers scaled to their peak, which halves memory and traffic
+BANK_SAMPLES = 2**28  # 512 MiB of recordings, after which a bank is cleared; 13 note values on 88 keys need 75 MiB
+FIRST_SAMPLES = 2**22  # initial capacity of a bank, 8 MiB; it is doubled when needed
 
-_SPAN_DTYPE = np.dtype([("begin", np.int64), ("end", np.int64), ("step", np.float32)])
+SPAN_DTYPE = np.dtype([("begin", np.int64), ("end", np.int64), ("step", np.float32)])
 _EVENT_DTYPE = np.dtype([(name, np.int64) for name in ("on_block", "off_block", "pitch", "velocity")])
 
 
 def audio_samples(score: Score, sample_rate: int = 16_000) -> int:
-    """Samples in the sound of `score`: its length and `RING_SECONDS` for the last notes to ring."""
+    """Samples in the sound of `score`: its length and `RING_SECONDS` for the release of the last notes."""
     seconds = score.length_seconds + RING_SECONDS
-    return math.ceil(round(seconds * sample_rate, 6))  # rounded: 256000.00000000003 is 256000
+    return math.ceil(round(seconds * sample_rate, 6))  # rounded first: 256000.00000000003 is 256000
 
 
 def default_soundfont() -> Path:
-    """The General MIDI sound font that comes with pretty_midi (TimGM6mb, 6 MB)."""
+    """The General MIDI sound font in the package pretty_midi (TimGM6mb, 6 MB)."""
     spec = find_spec("pretty_midi")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("the default sound font comes with pretty_midi, which is not installed")
+        raise FileNotFoundError("the default sound font is part of pretty_midi, which is not installed")
     return Path(spec.origin).parent / "TimGM6mb.sf2"
 
 
 def render_fluidsynth(
     score: Score, sample_rate: int = 16_000, soundfont: str | PathLike[str] | None = None
 ) -> np.ndarray:
-    """FluidSynth's own rendering of a score by a piano without reverb or chorus.
+    """Render a score with FluidSynth, by a piano without reverb or chorus.
 
-    FluidSynth hears events only at the borders of blocks of 64 samples; here each takes effect at the first
-    border at or after its time, so 4 ms late at most at 16 kHz.
+    FluidSynth processes events only between blocks of 64 samples. Each event takes effect at the first block border at
+    or after its time, so at most 4 ms late at 16 kHz.
 
     Args:
         score: the piece.
@@ -68,16 +68,16 @@ def render_fluidsynth(
         ValueError: for a sample rate out of range.
     """
     samples = audio_samples(score, sample_rate)
-    return _fluidsynth(schedule(score, sample_rate), samples, sample_rate, soundfont or default_soundfont())
+    return _render_scheduled(schedule(score, sample_rate), samples, sample_rate, soundfont or default_soundfont())
 
 
 class NoteBank:
-    """Renders scores as `render_fluidsynth` does, to 1e-3 of full scale, by adding up recordings of notes.
+    """Renders scores as sums of note recordings; the difference to `render_fluidsynth` is below 1e-3 of full scale.
 
-    A note is recorded by FluidSynth when it is first asked for. The bank forgets its recordings when they
-    outgrow 512 MiB; a score whose own notes would goes to FluidSynth itself. The sound of a score does not
-    depend on what was rendered before: it is the same to the last bit every time. A bank may be used by
-    threads and by forked and spawned processes, and pickles without its recordings.
+    A note is recorded with FluidSynth when it is first needed. The recordings are cleared when they exceed 512 MiB; a
+    score whose notes alone would exceed it is rendered by `render_fluidsynth`. The sound of a score is the same to the
+    last bit every time, independent of what was rendered before. A bank may be used by threads and by forked and
+    spawned processes, and is pickled without its recordings.
 
     Args:
         sample_rate: samples a second, 8,000 to 96,000.
@@ -92,18 +92,18 @@ class NoteBank:
         self.soundfont = Path(soundfont or default_soundfont())
         self._piano = FluidPiano(sample_rate, self.soundfont, voices=4 * VOICES_PER_NOTE)  # one note at a time
         self._lock = Lock()
-        self._recordings: np.ndarray  # int16, all of them one after the other, with room for more
-        self._used: int  # samples of them
+        self._recordings: np.ndarray  # int16, concatenated, with spare capacity
+        self._used: int  # samples of `_recordings` in use
         self._spans: dict[tuple[int, int, int], tuple[int, int, float]]  # (pitch, velocity, blocks): begin, end, step
-        self._forget()
+        self._clear()
 
     def __len__(self) -> int:
-        """Number of recordings held."""
+        """Number of recordings."""
         return len(self._spans)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the recordings held."""
+        """Bytes of the recordings."""
         return self._used * self._recordings.itemsize
 
     def __reduce__(self) -> tuple:
@@ -113,7 +113,7 @@ class NoteBank:
         """Sound of each score.
 
         Returns:
-            (n, samples) float32 in [-1, 1], mono; shorter pieces are followed by zeros.
+            (n, samples) float32 in [-1, 1], mono; shorter pieces are padded with zeros.
         """
         lengths = [audio_samples(score, self.sample_rate) for score in scores]
         audio = np.zeros((len(scores), max(lengths, default=0)), np.float32)
@@ -122,12 +122,12 @@ class NoteBank:
         return audio
 
     def render_parts(self, parts: Sequence[np.ndarray], samples: int) -> np.ndarray:
-        """Sound of parts of pieces, as it is there in the whole piece.
+        """Sound of parts of pieces, equal to the same samples of the whole piece.
 
         Args:
-            parts: the notes of each, as `schedule` gives them, `on_block` and `off_block` counted from where the part
-                begins: notes struck before it are negative.
-            samples: how long each part is.
+            parts: the notes of each part, as `schedule` returns them, with `on_block` and `off_block` counted from the
+                beginning of the part: negative for notes with an earlier onset.
+            samples: length of each part.
 
         Returns:
             (n, samples) float32 in [-1, 1], mono.
@@ -137,29 +137,29 @@ class NoteBank:
         return audio
 
     def _render(self, pieces: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> None:
-        """Play the scheduled notes of each piece into its row of silence."""
-        mixed: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        """Add the scheduled notes of each piece to its row of zeros."""
+        to_mix: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         with self._lock:
             for notes, row in zip(pieces, rows, strict=True):
                 blocks = notes["off_block"] - notes["on_block"]
                 keys = list(zip(notes["pitch"].tolist(), notes["velocity"].tolist(), blocks.tolist(), strict=True))
                 if sum(blocks for _, _, blocks in set(keys)) * BLOCK > BANK_SAMPLES:
-                    row[:] = _fluidsynth(notes, len(row), self.sample_rate, self.soundfont)
+                    row[:] = _render_scheduled(notes, len(row), self.sample_rate, self.soundfont)
                     continue
                 if self._used > BANK_SAMPLES:
-                    self._mix(mixed)
-                    mixed = []
-                    self._forget()
+                    self._mix(to_mix)
+                    to_mix = []
+                    self._clear()
                 spans = [self._spans.get(key) or self._record(*key) for key in keys]
-                mixed.append((row, notes["on_block"] * BLOCK, np.array(spans, _SPAN_DTYPE)))
-            self._mix(mixed)
+                to_mix.append((row, notes["on_block"] * BLOCK, np.array(spans, SPAN_DTYPE)))
+            self._mix(to_mix)
 
     def render_one(self, score: Score) -> np.ndarray:
         """Sound of one score, (samples,) float32 in [-1, 1]."""
         return self.render([score])[0]
 
     def _record(self, pitch: int, velocity: int, blocks: int) -> tuple[int, int, float]:
-        """Record one note; where its recording begins and ends, and the size of its steps."""
+        """Record one note, and return the begin, end and step of its recording."""
         sound = self._piano.record(pitch, velocity, blocks, SILENCE)
         step = float(np.abs(sound).max(initial=0)) / LEVELS
         begin, end = self._used, self._used + len(sound)
@@ -173,50 +173,36 @@ class NoteBank:
         self._spans[pitch, velocity, blocks] = begin, end, step
         return begin, end, step
 
-    def _forget(self) -> None:
-        """Drop all recordings."""
+    def _clear(self) -> None:
+        """Delete all recordings."""
         self._recordings, self._used, self._spans = np.empty(FIRST_SAMPLES, np.int16), 0, {}
 
     def _mix(self, pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
-        """Add up each piece: its row of sound, where in it each note begins, the span of each recording."""
+        """Add the recordings of each piece to its sound: (sound, first sample of each note, span of each note)."""
         from toccata.music.sound.mixing import mix
 
-        def add_up(piece: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        def mix_piece(piece: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
             row, starts, spans = piece
             mix(row, starts, spans, self._recordings)
 
         with ThreadPoolExecutor(max(1, min(len(pieces), os.cpu_count() or 1))) as threads:
-            list(threads.map(add_up, pieces))
+            list(threads.map(mix_piece, pieces))
 
 
 @lru_cache(maxsize=2)
 def note_bank(sample_rate: int = 16_000) -> NoteBank:
-    """The bank of the default sound font, shared by everything in this process."""
+    """The bank of the default sound font; one per process and sample rate."""
     return NoteBank(sample_rate)
 
 
-def write_wav(path: str | PathLike[str], audio: np.ndarray, sample_rate: int = 16_000) -> None:
-    """Write (samples,) sound in [-1, 1] as a 16-bit mono WAV file; louder samples are clipped.
-
-    Raises:
-        ValueError: when `audio` is not one-dimensional or not finite.
-    """
-    import soundfile
-
-    audio = np.asarray(audio, np.float32)
-    if audio.ndim != 1 or not np.isfinite(audio).all():
-        raise ValueError(f"{path}: sound must be (samples,) finite values, got shape {audio.shape}")
-    soundfile.write(Path(path), np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
-
-
 def schedule(score: Score, sample_rate: int) -> np.ndarray:
-    """When FluidSynth strikes and releases each note of a score, in blocks of 64 samples.
+    """The blocks of 64 samples in which each note of a score begins and ends.
+
+    A note has at least one block. Of several notes of one pitch that begin in one block, which may contain several
+    ticks, the last is kept, and no two notes of one pitch overlap.
 
     Returns:
         (notes,) structured int64: `on_block`, `off_block`, `pitch`, `velocity`.
-
-    A note lasts a block at least. Of notes of one pitch struck in one block (which may hold several ticks)
-    the last remains, and no two of one pitch overlap.
     """
     samples_per_tick = score.seconds_per_tick * sample_rate
     notes = np.empty(len(score), _EVENT_DTYPE)
@@ -226,16 +212,16 @@ def schedule(score: Score, sample_rate: int) -> np.ndarray:
     notes["pitch"], notes["velocity"] = score.notes["pitch"], score.notes["velocity"]
     order = np.lexsort((score.notes["onset_tick"], notes["pitch"], notes["on_block"]))
     notes = notes[order]
-    struck_again = (np.diff(notes["on_block"]) == 0) & (np.diff(notes["pitch"]) == 0)
-    return notes[np.append(~struck_again, True)] if len(notes) else notes
+    repeated_in_block = (np.diff(notes["on_block"]) == 0) & (np.diff(notes["pitch"]) == 0)
+    return notes[np.append(~repeated_in_block, True)] if len(notes) else notes
 
 
-def _fluidsynth(notes: np.ndarray, samples: int, sample_rate: int, soundfont: str | PathLike[str]) -> np.ndarray:
-    """(samples,) float32 in [-1, 1]: the sound of scheduled notes from block 0 on, which some may precede."""
+def _render_scheduled(notes: np.ndarray, samples: int, sample_rate: int, soundfont: str | PathLike[str]) -> np.ndarray:
+    """(samples,) float32 in [-1, 1]: the sound of scheduled notes from block 0 on; notes may begin before it."""
     notes, before = notes.copy(), -int(notes["on_block"].min(initial=0))
     blocks = before - (-samples // BLOCK)
     notes["on_block"] += before
-    notes["off_block"] = np.minimum(notes["off_block"] + before, blocks)  # a part may end before its notes
+    notes["off_block"] = np.minimum(notes["off_block"] + before, blocks)  # notes may end after the part
     notes = notes[notes["on_block"] < blocks]
     audio = np.zeros(blocks * BLOCK, np.float32)
     with FluidPiano(sample_rate, soundfont, voices=(len(notes) + 4) * VOICES_PER_NOTE) as piano:
@@ -244,7 +230,7 @@ def _fluidsynth(notes: np.ndarray, samples: int, sample_rate: int, soundfont: st
 
 
 def _play(piano: FluidPiano, notes: np.ndarray, audio: np.ndarray) -> None:
-    """Play `notes` into `audio`, (blocks * BLOCK,); at a border keys come up before keys go down."""
+    """Play `notes` into `audio`, (blocks * BLOCK,); at each border keys are released before keys are pressed."""
     downs = [(int(block), 1, int(pitch), int(velocity)) for block, _, pitch, velocity in notes]
     ups = [(int(block), 0, int(pitch), 0) for _, block, pitch, _ in notes]
     block = 0
@@ -253,7 +239,7 @@ def _play(piano: FluidPiano, notes: np.ndarray, audio: np.ndarray) -> None:
             audio[block * BLOCK : next_block * BLOCK] = piano.write(next_block - block)
             block = next_block
         if is_down:
-            piano.strike(pitch, velocity)
+            piano.press(pitch, velocity)
         else:
             piano.release(pitch)
     audio[block * BLOCK :] = piano.write(len(audio) // BLOCK - block)

@@ -11,10 +11,10 @@ def mix(audio: np.ndarray, starts: np.ndarray, spans: np.ndarray, recordings: np
     """Add recordings to the sound of a piece, then clip it to [-1, 1].
 
     Args:
-        audio: (samples,) float32, changed; what would ring on after its end is left out.
-        starts: (notes,) int64, the sample of `audio` at which each note begins; negative ones began before it.
-        spans: (notes,) records: where in `recordings` each note's recording begins and ends, and its step.
-        recordings: (any,) int16, samples in steps of their recording.
+        audio: (samples,) float32, changed in place; sound after its end is left out.
+        starts: (notes,) int64, the sample of `audio` at which each note begins; negative for notes that began earlier.
+        spans: (notes,) records of `bank.SPAN_DTYPE`: begin and end of each note's recording, and its step.
+        recordings: (n,) int16, all recordings, each in units of its step.
     """
     for note in range(len(starts)):
         span = spans[note]

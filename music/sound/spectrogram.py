@@ -1,4 +1,4 @@
-"""What an ear or a convolutional network hears of a sound: its log-mel spectrogram."""
+"""Log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from functools import lru_cache
 
 import numpy as np
 
-SAMPLE_RATE = 16_000  # Hz; the fundamental of the highest piano key, 4,186 Hz, keeps its first partial
+SAMPLE_RATE = 16_000  # Hz; half of it is above the fundamental of the highest piano key, 4,186 Hz
 N_FFT = 1024  # samples, 64 ms: half of a sixteenth at 120 bpm
 HOP = 512  # samples, 32 ms: four frames a sixteenth at 120 bpm
-N_MELS = 128  # narrow enough below 1 kHz to tell keys apart; half as many hear them a good deal worse
-F_MIN = 30.0  # Hz, near the lowest piano key (27.5 Hz), whose sound lies in its overtones
+N_MELS = 128  # narrow enough below 1 kHz to separate keys; half as many separate them much worse
+F_MIN = 30.0  # Hz, near the lowest piano key (27.5 Hz), whose energy is in its overtones
 F_MAX = 8_000.0  # Hz, half of `SAMPLE_RATE`
-FLOOR = 1e-5  # added to the mel power; what rounding to 16 bits makes of silence is 1e-9
+FLOOR = 1e-5  # added to the mel power; silence rounded to 16 bits has 1e-9
 
-LOUDEST = 1e6  # samples beyond are clipped: their squares would leave float32
-CHUNK_FRAMES = 512  # frames transformed at a time: 2 MiB, which stays in the cache
+LOUDEST = 1e6  # larger samples are clipped: their squares would overflow float32
+CHUNK_FRAMES = 512  # frames transformed at a time: 2 MiB, which fit the CPU cache
 
 
 def mel_frames(samples: int, hop: int = HOP) -> int:
-    """Frames in the log-mel spectrogram of a sound: `1 + samples // hop`."""
+    """Number of frames in the log-mel spectrogram of a sound: `1 + samples // hop`."""
     return 1 + samples // hop
 
 
@@ -32,19 +32,19 @@ def mel_filterbank(
     f_max: float = F_MAX,
     pitch_ratio: float = 1.0,
 ) -> np.ndarray:
-    """Triangular filters, equally wide on the mel scale and of equal area in Hz.
+    """Triangular filters of equal width on the mel scale and equal area in Hz.
 
     Source: Slaney 1998, "Auditory Toolbox": the mel scale is linear up to 1 kHz (3 mels each 200 Hz), then
-    logarithmic (27 mels each factor of 6.4). The same as `librosa.filters.mel`.
+    logarithmic (27 mels each factor of 6.4). Equal to `librosa.filters.mel`.
 
     Args:
         sample_rate: samples a second.
         n_fft: samples in a frame.
-        n_mels: filters.
-        f_min: where the lowest filter begins, Hz.
-        f_max: where the highest filter ends, Hz.
-        pitch_ratio: the filters hear a sound as if all its frequencies were so many times higher (vocal tract length
-            perturbation, Jaitly & Hinton 2013).
+        n_mels: number of filters.
+        f_min: lower edge of the lowest filter, Hz.
+        f_max: upper edge of the highest filter, Hz.
+        pitch_ratio: factor by which all frequencies are multiplied before the filters (vocal tract length perturbation,
+            Jaitly & Hinton 2013).
 
     Returns:
         (n_mels, n_fft // 2 + 1) float32, read-only.
@@ -69,15 +69,15 @@ def mel_filterbank(
 
 
 def log_mel(audio: np.ndarray, hop: int = HOP, pitch_ratio: float = 1.0) -> np.ndarray:
-    """Log-mel spectrogram, natural logarithm of mel power and `FLOOR`.
+    """Log-mel spectrogram, the natural logarithm of mel power plus `FLOOR`.
 
-    Frame k is a Hann window of `N_FFT` samples centred on sample `k * hop`; beyond its ends the sound is
-    silence. The same as `librosa.feature.melspectrogram(center=True, pad_mode="constant")`.
+    Frame k is a Hann window of `N_FFT` samples centred on sample `k * hop`; the sound is padded with zeros. Equal to
+    the logarithm of `librosa.feature.melspectrogram(center=True, pad_mode="constant")` plus `FLOOR`.
 
     Args:
         audio: (n, samples) in [-1, 1] at `SAMPLE_RATE`.
-        hop: samples from frame to frame; `HOP * 1.1` gives the spectrogram of a sound a tenth faster.
-        pitch_ratio: as in `mel_filterbank`; 2 gives, up to loudness, that of a sound an octave higher.
+        hop: samples from frame to frame; `HOP * 1.1` gives the spectrogram of a sound that is a tenth faster.
+        pitch_ratio: as in `mel_filterbank`; 2 gives, except for the loudness, that of a sound an octave higher.
 
     Returns:
         (n, N_MELS, mel_frames(samples, hop)) float32, finite; `log(FLOOR)` = -11.5 for silence.
@@ -101,21 +101,20 @@ def log_mel(audio: np.ndarray, hop: int = HOP, pitch_ratio: float = 1.0) -> np.n
 
     n, samples = audio.shape
     frames = mel_frames(samples, hop)
-    window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)  # periodic: the window of a frame that could repeat
-    filters = csr_array(
-        mel_filterbank(pitch_ratio=pitch_ratio)
-    )  # nearly all zeros; and no threads, which get in each other's way
+    window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)  # periodic Hann window
+    # sparse, because nearly all weights are zero, and because BLAS threads would compete for the cores
+    filters = csr_array(mel_filterbank(pitch_ratio=pitch_ratio))
     mel = np.zeros((n, N_MELS, frames), np.float32)
     padded = np.zeros(samples + N_FFT, np.float32)
     for piece in range(n):
         padded[N_FFT // 2 : N_FFT // 2 + samples] = audio[piece]
-        sounds = samples
-        while sounds > 0 and not audio[piece, max(0, sounds - N_FFT) : sounds].any():
-            sounds -= N_FFT
-        heard = min(frames, max(0, sounds + N_FFT // 2) // hop + 1)  # the rest is silence: pieces are padded with it
+        sound_end = samples
+        while sound_end > 0 and not audio[piece, max(0, sound_end - N_FFT) : sound_end].any():
+            sound_end -= N_FFT
+        sound_frames = min(frames, max(0, sound_end + N_FFT // 2) // hop + 1)  # the others are padding
         framed = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::hop]
-        for begin in range(0, heard, CHUNK_FRAMES):
-            end = min(begin + CHUNK_FRAMES, heard)
+        for begin in range(0, sound_frames, CHUNK_FRAMES):
+            end = min(begin + CHUNK_FRAMES, sound_frames)
             spectrum = rfft(framed[begin:end] * window)
             power = spectrum.real**2
             power += spectrum.imag**2
@@ -125,10 +124,10 @@ def log_mel(audio: np.ndarray, hop: int = HOP, pitch_ratio: float = 1.0) -> np.n
 
 
 def _hz_to_mel(hz: float) -> float:
-    """Slaney's mel of a frequency."""
+    """A frequency on the mel scale of Slaney 1998."""
     return hz * 3 / 200 if hz < 1000 else 15 + 27 * np.log(hz / 1000) / np.log(6.4)
 
 
 def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    """Inverse of `_hz_to_mel`, of an array."""
+    """Inverse of `_hz_to_mel`, for arrays."""
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))

@@ -1,4 +1,4 @@
-"""One FluidSynth piano: keys go down and up, blocks of sound come out."""
+"""A piano in FluidSynth, rendered block by block."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import numpy as np
 
 from toccata.errors import ToccataError
 
-BLOCK = 64  # samples FluidSynth renders at a time; events take effect between blocks
-GAIN = 0.6  # ten keys of the default sound font struck at velocity 100 sum to 0.96 of full scale at most
-VOICES_PER_NOTE = 4  # a layered sound font takes several for one key; the default one takes one
-MAX_VOICES = 2048  # FluidSynth looks through all of them at every note; 16 notes a second on all 88 keys ring as 1,800
-SAMPLE_RATES = (8_000, 96_000)  # what FluidSynth accepts, Hz
+BLOCK = 64  # samples that FluidSynth renders at a time; events take effect between blocks
+GAIN = 0.6  # ten keys of the default sound font at velocity 100 sum to at most 0.96 of full scale
+VOICES_PER_NOTE = 4  # a layered sound font needs several for one key, the default one needs one
+MAX_VOICES = 2048  # FluidSynth searches all of them at every note; 16 notes a second on all 88 keys need 1,800
+SAMPLE_RATES = (8_000, 96_000)  # lowest and highest of FluidSynth, Hz
 
 INSTALL_HINT = (
     "the FluidSynth library is missing: apt-get install libfluidsynth3 (Debian, Ubuntu), "
@@ -38,7 +38,7 @@ class FluidPiano:
     Args:
         sample_rate: samples a second, 8,000 to 96,000.
         soundfont: path of an SF2 file.
-        voices: how many may sound at once, released notes that still ring included; at most `MAX_VOICES`.
+        voices: greatest number of notes that sound at once, released ones included; at most `MAX_VOICES`.
 
     Raises:
         SoundError: when libfluidsynth is not installed or cannot read the sound font.
@@ -52,19 +52,19 @@ class FluidPiano:
             raise ValueError(f"sample_rate must be in {low}..{high} samples a second, got {sample_rate}")
         if not Path(soundfont).is_file():
             raise FileNotFoundError(f"no sound font at {soundfont}")
-        fluidsynth = _fluidsynth()
+        fluidsynth = _load_fluidsynth()
         self._write_float = fluidsynth._fl.fluid_synth_write_float
-        self._count_voices = fluidsynth.fluid_synth_get_active_voice_count
+        self._get_voice_count = fluidsynth.fluid_synth_get_active_voice_count
         self._all_sounds_off = fluidsynth.fluid_synth_all_sounds_off
         voices = min(voices, MAX_VOICES)
-        with _silent(fluidsynth):
+        with _without_log(fluidsynth):
             self._synth = fluidsynth.Synth(
                 gain=GAIN,
                 samplerate=float(sample_rate),
                 channels=16,
                 **{"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.polyphony": voices},
             )
-            self.close = weakref.finalize(self, self._synth.delete)  # also at exit, while the library still stands
+            self.close = weakref.finalize(self, self._synth.delete)  # also at exit, before the library is unloaded
             font = self._synth.sfload(str(soundfont))
             if font < 0 or self._synth.program_select(0, font, 0, 0) != 0:
                 raise SoundError(f"{soundfont}: not a sound font with a program 0 that FluidSynth can read")
@@ -76,16 +76,16 @@ class FluidPiano:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def strike(self, pitch: int, velocity: int) -> None:
-        """Press a key; a string that still rings on it is damped."""
+    def press(self, pitch: int, velocity: int) -> None:
+        """Press a key; an earlier note of the key is damped."""
         self._synth.noteon(0, pitch, velocity)
 
     def release(self, pitch: int) -> None:
-        """Let a key come up."""
+        """Release a key."""
         self._synth.noteoff(0, pitch)
 
-    def hush(self) -> None:
-        """Stop every string at once."""
+    def stop_all(self) -> None:
+        """Stop all sounds at once."""
         self._all_sounds_off(self._synth.synth, 0)
         self.write(1)
 
@@ -100,42 +100,42 @@ class FluidPiano:
         return mono
 
     def record(self, pitch: int, velocity: int, blocks: int, silence: float) -> np.ndarray:
-        """One note held for `blocks`, until its ringing stays below `silence`, from a piano at rest."""
-        self.strike(pitch, velocity)
-        parts = [self.write(blocks)]
+        """The sound of one note held for `blocks`, until it stays below `silence`; nothing else may sound."""
+        self.press(pitch, velocity)
+        chunks = [self.write(blocks)]
         self.release(pitch)
-        while self._voices():
-            parts.append(self.write(64))
-            if np.abs(parts[-1]).max() < silence:  # not asked of the first part: a string may speak late
+        while self._voice_count():
+            chunks.append(self.write(64))
+            if np.abs(chunks[-1]).max() < silence:  # not tested for the first chunk: the sound may begin late
                 break
-        self.hush()
-        sound = np.concatenate(parts)
+        self.stop_all()
+        sound = np.concatenate(chunks)
         loud = np.flatnonzero(np.abs(sound) >= silence)
         return sound[: loud[-1] + 1] if len(loud) else sound[:0]
 
     def _warm_up(self, voices: int) -> None:
-        """Let every voice play once.
+        """Play a note with every voice.
 
-        A voice glides to its filter setting during the first block it ever plays, so that a fresh one sounds
-        a little (0.1 % of full scale) different from a used one.
+        A voice reaches its filter setting during the first block that it plays, so the first note of a voice differs
+        slightly (0.1 % of full scale) from later ones.
         """
-        for _ in range(2 * voices // 128 + 1):  # twice, since some keys may have no string
+        for _ in range(2 * voices // 128 + 1):  # twice, because the font may have no sound for some keys
             for pitch in range(128):
-                if self._voices() > voices - VOICES_PER_NOTE:
+                if self._voice_count() > voices - VOICES_PER_NOTE:
                     break
-                self.strike(pitch, 1)
+                self.press(pitch, 1)
             self.write(1)
-        self.hush()
+        self.stop_all()
 
-    def _voices(self) -> int:
-        """How many sound now."""
-        return self._count_voices(self._synth.synth)
+    def _voice_count(self) -> int:
+        """Number of voices that sound now."""
+        return self._get_voice_count(self._synth.synth)
 
 
-def _fluidsynth() -> ModuleType:
-    """The pyfluidsynth module, with the one function it does not declare."""
+def _load_fluidsynth() -> ModuleType:
+    """The pyfluidsynth module, with the types of the one function that it does not declare."""
     try:
-        with redirect_stdout(StringIO()):  # where the variable CI is set it prints what it found
+        with redirect_stdout(StringIO()):  # it prints the path of the library if the variable CI is set
             import fluidsynth
     except (ImportError, OSError) as error:  # OSError: the library was found but could not be loaded
         raise SoundError(INSTALL_HINT) from error
@@ -145,8 +145,8 @@ def _fluidsynth() -> ModuleType:
 
 
 @contextmanager
-def _silent(fluidsynth: ModuleType) -> Iterator[None]:
-    """FluidSynth says nothing on stderr (about sound cards that are not needed here) meanwhile."""
+def _without_log(fluidsynth: ModuleType) -> Iterator[None]:
+    """Suppress the log of FluidSynth on stderr, which warns of sound cards that are not needed here."""
     set_log = fluidsynth._fl.fluid_set_log_function
     set_log.argtypes, set_log.restype = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p], ctypes.c_void_p
     before = [set_log(level, None, None) for level in _LOG_LEVELS]

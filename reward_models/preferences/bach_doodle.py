@@ -1,7 +1,7 @@
-"""Preferences from the Google Bach Doodle: what visitors thought of its harmonizations, and which melodies they typed.
+"""Preferences from the Google Bach Doodle (Huang et al. 2019): feedback on harmonizations, counts of entered melodies.
 
-Two files: sessions in the data set's full schema, with feedback and loops listened to; and how many sessions typed
-each melody, where the like rate is unknown.
+Two kinds of file: sessions in the full schema of the data set, with feedback and loops listened to; and melodies with
+the number of sessions that entered them, where the like rate is unknown.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from toccata.reward_models.preferences.table import (
 
 TICKS_PER_STEP = TICKS_PER_BEAT // 4  # the doodle's grid is sixteenths
 STEPS = 32  # two bars of four quarters
-MOST_STEPS = 256  # sixteen bars; the doodle's pieces have two, longer ones come from damaged rows
-TEMPO_BPM = 120.0  # of melodies, whose tempo is unknown; the agent's pieces default to it
-VELOCITY = 80  # the agent's piano plays everything with it
-SESSION_FIELDS = ("output_sequence", "loops_listened", "feedback")  # each a list, an entry a harmonization
-GOOD = "2"  # feedback: 0 is poor, 1 neutral, 2 good, empty none
-WORLDWIDE, COUNTRIES = "worldwide", "countries"  # what a melody's count covers
+MAX_STEPS = 256  # sixteen bars; the pieces of the data set have two, longer ones are damaged rows
+TEMPO_BPM = 120.0  # of melodies, whose tempo is unknown; the default of the agent's pieces
+VELOCITY = 80  # that of every note of the agent's piano
+SESSION_FIELDS = ("output_sequence", "loops_listened", "feedback")  # lists with one entry a harmonization
+GOOD = "2"  # feedback: 0 is poor, 1 neutral, 2 good; empty where there is none
+WORLDWIDE, COUNTRIES = "worldwide", "countries"  # sources: where the sessions of a melody were counted
 
-BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)  # what rows of another shape bring out
+BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)  # raised by rows of another shape
 
 
 def holds_sessions(row: object) -> bool:
@@ -47,30 +47,29 @@ def holds_counts(row: object) -> bool:
 
 
 def read_sessions(path: Path) -> PreferenceTable:
-    """Sessions, a JSON array or one a line, compressed or not: each harmonization is a piece in four voices.
+    """Read sessions, a JSON array or one a line, gzipped or not: each harmonization is a piece in four voices.
 
-    `likes` counts the times it was called good (feedback 2), `plays` the loops listened to. The counts of
-    harmonizations that sound alike (notes and tempo) are added up over all sessions. Nothing else can give a p other
-    than 0: one session says good once or not at all, and p is 0 for both 0 likes and 1.
+    `likes` counts the ratings "good" (feedback 2), `plays` the loops listened to. Counts of equal harmonizations (notes
+    and tempo) are summed over all sessions: a single session has at most one like, and then p is always 0.
     """
     counts: dict[Score, list] = {}  # the first name, plays, likes
     left_out: list[LeftOut] = []
     rows = 0
-    for place, session in _objects(path):
+    for position, session in _json_rows(path):
         fields = [session[key] for key in SESSION_FIELDS] if holds_sessions(session) else []
         if not fields or not all(isinstance(field, list) for field in fields) or len(set(map(len, fields))) != 1:
             rows += 1
-            shape = f"{', '.join(SESSION_FIELDS)} are no lists of one length"
+            shape = f"{', '.join(SESSION_FIELDS)} are not lists of one length"
             reason = str(session) if isinstance(session, Exception) else shape
-            left_out.append(LeftOut(f"{path.name}, {place}", UNREADABLE, reason))
+            left_out.append(LeftOut(f"{path.name}, {position}", UNREADABLE, reason))
             continue
         for number, (sequence, plays, feedback) in enumerate(zip(*fields, strict=True), 1):
             rows += 1
-            name = f"{path.name}, {place}, harmonization {number}"
+            name = f"{path.name}, {position}, harmonization {number}"
             try:
-                score = _harmonization(sequence)
+                score = _harmonization_score(sequence)
                 plays = float(plays)
-                problem = count_problem(0, plays) if plays else None  # 0 loops may be added to another session's
+                problem = count_problem(0, plays) if plays else None  # 0 loops may be added to those of another session
             except BROKEN as error:
                 left_out.append(LeftOut(name, UNREADABLE, _reason(error)))
                 continue
@@ -85,32 +84,32 @@ def read_sessions(path: Path) -> PreferenceTable:
     for score, (name, plays, likes) in counts.items():
         problem = count_problem(likes, plays)
         if problem:
-            left_out.append(LeftOut(name, problem, f"loops_listened {plays:g}, called good {likes:g} times"))
+            left_out.append(LeftOut(name, problem, f"loops_listened {plays:g}, rated good {likes:g} times"))
         else:
             preferences.append(Preference(name, plays, likes, score=score))
     return PreferenceTable(tuple(preferences), tuple(left_out), merged)
 
 
 def read_counts(path: Path) -> PreferenceTable:
-    """`melodies.jsonl`: melodies, and how many sessions typed each.
+    """Read `melodies.jsonl`: melodies, and the number of sessions that entered each.
 
     Each line is an object with `notes`, `[[pitch, start step, end step], ...]` on 32 sixteenths, and `sessions`
-    (worldwide) or, where that is unknown, `by_country` or `only_in`, `{country: [requests, sessions]}`, whose
-    sessions are added up; `source` says which.
+    (worldwide) or, where that is missing, `by_country` or `only_in`, `{country: [requests, sessions]}`, whose sessions
+    are summed. `Preference.source` is "worldwide" or "countries".
 
-    How many liked a melody is unknown. The like rate is taken as constant, 1, so `likes` and `plays` both are the
-    sessions, and p = log(sessions); another constant would only stretch and shift p.
+    The number of likes is unknown. The like rate is taken as 1: `likes` and `plays` both are the sessions, and
+    p = log(sessions). Another constant would be an affine transform of p.
     """
     preferences: list[Preference] = []
     left_out: list[LeftOut] = []
     seen: set[Score] = set()
-    for place, row in _objects(path):
-        name = f"{path.name}, {place}"
+    for position, row in _json_rows(path):
+        name = f"{path.name}, {position}"
         try:
             if isinstance(row, Exception):
                 raise ValueError(str(row))
-            score = _melody(row["notes"])
-            sessions, source = _sessions(row)
+            score = _score_from_steps(row["notes"], TEMPO_BPM, STEPS)
+            sessions, source = _session_count(row)
             preference = Preference(name, sessions, sessions, source=source, score=score)
         except BROKEN as error:
             left_out.append(LeftOut(name, UNREADABLE, _reason(error)))
@@ -123,10 +122,10 @@ def read_counts(path: Path) -> PreferenceTable:
     return PreferenceTable(tuple(preferences), tuple(left_out))
 
 
-def _objects(path: Path) -> Iterator[tuple[str, Any]]:
+def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """("line 3", object) of each line that is not blank, or ("session 3", object) of an array.
 
-    A line that cannot be parsed gives the error in place of the object.
+    For a line that cannot be parsed, the error takes the place of the object.
     """
     with open_text(path) as text:
         start = text.read(1)
@@ -149,7 +148,7 @@ def _objects(path: Path) -> Iterator[tuple[str, Any]]:
             except (ValueError, RecursionError) as error:
                 yield f"line {number}", error
                 continue
-            except (EOFError, OSError, zlib.error) as error:  # damaged compressed data: there is nothing after it
+            except (EOFError, OSError, zlib.error) as error:  # damaged compressed data: nothing after it can be read
                 yield f"line {number}", error
                 return
             if not line:
@@ -158,8 +157,8 @@ def _objects(path: Path) -> Iterator[tuple[str, Any]]:
                 yield f"line {number}", row
 
 
-def _harmonization(sequence: dict) -> Score:
-    """All voices of a NoteSequence in steps; what it does not say is 0, as in protocol buffers."""
+def _harmonization_score(sequence: dict) -> Score:
+    """All voices of a quantized NoteSequence; missing fields are 0, as in protocol buffers."""
     steps_per_beat = int(sequence.get("quantizationInfo", {}).get("stepsPerQuarter", 4))
     if steps_per_beat != TICKS_PER_BEAT // TICKS_PER_STEP:
         raise ValueError(f"stepsPerQuarter must be 4, got {steps_per_beat}")
@@ -168,27 +167,23 @@ def _harmonization(sequence: dict) -> Score:
         for note in sequence["notes"]
     ]
     tempos = sequence.get("tempos") or [{}]
-    return _score(rows, float(tempos[0].get("qpm", TEMPO_BPM)), MOST_STEPS)
+    return _score_from_steps(rows, float(tempos[0].get("qpm", TEMPO_BPM)), MAX_STEPS)
 
 
-def _melody(rows: list) -> Score:
-    return _score(rows, TEMPO_BPM, STEPS)
-
-
-def _score(rows: list, tempo_bpm: float, most_steps: int) -> Score:
-    """A score of [pitch, start step, end step], as long as two bars or a multiple of them."""
+def _score_from_steps(rows: list, tempo_bpm: float, max_steps: int) -> Score:
+    """A score of rows [pitch, start step, end step]; its length is a multiple of two bars."""
     steps = [(int(pitch), int(start), int(end)) for pitch, start, end in rows]
     if not steps:
         raise ValueError("holds no note")
     last = max(end for _, _, end in steps)
-    if last > most_steps:
-        raise ValueError(f"ends after {most_steps} steps")
+    if last > max_steps:
+        raise ValueError(f"ends after {max_steps} steps")
     notes = [(start * TICKS_PER_STEP, (end - start) * TICKS_PER_STEP, pitch, VELOCITY) for pitch, start, end in steps]
     return Score(notes, tempo_bpm=tempo_bpm, length_ticks=-(-last // STEPS) * STEPS * TICKS_PER_STEP)
 
 
-def _sessions(row: dict) -> tuple[int, str]:
-    """How many sessions typed a melody, and where."""
+def _session_count(row: dict) -> tuple[int, str]:
+    """Number of sessions that entered a melody, and the source of the count."""
     if row.get("sessions") is not None:
         sessions, source = int(row["sessions"]), WORLDWIDE
     else:

@@ -1,4 +1,4 @@
-"""Rows of preference tables in CSV: reading, counting and leaving out."""
+"""Rows of preference tables in CSV, and the table that is built from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from toccata.reward_models.preferences.table import (
     count_problem,
 )
 
-INDEX = ("", "")  # of the first column of a table with two header rows, where pandas writes its index
+INDEX = ("", "")  # name of the first column under two header rows, where pandas writes its index
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -30,11 +30,11 @@ SPLITS = {
     "eval": "valid",
     "test": "test",
 }
-MISSING_VALUES = ("", "na", "nan", "none")  # as tables written by pandas spell them
+MISSING_VALUES = ("", "na", "nan", "none")  # as pandas writes them, in lower case
 
 
 def open_text(path: Path) -> TextIO:
-    """A UTF-8 text file, with or without byte order mark, compressed by gzip or not; broken characters are replaced."""
+    """Open a UTF-8 text file, with or without byte order mark, gzipped or not; invalid bytes are replaced."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     if compressed:
@@ -42,21 +42,23 @@ def open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 
-class _Table:
-    """A table while it is read."""
+class TableBuilder:
+    """Collects the rows of a `PreferenceTable`."""
 
     def __init__(self) -> None:
         self.preferences: list[Preference] = []
         self.left_out: list[LeftOut] = []
 
-    def keep(self, preference: Preference) -> None:
+    def add(self, preference: Preference) -> None:
+        """Add a piece."""
         self.preferences.append(preference)
 
     def leave_out(self, name: str, reason: str, detail: str = "") -> None:
+        """Record a row that gives no preference; see `LeftOut`."""
         self.left_out.append(LeftOut(name, reason, detail))
 
-    def counts(self, name: str, plays: str, likes: str) -> tuple[float, float] | None:
-        """(plays, likes), or None after the row was left out."""
+    def parse_counts(self, name: str, plays: str, likes: str) -> tuple[float, float] | None:
+        """(plays, likes); or None, and the row is left out, where they have no popularity."""
         try:
             counts = float(plays), float(likes)
             reason = count_problem(counts[1], counts[0])
@@ -67,27 +69,31 @@ class _Table:
         self.leave_out(name, reason, f"plays {plays or 'empty'}, likes {likes or 'empty'}")
         return None
 
-    def done(self) -> PreferenceTable:
+    def build(self) -> PreferenceTable:
+        """The table of all rows so far."""
         return PreferenceTable(tuple(self.preferences), tuple(self.left_out))
 
 
-Row = dict  # of cells, without the blanks around them, by column
+Row = dict  # cells by column, stripped of blanks
 
 
-def _rows(
-    path: Path, delimiter: str, table: _Table, header_rows: int = 1, lower: bool = False
+def read_rows(
+    path: Path, delimiter: str, table: TableBuilder, header_rows: int = 1, lower: bool = False
 ) -> Iterator[tuple[int, Row]]:
-    """(number, cells by column) of each row; the first is 1, as in a spreadsheet. Unreadable ones are left out.
+    """(row number, cells by column) of each row; row 1 is the first header row, as in a spreadsheet.
 
-    A column of a table with one header row is its name; of one with two, the pair of its names, but the first, which
-    has none, is `INDEX`.
+    Unreadable rows go to `table.left_out`, empty ones are skipped. With one header row a column is a name, in lower
+    case if `lower`; with two it is a pair of names, and the first column is `INDEX`.
+
+    Raises:
+        PreferenceError: if `lower`, for two columns of one name.
     """
     with open_text(path) as text:
         records = csv.reader(text, delimiter=delimiter, strict=True)
         header = [next(records) for _ in range(header_rows)]
-        names = _lower(header[0]) if lower else header[0]
+        names = lower_names(header[0]) if lower else header[0]
         columns = names if header_rows == 1 else [INDEX, *zip(header[0][1:], header[1][1:], strict=False)]
-        repeated = [name for place, name in enumerate(columns) if name and name in columns[:place]]
+        repeated = [name for index, name in enumerate(columns) if name and name in columns[:index]]
         if lower and repeated:
             raise PreferenceError(f"{path}: has two columns {repeated[0]!r}")
         number = header_rows
@@ -100,7 +106,7 @@ def _rows(
             except csv.Error as error:
                 table.leave_out(f"row {number}", UNREADABLE, str(error))
                 continue
-            except (EOFError, OSError, zlib.error) as error:  # damaged compressed data: there is nothing after it
+            except (EOFError, OSError, zlib.error) as error:  # damaged compressed data: nothing after it can be read
                 table.leave_out(f"row {number}", UNREADABLE, f"the rest of the file is lost: {error}")
                 return
             if not any(cells):
@@ -108,27 +114,34 @@ def _rows(
             if len(cells) < len(columns) or any(cells[len(columns) :]):
                 table.leave_out(f"row {number}", UNREADABLE, f"{len(cells)} cells, the header has {len(columns)}")
                 continue
-            yield number, dict(reversed(list(zip(columns, cells, strict=False))))  # the first of two names alike
+            yield number, dict(reversed(list(zip(columns, cells, strict=False))))  # of two equal names the first counts
 
 
-def _lower(names: Sequence[str]) -> list[str]:
+def lower_names(names: Sequence[str]) -> list[str]:
+    """Column names in lower case, stripped of blanks."""
     return [name.strip().lower() for name in names]
 
 
-def _split(path: Path, number: int, cell: str) -> str | None:
-    word = _known(cell).lower()
+def parse_split(path: Path, number: int, cell: str) -> str | None:
+    """The split of a cell, by the names in `SPLITS`: "train", "valid" or "test"; None for an empty cell.
+
+    Raises:
+        PreferenceError: naming file and row, for another split.
+    """
+    word = value_or_empty(cell).lower()
     if word and word not in SPLITS:
         raise PreferenceError(f"{path}, row {number}: split must be one of {', '.join(SPLITS)}, or empty, got {cell!r}")
     return SPLITS.get(word)
 
 
-def _known(cell: str) -> str:
-    """The cell, "" where it stands for a missing value."""
+def value_or_empty(cell: str) -> str:
+    """The cell, or "" for a missing value."""
     return "" if cell.lower() in MISSING_VALUES else cell
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether it is a file; False for a path that the system refuses."""
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or no name: what rows of garbage hold
+    except (OSError, ValueError):  # a name that is too long, or has a null character, in a damaged row
         return False

@@ -1,11 +1,11 @@
-"""Preferences from the Free Music Archive (FMA)."""
+"""Preferences from the FMA, recordings of the Free Music Archive (Defferrard et al. 2017)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from toccata.reward_models.preferences.csv_rows import INDEX, _is_file, _rows, _split, _Table
+from toccata.reward_models.preferences.csv_rows import INDEX, TableBuilder, is_file, parse_split, read_rows
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
     MISSING_FILE,
@@ -16,7 +16,7 @@ from toccata.reward_models.preferences.table import (
 )
 
 FMA_COLUMNS = (("track", "favorites"), ("track", "listens"))
-FMA_SIZES = ("small", "medium", "large", "full")  # each holds those before it
+FMA_SIZES = ("small", "medium", "large", "full")  # each contains those before it
 NOT_DOWNLOADED = "not in the downloaded subset"
 
 
@@ -26,32 +26,34 @@ def is_fma(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def read_fma(path: Path, delimiter: str = ",") -> PreferenceTable:
-    """The FMA's `fma_metadata/tracks.csv`: `likes` are favourites, `plays` are listens, groups are artists.
+    """Read `fma_metadata/tracks.csv`: `likes` are favourites, `plays` are listens, groups are artists.
 
-    The sound is looked for as `fma_small/000/000002.mp3` (or fma_medium, fma_large, fma_full) beside the table or
-    beside its folder. Tracks of a subset larger than those are left out as not downloaded. Grouping by artist keeps
-    what sounds like one artist from being learnt as what is popular (Pampalk et al., 2005: artist filter).
+    The sound files are `fma_small/000/000002.mp3` (or fma_medium, fma_large, fma_full) next to the table or next to its
+    folder. Tracks of a subset larger than those are left out as not downloaded. Groups by artist keep a model from
+    predicting popularity by recognising the artist (Pampalk et al. 2005, the artist filter).
 
     Raises:
-        PreferenceError: when none of the sound folders is there, or for an unknown split.
+        PreferenceError: when none of the sound folders exists, or for an unknown split.
     """
-    places = [folder / f"fma_{size}" for folder in (path.parent, path.absolute().parent.parent) for size in FMA_SIZES]
-    folders = [folder for folder in places if folder.is_dir()]
+    candidates = [
+        folder / f"fma_{size}" for folder in (path.parent, path.absolute().parent.parent) for size in FMA_SIZES
+    ]
+    folders = [folder for folder in candidates if folder.is_dir()]
     if not folders:
-        raise PreferenceError(f"{path}: needs fma_small, fma_medium, fma_large or fma_full beside it or its folder")
+        raise PreferenceError(f"{path}: needs fma_small, fma_medium, fma_large or fma_full next to it or to its folder")
     largest = max(FMA_SIZES.index(folder.name.removeprefix("fma_")) for folder in folders)
-    table = _Table()
+    table = TableBuilder()
     seen: set[int] = set()
-    for number, row in _rows(path, delimiter, table, header_rows=2):
+    for number, row in read_rows(path, delimiter, table, header_rows=2):
         text = row[INDEX]
-        if text == "track_id":  # the third row of the header names the index
+        if text == "track_id":  # a third header row names the index
             continue
         name = f"row {number}: track {text}"
         if not (text.isascii() and text.isdigit()):
-            table.leave_out(name, UNREADABLE, "its first cell is no track id")
+            table.leave_out(name, UNREADABLE, "its first cell is not a track id")
             continue
-        split = _split(path, number, row.get(("set", "split"), ""))
-        counts = table.counts(name, row["track", "listens"], row["track", "favorites"])
+        split = parse_split(path, number, row.get(("set", "split"), ""))
+        counts = table.parse_counts(name, row["track", "listens"], row["track", "favorites"])
         if counts is None:
             continue
         subset = row.get(("set", "subset"), "")
@@ -59,7 +61,7 @@ def read_fma(path: Path, delimiter: str = ",") -> PreferenceTable:
             table.leave_out(name, NOT_DOWNLOADED, f"subset {subset}")
             continue
         track = f"{int(text):06d}"
-        file = next((f for folder in folders if _is_file(f := folder / track[:3] / f"{track}.mp3")), None)
+        file = next((f for folder in folders if is_file(f := folder / track[:3] / f"{track}.mp3")), None)
         if file is None:
             table.leave_out(name, MISSING_FILE, f"{track[:3]}/{track}.mp3")
         elif int(text) in seen:
@@ -67,7 +69,7 @@ def read_fma(path: Path, delimiter: str = ",") -> PreferenceTable:
         else:
             seen.add(int(text))
             artist = row.get(("artist", "id"), "")
-            table.keep(
+            table.add(
                 Preference(
                     f"{file.parent.parent.name}/{track[:3]}/{file.name}",
                     *counts,
@@ -77,4 +79,4 @@ def read_fma(path: Path, delimiter: str = ",") -> PreferenceTable:
                     file=file,
                 )
             )
-    return table.done()
+    return table.build()

@@ -1,11 +1,11 @@
-"""Preferences from PDMX."""
+"""Preferences from PDMX, public-domain scores from MuseScore (Long et al. 2024)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from toccata.reward_models.preferences.csv_rows import _is_file, _known, _rows, _Table
+from toccata.reward_models.preferences.csv_rows import TableBuilder, is_file, read_rows, value_or_empty
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
     MISSING_FILE,
@@ -26,37 +26,37 @@ def is_pdmx(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def read_pdmx(path: Path, delimiter: str = ",") -> PreferenceTable:
-    """`PDMX.csv`: `likes` are favourites, `plays` are views, the pieces are its MIDI files (`mid`).
+    """Read `PDMX.csv`: `likes` are favourites, `plays` are views, the pieces are its MIDI files (`mid`).
 
-    Scores whose licence on the site contradicts the one in their file are left out, as the data set's authors
+    Scores whose licence on the site contradicts the one in their file are left out, as the authors of the data set
     advise. The genre is the first of the genres joined by "-". Versions of one song (`best_path`) are one group.
 
     Raises:
-        PreferenceError: for a table without the column that tells those licences, as the first release was.
+        PreferenceError: for a table without the column of these licence conflicts, as in the first release.
     """
-    table = _Table()
+    table = TableBuilder()
     seen: set[str] = set()
-    for number, row in _rows(path, delimiter, table):
-        cell = _known(row["mid"])
+    for number, row in read_rows(path, delimiter, table):
+        cell = value_or_empty(row["mid"])
         name = f"row {number}: {cell}" if cell else f"row {number}"
         if PDMX_LICENCE not in row:
             raise PreferenceError(f"{path}: has no column {PDMX_LICENCE}; later releases of PDMX have it")
         if row[PDMX_LICENCE].lower() != "true":
             table.leave_out(name, LICENCE_CONFLICT)
             continue
-        counts = table.counts(name, row["n_views"], row["n_favorites"])
+        counts = table.parse_counts(name, row["n_views"], row["n_favorites"])
         if counts is None:
             continue
         file = path.parent / cell
         if not cell:
             table.leave_out(name, NO_FILE_NAME)
-        elif not _is_file(file):
+        elif not is_file(file):
             table.leave_out(name, MISSING_FILE)
         elif str(file) in seen:
             table.leave_out(name, DUPLICATE)
         else:
             seen.add(str(file))
-            song = _known(row.get("best_path", ""))
-            genre = _known(row.get("genres", "")).split("-")[0]
-            table.keep(Preference(cell, *counts, genre=genre or None, group=f"song {song}" if song else "", file=file))
-    return table.done()
+            song = value_or_empty(row.get("best_path", ""))
+            genre = value_or_empty(row.get("genres", "")).split("-")[0]
+            table.add(Preference(cell, *counts, genre=genre or None, group=f"song {song}" if song else "", file=file))
+    return table.build()

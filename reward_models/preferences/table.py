@@ -1,4 +1,4 @@
-"""A table of preferences: pieces, how often they were played and liked, and what was left out of the table."""
+"""A table of preferences: pieces with their plays and likes, and the rows that were left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toccata.errors import ToccataError
 from toccata.music.score import Score
 from toccata.music.sound.audio_files import AudioError, read_audio
 
-SAMPLE_RATE = 16_000  # of loaded sound: what the rating network hears
+SAMPLE_RATE = 16_000  # of loaded sound, as the rating network takes it
 LONGEST_EXAMPLE = 160  # characters of a row shown in a summary
 MIDI_SUFFIXES = (".mid", ".midi", ".kar")
 
@@ -35,15 +35,15 @@ class PreferenceError(ToccataError, ValueError):
 
 
 def popularity(likes: float, plays: float) -> float:
-    """How popular a piece is: `p = likes / plays * log(likes)`, the like rate weighed by how many liked it.
+    """Popularity of a piece: `p = likes / plays * log(likes)`, the like rate weighted by the log of the likes.
 
-    The logarithm is natural. A piece liked by nobody has p = 0, the limit of x log x; one liked once has p = 0 too,
-    since log 1 = 0: by this formula they cannot be told apart. Between them, where only fractional counts could
-    lie, p is kept at 0 rather than below it, so that at a fixed number of plays p never falls with more likes.
+    The logarithm is natural. No like gives p = 0, the limit of x log x, and one like gives p = 0 too, since log 1 = 0.
+    Fractional counts in between also give 0, where the formula is negative, so that p never falls with more likes at
+    a fixed number of plays.
 
     Args:
-        likes: how many transcribers liked it, 0 <= likes <= plays.
-        plays: how often it was played, above 0.
+        likes: number of likes, 0 <= likes <= plays.
+        plays: number of plays, above 0.
 
     Returns:
         p, in 0..log(plays) (0 where plays < 1).
@@ -58,7 +58,7 @@ def popularity(likes: float, plays: float) -> float:
 
 
 def count_problem(likes: float, plays: float) -> str | None:
-    """Why these counts have no popularity, None where they have one."""
+    """Why these counts have no popularity; None where they have one."""
     if not (math.isfinite(likes) and math.isfinite(plays)):
         return NOT_A_NUMBER
     if likes < 0 or plays < 0:
@@ -70,22 +70,22 @@ def count_problem(likes: float, plays: float) -> str | None:
 
 @dataclass(frozen=True)
 class Preference:
-    """One piece, and how often people played and liked it.
+    """A piece with its plays and likes.
 
     Args:
-        name: how messages call it: its file, or "melodies.jsonl, line 3".
-        plays: how often it was played, above 0.
-        likes: how many liked it, 0..plays.
-        genre: in the source's own words, where known.
-        split: "train", "valid" or "test", where the source says so.
-        group: pieces of one group stay on one side of every split: an artist, versions of one song. By default
-            the contour of `score`, or `file` itself.
-        source: which kind of count it is, where a source mixes several; reports split their figures by it.
+        name: used in messages: its file, or "melodies.jsonl, line 3".
+        plays: number of plays, above 0.
+        likes: number of likes, 0..plays.
+        genre: as the source writes it; None where it has none.
+        split: "train", "valid" or "test"; None where the source has none.
+        group: pieces of one group are held out together: those of an artist, versions of a song.
+            By default the contour of `score`, or the name of `file`.
+        source: kind of count, where a data set mixes several; reports give figures for each.
         file: MIDI or sound file that holds the piece; either this or `score` is given.
         score: the piece.
 
     Raises:
-        PreferenceError: for counts without a popularity, or unless one of `file` and `score` is given.
+        PreferenceError: for counts without a popularity, or unless exactly one of `file` and `score` is given.
     """
 
     name: str
@@ -108,14 +108,14 @@ class Preference:
 
     @property
     def popularity(self) -> float:
-        """The piece's p; see the function `popularity`."""
+        """Popularity p of the piece; see the function `popularity`."""
         return popularity(self.likes, self.plays)
 
     def load(self, seconds: float | None = None) -> Score | np.ndarray:
-        """The piece itself.
+        """Read the piece.
 
         Args:
-            seconds: at most so much, from the middle; of a score, from the last bar line before.
+            seconds: longest excerpt, cut from the middle; of a score, from the bar line before it. None for all of it.
 
         Returns:
             A `Score` with notes, from `score` or a MIDI file; or, from any other file, (samples,) float32 mono at
@@ -126,8 +126,8 @@ class Preference:
                 finite.
         """
         if self.score is not None:
-            return _middle(self.score, seconds)
-        assert self.file is not None  # __post_init__ saw to it
+            return _crop_to_middle(self.score, seconds)
+        assert self.file is not None  # checked by __post_init__
         try:
             if not _is_midi(self.file):
                 return read_audio(self.file, SAMPLE_RATE, seconds)
@@ -140,7 +140,7 @@ class Preference:
             raise PreferenceError(str(error)) from error
         if not len(score):
             raise PreferenceError(f"{self.file}: holds no note")
-        return _middle(score, seconds)
+        return _crop_to_middle(score, seconds)
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,11 @@ class LeftOut:
     """A row that gave no preference."""
 
     name: str
-    """Where it stands: "row 4: song.wav"."""
+    """The row in its file: "row 4: song.wav"."""
     reason: str
-    """One of this module's phrases, or a phrase of a source's own."""
+    """One of this module's phrases, or one of the reader of a data set."""
     detail: str = ""
-    """What was found there."""
+    """The values that were refused."""
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.detail}" if self.detail else self.name
@@ -161,7 +161,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class PreferenceTable:
-    """What a source gave."""
+    """The preferences of a data set."""
 
     preferences: tuple[Preference, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -186,17 +186,17 @@ class PreferenceTable:
 
 
 def contour(score: Score) -> str:
-    """The highest line's ups (u), downs (d) and repeats (r): its Parsons code.
+    """Parsons code of the highest line: up (u), down (d) or repeat (r) for each note after the first.
 
-    Two melodies of one contour belong on one side of a split: transpositions, other rhythms, major and minor
-    versions, and misremembered leaps all share it. Comparing the intervals themselves would keep only the first two
-    together. The highest line is made of the notes above which nothing sounds when they are struck.
+    It is the same for transpositions, other rhythms, major and minor versions, and leaps of another size, so that
+    versions of a melody share a group. Intervals would be the same for the first two only. The highest line consists
+    of the notes that have no sounding note above them at their onset.
     """
     line: list[int] = []
-    sounding: list[tuple[int, int]] = []  # (offset tick, pitch) of notes struck before
+    sounding: list[tuple[int, int]] = []  # (offset tick, pitch) of earlier notes
     onset, offset, pitch = score.notes["onset_tick"], score.offset_ticks, score.notes["pitch"]
     tops = np.append(np.flatnonzero(np.diff(onset)), len(onset) - 1) if len(onset) else np.empty(0, int)
-    for top in tops.tolist():  # of notes struck together the highest comes last
+    for top in tops.tolist():  # the highest note of an onset is its last
         sounding = [(end, other) for end, other in sounding if end > onset[top]]
         if all(other < pitch[top] for _, other in sounding):
             line.append(int(pitch[top]))
@@ -204,8 +204,8 @@ def contour(score: Score) -> str:
     return "".join("dru"[step] for step in (1 + np.sign(np.diff(line))).astype(int).tolist())
 
 
-def _middle(score: Score, seconds: float | None) -> Score:
-    """At most `seconds` of a score, around its middle, beginning at a bar line."""
+def _crop_to_middle(score: Score, seconds: float | None) -> Score:
+    """At most `seconds` of a score, around its middle, from a bar line on."""
     if seconds is None or score.length_seconds <= seconds:
         return score
     ticks = max(1, int(seconds / score.seconds_per_tick))

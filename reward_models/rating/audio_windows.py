@@ -1,8 +1,8 @@
-"""Pieces and sounds cut into windows of 5 s, which is all that a rating network hears at a time.
+"""Windows of 5 s of scores and recordings, the input of a rating network.
 
-A window of a score is four seconds of it (two bars at 120 bpm), heard as if the piece ended there: what still sounds is
-released and rings for a second. So what was heard of a growing piece stays as it is while the piece goes on; only
-its end is new. A window is told apart by the notes that sound in it; windows alike need to be heard only once.
+A window of a score holds 4 s of it (two bars at 120 bpm) and one second of release, as if the piece ended there: keys
+that are still down are released. When a piece grows, all of its windows but the last therefore stay the same. Each has
+a hash of the notes that sound in it, by which ratings can be cached.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from toccata.music.sound.bank import RING_SECONDS, audio_samples, note_bank, sch
 from toccata.music.sound.spectrogram import HOP, N_MELS, SAMPLE_RATE, log_mel, mel_frames
 from toccata.music.sound.synthesizer import BLOCK
 
-WINDOW_FRAMES = 160  # 5.1 s: a part of a piece and its ringing
-PART_FRAMES = 125  # 4 s, two bars at 120 bpm; windows begin as often
-RUNG_OUT_FRAMES = mel_frames(PART_FRAMES * HOP + int(RING_SECONDS * SAMPLE_RATE))  # 157: what a part of a score takes
-SPARE_FRAMES = 4  # what is left at the end of a piece need not be heard in a window of its own if it is no longer
+WINDOW_FRAMES = 160  # 5.1 s: `STRIDE_FRAMES` and the release
+STRIDE_FRAMES = 125  # 4 s, two bars at 120 bpm: from one window to the next, and what a window holds of a score
+RELEASED_FRAMES = mel_frames(STRIDE_FRAMES * HOP + int(RING_SECONDS * SAMPLE_RATE))  # 157: with the release
+MAX_UNCOVERED_FRAMES = 4  # at the end of a piece, which do not get a window of their own
 
 _BLOCKS_PER_FRAME = HOP // BLOCK
-_RING_BLOCKS = int(2.3 * SAMPLE_RATE / BLOCK)  # after its release a key is silent; the highest, undamped, take 2.25 s
+_RELEASE_BLOCKS = int(2.3 * SAMPLE_RATE / BLOCK)  # longest release: the highest keys, undamped, take 2.25 s
 
 
 def window_start_frames(frames: int) -> list[int]:
-    """First frames of the windows that cover a sound: every `PART_FRAMES`, and a last one that ends with the sound."""
-    parts = frames - (WINDOW_FRAMES - PART_FRAMES)  # before the sound rings out
-    starts = list(range(0, parts + SPARE_FRAMES - PART_FRAMES + 1, PART_FRAMES)) or [0]
-    if parts - (starts[-1] + PART_FRAMES) > SPARE_FRAMES:
-        starts.append(parts - PART_FRAMES)
+    """First frames of the windows that cover a sound: every `STRIDE_FRAMES`, and a last one at the end of the sound."""
+    before_release = frames - (WINDOW_FRAMES - STRIDE_FRAMES)
+    starts = list(range(0, before_release + MAX_UNCOVERED_FRAMES - STRIDE_FRAMES + 1, STRIDE_FRAMES)) or [0]
+    if before_release - (starts[-1] + STRIDE_FRAMES) > MAX_UNCOVERED_FRAMES:
+        starts.append(before_release - STRIDE_FRAMES)
     return starts
 
 
@@ -41,8 +41,8 @@ class ScoreWindow:
     """A window of a score.
 
     Args:
-        notes: what sounds in it, as `schedule` gives it, blocks counted from the first sample that is heard.
-        frames: how many of its `WINDOW_FRAMES` it takes to the end of its ringing.
+        notes: those that sound in it, in the format of `schedule`, blocks counted from the first sample.
+        frames: how many of its `WINDOW_FRAMES` come before the padding.
     """
 
     notes: np.ndarray
@@ -50,7 +50,7 @@ class ScoreWindow:
 
     @property
     def key(self) -> bytes:
-        """Equal for windows that sound alike, and else different: 16 bytes."""
+        """Hash of the window, 16 bytes: equal for windows with equal sound, else different."""
         return blake2b(self.notes.tobytes() + self.frames.to_bytes(2, "little"), digest_size=16).digest()
 
 
@@ -61,29 +61,28 @@ def score_windows(score: Score) -> list[ScoreWindow]:
     starts = window_start_frames(frames)
     windows = []
     for start in starts:
-        first = (start - 1) * _BLOCKS_PER_FRAME  # a frame hears a hop to either side
+        first = (start - 1) * _BLOCKS_PER_FRAME  # a frame of the spectrogram reaches one hop to either side
         is_last = start == starts[-1]
-        end = first + (1 + PART_FRAMES) * _BLOCKS_PER_FRAME
-        if is_last:  # with what little is left behind it
+        end = first + (1 + STRIDE_FRAMES) * _BLOCKS_PER_FRAME
+        if is_last:  # up to MAX_UNCOVERED_FRAMES follow
             end = max(end, int(notes["off_block"].max(initial=0)))
-        sounding = notes[(notes["on_block"] < end) & (notes["off_block"] + _RING_BLOCKS > first)]
+        sounding = notes[(notes["on_block"] < end) & (notes["off_block"] + _RELEASE_BLOCKS > first)]
         sounding["off_block"] = np.minimum(sounding["off_block"], end)
         sounding["on_block"] -= first
         sounding["off_block"] -= first
-        heard = min(frames - start, WINDOW_FRAMES) if is_last else RUNG_OUT_FRAMES
-        windows.append(ScoreWindow(sounding, heard))
+        windows.append(ScoreWindow(sounding, min(frames - start, WINDOW_FRAMES) if is_last else RELEASED_FRAMES))
     return windows
 
 
 def score_window_mels(windows: Sequence[ScoreWindow], gains: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """The sound of windows of scores.
+    """Spectrograms of n windows of scores.
 
     Args:
         windows: n of them.
-        gains: (n,) or one for all, that the sound is multiplied with.
+        gains: (n,) factors of the amplitude, or one for all.
 
     Returns:
-        (n, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (n,) the frames of each before it ends.
+        (n, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (n,) frames of each before the padding.
     """
     audio = note_bank(SAMPLE_RATE).render_parts([window.notes for window in windows], (WINDOW_FRAMES + 1) * HOP)
     audio *= np.broadcast_to(np.float32(gains), len(windows))[:, None]
@@ -91,10 +90,10 @@ def score_window_mels(windows: Sequence[ScoreWindow], gains: np.ndarray | float 
 
 
 def audio_window_mels(audio: np.ndarray, hop: int = HOP, pitch_ratio: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """The windows that cover a sound, (samples,) at 16 kHz; `hop` and `pitch_ratio` change it as in `log_mel`.
+    """Spectrograms of the windows that cover a recording, (samples,) at 16 kHz; see `log_mel` for the other arguments.
 
     Returns:
-        (windows, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (windows,) the frames of each before the end.
+        (windows, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (windows,) frames of each before the padding.
     """
     mel = log_mel(audio[None], hop, pitch_ratio)[0]
     starts = window_start_frames(mel.shape[1])

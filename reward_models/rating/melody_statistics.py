@@ -1,8 +1,8 @@
-"""What a piece's melody is like, read from the probabilities that each key is struck and held in each frame.
+"""Differentiable statistics of a melody, from the probabilities of onsets and held keys in each frame.
 
-Everything is a sum or product of probabilities, so it is differentiable, and exact where they are 0 or 1. Intervals
-are differences of keys, so transposition changes nothing. Only frames in which the melody strikes are compared with
-one another: a tenth of all, in music.
+Every operation is a sum or product of probabilities, exact where they are 0 or 1. Intervals are differences of keys, so
+the statistics do not depend on transposition. Pairs are compared among the frames with a melody onset only, about a
+tenth of all frames in music.
 """
 
 from __future__ import annotations
@@ -12,124 +12,125 @@ from torch import Tensor
 from torch.nn import functional
 
 KEYS = 88
-CERTAIN = 1 - 1e-4  # probabilities are kept below it where 1 - p is divided by or taken the logarithm of
-NOTHING = 1e-10  # smaller products of probabilities are rounded to 0: the tiniest floats are slow to compute with
-CHUNK = 8  # windows whose sound is looked at at once: they stay in the processor's cache
-HELD_LATER = 3  # frames; a higher key still held 0.1 s after a strike keeps that strike out of the melody
+MAX_PROBABILITY = 1 - 1e-4  # upper bound where 1 - p is a divisor or in a logarithm
+MIN_PRODUCT = 1e-10  # smaller products of probabilities are rounded to 0, because denormal floats are slow
+CHUNK = 8  # windows processed together, so that they fit into the processor's cache
+HELD_LOOKAHEAD = 3  # frames; an onset is no melody note if a higher key is still held 0.1 s after it
 
-# Semitones from one melody note to the next, by the lower edges of their classes: octave leaps to unisons and back
+# Classes of the interval from one melody note to the next by their lower edges, in semitones
 INTERVAL_EDGES = (-99, -12, -7, -4, -2, -1, 0, 1, 2, 3, 5, 8, 13)
-GAP_EDGES = (0, 3, 6, 10, 14, 18, 27, 40)  # frames of 32 ms between strikes: up to sixteenths, eighths, ... at 120 bpm
-RECURRENCE_LAGS = tuple(round(index * 0.25 / 0.032) for index in range(1, 17))  # frames: a quarter second, ... 4 s
+GAP_EDGES = (0, 3, 6, 10, 14, 18, 27, 40)  # frames of 32 ms between onsets: up to sixteenths, eighths, ... at 120 bpm
+RECURRENCE_LAGS = tuple(round(index * 0.25 / 0.032) for index in range(1, 17))  # frames: 0.25 s, 0.5 s, ... 4 s
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
-_INTERVALS = len(INTERVAL_EDGES)
-_GAPS = len(GAP_EDGES)
-STATISTICS = 8 + 3 + _INTERVALS + _INTERVALS**2 + _GAPS + _GAPS**2 + 8 + 4 + len(RECURRENCE_LAGS)
+N_INTERVALS = len(INTERVAL_EDGES)
+N_GAPS = len(GAP_EDGES)
+N_STATISTICS = 8 + 3 + N_INTERVALS + N_INTERVALS**2 + N_GAPS + N_GAPS**2 + 8 + 4 + len(RECURRENCE_LAGS)
 
 
-def statistics(keys: Tensor) -> Tensor:
+def melody_statistics(keys: Tensor) -> Tensor:
     """Statistics of the melody in each window.
 
-    The melody is what is struck with nothing higher struck or held. Counts are per second or per note.
+    The melody is every onset with no higher onset or held key at the same time. Counts are per second or per note.
 
-    The number of melody frames, and with it the order of sums, depends on the other windows. In double precision that
-    does not show in the result.
+    The number of melody frames, and with it the order of the sums, depends on the other windows of the batch. The sums
+    are therefore taken in double precision, where this does not change the rounded result.
 
     Args:
-        keys: (n, 2 * 88, frames) probabilities, struck then held.
+        keys: (n, 2 * 88, frames) probabilities, onsets then held keys.
 
     Returns:
-        (n, STATISTICS) finite: how much is struck and held; the melody's intervals, pairs of intervals,
-        gaps between strikes, pairs of gaps; rising and falling; pitch classes and range; what recurs after a time.
+        (n, N_STATISTICS) finite: density; direction of the melody; histograms of its intervals, pairs of intervals,
+        gaps between onsets and pairs of gaps; pitch classes and range; sizes of intervals; recurrence of pitches by
+        lag.
     """
     n, _, frames = keys.shape
     held = keys[:, KEYS:]
-    parts = zip(*[_melody(part) for part in keys.split(CHUNK)], strict=True)
-    line, sounding, struck_sum = (torch.cat(part) for part in parts)
+    chunks = zip(*[_melody_onsets(chunk) for chunk in keys.split(CHUNK)], strict=True)
+    onsets, held_melody, onset_sum = (torch.cat(chunk) for chunk in chunks)
 
-    # From here on `now` stands for the melody's frames, in order; windows with fewer than others have silent ones after
-    any_struck = line.sum(1) > 0
-    frame = any_struck.byte().argsort(dim=1, descending=True, stable=True)[:, : max([1, *any_struck.sum(1).tolist()])]
-    now = line.mT[torch.arange(n)[:, None], frame].double()  # (n, melody frames, keys); see the docstring
-    strikes = now.sum(2).clamp(max=CERTAIN)  # (n, melody frames)
-    notes = strikes.sum(1)
+    # Melody frames only from here on, in order; windows with fewer of them than others are padded with silent frames
+    has_onset = onsets.sum(1) > 0
+    frame = has_onset.byte().argsort(dim=1, descending=True, stable=True)[:, : max([1, *has_onset.sum(1).tolist()])]
+    now = onsets.mT[torch.arange(n)[:, None], frame].double()  # (n, melody frames, keys)
+    any_onset = now.sum(2).clamp(max=MAX_PROBABILITY)  # (n, melody frames)
+    notes = any_onset.sum(1)
 
-    since = _since(strikes)
-    previous = since @ now
-    interval = _intervals(now, previous)
-    gap = _gaps(frame, strikes, since)
-    interval_before, gap_before = (since @ torch.cat([interval, gap], 2)).split([_INTERVALS, _GAPS], 2)
+    silent = _silent_between(any_onset)
+    previous = silent @ now
+    interval = _interval_classes(now, previous)
+    gap = _gap_classes(frame, any_onset, silent)
+    interval_before, gap_before = (silent @ torch.cat([interval, gap], 2)).split([N_INTERVALS, N_GAPS], 2)
     moves = interval.sum((1, 2)).clamp(min=1)[:, None]
-    pairs = interval.mT @ interval_before
+    interval_pairs = interval.mT @ interval_before
     gap_pairs = gap.mT @ gap_before
 
-    held_at_once = held.sum(1)
-    level = torch.stack(
+    polyphony = held.sum(1)
+    density = torch.stack(
         [
             torch.log1p(notes),
-            torch.log1p(struck_sum),
-            torch.log1p(held_at_once.mean(1)),
-            torch.log1p(held_at_once.amax(1)),
-            1 - functional.relu(1 - held_at_once).mean(1),
-            (strikes * frame).sum(1) / notes.clamp(min=1) / frames,
-            (frame * (strikes > 0.5)).amax(1) / frames,
+            torch.log1p(onset_sum),
+            torch.log1p(polyphony.mean(1)),
+            torch.log1p(polyphony.amax(1)),
+            1 - functional.relu(1 - polyphony).mean(1),
+            (any_onset * frame).sum(1) / notes.clamp(min=1) / frames,
+            (frame * (any_onset > 0.5)).amax(1) / frames,
             torch.full((n,), frames * 0.032),
         ],
         1,
     )
-    low, middle = INTERVAL_EDGES.index(0), INTERVAL_EDGES.index(0) + 1
+    unison, rising = INTERVAL_EDGES.index(0), INTERVAL_EDGES.index(0) + 1
     direction = torch.stack(
         [
-            pairs[:, middle:, middle:].sum((1, 2)) + pairs[:, :low, :low].sum((1, 2)),
-            pairs[:, middle:, :low].sum((1, 2)) + pairs[:, :low, middle:].sum((1, 2)),
-            pairs[:, low, low],
+            interval_pairs[:, rising:, rising:].sum((1, 2)) + interval_pairs[:, :unison, :unison].sum((1, 2)),
+            interval_pairs[:, rising:, :unison].sum((1, 2)) + interval_pairs[:, :unison, rising:].sum((1, 2)),
+            interval_pairs[:, unison, unison],
         ],
         1,
     )
-    pair_sum = pairs.sum((1, 2)).clamp(min=1)[:, None]
+    pair_sum = interval_pairs.sum((1, 2)).clamp(min=1)[:, None]
     return torch.cat(
         [
-            level,
+            density,
             direction / pair_sum,
             interval.sum(1) / moves,
-            pairs.flatten(1) / pair_sum,
+            interval_pairs.flatten(1) / pair_sum,
             gap.sum(1) / gap.sum((1, 2)).clamp(min=1)[:, None],
             gap_pairs.flatten(1) / gap_pairs.sum((1, 2)).clamp(min=1)[:, None],
-            _pitches(now, sounding, notes),
-            _travel(now, previous, moves),
-            _recurrence(now, frame, _near(line).double()) / notes.clamp(min=1)[:, None],
+            _pitch_statistics(now, held_melody, notes),
+            _interval_sizes(now, previous, moves),
+            _recurrence(now, frame, _neighbour_max(onsets).double()) / notes.clamp(min=1)[:, None],
         ],
         1,
     ).to(keys.dtype)
 
 
-def _melody(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(n, keys, frames) the melody's strikes, (n, keys) frames held with nothing above, (n,) sum of strikes."""
-    struck, later = keys.clamp(min=0.5).split(KEYS, 1)  # improbable is as good as absent
-    struck = torch.where(struck >= _near(struck), struck, 0.5)
-    later = functional.pad(later, (0, HELD_LATER), value=0.5)[..., HELD_LATER:]
-    free = (2 - 2 * torch.maximum(_near(struck), later)).clamp(min=1 - CERTAIN)
+def _melody_onsets(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(n, keys, frames) melody onsets, (n, keys) frames held with no higher key, (n,) sum of all onsets."""
+    onsets, held_later = keys.clamp(min=0.5).split(KEYS, 1)  # below 0.5 counts as 0.5, which is scaled to 0
+    onsets = torch.where(onsets >= _neighbour_max(onsets), onsets, 0.5)
+    held_later = functional.pad(held_later, (0, HELD_LOOKAHEAD), value=0.5)[..., HELD_LOOKAHEAD:]
+    free = (2 - 2 * torch.maximum(_neighbour_max(onsets), held_later)).clamp(min=1 - MAX_PROBABILITY)
     higher = keys.new_ones(KEYS, KEYS).triu(1)
-    nothing_above = functional.hardshrink(torch.exp(higher @ torch.log(free)), NOTHING)
-    struck = 2 * struck - 1
-    return struck * nothing_above, (keys[:, KEYS:] * nothing_above).sum(2), struck.sum((1, 2))
+    none_higher = functional.hardshrink(torch.exp(higher @ torch.log(free)), MIN_PRODUCT)
+    onsets = 2 * onsets - 1
+    return onsets * none_higher, (keys[:, KEYS:] * none_higher).sum(2), onsets.sum((1, 2))
 
 
-def _near(values: Tensor) -> Tensor:
-    """The largest of each frame and its neighbours, of (n, keys, frames)."""
+def _neighbour_max(values: Tensor) -> Tensor:
+    """Maximum over each frame and its two neighbours, of (n, keys, frames)."""
     return functional.max_pool1d(values, 3, 1, 1)
 
 
-def _since(strikes: Tensor) -> Tensor:
-    """(n, t, s): the probability that nothing is struck between melody frames s and t; 0 unless s is before t."""
-    after = torch.ones(2 * strikes.shape[1:], dtype=torch.bool).tril(-1)
-    silent = torch.where(after, 1 - strikes[..., None], 1).cumprod(1)
-    return functional.hardshrink(silent.roll(1, 1).tril(-1), NOTHING)
+def _silent_between(any_onset: Tensor) -> Tensor:
+    """(n, t, s): probability of no onset between melody frames s and t, 0 unless s < t; of (n, melody frames)."""
+    after = torch.ones(2 * any_onset.shape[1:], dtype=torch.bool).tril(-1)
+    silent = torch.where(after, 1 - any_onset[..., None], 1).cumprod(1)
+    return functional.hardshrink(silent.roll(1, 1).tril(-1), MIN_PRODUCT)
 
 
-def _intervals(now: Tensor, previous: Tensor) -> Tensor:
-    """(n, melody frames, classes): the probability of each class of interval to each frame's melody note."""
+def _interval_classes(now: Tensor, previous: Tensor) -> Tensor:
+    """(n, melody frames, N_INTERVALS): probability of each class of interval that ends at each frame."""
     n, melody_frames, _ = now.shape
     widest = INTERVAL_EDGES[-1]
     up_to = functional.pad(previous, (widest, widest)).cumsum(2)
@@ -139,42 +140,42 @@ def _intervals(now: Tensor, previous: Tensor) -> Tensor:
     return -torch.cat([any_interval, at_least, torch.zeros_like(any_interval)], 2).diff(dim=2)
 
 
-def _gaps(frame: Tensor, strikes: Tensor, since: Tensor) -> Tensor:
-    """(n, melody frames, classes): the probability that a note is struck, the last so long before."""
+def _gap_classes(frame: Tensor, any_onset: Tensor, silent: Tensor) -> Tensor:
+    """(n, melody frames, N_GAPS): probability of each class of gap between the previous onset and one in each frame."""
     gaps = (frame[:, :, None] - frame[:, None]).abs().clamp(max=GAP_EDGES[-1])
     class_of_gap = torch.bucketize(torch.arange(GAP_EDGES[-1] + 1), torch.tensor(GAP_EDGES[1:]), right=True)
-    both = strikes[:, :, None] * since * strikes[:, None]
-    return both.new_zeros(*strikes.shape, _GAPS).scatter_add(2, class_of_gap[gaps], both)
+    both = any_onset[:, :, None] * silent * any_onset[:, None]
+    return both.new_zeros(*any_onset.shape, N_GAPS).scatter_add(2, class_of_gap[gaps], both)
 
 
-def _pitches(now: Tensor, sounding: Tensor, notes: Tensor) -> Tensor:
-    """(n, 8): scale fits, entropy of pitch classes, range, and how many notes are new pitches."""
-    octaves = functional.pad(sounding + 0.5 * now.sum(1), (0, -KEYS % 12))
+def _pitch_statistics(now: Tensor, held_melody: Tensor, notes: Tensor) -> Tensor:
+    """(n, 8): best three scale fits, entropy and maximum of pitch classes, range, distinct keys, those per note."""
+    octaves = functional.pad(held_melody + 0.5 * now.sum(1), (0, -KEYS % 12))
     classes = octaves.unflatten(1, (-1, 12)).sum(1)
     classes = classes / classes.sum(1, keepdim=True).clamp(min=1e-3)
     fits = classes[:, [[(step + key) % 12 for step in MAJOR] for key in range(12)]].sum(2)
     entropy = -(classes * torch.log(classes + 1e-6)).sum(1)
-    missing = torch.log1p(-now.clamp(max=CERTAIN)).sum(1)  # (n, keys): log probability that a key is never played
-    used = (1 - torch.exp(missing)).sum(1)
-    from_below = 1 - torch.exp(missing.cumsum(1))
-    from_above = 1 - torch.exp(missing.flip(1).cumsum(1).flip(1))
+    log_unused = torch.log1p(-now.clamp(max=MAX_PROBABILITY)).sum(1)  # (n, keys): log probability of no onset
+    distinct = (1 - torch.exp(log_unused)).sum(1)
+    from_below = 1 - torch.exp(log_unused.cumsum(1))
+    from_above = 1 - torch.exp(log_unused.flip(1).cumsum(1).flip(1))
     span = (from_below * from_above).sum(1)
     best = fits.topk(3, 1).values.unbind(1)
-    return torch.stack([*best, entropy, classes.amax(1), span, used, used / notes.clamp(min=1)], 1)
+    return torch.stack([*best, entropy, classes.amax(1), span, distinct, distinct / notes.clamp(min=1)], 1)
 
 
-def _travel(now: Tensor, previous: Tensor, moves: Tensor) -> Tensor:
-    """(n, 4): mean size and mean of the intervals in semitones, root mean square size, and the net rise."""
+def _interval_sizes(now: Tensor, previous: Tensor, moves: Tensor) -> Tensor:
+    """(n, 4) in semitones: mean absolute interval, mean interval, root mean square interval, and sum of intervals."""
     key = torch.arange(KEYS, dtype=now.dtype)
     rise = key[:, None] - key
-    moved = now.mT @ previous  # (n, key, key before): how often the melody goes from one to the other
-    net = (moved * rise).sum((1, 2))[:, None]  # not a product of matrices, which would round more where it cancels out
-    apart, squares = (moved.flatten(1) @ torch.stack([rise.abs(), rise**2], 2).view(-1, 2)).split(1, 1)
-    return torch.cat([apart / moves, net / moves, torch.sqrt(squares / moves + 1e-6), net], 1)
+    transitions = now.mT @ previous  # (n, key, previous key): expected number of transitions
+    net = (transitions * rise).sum((1, 2))[:, None]  # no matrix product: its rounding is larger where terms cancel
+    sizes, squares = (transitions.flatten(1) @ torch.stack([rise.abs(), rise**2], 2).view(-1, 2)).split(1, 1)
+    return torch.cat([sizes / moves, net / moves, torch.sqrt(squares / moves + 1e-6), net], 1)
 
 
-def _recurrence(now: Tensor, frame: Tensor, near: Tensor) -> Tensor:
-    """(n, lags): how many of the melody's notes were struck so long before, (n, keys, frames) `near` enough."""
-    furthest = RECURRENCE_LAGS[-1]
-    alike = functional.pad(now @ near, (furthest, 0))  # (n, melody frames, furthest + frames)
-    return alike.gather(2, frame[..., None] + furthest - torch.tensor(RECURRENCE_LAGS)).sum(1)
+def _recurrence(now: Tensor, frame: Tensor, onsets: Tensor) -> Tensor:
+    """(n, lags): expected number of melody notes whose key has an onset a lag earlier, of (n, keys, frames) onsets."""
+    longest = RECURRENCE_LAGS[-1]
+    same_key = functional.pad(now @ onsets, (longest, 0))  # (n, melody frames, longest + frames)
+    return same_key.gather(2, frame[..., None] + longest - torch.tensor(RECURRENCE_LAGS)).sum(1)

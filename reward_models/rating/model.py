@@ -4,7 +4,7 @@ Each member is fitted with another seed on other pieces and rates every window o
 of the reward members minus their standard deviation, so that pieces unlike any that were rated, where the members
 disagree, score low. One member, the gold member, is held out of the reward: no agent is trained against it, so it shows
 whether an agent over-optimises the others (Gao et al. 2022, "Scaling laws for reward model overoptimization").
-The network is in `network.py`, how it is fitted in `fitting/`, `docs/rating.md` and the model card.
+The network is in `network.py`, its fit in `fitting/`; `docs/rating.md` and the model card describe both.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RatingModel:
         return self.pessimistic(self.member_ratings(pieces))
 
     def member_ratings(self, pieces: Pieces) -> np.ndarray:
-        """(n, reward members) float32, what each predicts, not clipped."""
+        """(n, reward members) float32 rating by each of them, not clipped."""
         return self._piece_ratings(pieces, range(self.config.reward_members))
 
     def diagnostics(self, pieces: Pieces) -> dict[str, np.ndarray]:
@@ -76,10 +76,10 @@ class RatingModel:
         return {"mean": ratings.mean(1), "std": ratings.std(1)}
 
     def gold(self, pieces: Pieces) -> np.ndarray:
-        """(n,) float32 in [-4, 4], what the gold member predicts: for evaluation, never as a reward.
+        """(n,) float32 in [-4, 4] rating by the gold member: for evaluation, never as a reward.
 
         Raises:
-            RewardModelError: for an ensemble of less than three members, which has none.
+            RewardModelError: for an ensemble of fewer than three members, which has none.
         """
         if self.config.reward_members == self.config.members:
             raise RewardModelError(f"a gold member needs an ensemble of at least 3 members, got {self.config.members}")
@@ -146,9 +146,9 @@ class RatingModel:
             for key, window in zip(piece_keys, piece, strict=True)
             if key not in cache
         }
-        todo = list(missing.items())
-        for start in range(0, len(todo), WINDOWS_RENDERED_AT_ONCE):
-            part = todo[start : start + WINDOWS_RENDERED_AT_ONCE]
+        items = list(missing.items())
+        for start in range(0, len(items), WINDOWS_RENDERED_AT_ONCE):
+            part = items[start : start + WINDOWS_RENDERED_AT_ONCE]
             ratings = self.rate_windows(*score_window_mels([window for _, window in part]), members)
             cache.update(zip((key for key, _ in part), ratings, strict=True))
         means = [np.mean([cache[key] for key in piece_keys], 0) for piece_keys in keys]
@@ -172,7 +172,7 @@ class RatingModel:
         """Read what `save` wrote; by default the weights that come with Toccata.
 
         Raises:
-            WeightsError: when a file is missing, damaged or not what its hash says, naming it.
+            WeightsError: naming the file, when it is missing, damaged or does not match its SHA-256.
         """
         network, config = load_weights(SHIPPED if folder is None else folder, WEIGHTS_NAME, _members)
         return cls(network, RatingConfig(**config["network"]))

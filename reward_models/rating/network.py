@@ -1,8 +1,8 @@
-"""The network behind the rating: a CNN on windows of log-mel spectrograms, in several independent members.
+"""The network behind the rating: a CNN ensemble on windows of log-mel spectrograms.
 
-Each member hears for itself: a convolutional `Transcriber` tells which keys are struck and held, `statistics` describe the
-melody they make, a second convolutional branch, `AudioEncoder`, describes how everything sounds, and a `PopularityHead` reads
-a popularity from both. What lies behind the end of a piece is masked in every layer and in the pooling over frames.
+Each member has layers of its own: a convolutional `Transcriber` (keys and onsets in each frame), `melody_statistics` of
+its output, a convolutional `AudioEncoder` of the spectrogram, and a `PopularityHead` on both. Frames after the end of a
+piece are masked in every layer and in the pooling over time.
 """
 
 from __future__ import annotations
@@ -15,24 +15,27 @@ from torch.nn import functional
 
 from toccata.music.sound.spectrogram import N_MELS
 from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES
-from toccata.reward_models.rating.melody_statistics import KEYS, STATISTICS, statistics
+from toccata.reward_models.rating.melody_statistics import KEYS, N_STATISTICS, melody_statistics
 
-COARSE = 4  # frames that the sound encoder takes together, 128 ms
-NARROWEST = 1e-3  # bin of a statistic; narrower ones would turn rounding into ratings
+POOL_FRAMES = 4  # frames averaged before the audio encoder, 128 ms
+MIN_BIN_WIDTH = 1e-3  # of a statistic; narrower bins would amplify rounding
 
 
 @dataclass(frozen=True)
 class RatingConfig:
-    """The shape of a rating network.
+    """Sizes of a rating network.
 
     Args:
         mels: mel bands of the spectrogram.
-        bins: ramps into which each statistic of the melody is cut.
-        channels: width of the transcribers.
-        sound_channels: width of the sound encoders.
+        bins: bins of the piecewise-linear encoding of each melody statistic.
+        channels: channels of the transcribers.
+        sound_channels: channels of the audio encoders.
         hidden: width of the heads.
-        members: how many there are; of three or more the last is the gold rater, which rewards nobody.
-        pessimism: how many standard deviations of the reward_members members are taken off their mean.
+        members: networks in the ensemble; of three or more the last is the gold member, held out of the reward.
+        pessimism: standard deviations of the reward members that are subtracted from their mean.
+
+    Raises:
+        ValueError: when a size is not a whole number in 1..4096, or pessimism is not in 0..10.
     """
 
     mels: int = N_MELS
@@ -53,61 +56,61 @@ class RatingConfig:
 
     @property
     def reward_members(self) -> int:
-        """How many members make up the reward: all but the gold rater."""
+        """How many members make up the reward: all but the gold member."""
         return self.members - 1 if self.members >= 3 else self.members
 
 
 def frame_mask(frames: int, valid: Tensor) -> Tensor:
-    """(n, 1, frames) float32: 1 up to the (n,) `valid` frames of each window, 0 in the padding."""
+    """(n, 1, frames) float32: 1 in the first (n,) `valid` frames of each window, 0 in the padding."""
     return (torch.arange(frames, device=valid.device) < valid[:, None])[:, None].float()
 
 
 class Transcriber(nn.Module):
-    """Hears which keys are struck and held in each frame."""
+    """Transcription: which keys have an onset and which are held, in each frame."""
 
     def __init__(self, config: RatingConfig) -> None:
         super().__init__()
         self.first = nn.Conv1d(config.mels, config.channels, 5, padding=2)
         self.second = nn.Conv1d(config.channels, config.channels, 3, padding=1)
         self.keys = nn.Conv1d(config.channels, 2 * KEYS, 3, padding=1)
-        nn.init.constant_(self.keys.bias, -4.0)  # type: ignore[arg-type]  # it has one; keys begin silent
+        nn.init.constant_(self.keys.bias, -4.0)  # type: ignore[arg-type]  # not None; initial outputs are silence
 
-    def forward(self, sound: Tensor, mask: Tensor) -> Tensor:
-        """(n, mels, frames) standardised, (n, 1, frames) -> (n, 2 * 88, frames) logits, struck then held."""
-        heard = functional.silu(self.first(sound)) * mask
-        heard = heard + functional.silu(self.second(heard)) * mask
-        return self.keys(heard)
+    def forward(self, log_mel: Tensor, mask: Tensor) -> Tensor:
+        """(n, mels, frames) standardised, (n, 1, frames) -> (n, 2 * 88, frames) logits, onsets then held keys."""
+        hidden = functional.silu(self.first(log_mel)) * mask
+        hidden = hidden + functional.silu(self.second(hidden)) * mask
+        return self.keys(hidden)
 
 
 class AudioEncoder(nn.Module):
-    """Describes how a window sounds: two convolutions over eighths of a second, then mean and maximum over time."""
+    """Embedding of a window of sound: two convolutions over pooled frames, then mean and maximum over time."""
 
     def __init__(self, config: RatingConfig) -> None:
         super().__init__()
         self.first = nn.Conv1d(config.mels, config.sound_channels, 5, padding=2)
         self.second = nn.Conv1d(config.sound_channels, config.sound_channels, 5, stride=2, padding=2)
 
-    def forward(self, coarse: Tensor, mask: Tensor) -> Tensor:
-        """(n, mels, steps) means over 4 frames, (n, 1, steps) -> (n, 2 * sound_channels)."""
-        heard = torch.relu(self.first(coarse)) * mask
-        heard = torch.relu(self.second(heard)) * mask[:, :, ::2]
-        return torch.cat([heard.sum(2) / mask[:, :, ::2].sum(2), heard.amax(2)], 1)
+    def forward(self, pooled: Tensor, mask: Tensor) -> Tensor:
+        """(n, mels, steps) means over `POOL_FRAMES` frames, (n, 1, steps) -> (n, 2 * sound_channels)."""
+        hidden = torch.relu(self.first(pooled)) * mask
+        hidden = torch.relu(self.second(hidden)) * mask[:, :, ::2]
+        return torch.cat([hidden.sum(2) / mask[:, :, ::2].sum(2), hidden.amax(2)], 1)
 
 
 class PopularityHead(nn.Module):
-    """Reads a popularity from the statistics of the melody and the description of the sound.
+    """MLP from melody statistics and audio embedding to popularity.
 
-    Each statistic enters cut into bins, each a ramp from 0 to 1 (piecewise-linear encoding, Gorishniy et al. 2022,
-    "On Embeddings for Numerical Features"), because popularity has sharp edges in them. Beyond the outermost edges
-    nothing changes any more: music unlike any that was rated is not extrapolated to.
+    Each statistic enters as a piecewise-linear encoding (Gorishniy et al. 2022, "On Embeddings for Numerical Features
+    in Tabular Deep Learning", section 3.2), because popularity changes steeply at some of their values. Here it is also
+    constant outside the outermost bin edges, so the head does not extrapolate beyond the training data.
     """
 
     def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
         super().__init__()
         self.edges: Tensor
-        self.register_buffer("edges", torch.zeros(STATISTICS, config.bins + 1))
+        self.register_buffer("edges", torch.zeros(N_STATISTICS, config.bins + 1))
         self.layers = nn.Sequential(
-            nn.Linear(STATISTICS * config.bins + 2 * config.sound_channels, config.hidden),
+            nn.Linear(N_STATISTICS * config.bins + 2 * config.sound_channels, config.hidden),
             nn.SiLU(),
             nn.Dropout(dropout),
             nn.Linear(config.hidden, config.hidden),
@@ -117,14 +120,17 @@ class PopularityHead(nn.Module):
         )
 
     def forward(self, melody: Tensor, sound: Tensor) -> Tensor:
-        """(n, STATISTICS), (n, 2 * sound_channels) -> (n,), in standard deviations of p."""
+        """(n, N_STATISTICS), (n, 2 * sound_channels) -> (n,), in standard deviations of p."""
         low, width = self.edges[:, :-1], self.edges.diff(dim=1)
-        ramps = ((melody[..., None] - low) / width.clamp(min=NARROWEST)).clamp(0, 1)
-        return self.layers(torch.cat([ramps.flatten(1) - 0.5, sound], 1))[:, 0]
+        encoding = ((melody[..., None] - low) / width.clamp(min=MIN_BIN_WIDTH)).clamp(0, 1)
+        return self.layers(torch.cat([encoding.flatten(1) - 0.5, sound], 1))[:, 0]
 
 
 class RatingMember(nn.Module):
-    """One judge of the ensemble: windows of log-mel spectrograms in, popularity out."""
+    """One network of the ensemble: windows of log-mel spectrograms in, popularity out.
+
+    The input features (`extract`) are fitted to transcription only; `sound` and `head` are fitted to popularity.
+    """
 
     def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
         super().__init__()
@@ -138,35 +144,36 @@ class RatingMember(nn.Module):
         self.head = PopularityHead(config, dropout)
 
     def transcriber_state(self) -> dict[str, Tensor]:
-        """The weights by which the member hears, and which are not fitted to popularity."""
-        parts = ("transcriber.", "mel_mean", "mel_scale")
-        return {name: value for name, value in self.state_dict().items() if name.startswith(parts)}
+        """The entries of the state dict that are fitted to transcription: the transcriber and the mel band scale."""
+        prefixes = ("transcriber.", "mel_mean", "mel_scale")
+        return {name: value for name, value in self.state_dict().items() if name.startswith(prefixes)}
 
-    def standardised(self, log_mel: Tensor, mask: Tensor) -> Tensor:
+    def standardise(self, log_mel: Tensor, mask: Tensor) -> Tensor:
         """(n, mels, frames), (n, 1, frames) -> the same with mean 0 and variance 1 in each band, 0 in the padding."""
         return (log_mel - self.mel_mean) * self.mel_scale * mask
 
     def extract(self, log_mel: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """What is heard in a window, before it is judged; nothing of it is fitted to popularity.
+        """Features of windows, which do not depend on what is fitted to popularity.
 
         Args:
             log_mel: (n, mels, frames).
             valid: (n,) frames before the padding, 1 to WINDOW_FRAMES.
 
         Returns:
-            (n, STATISTICS) of the melody; (n, mels, WINDOW_FRAMES / COARSE) of the standardised sound, coarser in time.
+            (n, N_STATISTICS) melody statistics, and the standardised spectrogram averaged over `POOL_FRAMES` frames,
+            (n, mels, WINDOW_FRAMES / POOL_FRAMES).
         """
         log_mel = functional.pad(log_mel, (0, WINDOW_FRAMES - log_mel.shape[2]))
         mask = frame_mask(WINDOW_FRAMES, valid)
-        sound = self.standardised(log_mel, mask)
-        keys = torch.sigmoid(self.transcriber(sound, mask)) * mask
-        return statistics(keys), functional.avg_pool1d(sound, COARSE)
+        standardised = self.standardise(log_mel, mask)
+        keys = torch.sigmoid(self.transcriber(standardised, mask)) * mask
+        return melody_statistics(keys), functional.avg_pool1d(standardised, POOL_FRAMES)
 
-    def predict(self, melody: Tensor, coarse: Tensor, valid: Tensor) -> Tensor:
-        """(n,) in standard deviations of p, of what `hear` gave and the same (n,) `valid` frames."""
-        mask = frame_mask(coarse.shape[2], -(-valid // COARSE))
-        return self.head(melody, self.sound(coarse, mask))
+    def predict(self, melody: Tensor, pooled: Tensor, valid: Tensor) -> Tensor:
+        """(n,) in standard deviations of p, of the two outputs of `extract` and the same (n,) `valid` frames."""
+        mask = frame_mask(pooled.shape[2], -(-valid // POOL_FRAMES))
+        return self.head(melody, self.sound(pooled, mask))
 
     def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
-        """(n, mels, frames), (n,) frames before the padding -> (n,) in standard deviations of p; see `hear`."""
+        """(n, mels, frames), (n,) frames before the padding -> (n,) in standard deviations of p."""
         return self.predict(*self.extract(log_mel, valid), valid)

@@ -1,4 +1,4 @@
-"""Realism: the reward of a discriminator that tells human-written from agent-written pieces.
+"""Realism: the reward of a discriminator of human-written against agent-written pieces.
 
 It classifies windows of sixteen beats of what the agent wrote (`roll_windows.py`), frozen or trained along with the
 agent. The reward is -log(1 - D), D being the probability of "human-written": that of generative adversarial imitation
@@ -32,7 +32,7 @@ WEIGHTS_NAME = "realism"
 TRAINING_NAME = "training"  # optimizer state and replay buffer
 
 REALISM_CLIP = 4.0  # log-odds; beyond 98 % certainty the discriminator's scale means nothing
-LABEL_SMOOTHING = 0.1  # real is 0.9 and fake 0.1: log-odds beyond 2.2 are not asked for, so the reward keeps a slope
+LABEL_SMOOTHING = 0.1  # real is 0.9 and fake 0.1: log-odds beyond 2.2 raise the loss, so the reward keeps a slope
 ACCURACY_GATE = 0.9  # no training above this accuracy: a perfect discriminator gives the agent no gradient
 BATCH = 64  # windows of each class in a training step; a step takes about 0.3 s on one core
 LEARNING_RATE = 2e-4
@@ -45,7 +45,7 @@ class Realism:
     """Reward model: could a person have written this?
 
     The score is -log(1 - D) = log(1 + exp(logit)), the logit being the mean of the discriminator's log-odds over the
-    piece's windows, clipped to [-4, 4]; so it is in [0.018, 4.018], and 0.693 where the discriminator cannot tell.
+    piece's windows, clipped to [-4, 4]; so it is in [0.018, 4.018], and 0.693 at even odds.
 
     Args:
         discriminator: the network; by default a randomly initialised one.
@@ -68,8 +68,8 @@ class Realism:
         windows = covering_windows(pieces.own)
         logits = [np.empty(0, np.float32)]
         for start in range(0, len(windows.owner), WINDOWS_PER_PASS):
-            some = slice(start, start + WINDOWS_PER_PASS)
-            logits.append(self._window_logits(windows.rolls[some], windows.frames[some]).numpy())
+            batch = slice(start, start + WINDOWS_PER_PASS)
+            logits.append(self._window_logits(windows.rolls[batch], windows.frames[batch]).numpy())
         count = np.bincount(windows.owner, minlength=len(pieces))
         total = np.bincount(windows.owner, np.concatenate(logits), minlength=len(pieces))
         return (total / np.maximum(count, 1)).astype(np.float32)
@@ -83,7 +83,7 @@ class Realism:
     def update(
         self, fakes: Pieces | Sequence[Score], real: Sequence[Score], rng: np.random.Generator
     ) -> dict[str, float]:
-        """Train on new pieces of the agent, unless they are already told from real ones too easily.
+        """Train on new pieces of the agent, unless the discriminator already classifies them too well.
 
         Each training step takes 64 random windows of `real` and 64 of the agent's, half of them from the replay buffer,
         all in random keys; there is a step for every 64 new pieces.
@@ -107,19 +107,19 @@ class Realism:
         new_real, new_fake = random_windows(real, BATCH, rng), random_windows(own, BATCH, rng)
         real_logits = self._window_logits(new_real.rolls, new_real.frames)
         fake_logits = self._window_logits(new_fake.rolls, new_fake.frames)
-        figures = {
+        metrics = {
             "loss": float(_loss(real_logits, fake_logits)),
             "accuracy_real": float((real_logits > 0).float().mean()),
             "accuracy_fake": float((fake_logits <= 0).float().mean()),
             "logit_real": float(real_logits.mean()),
             "logit_fake": float(fake_logits.mean()),
         }
-        open_gate = (figures["accuracy_real"] + figures["accuracy_fake"]) / 2 <= ACCURACY_GATE
+        open_gate = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2 <= ACCURACY_GATE
         if open_gate:
             for _ in range(-(-len(own) // BATCH)):
                 self._training_step(own, real, rng)
         self.replay.add(own, rng)
-        return {**figures, "updated": float(open_gate)}
+        return {**metrics, "updated": float(open_gate)}
 
     def _training_step(self, own: Sequence[Score], real: Sequence[Score], rng: np.random.Generator) -> None:
         replayed = BATCH // 2 if self.replay.scores else 0
@@ -156,8 +156,8 @@ class Realism:
         """Write into `folder` what `load` reads.
 
         Args:
-            folder: is made if it is not there.
-            training: write optimizer state and replay buffer too, so that training goes on exactly.
+            folder: created if it does not exist.
+            training: write optimizer state and replay buffer too, so that training resumes exactly.
             notes: go into config.json under `fit`.
         """
         files = {WEIGHTS_NAME: self.discriminator.state_dict()}
@@ -167,10 +167,10 @@ class Realism:
 
     @classmethod
     def load(cls, folder: str | PathLike[str] | None = None) -> Realism:
-        """Read what `save` wrote; by default the weights that come with Toccata, without a training state.
+        """Read what `save` wrote; by default the shipped weights, without a training state.
 
         Raises:
-            WeightsError: when a file is missing, damaged or not what its hash says, naming it.
+            WeightsError: when a file is missing, damaged or does not match its hash, naming it.
         """
         folder = Path(SHIPPED if folder is None else folder)
         discriminator, config = load_weights(folder, WEIGHTS_NAME, lambda config: Discriminator(config["width"]))

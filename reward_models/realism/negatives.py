@@ -1,4 +1,4 @@
-"""What people did not write: real pieces spoilt in one way each, and play that was never music."""
+"""Synthetic negatives for the discriminator: real pieces with one corruption each, random play and Markov play."""
 
 from __future__ import annotations
 
@@ -13,76 +13,79 @@ from toccata.envs.dynamics import random_legal_actions
 from toccata.envs.vector import PianoVectorEnv
 from toccata.music.score import NOTE_DTYPE, Score
 
-MOVED_SHARE = 0.3  # of the notes that wrong notes and loose timing touch
+CHANGE_PROBABILITY = 0.3  # of a note in `wrong_notes`, of an onset in `loose_timing`
 
 
 def shuffled_pitches(score: Score, rng: np.random.Generator) -> Score:
-    """The same rhythm and the same pitches, each at another note."""
-    return _with(score, pitch=rng.permutation(score.notes["pitch"]))
+    """The pitches permuted over the notes; the rhythm is unchanged."""
+    return _with_fields(score, pitch=rng.permutation(score.notes["pitch"]))
 
 
 def wrong_notes(score: Score, rng: np.random.Generator) -> Score:
-    """Some notes up to half an octave too high or too low."""
-    off = rng.integers(1, 7, len(score)) * rng.choice([-1, 1], len(score))
-    return _with(score, pitch=score.notes["pitch"] + off * (rng.random(len(score)) < MOVED_SHARE))
+    """Each note, with probability 0.3, 1..6 semitones too high or too low."""
+    shift = rng.integers(1, 7, len(score)) * rng.choice([-1, 1], len(score))
+    return _with_fields(score, pitch=score.notes["pitch"] + shift * (rng.random(len(score)) < CHANGE_PROBABILITY))
 
 
 def clashing_hands(score: Score, rng: np.random.Generator) -> Score:
-    """What lies above the middle of the keys that are used in another key than what lies below."""
+    """The notes above the median pitch transposed by 1, 3, 4 or 6 semitones, the others unchanged."""
     pitch = score.notes["pitch"].copy()
     pitch[pitch > np.median(pitch)] += rng.choice([-6, -4, -3, -1, 1, 3, 4, 6])
-    return _with(score, pitch=pitch)
+    return _with_fields(score, pitch=pitch)
 
 
 def shuffled_durations(score: Score, rng: np.random.Generator) -> Score:
-    """The same gaps between strikes and the same durations in another order."""
+    """The inter-onset intervals permuted, and the durations permuted."""
     onsets, index = np.unique(score.notes["onset_tick"], return_inverse=True)
-    gaps = rng.permutation(np.diff(onsets))
-    moved = onsets[:1].sum() + np.concatenate(([0], np.cumsum(gaps)))
-    return _with(score, onset_tick=moved[index], duration_ticks=rng.permutation(score.notes["duration_ticks"]))
+    intervals = rng.permutation(np.diff(onsets))
+    shuffled = onsets[:1].sum() + np.concatenate(([0], np.cumsum(intervals)))
+    return _with_fields(
+        score, onset_tick=shuffled[index], duration_ticks=rng.permutation(score.notes["duration_ticks"])
+    )
 
 
 def loose_timing(score: Score, rng: np.random.Generator) -> Score:
-    """Some strikes up to five ticks, a fifth of a beat, too early or too late."""
+    """Each onset, with probability 0.3, 1..5 ticks (up to a fifth of a beat) too early or too late."""
     onsets, index = np.unique(score.notes["onset_tick"], return_inverse=True)
-    off = rng.integers(1, 6, len(onsets)) * rng.choice([-1, 1], len(onsets)) * (rng.random(len(onsets)) < MOVED_SHARE)
-    return _with(score, onset_tick=(onsets + off)[index])
+    shift = rng.integers(1, 6, len(onsets)) * rng.choice([-1, 1], len(onsets))
+    shift = shift * (rng.random(len(onsets)) < CHANGE_PROBABILITY)
+    return _with_fields(score, onset_tick=(onsets + shift)[index])
 
 
 def shuffled_bars(score: Score, rng: np.random.Generator) -> Score:
-    """The same bars in another order; what is held over a bar line ends there."""
+    """The bars permuted; notes held over a bar line end there."""
     bar = score.ticks_per_bar
-    pieces = []
-    for place, source in enumerate(rng.permutation(score.length_ticks // bar).tolist()):
+    bars = []
+    for position, source in enumerate(rng.permutation(score.length_ticks // bar).tolist()):
         notes = score.slice(source * bar, (source + 1) * bar).notes.copy()
-        notes["onset_tick"] += place * bar
-        pieces.append(notes)
-    return replace(score, notes=np.concatenate([np.empty(0, NOTE_DTYPE), *pieces]))
+        notes["onset_tick"] += position * bar
+        bars.append(notes)
+    return replace(score, notes=np.concatenate([np.empty(0, NOTE_DTYPE), *bars]))
 
 
 def stuck(score: Score, rng: np.random.Generator) -> Score:
-    """The rhythm of the piece with a figure of one to four of its strikes from beginning to end."""
+    """The onsets of the piece, with the notes of one to four successive onsets repeated from beginning to end."""
     onsets = np.unique(score.notes["onset_tick"])
     first, period = int(rng.integers(len(onsets))), int(rng.integers(1, 5))
     figure = [score.notes[score.notes["onset_tick"] == onset] for onset in onsets[first : first + period]]
-    strikes = [figure[i % len(figure)].copy() for i in range(len(onsets))]
-    for onset, strike in zip(onsets, strikes, strict=True):
-        strike["onset_tick"] = onset
-    return _with_notes(score, np.concatenate(strikes))
+    groups = [figure[i % len(figure)].copy() for i in range(len(onsets))]
+    for onset, notes in zip(onsets, groups, strict=True):
+        notes["onset_tick"] = onset
+    return _with_notes(score, np.concatenate(groups))
 
 
 def thinned(score: Score, rng: np.random.Generator) -> Score:
-    """Most notes left out, often nearly all of them."""
+    """Each note kept with one probability in 0..0.4, more often a small one."""
     return _with_notes(score, score.notes[rng.random(len(score)) < 0.4 * rng.random() ** 2])
 
 
 def thickened(score: Score, rng: np.random.Generator) -> Score:
-    """Every note with up to four more, close by, that belong to no chord."""
+    """One to four more notes at each note, up to 8 semitones away."""
     notes = [score.notes]
     for _ in range(int(rng.integers(1, 5))):
-        more = score.notes.copy()
-        more["pitch"] = np.clip(more["pitch"] + rng.integers(-8, 9, len(more)), 21, 108)
-        notes.append(more)
+        added = score.notes.copy()
+        added["pitch"] = np.clip(added["pitch"] + rng.integers(-8, 9, len(added)), 21, 108)
+        notes.append(added)
     return _with_notes(score, np.concatenate(notes))
 
 
@@ -100,61 +103,61 @@ CORRUPTIONS: dict[str, Callable[[Score, np.random.Generator], Score]] = {
         thickened,
     )
 }
-"""Every corruption by its name: a score with notes and a source of chance in, a score of the same length out."""
+"""Every corruption by name: from a score with notes and a random number generator to a score of the same length."""
 
 
 def corrupt(name: str, scores: Sequence[Score], rng: np.random.Generator) -> list[Score]:
-    """Each score spoilt in the way `name`, as the instrument plays it; scores without notes are left out."""
+    """Each score with the corruption `name`, as the instrument plays it; scores without notes are left out."""
     return [encode(CORRUPTIONS[name](score, rng))[1].score for score in scores if len(score)]
 
 
 def random_pieces(count: int, bars: int, rng: np.random.Generator) -> list[Score]:
-    """Pieces of random legal actions, in 2/4, 3/4 and 4/4 by turns."""
-    return _improvised(count, bars, rng, {})
+    """Pieces of random legal actions, a third each in 2/4, 3/4 and 4/4."""
+    return _sample_pieces(count, bars, rng, {})
 
 
-def markov_pieces(count: int, bars: int, learned_from: Sequence[Score], rng: np.random.Generator) -> list[Score]:
-    """Pieces in which each action follows the one before as somewhere in `learned_from`."""
-    follows = defaultdict(list)
-    for score in learned_from:
+def markov_pieces(count: int, bars: int, training_scores: Sequence[Score], rng: np.random.Generator) -> list[Score]:
+    """Pieces of a first-order Markov chain of the actions of `training_scores`, in the metres of `random_pieces`."""
+    transitions = defaultdict(list)
+    for score in training_scores:
         actions = [tuple(action) for action in encode(score)[0].tolist()]
-        for action, following in zip([None, *actions], actions, strict=False):
-            follows[action].append(following)
-    return _improvised(count, bars, rng, follows)
+        for previous, action in zip([None, *actions], actions, strict=False):
+            transitions[previous].append(action)
+    return _sample_pieces(count, bars, rng, transitions)
 
 
-def _improvised(count: int, bars: int, rng: np.random.Generator, follows: dict) -> list[Score]:
-    """Pieces whose actions are drawn from what follows the last one; random legal ones where that is not legal."""
+def _sample_pieces(count: int, bars: int, rng: np.random.Generator, transitions: dict) -> list[Score]:
+    """Pieces of actions drawn from `transitions[previous action]`; a random legal action where there is none."""
     scores: list[Score] = []
     for beats_per_bar in (2, 3, 4):
-        players = -(-count // 3)
+        num_envs = -(-count // 3)
         env = PianoVectorEnv(
-            players, bars=bars, beats_per_bar=beats_per_bar, observation="actions", max_steps=1000 * bars
+            num_envs, bars=bars, beats_per_bar=beats_per_bar, observation="actions", max_steps=1000 * bars
         )
         env.reset(seed=int(rng.integers(2**31)))
         whats = env.core.piano.nvec[0]
-        last: list[tuple[int, int] | None] = [None] * players
+        previous: list[tuple[int, int] | None] = [None] * num_envs
         pieces: dict[int, Score] = {}
-        while len(pieces) < players:
+        while len(pieces) < num_envs:
             masks = env.action_masks()
             actions = random_legal_actions(masks, whats, rng)
-            for i, choices in enumerate([follows.get(action, ()) for action in last]):
+            for i, choices in enumerate([transitions.get(action, ()) for action in previous]):
                 if choices:
                     what, value = choices[rng.integers(len(choices))]
                     if masks[i, what] and masks[i, whats + value]:
                         actions[i] = what, value
-            last = [tuple(action) for action in actions.tolist()]
+            previous = [tuple(action) for action in actions.tolist()]
             infos = env.step(actions)[-1]
             for i, info in enumerate(infos.get("final_info", {}).get("piece", ())):
                 if info is not None:
                     pieces.setdefault(i, info.score)
-                    last[i] = None
+                    previous[i] = None
         scores += pieces.values()
     return scores[:count]
 
 
-def _with(score: Score, **fields: np.ndarray) -> Score:
-    """The score with some fields of its notes changed."""
+def _with_fields(score: Score, **fields: np.ndarray) -> Score:
+    """The score with these fields of its notes."""
     notes = score.notes.copy()
     for name, values in fields.items():
         notes[name] = values
@@ -162,7 +165,7 @@ def _with(score: Score, **fields: np.ndarray) -> Score:
 
 
 def _with_notes(score: Score, notes: np.ndarray) -> Score:
-    """The score with other notes, kept on the keyboard and inside the piece."""
+    """The score with these notes, clipped to the keyboard and to the length of the piece."""
     notes = notes.copy()
     notes["onset_tick"] = np.clip(notes["onset_tick"], 0, score.length_ticks - 1)
     notes["duration_ticks"] = np.minimum(notes["duration_ticks"], score.length_ticks - notes["onset_tick"])

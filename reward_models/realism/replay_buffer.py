@@ -1,4 +1,4 @@
-"""A memory of past pieces: a uniform sample of all that were ever added."""
+"""Replay buffer of the agent's past pieces: a uniform sample of all that were added."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ CAPACITY = 1024  # pieces; of 8 bars, 2 MB
 
 
 class ReplayBuffer:
-    """Keeps at most `capacity` scores; each that was ever added is among them with equal chance.
+    """At most `capacity` scores, sampled uniformly from all that were added.
 
     Source: Vitter 1985, "Random sampling with a reservoir", algorithm R.
 
     Attributes:
-        scores: what is kept.
-        seen: how many were ever added.
+        scores: the sample.
+        seen: how many were added.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -27,16 +27,16 @@ class ReplayBuffer:
         self.seen = 0
 
     def add(self, scores: Iterable[Score], rng: np.random.Generator) -> None:
-        """Add scores, each in the place of a random one when there is no room."""
+        """Add scores; in a full buffer each replaces a random one with probability capacity / seen, else is dropped."""
         for score in scores:
             self.seen += 1
             if len(self.scores) < self.capacity:
                 self.scores.append(score)
-            elif (place := int(rng.integers(self.seen))) < self.capacity:
-                self.scores[place] = score
+            elif (index := int(rng.integers(self.seen))) < self.capacity:
+                self.scores[index] = score
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that is kept as plain arrays; `from_arrays` is the inverse."""
+        """The state as plain arrays; `from_arrays` is the inverse."""
         names = NOTE_DTYPE.names or ()
         notes = np.concatenate([np.empty(0, NOTE_DTYPE), *(score.notes for score in self.scores)])
         shapes = [(len(score), score.ticks_per_beat, score.ticks_per_bar, score.length_ticks) for score in self.scores]
@@ -49,7 +49,7 @@ class ReplayBuffer:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> ReplayBuffer:
-        """The memory that `arrays` was made of.
+        """The buffer whose `arrays` these are.
 
         Raises:
             ValueError, KeyError: when these are not such arrays.

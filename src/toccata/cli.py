@@ -26,8 +26,8 @@ def train(config: Any) -> None:
 
 
 def evaluate(config: Any) -> None:
-    """Evaluate a trained agent: pieces as MIDI, sound, pictures and notation, and a table of metrics versus real music."""
-    from toccata.agents.runs.evaluation import evaluate as run_evaluation
+    """Evaluate a trained agent: pieces as MIDI, sound, pictures and notation, and metrics versus real music."""
+    from toccata.agents.evaluation.evaluate import evaluate as run_evaluation
 
     run_evaluation(config)
 
@@ -57,7 +57,7 @@ def compose(config: Any) -> None:
 LONGEST_MESSAGE = 2000  # characters of an error that are printed
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration class, and the function that runs it
     "train": ("toccata.agents.runs.config:TrainConfig", train),
-    "evaluate": ("toccata.agents.runs.config:EvaluateConfig", evaluate),
+    "evaluate": ("toccata.agents.evaluation.config:EvaluateConfig", evaluate),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "fit-prior": ("toccata.agents.prior.fit_config:FitPriorConfig", fit_prior),

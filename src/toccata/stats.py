@@ -77,7 +77,7 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation of two (n,) arrays, ties sharing their mean rank, in [-1, 1]; 0 if one is constant."""
+    """Spearman's rank correlation of two (n,) arrays, in [-1, 1]; ties share their mean rank; 0 if one is constant."""
     from scipy.stats import rankdata
 
     return pearson(rankdata(a), rankdata(b))

@@ -1,4 +1,4 @@
-"""Scores as actions and back: inverses, and reports that count every loss."""
+"""Encoding of scores as actions, decoding, and reports of losses."""
 
 import re
 
@@ -14,11 +14,11 @@ from toccata.music import Score
 PIANO = Piano()
 
 
-def spelled(score: Score, piano: Piano = PIANO) -> list[str]:
+def described(score: Score, piano: Piano = PIANO) -> list[str]:
     return [piano.describe(action) for action in encode(score, piano)[0]]
 
 
-def losses(report: EncodeReport) -> tuple[int, int, int, int]:
+def loss_counts(report: EncodeReport) -> tuple[int, int, int, int]:
     return report.dropped, report.shortened, report.lengthened, report.moved
 
 
@@ -29,7 +29,7 @@ def same_velocity(score: Score) -> Score:
 
 
 def check(score: Score, piano: Piano = PIANO) -> EncodeReport:
-    """What must hold of any score; gives the report."""
+    """Check what holds for every score, and return the report."""
     actions, report = encode(score, piano)
     assert actions.dtype == np.int16
     assert actions.shape == (len(actions), 2)
@@ -37,9 +37,9 @@ def check(score: Score, piano: Piano = PIANO) -> EncodeReport:
     assert played == same_velocity(report.score)
     assert report.notes == len(score)
     assert report.dropped == len(score) - len(report.score)
-    again, nothing = encode(report.score, piano)
+    again, report_again = encode(report.score, piano)
     np.testing.assert_array_equal(again, actions)
-    assert losses(nothing) == (0, 0, 0, 0)
+    assert loss_counts(report_again) == (0, 0, 0, 0)
     return report
 
 
@@ -59,7 +59,7 @@ def scores(draw: st.DrawFn, ticks_per_beat: int = 24) -> Score:
 
 @settings(max_examples=60)
 @given(scores())
-def test_what_is_encoded_is_played(score: Score) -> None:
+def test_encoding_and_playing_are_inverse(score: Score) -> None:
     report = check(score)
     assert report.score.length_ticks == score.length_ticks
     assert (report.lengthened, report.moved) == (0, 0)
@@ -95,24 +95,24 @@ def test_every_action_is_legal_in_the_environment_too() -> None:
 
 def test_a_chord_of_the_vocabulary_is_one_action() -> None:
     notes = [(0, 48, pitch, 90) for pitch in (48, 52, 55, 72)]
-    assert spelled(Score(notes)) == ["C3+E3+G3 for 48", "C5 for 48", "wait 96"]
+    assert described(Score(notes)) == ["C3+E3+G3 for 48", "C5 for 48", "rest 96"]
     seventh = [(0, 48, pitch, 90) for pitch in (48, 52, 55, 58)]
-    assert spelled(Score(seventh)) == ["C3+E3+G3+Bb3 for 48", "wait 96"]
-    assert spelled(Score([(0, 48, 48, 90), (0, 48, 52, 90), (0, 24, 55, 90)]))[:3] == [
+    assert described(Score(seventh)) == ["C3+E3+G3+Bb3 for 48", "rest 96"]
+    assert described(Score([(0, 48, 48, 90), (0, 48, 52, 90), (0, 24, 55, 90)]))[:3] == [
         "C3 for 48",
         "E3 for 48",
         "G3 for 24",
     ]
 
 
-def test_gaps_are_waits_the_longest_first() -> None:
-    assert spelled(Score([(0, 24, 60, 64), (37, 12, 62, 64)], length_ticks=50)) == [
+def test_gaps_are_rests_the_longest_first() -> None:
+    assert described(Score([(0, 24, 60, 64), (37, 12, 62, 64)], length_ticks=50)) == [
         "C4 for 24",
-        "wait 36",
-        "wait 1",
+        "rest 36",
+        "rest 1",
         "D4 for 12",
-        "wait 12",
-        "wait 1",
+        "rest 12",
+        "rest 1",
     ]
 
 
@@ -125,27 +125,27 @@ def test_the_report_counts_every_loss() -> None:
         (six_fingers, (1, 0, 0, 0)),  # eleven notes for ten fingers
     ]:
         report = check(Score(notes))
-        assert losses(report) == expected
+        assert loss_counts(report) == expected
         assert report.kept == 1 - expected[0] / len(notes)
 
 
-def test_a_coarse_piano_moves_and_lengthens() -> None:
+def test_a_coarse_grid_moves_and_lengthens_notes() -> None:
     piano = Piano(values=(6, 12, 24))
     score = Score([(0, 1, 60, 64), (7, 11, 62, 64), (24, 24, 64, 64), (48, 8, 65, 64)])
     report = check(score, piano)
     assert report.score.notes["onset_tick"].tolist() == [0, 6, 24, 48]
     assert report.score.notes["duration_ticks"].tolist() == [6, 12, 24, 6]
-    assert losses(report) == (0, 1, 2, 1)
-    doubled = check(Score([(0, 6, 60, 64), (1, 12, 60, 64)]), piano)  # one key, one tick: the longest stays
-    assert losses(doubled)[0] == 1
+    assert loss_counts(report) == (0, 1, 2, 1)
+    doubled = check(Score([(0, 6, 60, 64), (1, 12, 60, 64)]), piano)  # one key, one tick: the longest is kept
+    assert loss_counts(doubled)[0] == 1
     assert doubled.score.notes["duration_ticks"].tolist() == [12]
 
 
-def test_silence() -> None:
+def test_silence_and_empty_scores() -> None:
     actions, report = encode(Score())
     assert actions.shape == (0, 2)
     assert report.kept == 1
-    assert spelled(Score(length_ticks=97)) == ["wait 96", "wait 1"]
+    assert described(Score(length_ticks=97)) == ["rest 96", "rest 1"]
     assert check(Score(length_ticks=97)).score.length_ticks == 97
     assert play(np.zeros((0, 2), int)) == Score()
 
@@ -158,7 +158,7 @@ def test_other_metres(beats_per_bar: float) -> None:
     assert report.score.length_ticks == score.ticks_per_bar
 
 
-def test_play_names_the_action_it_cannot_play() -> None:
+def test_play_names_the_first_illegal_action() -> None:
     c4 = [PIANO.key_of(60), 8]
     for actions, message in [
         ([[0, 0], c4, c4], "action 2, C4 for 24, is not legal at tick 1"),

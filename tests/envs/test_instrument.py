@@ -1,4 +1,4 @@
-"""The piano: its vocabulary, its names, its limits."""
+"""The vocabulary of the piano, names of its actions, and limits of its fields."""
 
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ def test_the_default_vocabulary() -> None:
     assert PIANO.nvec == (353, 13)
 
 
-def test_chords_are_rising_close_and_all_different() -> None:
+def test_chords_are_ascending_close_and_distinct() -> None:
     chords = [PIANO.pitches_of(what) for what in range(89, 353)]
     assert len(set(chords)) == 264
     assert all(a < b for chord in chords for a, b in pairwise(chord))
@@ -28,7 +28,7 @@ def test_chords_are_rising_close_and_all_different() -> None:
 
 
 @pytest.mark.parametrize("name", QUALITIES)
-def test_every_quality_stands_in_every_inversion(name: str) -> None:
+def test_every_quality_is_in_every_inversion(name: str) -> None:
     steps = QUALITIES[name]
     chords = {tuple((p - chord[0]) % 12 for p in chord) for chord in map(PIANO.pitches_of, range(89, 353))}
     for lowest in steps:
@@ -43,14 +43,14 @@ def test_keys_and_chords_are_inverses_of_their_pitches() -> None:
     assert PIANO.pitches_of(0) == ()
 
 
-def test_actions_in_words() -> None:
-    assert PIANO.describe((0, 8)) == "wait 24"
+def test_descriptions_of_actions() -> None:
+    assert PIANO.describe((0, 8)) == "rest 24"
     assert PIANO.describe(np.array([PIANO.key_of(60), 0])) == "C4 for 1"
     assert PIANO.describe((PIANO.chord_index[48, 52, 55], 10)) == "C3+E3+G3 for 48"
     assert [note_name(pitch) for pitch in (0, 21, 70, 127)] == ["C-1", "A0", "Bb4", "G9"]
 
 
-def test_a_small_piano_has_the_chords_that_its_keys_and_hands_can_play() -> None:
+def test_a_small_piano_has_the_chords_that_its_keys_and_hands_allow() -> None:
     assert Piano(lowest=60, highest=72).nvec == (14, 13)
     assert all(55 <= p <= 66 for row in Piano(lowest=55, highest=66).chord_pitches for p in row if p > 0)
     assert {len(Piano(fingers_per_hand=3).pitches_of(what)) for what in range(89, 89 + 12)} == {3}
@@ -66,9 +66,9 @@ def test_a_small_piano_has_the_chords_that_its_keys_and_hands_can_play() -> None
         ("highest", 21, "got 21 and 21"),
         ("highest", 128, "highest <= 127"),
         ("chords", ("maj", "sus4"), "unknown chord quality 'sus4'; there are maj, min"),
-        ("values", (), "rising positive ticks"),
-        ("values", (0, 1), "rising positive ticks"),
-        ("values", (6, 6), "rising positive ticks"),
+        ("values", (), "ascending positive ticks"),
+        ("values", (0, 1), "ascending positive ticks"),
+        ("values", (6, 6), "ascending positive ticks"),
         ("values", (4, 6), "multiples of the smallest, 4"),
         ("max_sounding", 0, "max_sounding must be in 1..32, got 0"),
         ("hand_span", -1, "hand_span must be in 0..127"),
@@ -87,6 +87,6 @@ def test_bad_pitches_and_actions_are_named() -> None:
         PIANO.pitches_of(353)
 
 
-def test_pianos_are_values() -> None:
+def test_pianos_compare_by_value() -> None:
     assert Piano() == Piano(lowest=21) != Piano(lowest=22)
     assert len({Piano(), Piano(values=[1, 3, 4, 6, 8, 12, 16, 18, 24, 36, 48, 72, 96])}) == 1  # type: ignore[arg-type]

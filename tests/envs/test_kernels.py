@@ -1,4 +1,4 @@
-"""The masks against brute force, and what the kernels do to a piano, step by step."""
+"""The masks against brute force."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ PIANOS = [
 ]
 
 
-def begun(piano: Piano, n: int = 1, bars: int = 8) -> Dynamics:
+def make_dynamics(piano: Piano, n: int = 1, bars: int = 8) -> Dynamics:
     dynamics = Dynamics(n, piano, max_steps=10_000)
     dynamics.begin(np.arange(n), ticks_per_bar=BAR, end_tick=bars * BAR)
     return dynamics
@@ -34,12 +34,12 @@ def held(dynamics: Dynamics, i: int = 0) -> list[int]:
     return dynamics.sounding[i, : dynamics.states["sounding"][i]].tolist()
 
 
-def may_strike(piano: Piano, keys: list[int], top_struck: int, pitches: tuple[int, ...]) -> bool:
-    """By brute force: do the hands hold all of it, and do strikes go upward?"""
+def is_playable(piano: Piano, keys: list[int], current_top: int, pitches: tuple[int, ...]) -> bool:
+    """Whether the hands can hold all keys, and the new ones are above those of the current tick."""
     together = {*keys, *pitches}
     return (
         len(together) == len(keys) + len(pitches) <= piano.max_sounding
-        and pitches[0] > top_struck
+        and pitches[0] > current_top
         and fits_two_hands(together, piano.hand_span, piano.fingers_per_hand)
     )
 
@@ -49,14 +49,14 @@ def brute_mask(piano: Piano, dynamics: Dynamics, i: int = 0) -> np.ndarray:
     remaining = state["end_tick"] - state["clock"]
     if remaining <= 0:
         return np.arange(sum(piano.nvec)) == 0 | (np.arange(sum(piano.nvec)) == piano.nvec[0])
-    keys, top = held(dynamics, i), int(state["top_struck"])
-    whats = [True] + [may_strike(piano, keys, top, piano.pitches_of(w)) for w in range(1, piano.nvec[0])]
+    keys, top = held(dynamics, i), int(state["current_top"])
+    whats = [True] + [is_playable(piano, keys, top, piano.pitches_of(w)) for w in range(1, piano.nvec[0])]
     return np.array(whats + [value <= remaining for value in piano.values])
 
 
 @pytest.mark.parametrize("piano", PIANOS, ids=repr)
-def test_masks_are_what_brute_force_finds(piano: Piano) -> None:
-    dynamics = begun(piano, 4, bars=3)
+def test_masks_equal_brute_force(piano: Piano) -> None:
+    dynamics = make_dynamics(piano, 4, bars=3)
     rng = np.random.default_rng(0)
     for _ in range(40):
         for i in range(4):
@@ -76,18 +76,18 @@ def test_masks_are_what_brute_force_finds(piano: Piano) -> None:
     st.integers(1, 12),
     st.integers(-1, 108),
 )
-def test_masks_of_any_hands_are_what_brute_force_finds(
-    pitches: list[int], hand_span: int, fingers: int, max_sounding: int, top_struck: int
+def test_masks_of_random_hands_equal_brute_force(
+    pitches: list[int], hand_span: int, fingers: int, max_sounding: int, current_top: int
 ) -> None:
     piano = Piano(hand_span=hand_span, fingers_per_hand=fingers, max_sounding=max_sounding)
     keys: list[int] = []
-    for pitch in pitches:  # as many of them as the hands hold
+    for pitch in pitches:  # as many as the hands can hold
         if len(keys) < max_sounding and fits_two_hands([*keys, pitch], hand_span, fingers):
             keys.append(pitch)
-    dynamics = begun(piano)
+    dynamics = make_dynamics(piano)
     dynamics.sounding[0, : len(keys)] = sorted(keys)
     dynamics.states["sounding"] = len(keys)
-    dynamics.states["top_struck"] = top_struck
+    dynamics.states["current_top"] = current_top
     masks = np.zeros_like(dynamics.masks)
     from toccata.envs import kernels
 

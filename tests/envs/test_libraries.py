@@ -1,4 +1,4 @@
-"""Other people's algorithms train on the environments as they are."""
+"""Algorithms of other libraries train on the environments without changes."""
 
 import gymnasium as gym
 import numpy as np
@@ -9,7 +9,7 @@ from stable_baselines3 import A2C, DQN, PPO
 import toccata  # noqa: F401  # registers the ids
 from toccata.envs import Piano, PianoDiscreteEnv, PianoEnv
 
-SMALL = Piano(lowest=48, highest=72, values=(6, 12, 24))  # quick to learn nothing on
+SMALL = Piano(lowest=48, highest=72, values=(6, 12, 24))  # small, so that the tests are fast
 NET = {"net_arch": [16]}
 
 

@@ -1,4 +1,4 @@
-"""What `render` shows."""
+"""The render modes."""
 
 import gymnasium as gym
 import numpy as np
@@ -25,7 +25,7 @@ def test_pictures_keep_their_shape_through_an_episode() -> None:
     assert (pictures[0] != pictures[-1]).any()
 
 
-def test_text_shows_strikes_holds_bars_and_the_clock() -> None:
+def test_text_shows_onsets_held_notes_bars_and_the_clock() -> None:
     score = Score([(0, 24, 60, 64), (12, 6, 64, 64), (84, 12, 61, 64)], length_ticks=192)
     assert text(score, 18) == "\n".join(
         [

@@ -1,4 +1,4 @@
-"""The batched environments play as single ones do."""
+"""The batched environments against single ones."""
 
 import pickle
 
@@ -9,16 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import toccata  # noqa: F401  # registers the ids
-from toccata.envs import (
-    Piano,
-    PianoDiscreteEnv,
-    PianoDiscreteVectorEnv,
-    PianoEnv,
-    PianoVectorEnv,
-    Piece,
-    Pieces,
-    random_legal_actions,
-)
+from toccata.envs import Piano, PianoDiscreteEnv, PianoDiscreteVectorEnv, PianoEnv, PianoVectorEnv, Piece, Pieces
 from toccata.music import Score
 
 N = 3
@@ -41,16 +32,16 @@ VARIANTS = [
 
 
 def assert_same(a: object, b: object, rows: np.ndarray | None = None) -> None:
-    """Equal, for arrays in the `rows` that are told of."""
+    """Equal; of arrays only the `rows`, which for infos are those of their masks."""
     rows = np.ones(N, bool) if rows is None else rows
     if isinstance(a, dict):
         assert isinstance(b, dict)
         keys = {key for key in {**a, **b} if not key.startswith("_")}
         for key in keys:
-            told = [side.get(f"_{key}", rows) & rows & (key in side) for side in (a, b)]
-            np.testing.assert_array_equal(*told, err_msg=key)
+            present = [infos.get(f"_{key}", rows) & rows & (key in infos) for infos in (a, b)]
+            np.testing.assert_array_equal(*present, err_msg=key)
             if key in a and key in b:
-                assert_same(a[key], b[key], told[0])
+                assert_same(a[key], b[key], present[0])
     elif isinstance(a, np.ndarray) and a.dtype == object:
         for x, y in zip(a[rows], b[rows], strict=True):
             assert_same(x, y)
@@ -65,7 +56,7 @@ def assert_same(a: object, b: object, rows: np.ndarray | None = None) -> None:
 
 @pytest.mark.parametrize("flat", [False, True], ids=["pairs", "flat"])
 @pytest.mark.parametrize("arguments", VARIANTS, ids=["silent", "actions", "bars", "primer"])
-def test_a_batch_is_gymnasiums_batch_of_single_envs(arguments: dict, flat: bool) -> None:
+def test_a_batch_equals_a_sync_vector_env(arguments: dict, flat: bool) -> None:
     single, batch = (PianoDiscreteEnv, PianoDiscreteVectorEnv) if flat else (PianoEnv, PianoVectorEnv)
     ours = batch(N, **arguments)
     theirs = SyncVectorEnv([lambda: single(**arguments)] * N, autoreset_mode=AutoresetMode.SAME_STEP)
@@ -92,7 +83,7 @@ def test_a_batch_is_gymnasiums_batch_of_single_envs(arguments: dict, flat: bool)
     assert ends > 3
 
 
-def test_seeds_and_resets_of_some() -> None:
+def test_seeds_and_partial_resets() -> None:
     env = PianoVectorEnv(N, bars=1, genre=None, observation="actions")
     first = env.reset(seed=[4, 5, 6])[0]
     assert_same(first, env.reset(seed=4)[0])
@@ -109,19 +100,19 @@ def test_seeds_and_resets_of_some() -> None:
         env.reset(options={"reset_mask": np.array([0, 1])})
 
 
-def test_what_was_given_out_does_not_change() -> None:
+def test_returned_arrays_do_not_change() -> None:
     env = PianoVectorEnv(N, bars=1)
-    kept = [env.reset(seed=0)]
+    results = [env.reset(seed=0)]
     rng = np.random.default_rng(0)
-    copies = [pickle.loads(pickle.dumps(kept[0]))]
+    copies = [pickle.loads(pickle.dumps(results[0]))]
     for _ in range(60):
         observation, _, _, _, infos = env.step(env.core.dynamics.random_legal_actions(rng))
-        kept.append((observation, {"action_mask": infos["action_mask"]}))
-        copies.append(pickle.loads(pickle.dumps(kept[-1])))
+        results.append((observation, {"action_mask": infos["action_mask"]}))
+        copies.append(pickle.loads(pickle.dumps(results[-1])))
     env.reset(options={"reset_mask": np.array([True, False, True])})
-    for given, copied in zip(kept, copies, strict=True):
-        assert_same(given[0], copied[0])
-        assert_same(given[1], copied[1])
+    for returned, expected in zip(results, copies, strict=True):
+        assert_same(returned[0], expected[0])
+        assert_same(returned[1], expected[1])
 
 
 @pytest.mark.parametrize(("id_", "cls"), [("Piano", PianoVectorEnv), ("PianoDiscrete", PianoDiscreteVectorEnv)])
@@ -174,27 +165,3 @@ def test_bad_actions_are_named(actions: np.ndarray, message: str) -> None:
         flat.step(np.array([0, -1, 0]))
     with pytest.raises(ValueError, match="flat actions must be integers"):
         flat.step(actions)
-
-
-def test_the_core_goes_back_to_a_state() -> None:
-    env = PianoVectorEnv(N, bars=2, reward=Bars(), reward_at="bar")
-    rng = np.random.default_rng(0)
-    env.reset(seed=0)
-    for _ in range(40):
-        env.step(env.core.dynamics.random_legal_actions(rng))
-    state = env.core.state()
-    ahead = [env.core.dynamics.random_legal_actions(rng)]
-    expected = [env.core.step(ahead[0]) for _ in range(1)]
-    other = PianoVectorEnv(N, bars=2, reward=Bars(), reward_at="bar")
-    other.core.set_state(state)
-    step = other.core.step(ahead[0])
-    np.testing.assert_array_equal(step.rewards, expected[0].rewards)
-    for name, array in env.core.state().items():
-        np.testing.assert_array_equal(array, other.core.state()[name])
-
-
-def test_random_legal_actions_of_any_masks() -> None:
-    masks = np.zeros((200, 7), bool)
-    masks[:, [1, 3, 4, 6]] = True
-    actions = random_legal_actions(masks, 4, np.random.default_rng(0))
-    assert set(map(tuple, actions.tolist())) == {(1, 0), (1, 2), (3, 0), (3, 2)}

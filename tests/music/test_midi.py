@@ -1,3 +1,5 @@
+"""Reading and writing of MIDI files."""
+
 import random
 import warnings
 
@@ -96,7 +98,7 @@ def test_every_tempo_of_two_decimals_survives(tmp_path):
         assert read_midi(tmp_path / "tempo.mid") == score
 
 
-def test_pretty_midi_reads_what_we_write(tmp_path):
+def test_pretty_midi_reads_written_files(tmp_path):
     write_midi(Score([(24, 12, 60, 80)], beats_per_bar=3.5, tempo_bpm=60), tmp_path / "score.mid")
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "score.mid"))
     (piano,) = midi.instruments
@@ -107,8 +109,8 @@ def test_pretty_midi_reads_what_we_write(tmp_path):
     assert midi.get_tempo_changes()[1] == pytest.approx([60])
 
 
-def test_foreign_file_on_the_grid(tmp_path):
-    # 480 ticks a beat: 20 of them make one of the grid, halves go up; the second note keeps one.
+def test_files_of_other_programs_are_quantised(tmp_path):
+    # 480 ticks a beat: 20 of them make one of the grid, halves are rounded up; the second note has one.
     events = [*note(0, 229), *note(230, 239, 62), *note(480, 970, 64)]
     score = read_midi(midi_file(tmp_path / "a.mid", events))
     assert rows(score) == [(0, 11, 60, 80), (12, 1, 62, 80), (24, 25, 64, 80)]
@@ -116,7 +118,7 @@ def test_foreign_file_on_the_grid(tmp_path):
     assert rows(read_midi(tmp_path / "a.mid", ticks_per_beat=4))[2] == (4, 4, 64, 80)
 
 
-def test_zero_length_hanging_and_restruck_notes(tmp_path):
+def test_notes_without_length_without_end_and_repeated(tmp_path):
     on, off = mido.Message("note_on", note=60, velocity=80), mido.Message("note_off", note=60)
     events = [(0, on), (0, off), (48, on), (48, off), (96, on), (192, on), (192, off), (240, off), (288, on)]
     score = read_midi(midi_file(tmp_path / "a.mid", [*events, (384, mido.MetaMessage("end_of_track"))], resolution=24))
@@ -137,7 +139,7 @@ def test_pitched_instruments_are_merged_drums_and_effects_left_out(tmp_path):
     assert [row[2] for row in rows(read_midi(path))] == [36, 60]
 
 
-def test_metre_and_tempo_of_any_track_are_heard_without_warning(tmp_path):
+def test_metre_and_tempo_of_any_track_are_read_without_warning(tmp_path):
     path = midi_file(tmp_path / "a.mid", note(0, 480), [metre(0, 7, 8), tempo(0, 90)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -151,7 +153,7 @@ def test_metre_and_tempo_of_any_track_are_heard_without_warning(tmp_path):
         ([], 4, 0),
         ([(0, 6, 8)], 3, 0),
         ([(0, 1, 4), (1, 4, 4)], 4, 3),  # an upbeat in a bar of its own
-        ([(0, 3, 4), (1, 3, 4)], 3, 2),  # the same, told by a repeated signature
+        ([(0, 3, 4), (1, 3, 4)], 3, 2),  # the same, with a repeated signature
         ([(0, 3, 4), (4, 3, 4), (28, 3, 4)], 3, 2),
         ([(0, 4, 4), (4, 4, 4)], 4, 0),
         ([(0, 4, 4), (8, 3, 4)], 3, 1),  # an introduction of two bars of 4/4
@@ -166,20 +168,20 @@ def test_metre_and_upbeat(tmp_path, signatures, beats_per_bar, shift_beats):
     assert score.notes["onset_tick"].tolist() == [24 * shift_beats, 24 * (50 + shift_beats)]
 
 
-def test_changing_tempo_keeps_the_whole_time(tmp_path):
+def test_the_mean_of_a_changing_tempo_keeps_the_duration(tmp_path):
     # Four beats at 60 and four at 120 last six seconds, the silence before at 240 does not count.
     meta = [tempo(0, 240), tempo(1920, 60), tempo(2 * 1920, 120), tempo(3 * 1920, 30)]
     score = read_midi(midi_file(tmp_path / "a.mid", meta, note(1920, 3 * 1920)))
     assert score.tempo_bpm == 80
 
 
-def test_wrong_key_signature_does_no_harm(tmp_path):
+def test_a_wrong_key_signature_is_ignored(tmp_path):
     path = midi_file(tmp_path / "a.mid", [(0, mido.MetaMessage("key_signature", key="C")), *note(0, 480)])
     path.write_bytes(path.read_bytes().replace(b"\xff\x59\x02\x00", b"\xff\x59\x02\x55"))
     assert len(read_midi(path)) == 1
 
 
-def broken(tmp_path):
+def broken_files(tmp_path):
     whole = midi_file(tmp_path / "whole.mid", note(0, 480)).read_bytes()
     long = midi_file(tmp_path / "long.mid", note(0, 480 * 200_000)).read_bytes()
     fast = midi_file(tmp_path / "fast.mid", [tempo(0, 6000), *note(0, 480)]).read_bytes()
@@ -206,8 +208,8 @@ def broken(tmp_path):
     ],
 )  # fmt: skip
 def test_broken_file_is_one_clear_error(tmp_path, name):
-    data, reason = broken(tmp_path)[name]
-    path = tmp_path / "broken.mid"
+    data, reason = broken_files(tmp_path)[name]
+    path = tmp_path / "broken_files.mid"
     path.write_bytes(data)
     with pytest.raises(MidiError, match=reason) as error:
         read_midi(path)
@@ -224,7 +226,7 @@ def test_folder_and_missing_file(tmp_path):
 
 def test_file_without_tracks_is_an_empty_score(tmp_path):
     path = tmp_path / "a.mid"
-    path.write_bytes(broken(tmp_path)["no tracks"][0])
+    path.write_bytes(broken_files(tmp_path)["no tracks"][0])
     assert read_midi(path) == Score()
 
 
@@ -241,7 +243,7 @@ def test_too_long_a_score_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(OSError, match=r"score\.mid"):
         write_midi(Score(), tmp_path / "missing" / "score.mid")
     assert not list(tmp_path.iterdir())
@@ -268,14 +270,14 @@ def test_mutated_files_are_scores_or_midi_errors(tmp_path):
     generator = np.random.default_rng(0)
     notes = [(int(t), 12, int(p), 80) for t, p in zip(range(0, 400, 8), generator.integers(30, 90, 50), strict=True)]
     write_midi(Score(notes, beats_per_bar=3, length_ticks=1000), tmp_path / "ours.mid")
-    foreign = midi_file(
-        tmp_path / "foreign.mid",
+    other_program = midi_file(
+        tmp_path / "other_program.mid",
         [metre(0, 1, 4), tempo(0, 90), metre(480, 3, 4), tempo(960, 72)],
         [event for tick, _, pitch, _ in notes for event in note(tick * 20, tick * 20 + 150, pitch)],
     )
     path = tmp_path / "mutant.mid"
     read = 0
-    for source in (tmp_path / "ours.mid", foreign):
+    for source in (tmp_path / "ours.mid", other_program):
         for mutant in _mutants(source.read_bytes(), 200, seed=1):
             path.write_bytes(mutant)
             try:
@@ -290,7 +292,7 @@ def test_mutated_files_are_scores_or_midi_errors(tmp_path):
 
 @given(st.binary(max_size=200))
 @settings(max_examples=100, deadline=None)
-def test_any_bytes_after_a_good_header(folder, data):
+def test_random_bytes_after_a_valid_header(folder, data):
     path = folder / "bytes.mid"
     path.write_bytes(b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0" + bytes([len(data)]) + data)
     try:

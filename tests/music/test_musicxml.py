@@ -1,3 +1,5 @@
+"""Reading and writing of MusicXML files."""
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,13 +97,13 @@ def test_any_score_can_be_written_and_read(folder, score):
         assert {pitch for *_, pitch in triples(again)} == {pitch for *_, pitch in triples(score)}
 
 
-def test_eight_chorale_bars_survive(tmp_path):
+def test_a_chorale_is_written_and_read_back(tmp_path):
     score = score_from_stream(corpus.parse("bach/bwv269"))
     write_musicxml(score, tmp_path / "score.musicxml")
     assert read_musicxml(tmp_path / "score.musicxml") == score
 
 
-def test_upbeat_ends_at_the_first_bar_line():
+def test_an_upbeat_ends_at_the_first_bar_line():
     # Nun danket (4/4, one beat) and bwv269 (3/4, one beat): their upbeats fill the end of bar 0.
     for name, beats, first in (("bach/bwv66.6", 4, 72), ("bach/bwv269", 3, 48), ("bach/bwv227.7", 4, 0)):
         score = score_from_stream(corpus.parse(name))

@@ -1,3 +1,5 @@
+"""Piano-roll pictures."""
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ SCORES = {
     "empty": Score(),
     "silent": Score(length_ticks=8 * 96),
     "one note": Score([(0, 1, 60, 1)]),
-    "wall": Score([(0, 96, pitch, 80) for pitch in range(128)]),
+    "cluster": Score([(0, 96, pitch, 80) for pitch in range(128)]),
     "waltz": Score([(tick, 24, 60, 64) for tick in range(0, 720, 24)], beats_per_bar=3),
     "fine grid": Score([(0, 480, 60, 64)], ticks_per_beat=480),
     "ends in a bar": Score([(0, 24, 60, 64)], length_ticks=100),
@@ -42,7 +44,7 @@ def test_any_score_has_a_picture(score):
     assert picture.shape == (88 * ROW_PIXELS, width, 3)
 
 
-def test_notes_stand_where_they_sound():
+def test_notes_are_drawn_at_their_pitch_and_time():
     picture = piano_roll_picture(CHORD)
     for pitch in (60, 64, 67):
         assert colour_at(picture, pitch, 24) == tuple(VELOCITY_COLOURS[80])
@@ -51,13 +53,13 @@ def test_notes_stand_where_they_sound():
     assert colour_at(picture, 72, 108) == tuple(VELOCITY_COLOURS[127])
 
 
-def test_repeated_notes_are_seen_apart():
+def test_repeated_notes_are_separated():
     picture = piano_roll_picture(Score([(0, 24, 60, 80), (24, 24, 60, 80)]))
     row = picture[(108 - 60) * ROW_PIXELS + 2, KEYBOARD_PIXELS : KEYBOARD_PIXELS + 48]
     assert not (row == VELOCITY_COLOURS[80]).all(1)[[0, 23, 24, 47]].any()
 
 
-def test_now_lights_the_keys_that_are_down():
+def test_keys_that_are_down_are_highlighted():
     down, released = piano_roll_picture(CHORD, now_tick=47), piano_roll_picture(CHORD, now_tick=48)
     key = ((108 - 64) * ROW_PIXELS + 2, 2)
     assert tuple(down[key]) == NOW
@@ -67,13 +69,13 @@ def test_now_lights_the_keys_that_are_down():
 
 
 def test_notes_outside_the_keys_shown_are_left_out():
-    picture = piano_roll_picture(SCORES["wall"], lowest=60, highest=71)
+    picture = piano_roll_picture(SCORES["cluster"], lowest=60, highest=71)
     assert picture.shape[0] == 12 * ROW_PIXELS
     assert colour_at(piano_roll_picture(CHORD, lowest=60, highest=71), 64, 24, 71) == tuple(VELOCITY_COLOURS[80])
 
 
 @pytest.mark.parametrize(("lowest", "highest"), [(-1, 60), (60, 128), (61, 60)])
-def test_a_range_that_is_none_is_refused(lowest, highest):
+def test_invalid_ranges_are_errors(lowest, highest):
     with pytest.raises(ValueError, match=rf"got {lowest} and {highest}"):
         piano_roll_picture(CHORD, lowest=lowest, highest=highest)
 
@@ -94,7 +96,7 @@ def test_any_score_has_a_figure(score, tmp_path):
     assert 200 < height < 6000
 
 
-def test_a_figure_leaves_matplotlib_as_it_was(tmp_path):
+def test_a_figure_does_not_import_pyplot(tmp_path):
     import sys
 
     before = "matplotlib.pyplot" in sys.modules
@@ -103,6 +105,6 @@ def test_a_figure_leaves_matplotlib_as_it_was(tmp_path):
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
-def test_a_figure_that_cannot_be_written_says_where(tmp_path):
+def test_a_figure_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         save_piano_roll(CHORD, tmp_path / "nowhere" / "roll.png")

@@ -1,3 +1,5 @@
+"""Reduction to two hands."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,32 +35,32 @@ def test_fits_two_hands(pitches, fits):
     assert fits_two_hands(pitches) is fits
 
 
-def test_music_for_two_hands_is_kept_whole():
+def test_a_score_for_two_hands_is_unchanged():
     score = score_of((0, 24, 48), (0, 24, 60), (0, 48, 64), (24, 96, 50), tempo_bpm=90, beats_per_bar=3)
     assert reduce_to_two_hands(score) == (score, ReductionReport(notes=4, dropped=0, shortened=0))
 
 
-def test_outer_voices_survive_a_chord_too_wide():
+def test_outer_voices_of_a_wide_chord_are_kept():
     reduced, report = reduce_to_two_hands(score_of((0, 24, 36), (0, 24, 60), (0, 24, 90)))
     assert triples(reduced) == [(0, 24, 36), (0, 24, 90)]
     assert (report.dropped, report.shortened) == (1, 0)
     assert report.kept == pytest.approx(2 / 3)
 
 
-def test_inner_voice_lets_go_before_the_bass():
+def test_inner_voices_are_released_before_the_bass():
     reduced, report = reduce_to_two_hands(score_of((0, 96, 36), (0, 96, 60), (25, 24, 90)))
     assert triples(reduced) == [(0, 96, 36), (0, 24, 60), (25, 24, 90)]
     assert (report.dropped, report.shortened) == (0, 1)
 
 
-def test_only_as_many_let_go_as_needed():
+def test_no_more_keys_are_released_than_needed():
     held = [(0, 96, pitch) for pitch in (36, 38, 40, 41, 43, 60, 62, 64, 65, 67)]
     reduced, report = reduce_to_two_hands(score_of(*held, (48, 24, 69)))
     assert (report.dropped, report.shortened) == (0, 1)
     assert (48, 24, 69) in triples(reduced)
 
 
-def test_durations_are_cut_to_note_values():
+def test_durations_are_shortened_to_note_values():
     reduced, report = reduce_to_two_hands(score_of((0, 23, 60), (24, 24, 60), (48, 1000, 60)))
     assert triples(reduced) == [(0, 18, 60), (24, 24, 60), (48, 96, 60)]
     assert report.shortened == 2
@@ -107,7 +109,7 @@ def test_reduction_is_playable_at_every_tick_and_idempotent(score, max_sounding,
 
 @given(dense_scores())
 @settings(max_examples=50, deadline=None)
-def test_what_is_kept_is_a_part_of_the_score(score):
+def test_the_reduction_is_a_subset_of_the_score(score):
     reduced, report = reduce_to_two_hands(score)
     whole = {(onset, pitch, velocity): duration for onset, duration, pitch, velocity in score.notes.tolist()}
     parts = {(onset, pitch, velocity): duration for onset, duration, pitch, velocity in reduced.notes.tolist()}

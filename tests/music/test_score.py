@@ -1,3 +1,5 @@
+"""Scores and their canonical form."""
+
 import subprocess
 import sys
 
@@ -19,7 +21,7 @@ def test_notes_are_sorted_by_onset_then_pitch():
     assert not score.notes.flags.writeable
 
 
-def test_one_pitch_never_sounds_twice():
+def test_notes_of_one_pitch_do_not_overlap():
     score = Score([(0, 100, 60, 80), (24, 24, 60, 81), (24, 48, 60, 82), (0, 30, 61, 80)])
     assert rows(score) == [(0, 24, 60, 80), (0, 30, 61, 80), (24, 48, 60, 82)]
 
@@ -38,7 +40,7 @@ def test_notes_may_be_the_rows_of_an_array():
 
 
 @pytest.mark.parametrize("note", [(0.5, 24, 60, 80), (0, 24.7, 60, 80), (0, 24, float("nan"), 80)])
-def test_a_fraction_of_a_tick_is_refused(note):
+def test_fractions_of_a_tick_are_errors(note):
     with pytest.raises(ValueError, match=r"must be a whole number in .*, got (0\.5|24\.7|nan)"):
         Score([note])
 
@@ -114,7 +116,7 @@ def test_slice():
     st.randoms(),
 )
 @settings(max_examples=60, deadline=None)
-def test_canonical_form_is_a_fixed_point_of_any_order(notes, random):
+def test_canonical_form_does_not_depend_on_the_order(notes, random):
     score = Score(notes)
     assert Score(score.notes) == score
     assert {row[::2] for row in rows(score)} == {note[::2] for note in notes}

@@ -1,4 +1,4 @@
-"""What docs/rewards.md says is run."""
+"""The examples and tables of docs/rewards.md."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ def page(repository: Path) -> str:
     return (repository / "docs" / "rewards.md").read_text(encoding="utf-8")
 
 
-def test_the_examples_run_as_they_stand(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, module, usage = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_rewards.py").write_text(module)
     monkeypatch.chdir(tmp_path)
@@ -31,7 +31,7 @@ def test_the_examples_run_as_they_stand(page: str, tmp_path: Path, monkeypatch: 
     assert scores[0] > -0.1
 
 
-def test_the_table_names_every_reward_and_its_range(page: str) -> None:
+def test_the_table_has_every_reward_and_its_range(page: str) -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (-?[\d.]+ to -?[\d.]+) \|", page, re.MULTILINE))
     shipped = {name: bounds for name, bounds in rows.items() if name in reward_names()}
     assert {"rating", "realism", "silence", "repetition", "density"} == set(shipped)

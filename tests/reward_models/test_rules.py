@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,14 +15,14 @@ BAR = 96
 
 
 def line(*pitches: int, duration: int = 24, bars: int = 8) -> Score:
-    """The pitches one after the other, again and again until the bars are full."""
+    """The pitches one after the other, repeated until the bars are full."""
     count = bars * BAR // duration
     return Score([(i * duration, duration, pitches[i % len(pitches)], 80) for i in range(count)])
 
 
 SILENT = Score(length_ticks=8 * BAR)
 SCALE = line(*range(60, 92))
-WALL = Score([(tick, 6, pitch, 80) for tick in range(0, 8 * BAR, 6) for pitch in range(48, 58)])
+CLUSTERS = Score([(tick, 6, pitch, 80) for tick in range(0, 8 * BAR, 6) for pitch in range(48, 58)])
 ONE_CHORD = Score([(tick, 24, pitch, 80) for tick in range(0, 8 * BAR, 24) for pitch in (60, 64, 67)])
 
 
@@ -29,21 +31,21 @@ ONE_CHORD = Score([(tick, 24, pitch, 80) for tick in range(0, 8 * BAR, 24) for p
     [
         (SILENT, -1, 0, 0),
         (SCALE, 0, 0, 0),
-        (line(60), 0, -1, 0),  # one note for ever
+        (line(60), 0, -1, 0),  # one note throughout
         (ONE_CHORD, 0, -1, 0),
         (line(60, 62, duration=6), 0, -1, 0),  # a trill
-        (line(60, 64, 67, 64, duration=12), 0, -1, 0),  # an Alberti bass and nothing else
-        (WALL, 0, -1, -1),
+        (line(60, 64, 67, 64, duration=12), 0, -1, 0),  # an Alberti bass
+        (CLUSTERS, 0, -1, -1),
         (Score([(0, 96, 60, 80)], length_ticks=8 * BAR), -1, 0, 0),
     ],
-    ids=["silence", "scale", "one note", "one chord", "trill", "alberti", "wall", "one note and silence"],
+    ids=["silence", "scale", "one note", "one chord", "trill", "alberti", "cluster", "one note and silence"],
 )
-def test_each_rule_finds_its_own_fault(score: Score, silence: float, repetition: float, density: float) -> None:
-    found = [checked(rule, Pieces([score]))[0] for rule in RULES]
-    np.testing.assert_allclose(found, [silence, repetition, density], atol=0.2)
+def test_each_rule_penalises_one_kind_of_piece(score: Score, silence: float, repetition: float, density: float) -> None:
+    penalties = [checked(rule, Pieces([score]))[0] for rule in RULES]
+    np.testing.assert_allclose(penalties, [silence, repetition, density], atol=0.2)
 
 
-def test_nothing_is_charged_up_to_the_limit_and_a_straight_line_beyond_it() -> None:
+def test_a_penalty_is_zero_up_to_the_limit_and_linear_beyond() -> None:
     half_silent = Score([(0, 4 * BAR, 60, 80)], length_ticks=8 * BAR)
     pieces = Pieces([half_silent])
     assert Silence(0.5).score(pieces)[0] == 0
@@ -51,14 +53,14 @@ def test_nothing_is_charged_up_to_the_limit_and_a_straight_line_beyond_it() -> N
     assert Silence(0.25).score(pieces)[0] == pytest.approx(-1 / 3)
 
 
-def test_density_costs_1_from_three_times_the_limit_on() -> None:
+def test_density_is_minus_one_from_three_times_the_limit_on() -> None:
     two_a_beat = line(*range(60, 92), duration=12)
     assert Density(2.0).score(Pieces([two_a_beat]))[0] == 0
     assert Density(1.0).score(Pieces([two_a_beat]))[0] == pytest.approx(-0.5)
     assert Density(0.5).score(Pieces([two_a_beat]))[0] == -1
 
 
-def test_only_what_the_agent_wrote_is_judged() -> None:
+def test_the_primer_is_not_scored() -> None:
     rows = line(60).notes.tolist()
     rows += [(onset + 8 * BAR, duration, pitch, 80) for onset, duration, pitch, _ in SCALE.notes.tolist()]
     piece = Piece(Score(rows), start_tick=8 * BAR)
@@ -75,16 +77,16 @@ def test_limits_are_the_95th_percentile_of_the_given_scores() -> None:
 
 
 @pytest.mark.parametrize("rule", [Silence, Repetition, Density])
-def test_limits_from_extreme_scores_are_still_limits(rule: type) -> None:
-    for score in (SILENT, line(60), WALL, Score()):
-        made = rule.from_scores([score])
-        assert np.isfinite(made.score(Pieces([SILENT, WALL, SCALE, Score()]))).all()
+def test_limits_from_extreme_scores_are_in_range(rule: type) -> None:
+    for score in (SILENT, line(60), CLUSTERS, Score()):
+        fitted = rule.from_scores([score])
+        assert np.isfinite(fitted.score(Pieces([SILENT, CLUSTERS, SCALE, Score()]))).all()
     with pytest.raises(ValueError, match="at least one real score"):
         rule.from_scores([])
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("build", "message"),
     [
         (lambda: Silence(1.0), r"limit must be in \[0, 1\), got 1.0"),
         (lambda: Repetition(loop_limit=-0.1), r"loop_limit must be in \[0, 1\), got -0.1"),
@@ -92,16 +94,16 @@ def test_limits_from_extreme_scores_are_still_limits(rule: type) -> None:
         (lambda: Density(polyphony_limit=10.0), r"polyphony_limit must be in \[0, 10\), got 10"),
     ],
 )
-def test_impossible_limits_are_refused(make, message: str) -> None:
+def test_limits_out_of_range_are_errors(build: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make()
+        build()
 
 
 notes = st.tuples(st.integers(0, 700), st.integers(1, 96), st.integers(0, 127), st.integers(1, 127))
 
 
 @given(st.lists(st.lists(notes, max_size=40), max_size=4))
-def test_every_piece_is_in_range(batch: list) -> None:
+def test_every_piece_has_a_penalty_in_range(batch: list) -> None:
     pieces = Pieces([Score(rows) for rows in batch])
     for rule in RULES:
         scores = checked(rule, pieces)

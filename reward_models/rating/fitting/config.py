@@ -1,4 +1,4 @@
-"""What `toccata fit-rating` can be told. Imports nothing heavy, so that `--help` is instant."""
+"""Options of `toccata fit-rating`. Imports nothing heavy, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toccata.errors import ToccataError
+from toccata.options import ConfigError, Range
+
+RANGES = {
+    "seed": Range(0, 2**31),
+    "copies": Range(0, 100),
+    "epochs": Range(1, 10_000),
+    "folds": Range(0, 20),
+    "members": Range(1, 16),
+    "pessimism": Range(0, 10, whole=False),
+    "least_notes": Range(1, 10_000),
+    "synthetic_pieces": Range(10, 10**6),
+    "transcriber_epochs": Range(1, 1000),
+}
 
 
 class FitRatingError(ToccataError, ValueError):
-    """A fit that cannot be made; says what to change."""
+    """Data that a rating network cannot be fitted to, or an output folder that already holds one."""
 
 
 @dataclass(frozen=True)
@@ -20,44 +33,33 @@ class FitRatingConfig:
     """
 
     data: Path
-    """A manifest CSV (file,plays,likes[,genre,split]) beside sound or MIDI files, or a public data set; docs/rating.md
+    """A manifest CSV (file,plays,likes[,genre,split]) with sound or MIDI files, or a public data set; docs/rating.md
     lists them."""
     out: Path
     """Folder to write rating.safetensors, config.json, report.md and curves.png into; must not hold a network yet."""
     seed: int = 0
-    """Seed of everything; equal seeds on one machine give equal networks."""
+    """Random seed; equal seeds on one machine give equal networks."""
     copies: int = 6
-    """Changed augmented_mels of each piece: other keys, tempi, loudness, accompaniments; more take longer."""
+    """Augmented copies of each piece: other keys, tempi, loudness, accompaniments; more take longer."""
     epochs: int = 40
-    """Passes over the pieces; each member keeps the epoch that is best on pieces held out from it."""
+    """Passes over the pieces; each member keeps the weights of its best epoch on a validation split."""
     folds: int = 5
-    """Folds of the cross-validation; 0 leaves it out. Not used when the table has a split with test pieces."""
+    """Folds of the cross-validation; 0 skips it. Not used when the table has a split with test pieces."""
     members: int = 3
-    """Networks in the ensemble; of three or more the last is the gold rater, which no agent is trained against."""
+    """Networks in the ensemble; of three or more the last is the gold member, which no agent is trained against."""
     pessimism: float = 1.0
-    """Standard deviations of the ensemble that the score takes off its mean."""
+    """Standard deviations of the ensemble that are subtracted from its mean."""
     least_notes: int = 8
-    """Scores of fewer notes are left out: they say more about how something was tried out than about music."""
+    """Scores of fewer notes are left out: their counts show how an interface was tried out rather than a preference."""
     refit_transcribers: bool = False
-    """Fit the transcribers anew on made-up music instead of taking those that come with Toccata; takes minutes more."""
+    """Fit new transcribers to synthetic music instead of using those that come with Toccata; takes minutes more."""
     synthetic_pieces: int = 8_000
-    """With hear-anew: made-up pieces on which each member learns to hear notes."""
+    """With --refit-transcribers: synthetic pieces that each transcriber is fitted to."""
     transcriber_epochs: int = 6
-    """With hear-anew: how often each made-up piece is heard."""
+    """With --refit-transcribers: passes over the synthetic pieces."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("seed", 0, 2**31),
-            ("copies", 0, 100),
-            ("epochs", 1, 10_000),
-            ("folds", 0, 20),
-            ("members", 1, 16),
-            ("pessimism", 0, 10),
-            ("least_notes", 1, 10_000),
-            ("synthetic_pieces", 10, 10**6),
-            ("transcriber_epochs", 1, 1000),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise FitRatingError(f"{name} must be in {low}..{high}, got {getattr(self, name)}")
+        for name, allowed in RANGES.items():
+            allowed.check(name, getattr(self, name))
         if self.folds == 1:
-            raise FitRatingError("folds must be 0 or 2..20, got 1")
+            raise ConfigError("folds must be 0 or 2..20, got 1")

@@ -1,4 +1,4 @@
-"""The pieces of a fit with their features and popularity."""
+"""The data set of a fit: pieces with their features and popularity."""
 
 from __future__ import annotations
 
@@ -11,29 +11,24 @@ from rich.progress import Progress
 from torch import Tensor
 
 from toccata.music.score import Score
-from toccata.reward_models.preferences.reading import (
-    LeftOut,
-    Preference,
-    PreferenceError,
-    PreferenceTable,
-)
+from toccata.reward_models.preferences import LeftOut, Preference, PreferenceError, PreferenceTable
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
-from toccata.reward_models.rating.fitting.features import PieceFeatures, Sound, augmented_mels, extract_features
+from toccata.reward_models.rating.fitting.features import PieceFeatures, WindowMels, augmented_mels, extract_features
 from toccata.reward_models.rating.fitting.note_features import note_features
 from toccata.reward_models.rating.network import RatingMember
 
-LEAST_PIECES = 10  # fewer cannot even be split into pieces to fit on, to stop by and to test on
-SECONDS = 64  # of each piece are loaded at most: `MOST_WINDOWS` windows
+MIN_PIECES = 10  # fewer cannot be split into training, validation and test pieces
+MAX_SECONDS = 64  # loaded of each piece, from its middle: `MAX_WINDOWS` windows
 
 
 @dataclass(frozen=True)
 class RatedPieces:
-    """The pieces of a fit, those that could be read, and what the transcribers made of them.
+    """The n pieces of a fit that could be read, and their features.
 
     Args:
         preferences: n of them.
-        scores: those that are scores, the others being recordings.
-        features: the same n pieces in all augmented_mels.
+        scores: of those pieces that are scores, in order; the others are recordings.
+        features: of the n pieces and their augmented copies.
         ridge_features: (n, k) for the ridge regression.
         popularity: (n,) p of each.
     """
@@ -46,7 +41,7 @@ class RatedPieces:
 
     @property
     def groups(self) -> list[str]:
-        """(n,) what stays on one side of every split."""
+        """(n,) group of each piece; a group is never divided between the parts of a split."""
         return [preference.group for preference in self.preferences]
 
     def targets(self) -> Tensor:
@@ -54,78 +49,81 @@ class RatedPieces:
         spread = self.popularity.std()
         return torch.from_numpy(((self.popularity - self.popularity.mean()) / spread).astype(np.float32))
 
-    def of_split(self, *splits: str | None) -> np.ndarray:
-        """Indices of the pieces of these splits; None for those of none."""
+    def split_indices(self, *splits: str | None) -> np.ndarray:
+        """Indices of the pieces of these splits; None selects pieces without a split."""
         return np.flatnonzero([preference.split in splits for preference in self.preferences])
 
 
-def extract_pieces(
+def load_rated_pieces(
     config: FitRatingConfig, table: PreferenceTable, members: list[RatingMember], progress: Progress
 ) -> tuple[RatedPieces, list[LeftOut]]:
-    """Let the members hear the pieces of a table; also those that could not be read or say nothing.
+    """Load the pieces of a table and extract their features with the transcribers of `members`.
+
+    Returns:
+        The pieces, and those left out because they cannot be read or are degenerate.
 
     Raises:
-        FitRatingError: when too few pieces are left, or all are as popular.
+        FitRatingError: when too few pieces are left, or all have the same popularity.
     """
     rng = np.random.default_rng(config.seed)
-    kept: list[Preference] = []
+    preferences: list[Preference] = []
     scores: list[Score] = []
     left_out: list[LeftOut] = []
-    bar = progress.add_task("transcribing", total=len(table.preferences))
+    bar = progress.add_task("extracting features", total=len(table.preferences))
 
-    def sounds() -> Iterator[list[Sound]]:
+    def copies() -> Iterator[list[WindowMels]]:
         for preference in table.preferences:
             progress.advance(bar)
             try:
-                piece = preference.load(SECONDS)
+                piece = preference.load(MAX_SECONDS)
             except PreferenceError as error:
                 left_out.append(LeftOut(preference.name, "unreadable file", str(error)))
                 continue
-            if isinstance(piece, Score) and (reason := _too_little(piece, config.least_notes)):
+            if isinstance(piece, Score) and (reason := _degenerate(piece, config.least_notes)):
                 left_out.append(LeftOut(preference.name, reason, f"{len(piece)} notes"))
                 continue
-            kept.append(preference)
+            preferences.append(preference)
             if isinstance(piece, Score):
                 scores.append(piece)
             yield augmented_mels(piece, config.copies, rng)
-        if len(kept) < LEAST_PIECES:
-            everything = PreferenceTable(tuple(kept), (*table.left_out, *left_out))
+        if len(preferences) < MIN_PIECES:
+            loaded = PreferenceTable(tuple(preferences), (*table.left_out, *left_out))
             raise FitRatingError(
-                f"{config.data}: at least {LEAST_PIECES} pieces are needed, a few thousand to learn anything; "
-                f"there are {everything.summary()}"
+                f"{config.data}: at least {MIN_PIECES} pieces are needed, a few thousand for a useful rating; "
+                f"there are {loaded.summary()}"
             )
 
-    heard = extract_features(members, sounds())
-    popularity = np.array([preference.popularity for preference in kept])
+    features = extract_features(members, copies())
+    popularity = np.array([preference.popularity for preference in preferences])
     if popularity.std() < 1e-6 * max(popularity.mean(), 1e-6):
         raise FitRatingError(
             f"{config.data}: every piece has p = likes / plays * log(likes) = {popularity[0]:.4g}, so there is nothing "
-            "to tell apart; p is 0 wherever a piece was liked once or never"
+            "to fit; p is 0 for pieces with no more than one like"
         )
-    if sum(preference.split in (None, "train") for preference in kept) < LEAST_PIECES:
+    if sum(preference.split in (None, "train") for preference in preferences) < MIN_PIECES:
         raise FitRatingError(
-            f"{config.data}: fewer than {LEAST_PIECES} pieces are left beside its valid and test split"
+            f"{config.data}: at least {MIN_PIECES} training pieces are needed, its valid and test splits leave fewer"
         )
-    only_scores = len(scores) == len(kept)
-    features = np.array([note_features(score) for score in scores]) if only_scores else _loudness(heard)
-    return RatedPieces(tuple(kept), tuple(scores), heard, features, popularity), left_out
+    only_scores = len(scores) == len(preferences)
+    ridge_features = np.array([note_features(score) for score in scores]) if only_scores else _band_features(features)
+    return RatedPieces(tuple(preferences), tuple(scores), features, ridge_features, popularity), left_out
 
 
-def _too_little(score: Score, least_notes: int) -> str | None:
-    """Why a score is not judged, None where it is; a single key over and over is what a negative is."""
+def _degenerate(score: Score, min_notes: int) -> str | None:
+    """Why a score is left out, None if it is not; a single repeated key is one of the synthetic negatives."""
     pitch = score.notes["pitch"]
-    if len(pitch) < least_notes:
-        return f"fewer than {least_notes} notes"
+    if len(pitch) < min_notes:
+        return f"fewer than {min_notes} notes"
     return "one key only" if pitch.min() == pitch.max() else None
 
 
-def _loudness(heard: PieceFeatures) -> np.ndarray:
-    """(n, 2 * mels) mean and standard deviation of each mel band of each piece, what recordings are told apart by.
+def _band_features(features: PieceFeatures) -> np.ndarray:
+    """(n, 2 * mels) mean and standard deviation over time of each mel band of each piece.
 
-    The silence behind the end of a short one counts, so its length does too.
+    The zeros in the padding of the last window are included, so the features depend on the length as well.
     """
-    parts = [
-        heard.coarse[first : first + count].float().transpose(1, 2).flatten(0, 1)
-        for first, count in zip(heard.first[:, 0], heard.count[:, 0], strict=True)
+    bands = [
+        features.pooled[first : first + count].float().transpose(1, 2).flatten(0, 1)
+        for first, count in zip(features.first[:, 0], features.count[:, 0], strict=True)
     ]
-    return torch.stack([torch.cat([part.mean(0), part.std(0)]) for part in parts]).numpy()
+    return torch.stack([torch.cat([band.mean(0), band.std(0)]) for band in bands]).numpy()

@@ -1,4 +1,4 @@
-"""Fit a rating network on preference data: `toccata fit-rating --data DATA --out DIR`."""
+"""Fit a rating network to preference data: `toccata fit-rating --data DATA --out DIR`."""
 
 from __future__ import annotations
 
@@ -12,26 +12,23 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import nn
 
-from toccata.reward_models.preferences.reading import (
-    PreferenceTable,
-    read_preferences,
-)
+from toccata.reward_models.preferences import PreferenceTable, read_preferences
 from toccata.reward_models.rating.audio_windows import audio_window_mels
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
-from toccata.reward_models.rating.fitting.data import RatedPieces, extract_pieces
+from toccata.reward_models.rating.fitting.data import RatedPieces, load_rated_pieces
 from toccata.reward_models.rating.fitting.features import augmented_mels, extract_features
 from toccata.reward_models.rating.fitting.heads import Curve, fit_ensemble
-from toccata.reward_models.rating.fitting.held_out import held_out, splits
+from toccata.reward_models.rating.fitting.held_out import evaluate_held_out, make_splits
 from toccata.reward_models.rating.fitting.report import write_report
-from toccata.reward_models.rating.fitting.synthetic import negative, noise_sound
+from toccata.reward_models.rating.fitting.synthetic import noise_audio, synthetic_negative
 from toccata.reward_models.rating.fitting.transcription import fit_transcribers
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
 from toccata.weights import CONFIG_FILE
 
-NEGATIVE_PIECES = 1000  # pieces nobody would want to hear, and
-NOISES = 100  # sounds that are no music
-FINAL = 1000  # the number of the last fit, of which the seed is made; those of the folds come before
+NEGATIVE_PIECES = 1000  # synthetic negatives that are scores
+NEGATIVE_RECORDINGS = 100  # and those that are recordings of noise
+FINAL_FIT = 1000  # added to the seed for the fit to all pieces; those of the cross-validation come before
 
 
 def fit(
@@ -40,32 +37,32 @@ def fit(
     """Fit a rating network.
 
     Returns:
-        The frozen model; what is known of the fit: counts, scale, hearing, and held-out figures unless nothing was
-        held out; the learning curve of each member; the pieces.
+        The frozen model; facts of the fit for config.json and the report: counts, mean and standard deviation of p,
+        accuracy of the transcribers, held-out results (empty without a test split or folds), options; the learning
+        curve of each member; the pieces.
 
     Raises:
-        FitRatingError: when the pieces cannot be learnt from.
+        FitRatingError: when the data cannot be fitted.
     """
-    shape = RatingConfig(members=config.members, pessimism=config.pessimism)
+    network_config = RatingConfig(members=config.members, pessimism=config.pessimism)
     with Progress(console=console) as progress:
         if config.refit_transcribers:
-            transcribers, hearing = fit_transcribers(
-                shape, config.synthetic_pieces, config.transcriber_epochs, config.seed, progress
+            transcribers, transcription_f1 = fit_transcribers(
+                network_config, config.synthetic_pieces, config.transcriber_epochs, config.seed, progress
             )
         else:
-            transcribers, hearing = _shipped_transcribers(shape), None
-        rated, left_out = extract_pieces(config, table, transcribers, progress)
+            transcribers, transcription_f1 = _shipped_transcribers(network_config), None
+        rated, left_out = load_rated_pieces(config, table, transcribers, progress)
         if left_out:
-            heard = PreferenceTable(rated.preferences, tuple(left_out)).summary()
-            console.print(f"heard: {heard}", soft_wrap=True, markup=False)
+            loaded = PreferenceTable(rated.preferences, tuple(left_out)).summary()
+            console.print(f"loaded: {loaded}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
-        worst = (augmented_mels(negative(rng), 0, rng) for _ in range(NEGATIVE_PIECES))
-        negatives = extract_features(
-            transcribers, chain(worst, ([audio_window_mels(noise_sound(rng))] for _ in range(NOISES)))
-        )
+        scores = (augmented_mels(synthetic_negative(rng), 0, rng) for _ in range(NEGATIVE_PIECES))
+        recordings = ([audio_window_mels(noise_audio(rng))] for _ in range(NEGATIVE_RECORDINGS))
+        negatives = extract_features(transcribers, chain(scores, recordings))
         targets = rated.targets()
-        parts = splits(config, rated)
-        bar = progress.add_task("fitting", total=config.members * (len(parts) + 1))
+        splits = make_splits(config, rated)
+        bar = progress.add_task("fitting", total=config.members * (len(splits) + 1))
 
         def fit_members(number: int, train: np.ndarray, valid: np.ndarray) -> tuple[list[RatingMember], list[Curve]]:
             return fit_ensemble(
@@ -81,9 +78,10 @@ def fit(
                 on_member=lambda: progress.advance(bar),
             )
 
-        figures = held_out(shape, rated, parts, lambda *part: fit_members(*part)[0]) if parts else {}
-        final = (rated.of_split(None, "train"), rated.of_split("valid"))
-        members, curves = fit_members(FINAL, *final)
+        results = (
+            evaluate_held_out(network_config, rated, splits, lambda *split: fit_members(*split)[0]) if splits else {}
+        )
+        members, curves = fit_members(FINAL_FIT, rated.split_indices(None, "train"), rated.split_indices("valid"))
     facts = {
         "pieces": len(rated.preferences),
         "left_out": dict(Counter(row.reason for row in (*table.left_out, *left_out))),
@@ -91,22 +89,22 @@ def fit(
         "groups": len(set(rated.groups)),
         "p_mean": float(rated.popularity.mean()),
         "p_std": float(rated.popularity.std()),
-        "hearing": hearing or "the transcribers that come with Toccata",
-        "held_out": figures,
+        "transcription_f1": transcription_f1 or "transcribers of the shipped rating",
+        "held_out": results,
         "options": {key: value for key, value in asdict(config).items() if key not in ("data", "out")},
     }
-    return RatingModel(nn.ModuleList(members), shape), facts, curves, rated
+    return RatingModel(nn.ModuleList(members), network_config), facts, curves, rated
 
 
-def _shipped_transcribers(shape: RatingConfig) -> list[RatingMember]:
-    """Members that can hear, with the transcribers of the shipped weights; the gold rater's is used by no other."""
+def _shipped_transcribers(config: RatingConfig) -> list[RatingMember]:
+    """Members with the transcribers of the shipped weights; the one of the gold member is in no reward member."""
     *reward_members, gold = list(RatingModel.load().network)
-    chosen = [reward_members[index % len(reward_members)] for index in range(shape.reward_members)]
-    chosen += [gold] * (shape.members - shape.reward_members)
+    sources = [reward_members[index % len(reward_members)] for index in range(config.reward_members)]
+    sources += [gold] * (config.members - config.reward_members)
     members = []
-    for index, source in enumerate(chosen):
+    for index, source in enumerate(sources):
         torch.manual_seed(index)
-        member = RatingMember(shape)
+        member = RatingMember(config)
         member.load_state_dict(source.transcriber_state(), strict=False)  # type: ignore[operator]  # ModuleList holds RatingMembers
         members.append(member.eval())
     return members
@@ -117,7 +115,7 @@ def main(config: FitRatingConfig) -> None:
 
     Raises:
         PreferenceError: when the data cannot be read.
-        FitRatingError: when they cannot be learnt from, or `config.out` already holds a network.
+        FitRatingError: when they cannot be fitted, or `config.out` already holds a network.
     """
     if (config.out / CONFIG_FILE).exists():
         raise FitRatingError(f"{config.out}: already holds a rating network; choose another folder")

@@ -1,4 +1,4 @@
-"""Fitting the popularity heads of a rating network on frozen transcribers."""
+"""Fit of the popularity heads of a rating network, on the features of frozen transcribers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from toccata.reward_models.preferences.reading import group_folds
+from toccata.reward_models.preferences import group_folds
 from toccata.reward_models.rating.fitting.features import PieceFeatures
 from toccata.reward_models.rating.network import RatingMember
 
-NEGATIVE_RATING = -2.5  # standard deviations; no melody of the Bach Doodle lies below -1.35
-NEGATIVE_SHARE = 1 / 16  # beside so many pieces one of them
+NEGATIVE_RATING = -2.5  # standard deviations; no melody of the Bach Doodle is below -1.35
+NEGATIVE_SHARE = 1 / 16  # synthetic negatives per piece of a batch
 VALID_FOLDS = 10
-LEAST_VALID = 10  # of fewer pieces held out no epoch is chosen by: the last is taken
-EDGE_SAMPLES = 7  # windows of each piece that the bins are cut by
+MIN_VALID_PIECES = 10  # with fewer there is no early stopping: the last epoch is kept
+EDGE_SAMPLES = 7  # windows of each piece whose quantiles are the bin edges
 BATCH = 128
-LEAST_BATCHES = 12  # an epoch; few pieces are dealt several times, each time in other augmented_mels
+MIN_BATCHES = 12  # an epoch; small data sets are sampled several times, each time in other copies
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.3
 DROPOUT = 0.3
@@ -28,9 +28,9 @@ Curve = list[dict[str, float]]  # `train_mse` (negatives included) and `valid_ms
 
 
 def fit_head(
-    transcribing: RatingMember,
+    pretrained: RatingMember,
     index: int,
-    heard: PieceFeatures,
+    features: PieceFeatures,
     negatives: PieceFeatures,
     targets: Tensor,
     train: np.ndarray,
@@ -38,59 +38,60 @@ def fit_head(
     epochs: int,
     seed: int,
 ) -> tuple[RatingMember, Curve]:
-    """One member of the ensemble, fitted by mean squared error with early stopping.
+    """Fit one member of the ensemble by mean squared error with early stopping.
 
     Args:
-        transcribing: the member, its transcriber fitted; it is not changed.
-        index: which of the members that `heard` knows it is.
-        heard: the pieces.
-        negatives: what no one wants to hear.
+        pretrained: the member with its fitted transcriber; it is not changed.
+        index: its index among the members of `features`.
+        features: those of n pieces.
+        negatives: features of the synthetic negatives, whose target is `NEGATIVE_RATING`.
         targets: (n,) standardised p.
-        train: indices of the pieces to fit on.
-        valid: indices of the pieces that choose the epoch.
+        train: indices of the training pieces.
+        valid: indices of the validation pieces.
         epochs: passes over `train`.
-        seed: of the weights and the batches.
+        seed: of the initial weights and the batches.
 
     Returns:
-        The member as it was after the epoch of its smallest mean squared error on `valid`, or after the last where
-        `valid` is too small to tell, and its learning curve.
+        A new member with the weights of the epoch of its smallest mean squared error on `valid`, or of the last epoch
+        where `valid` has fewer than `MIN_VALID_PIECES`; and its learning curve.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    member = RatingMember(transcribing.config, DROPOUT)
-    member.load_state_dict(transcribing.transcriber_state(), strict=False)
-    known = heard.melody[index, np.concatenate([heard.sample(train, rng) for _ in range(EDGE_SAMPLES)])].numpy()
-    edges = np.quantile(known, np.linspace(0, 1, transcribing.config.bins + 1), axis=0).T
+    member = RatingMember(pretrained.config, DROPOUT)
+    member.load_state_dict(pretrained.transcriber_state(), strict=False)
+    windows = np.concatenate([features.sample(train, rng) for _ in range(EDGE_SAMPLES)])
+    statistics = features.melody[index, windows].numpy()
+    edges = np.quantile(statistics, np.linspace(0, 1, pretrained.config.bins + 1), axis=0).T
     member.head.edges.copy_(torch.from_numpy(edges.astype(np.float32)))
-    fitted = [*member.sound.parameters(), *member.head.parameters()]
+    parameters = [*member.sound.parameters(), *member.head.parameters()]
     batches = -(-len(train) // BATCH)
-    rounds = -(-LEAST_BATCHES // batches)
-    batches *= rounds
-    optimizer = torch.optim.AdamW(fitted, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    repeats = -(-MIN_BATCHES // batches)
+    batches *= repeats
+    optimizer = torch.optim.AdamW(parameters, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * batches)
-    noises = np.arange(len(negatives.first))
+    negative_indices = np.arange(len(negatives.first))
     best = member.state_dict()
     curve: Curve = []
     for _ in range(epochs):
         member.train()
         losses = []
-        dealt = np.concatenate([rng.permutation(train) for _ in range(rounds)])
-        for pieces in np.array_split(dealt, batches):
-            worst = rng.choice(noises, max(1, round(NEGATIVE_SHARE * len(pieces))))
-            parts = zip(
-                heard.windows(index, heard.sample(pieces, rng)),
-                negatives.windows(index, negatives.sample(worst, rng)),
+        order = np.concatenate([rng.permutation(train) for _ in range(repeats)])
+        for pieces in np.array_split(order, batches):
+            negative_pieces = rng.choice(negative_indices, max(1, round(NEGATIVE_SHARE * len(pieces))))
+            inputs = zip(
+                features.windows(index, features.sample(pieces, rng)),
+                negatives.windows(index, negatives.sample(negative_pieces, rng)),
                 strict=True,
             )
-            wanted = torch.cat([targets[pieces], torch.full((len(worst),), NEGATIVE_RATING)])
-            loss = functional.mse_loss(member.predict(*(torch.cat(both) for both in parts)), wanted)
+            batch_targets = torch.cat([targets[pieces], torch.full((len(negative_pieces),), NEGATIVE_RATING)])
+            loss = functional.mse_loss(member.predict(*(torch.cat(both) for both in inputs)), batch_targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        valid_mse = float(np.mean((heard.piece_ratings(member, index, valid) - targets[valid].numpy()) ** 2))
-        if len(valid) < LEAST_VALID or not curve or valid_mse < min(epoch["valid_mse"] for epoch in curve):
+        valid_mse = float(np.mean((features.piece_ratings(member, index, valid) - targets[valid].numpy()) ** 2))
+        if len(valid) < MIN_VALID_PIECES or not curve or valid_mse < min(epoch["valid_mse"] for epoch in curve):
             best = {name: value.clone() for name, value in member.state_dict().items()}
         curve.append({"train_mse": float(np.mean(losses)), "valid_mse": valid_mse})
     member.load_state_dict(best)
@@ -98,8 +99,8 @@ def fit_head(
 
 
 def fit_ensemble(
-    transcribing: Sequence[RatingMember],
-    heard: PieceFeatures,
+    pretrained: Sequence[RatingMember],
+    features: PieceFeatures,
     negatives: PieceFeatures,
     groups: Sequence[str],
     targets: Tensor,
@@ -109,22 +110,35 @@ def fit_ensemble(
     seed: int,
     on_member: Callable[[], None] = lambda: None,
 ) -> tuple[list[RatingMember], list[Curve]]:
-    """The members, each with a seed of its own.
+    """Fit the members by `fit_head`, each with another seed.
 
-    Where no piece is set aside in `valid`, each leaves out other groups of `train`, a tenth, to choose its epoch by.
+    If `valid` is empty, each member takes another tenth of `train` for validation, which shares no group, (n,), with
+    the rest. `on_member` is called after each member.
 
     Returns:
-        The fitted members and their learning curves, as `fit_head` gives them.
+        The fitted members and their learning curves.
     """
     train_groups = [groups[index] for index in train]
     folds = min(VALID_FOLDS, len(set(train_groups)))
     fold = group_folds(train_groups, folds, seed)
     members, curves = [], []
-    for index, member in enumerate(transcribing):
-        kept, out = train, valid
-        if not len(valid):
-            kept, out = (train[fold != index % folds], train[fold == index % folds]) if folds > 1 else (train, train)
-        fitted, curve = fit_head(member, index, heard, negatives, targets, kept, out, epochs, seed=1000 * seed + index)
+    for index, member in enumerate(pretrained):
+        member_train, member_valid = train, valid
+        if not len(valid) and folds > 1:
+            member_train, member_valid = train[fold != index % folds], train[fold == index % folds]
+        elif not len(valid):
+            member_valid = train
+        fitted, curve = fit_head(
+            member,
+            index,
+            features,
+            negatives,
+            targets,
+            member_train,
+            member_valid,
+            epochs,
+            seed=1000 * seed + index,
+        )
         members.append(fitted)
         curves.append(curve)
         on_member()

@@ -1,4 +1,4 @@
-"""Cross-validation of a rating network: agreement with popularity on held-out pieces."""
+"""Held-out evaluation of a rating network: agreement with popularity on test pieces or by cross-validation."""
 
 from __future__ import annotations
 
@@ -7,75 +7,79 @@ from dataclasses import asdict
 
 import numpy as np
 
-from toccata.reward_models.preferences.reading import (
-    group_folds,
-)
+from toccata.reward_models.preferences import group_folds
 from toccata.reward_models.rating.fitting.agreement import Agreement, agreement, calibration, noise_ceiling, ridge
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 from toccata.reward_models.rating.fitting.data import RatedPieces
 from toccata.reward_models.rating.model import RATING_LIMIT
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
 
-Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices to fit on, to stop by (perhaps none), to test on
+Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices of training, validation (may be empty) and test pieces
 
 
-def splits(config: FitRatingConfig, rated: RatedPieces) -> list[Split]:
-    """What is fitted on and what is held out: the table's own test pieces, else folds of whole groups, or nothing."""
-    rest, valid, test = rated.of_split(None, "train"), rated.of_split("valid"), rated.of_split("test")
+def make_splits(config: FitRatingConfig, rated: RatedPieces) -> list[Split]:
+    """The split of the table if it has test pieces, else folds of whole groups; empty without folds or groups."""
+    train, valid, test = rated.split_indices(None, "train"), rated.split_indices("valid"), rated.split_indices("test")
     if len(test):
-        return [(rest, valid, test)]
+        return [(train, valid, test)]
     if not config.folds:
         return []
-    everything = np.concatenate([rest, valid])
-    groups = [rated.groups[index] for index in everything]
+    pieces = np.concatenate([train, valid])
+    groups = [rated.groups[index] for index in pieces]
     if len(set(groups)) < 2:
         return []
     fold = group_folds(groups, min(config.folds, len(set(groups))), config.seed)
-    return [(everything[fold != k], valid[:0], everything[fold == k]) for k in range(fold.max() + 1)]
+    return [(pieces[fold != k], valid[:0], pieces[fold == k]) for k in range(fold.max() + 1)]
 
 
-def held_out(
+def evaluate_held_out(
     config: RatingConfig,
     rated: RatedPieces,
-    parts: list[Split],
+    splits: list[Split],
     fit_members: Callable[[int, np.ndarray, np.ndarray], list[RatingMember]],
 ) -> dict[str, object]:
-    """Figures of pieces that the judges were not fitted on.
+    """Fit an ensemble to each split and evaluate it on the test pieces.
+
+    Args:
+        config: of the network.
+        rated: the pieces.
+        splits: their test pieces are disjoint.
+        fit_members: fits an ensemble, given the number of the split and its training and validation indices.
 
     Returns:
-        `agreement` by who predicts: the `score`, the `mean` of the reward_members members, the `gold rater`, the mean of
-        `all members`, a `ridge` regression and a `constant`; the mean also by the `source` of the counts.
-        `calibration` of the mean by decile, in p.
+        `agreement` by prediction: the `score`, the `mean` of the reward members, the `gold member`, the mean of
+        `all members`, a `ridge` regression and a `constant`; that of the mean also by `source` of the counts.
+        `calibration` of the mean by decile, in p. `noise_ceiling` of the test pieces.
     """
-    known = rated.targets().numpy()
-    names = ("score", "mean", "gold rater", "all members", "ridge")
-    predicted = {name: np.zeros(len(known), np.float32) for name in names}
-    constant = np.zeros(len(known), np.float32)
-    for number, (train, valid, test) in enumerate(parts):
+    targets = rated.targets().numpy()
+    names = ("score", "mean", "gold member", "all members", "ridge")
+    predictions = {name: np.zeros(len(targets), np.float32) for name in names}
+    constant = np.zeros(len(targets), np.float32)
+    for number, (train, valid, test) in enumerate(splits):
         members = fit_members(number, train, valid)
-        judged = np.stack([rated.features.piece_ratings(member, i, test) for i, member in enumerate(members)], 1)
-        reward_members = judged[:, : config.reward_members]
-        predicted["mean"][test] = reward_members.mean(1)
-        score = reward_members.mean(1) - config.pessimism * reward_members.std(1)
-        predicted["score"][test] = np.clip(score, -RATING_LIMIT, RATING_LIMIT)
-        predicted["gold rater"][test] = judged[:, -1]
-        predicted["all members"][test] = judged.mean(1)
-        predicted["ridge"][test] = ridge(rated.ridge_features[train], known[train], rated.ridge_features[test])
-        constant[test] = known[train].mean()
+        ratings = np.stack([rated.features.piece_ratings(member, i, test) for i, member in enumerate(members)], 1)
+        reward_ratings = ratings[:, : config.reward_members]
+        predictions["mean"][test] = reward_ratings.mean(1)
+        score = reward_ratings.mean(1) - config.pessimism * reward_ratings.std(1)
+        predictions["score"][test] = np.clip(score, -RATING_LIMIT, RATING_LIMIT)
+        predictions["gold member"][test] = ratings[:, -1]
+        predictions["all members"][test] = ratings.mean(1)
+        predictions["ridge"][test] = ridge(rated.ridge_features[train], targets[train], rated.ridge_features[test])
+        constant[test] = targets[train].mean()
     if config.reward_members == config.members:
-        del predicted["gold rater"]
-    tested = np.concatenate([test for _, _, test in parts])
+        del predictions["gold member"]
+    tested = np.concatenate([test for _, _, test in splits])
     groups = np.array(rated.groups)
-    figures = {name: agreement(values[tested], known[tested], groups[tested]) for name, values in predicted.items()}
-    mse = float(np.mean((constant[tested] - known[tested]) ** 2))
-    figures["constant"] = Agreement(0.0, (0.0, 0.0), 0.0, mse, len(tested))
+    results = {name: agreement(values[tested], targets[tested], groups[tested]) for name, values in predictions.items()}
+    mse = float(np.mean((constant[tested] - targets[tested]) ** 2))
+    results["constant"] = Agreement(0.0, (0.0, 0.0), 0.0, mse, len(tested))
     sources = np.array([preference.source or "" for preference in rated.preferences])
     for source in sorted(set(sources[tested])) if len(set(sources[tested])) > 1 else ():
-        some = tested[sources[tested] == source]
-        figures[f"mean, {source}"] = agreement(predicted["mean"][some], known[some], groups[some])
+        index = tested[sources[tested] == source]
+        results[f"mean, {source}"] = agreement(predictions["mean"][index], targets[index], groups[index])
     mean, spread = rated.popularity.mean(), rated.popularity.std()
     return {
-        "agreement": {name: asdict(figure) for name, figure in figures.items()},
-        "calibration": calibration(mean + spread * predicted["mean"][tested], rated.popularity[tested]),
+        "agreement": {name: asdict(result) for name, result in results.items()},
+        "calibration": calibration(mean + spread * predictions["mean"][tested], rated.popularity[tested]),
         "noise_ceiling": noise_ceiling([rated.preferences[index] for index in tested]),
     }

@@ -1,4 +1,4 @@
-"""Numbers that describe a melody, for the simple model that a rating network is compared with."""
+"""Note features of a melody, for the ridge regression that is the baseline of a rating network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FEATURES = (
 
 
 def note_features(score: Score) -> np.ndarray:
-    """(len(FEATURES),) float64 description of the melody, the highest note struck at each tick; zeros for silence.
+    """(len(FEATURES),) float64 features of the melody, the highest note of each onset; zeros for silence.
 
     Invariant to transposition and tempo. Intervals are in semitones, durations in sixteenths, entropies in bits,
     shares in [0, 1]; `log_notes` counts notes per two bars, `last_onset` is a share of the length.
@@ -40,7 +40,7 @@ def note_features(score: Score) -> np.ndarray:
     notes = score.notes
     if not len(notes):
         return np.zeros(len(FEATURES))
-    top = notes[np.append(np.diff(notes["onset_tick"]) > 0, True)]  # sorted by onset, then pitch: the last is highest
+    top = notes[np.append(np.diff(notes["onset_tick"]) > 0, True)]  # sorted by pitch within an onset
     pitch = top["pitch"].astype(np.int64)
     onset = top["onset_tick"].astype(np.int64)
     duration = top["duration_ticks"].astype(np.float64)

@@ -18,7 +18,7 @@ from toccata.agents.policies.sequence_network import (
     SequenceNetwork,
     tensors_of,
 )
-from toccata.agents.prior.trajectories import Trajectories, trajectories_of
+from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.env import PianoEnv
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
@@ -52,7 +52,7 @@ def music() -> Trajectories:
         Piece(Score(waltz, beats_per_bar=3, length_ticks=72), "folk"),
         Piece(Score(tune[:4], length_ticks=96)),
     ]
-    return trajectories_of(pieces, SMALL)
+    return record_trajectories(pieces, SMALL)
 
 
 def episode_starts_of(music: Trajectories) -> torch.Tensor:
@@ -65,7 +65,7 @@ def test_the_actions_are_a_distribution_by_enumeration(network: SequenceNetwork,
     """Over what is legal; what is not legal has probability exactly 0."""
     logits, _ = network(tensors_of(music.observations, CPU, time=True), episode_starts_of(music))
     actions = torch.tensor(list(product(range(WHATS), range(VALUES))))
-    masks = music.mask_of(slice(None))
+    masks = music.unpacked_masks(slice(None))
     for row, time in product(range(len(music)), (0, 1, 4)):
         distribution = JointDistribution(SMALL).proba_distribution(logits[row, time].expand(len(actions), -1))
         mask = masks[row, time]

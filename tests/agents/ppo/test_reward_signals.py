@@ -59,7 +59,7 @@ def test_a_penalty_alone_is_a_signal(make: Any) -> None:
 def test_a_loaded_agent_without_its_reward_model_is_refused(tmp_path: Path) -> None:
     composer(vec_env(), Half()).learn(48).save(tmp_path / "model.zip")
     loaded = ComposerPPO.load(tmp_path / "model.zip", env=vec_env(), device="cpu")
-    with pytest.raises(ValueError, match="set model.reward_model before learn"):
+    with pytest.raises(ValueError, match=r"set model\.reward_model before learn"):
         loaded.learn(48)
     loaded.reward_model = Half()
     loaded.learn(48)

@@ -19,9 +19,10 @@ from helpers.runs import (
     rows_of,
     train_quietly,
 )
+from toccata.agents.evaluation.config import EvaluateConfig
+from toccata.agents.evaluation.evaluate import evaluate
 from toccata.agents.prior.prior import Prior, PriorError
-from toccata.agents.runs.config import EvaluateConfig, TrainConfig
-from toccata.agents.runs.evaluation import evaluate
+from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
 from toccata.options import ConfigError
 

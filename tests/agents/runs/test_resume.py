@@ -78,7 +78,7 @@ def test_settings_that_may_change_on_resume(toy: Toy) -> None:
 def test_a_damaged_checkpoint_is_named(toy: Toy) -> None:
     run = train_quietly(toy("run", total_timesteps=128, clone_epochs=0))
     (run.folder / "checkpoints/step-0000000128/model.zip").write_bytes(b"PK")
-    with pytest.raises(RunError, match="step-0000000128.*: not a readable (model|checkpoint)"):
+    with pytest.raises(RunError, match=r"step-0000000128.*: not a readable (model|checkpoint)"):
         train_quietly(resumed_config(run.folder, total_timesteps=256))
 
 

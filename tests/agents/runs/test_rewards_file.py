@@ -16,9 +16,9 @@ from helpers.runs import (
     resumed_config,
     train_quietly,
 )
+from toccata.agents.evaluation.config import EvaluateConfig
+from toccata.agents.evaluation.evaluate import evaluate
 from toccata.agents.runs.builders import excerpt_dataset
-from toccata.agents.runs.config import EvaluateConfig
-from toccata.agents.runs.evaluation import evaluate
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.errors import ToccataError
 from toccata.options import ConfigError

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from toccata.agents.runs.config import EvaluateConfig, TrainConfig
+from toccata.agents.evaluation.config import EvaluateConfig
+from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.progress import Progress
 from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.run_folder import Run, RunError, next_free

@@ -1,0 +1,1 @@
+"""Evaluation of a run: pieces as files, metrics versus the reference policy, random play and real music, a report."""

@@ -1,0 +1,39 @@
+"""The settings of an evaluation. No torch here, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from toccata.options import Range
+
+EVALUATE_RANGES = {"pieces": Range(1), "samples": Range(2), "seed": Range(0, 2**32 - 1)}
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Generate pieces with a trained agent: MIDI, sound, pictures, notation, and a table of metrics versus real music.
+
+    Everything is written to RUN_DIR/evaluation.
+    """
+
+    run_dir: tyro.conf.Positional[Path]
+    """Run folder that training wrote."""
+
+    pieces: int = 8
+    """Pieces of the agent to write out as MIDI, WAV, PNG and MusicXML."""
+
+    samples: int = 64
+    """Pieces of each composer in the table; at least --pieces."""
+
+    seed: int = 0
+    """One seed gives one set of pieces."""
+
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in EVALUATE_RANGES.items():
+            allowed.check(name, getattr(self, name))

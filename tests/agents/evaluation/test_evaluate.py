@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import wave
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+from rich.console import Console
+
+from toccata.agents.evaluation.comparison import summarise, table_of
+from toccata.agents.evaluation.config import EvaluateConfig
+from toccata.agents.evaluation.evaluate import evaluate, gold_rating, measurements
+from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.rewards_file import save_rewards
+from toccata.agents.runs.run_folder import Run, RunError
+from toccata.agents.runs.training import train
+from toccata.envs.pieces import Pieces
+from toccata.music.metrics import METRICS
+from toccata.music.score import Score
+from toccata.reward_models import load_reward
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.weighted_sum import parse_rewards
+
+
+@pytest.fixture(scope="session")
+def evaluated(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    """A run folder with an evaluation, what that returned and what it printed."""
+    run = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(toy_run, run)
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "old.txt").write_text("of an earlier evaluation")
+    console = Console(file=StringIO(), width=100)
+    summary = evaluate(EvaluateConfig(run, pieces=2, samples=6, device="cpu"), console)
+    return run, summary, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def numbers_in(value: Any) -> list[float]:
+    if isinstance(value, dict):
+        return [number for each in value.values() for number in numbers_in(each)]
+    return [number for each in value for number in numbers_in(each)] if isinstance(value, list) else [value]
+
+
+def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, summary, _ = evaluated
+    assert json.loads((run / "evaluation/metrics.json").read_text()) == summary
+    assert all(isfinite(number) for number in numbers_in(summary))
+    assert list(summary["composers"]) == ["agent", "reference", "random", "real"]
+    expected = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating"}
+    assert expected >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
+    for metrics in summary["composers"].values():
+        assert metrics.keys() == expected
+        for each in metrics.values():
+            assert len(each["values"]) == 6
+            assert each["low"] <= each["mean"] <= each["high"]
+            assert each["mean"] == pytest.approx(np.mean(each["values"]))
+        total = [
+            a + 0.5 * b
+            for a, b in zip(metrics["score/silence"]["values"], metrics["score/repetition"]["values"], strict=True)
+        ]
+        np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
+    assert summary["composers"]["random"]["playability"]["mean"] == 1
+    assert summary["differences"].keys() == {"agent - reference", "agent - random", "agent - real"}
+    assert summary["real_range"].keys() == expected
+
+
+def run_with_rating(rating: Path, toy_run: Path, run: Path) -> Path:
+    """A copy of the toy run in `run`, as if it had been trained with `rating` and silence."""
+    shutil.copytree(toy_run, run)
+    config = replace(Run.open(run).config, rewards=((f"rating:{rating}", 1.0), ("silence", 1.0)))
+    save_rewards(parse_rewards(config.rewards), config, run / "reward_models")
+    return run
+
+
+def test_a_run_is_evaluated_by_the_gold_member_of_its_own_rating(
+    toy_run: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
+) -> None:
+    rating = write_rating("trio")
+    run = run_with_rating(tmp_path / "trio", toy_run, tmp_path / "run")
+    models = {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")}
+    summary = evaluate(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
+    assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
+    for metrics in summary["composers"].values():
+        assert list(metrics)[-4:] == ["score/rating", "score/silence", "reward/total", "gold_rating"]
+        total = np.add(metrics["score/rating"]["values"], metrics["score/silence"]["values"])
+        np.testing.assert_allclose(metrics["reward/total"]["values"], total, atol=1e-6)
+    for difference in summary["differences"].values():
+        assert (
+            difference["gold_rating"]["low"] <= difference["gold_rating"]["mean"] <= difference["gold_rating"]["high"]
+        )
+    written = [Score.from_midi(run / f"evaluation/piece-{number:03d}.mid") for number in range(2)]
+    ratings = summary["composers"]["agent"]["gold_rating"]["values"][:2]
+    np.testing.assert_allclose(ratings, rating.gold(Pieces(written)), atol=0.01)  # MIDI rounds the tempo
+
+
+def test_a_rating_without_gold_member_has_no_gold_row(
+    toy_run: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
+) -> None:
+    write_rating("pair", members=2)
+    run = run_with_rating(tmp_path / "pair", toy_run, tmp_path / "run")
+    console = Console(file=StringIO(), width=100)
+    summary = evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
+    assert all("gold_rating" not in metrics for metrics in summary["composers"].values())
+    assert "gold rating" not in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "gold rating" not in (run / "evaluation/report.html").read_text()
+
+
+def test_which_rating_gives_the_gold_rating(
+    tmp_path: Path, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toccata.reward_models.rating.model.SHIPPED", tmp_path / "shipped")
+    for name, members in (("shipped", 3), ("trio", 3), ("pair", 2)):
+        write_rating(name, members)
+    pair, trio = (load_reward(f"rating:{tmp_path / name}") for name in ("pair", "trio"))
+    rewards = parse_rewards([("silence", 1.0), (pair, 1.0), (trio, 0.5)])
+    assert gold_rating(rewards) is trio
+    assert gold_rating(parse_rewards([(pair, 1.0)])) is None
+    shipped = gold_rating(parse_rewards([("silence", 1.0)]))
+    assert shipped is not None
+    pieces = Pieces([Score([(0, 24, 60, 80)], length_ticks=96), Score(length_ticks=96)])
+    np.testing.assert_array_equal(measurements(pieces, rewards, shipped)["gold_rating"], shipped.gold(pieces))
+    assert "gold_rating" not in measurements(pieces, rewards, None)
+
+
+def test_pieces_are_written_in_every_form(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, summary, _ = evaluated
+    folder = run / "evaluation"
+    names = {path.name for path in folder.iterdir()}
+    stems = ("piece-000", "piece-001", "random", "real")
+    pieces = {f"{stem}.{suffix}" for stem in stems for suffix in ("mid", "wav", "png", "musicxml")}
+    assert names == pieces | {"metrics.json", "report.html", "curves.png"}
+    assert not (run / "evaluation.part").exists()
+    for number in range(2):
+        score = Score.from_midi(folder / f"piece-{number:03d}.mid")
+        assert score.bars == 1
+        assert len(score) / score.length_ticks * 24 == summary["composers"]["agent"]["note_density"]["values"][number]
+        with wave.open(str(folder / f"piece-{number:03d}.wav")) as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+            assert file.getframerate() == 44_100
+            assert file.getnframes() / 44_100 >= score.length_ticks / 24 * 60 / score.tempo_bpm
+            assert len(score) == 0 or np.abs(sound).max() > 300
+        assert matplotlib.image.imread(folder / f"piece-{number:03d}.png").ndim == 3
+        assert (folder / f"piece-{number:03d}.musicxml").read_text().startswith("<?xml")
+
+
+def test_the_report_refers_to_what_is_there(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, _, _ = evaluated
+    page = (run / "evaluation/report.html").read_text()
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(links) == 4 * 4 + 1
+    assert all((run / "evaluation" / link).is_file() for link in links)
+    assert "nan" not in page
+    assert "<td>gold rating</td>" in page
+    assert "that no agent is rewarded by" in page
+
+
+def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, summary, printed = evaluated
+    lines = printed.splitlines()
+    row = next(line for line in lines if "pitch class entropy" in line)
+    assert row.count("±") == 4
+    assert max(len(line.rstrip()) for line in lines if "±" in line) <= 80
+    assert f"{run / 'evaluation' / 'report.html'}" in printed
+    assert table_of(summary).row_count == len(METRICS) + 5
+    assert sum("gold rating" in line and line.count("±") == 4 for line in lines) == 1
+
+
+def test_the_same_seed_gives_the_same_figures(
+    toy_run: Path, evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    shutil.copytree(toy_run, tmp_path / "run")
+    evaluate(EvaluateConfig(tmp_path / "run", pieces=1, samples=6, device="cpu"), Console(file=StringIO()))
+    ours, theirs = (folder / "evaluation/metrics.json" for folder in (tmp_path / "run", evaluated[0]))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_what_fails_leaves_the_earlier_evaluation(
+    evaluated: tuple[Path, dict[str, Any], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _, _ = evaluated
+    before = {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()}
+
+    def full(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("toccata.agents.evaluation.evaluate.write_piece", full)
+    with pytest.raises(OSError, match="disk full"):
+        evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+    assert {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()} == before
+
+
+def test_a_run_that_cannot_be_evaluated(toy_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such run folder"):
+        evaluate(EvaluateConfig(tmp_path / "nowhere"))
+    run = tmp_path / "run"
+    shutil.copytree(toy_run, run)
+    (run / "model.zip").write_bytes(b"PK")
+    with pytest.raises(RunError, match=r"model\.zip: not a readable model"):
+        evaluate(EvaluateConfig(run))
+    (run / "model.zip").unlink()
+    with pytest.raises(RunError, match=r"has no model\.zip"):
+        evaluate(EvaluateConfig(run))
+    assert not (run / "evaluation").exists()
+
+
+def test_summary_of_known_values() -> None:
+    summary = summarise({"agent": {"x": np.ones(3)}, "random": {"x": np.zeros(3)}, "real": {"x": np.arange(3.0)}}, 0)
+    assert summary["differences"]["agent - random"]["x"] == {"mean": 1, "low": 1, "high": 1}
+    assert summary["real_range"]["x"] == {"low": pytest.approx(0.1), "high": pytest.approx(1.9)}
+
+
+def test_a_run_is_evaluated_from_any_folder(
+    toy: Callable[..., TrainConfig], corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(corpus_folder, tmp_path / "tunes")
+    (tmp_path / "ends.py").write_text(
+        "import numpy as np\n\n\nclass Ends:\n    name = 'ends'\n\n"
+        "    def score(self, pieces):\n        return np.array([len(own) for own in pieces.own], np.float32)\n"
+    )
+    monkeypatch.setattr("sys.path", [*sys.path])
+    train(toy("run", corpus=("tunes",), rewards=(("ends:Ends", 1.0),)), console=Console(file=StringIO()))
+    sys.path[:] = [place for place in sys.path if place != str(tmp_path)]  # a new process, which knows neither
+    del sys.modules["ends"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "run").rename("moved")
+    summary = evaluate(EvaluateConfig(Path("moved"), pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+    assert "score/ends" in summary["composers"]["agent"]

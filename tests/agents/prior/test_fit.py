@@ -1,0 +1,219 @@
+"""Fitting a prior, from the command to its files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from toccata import cli
+from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork
+from toccata.agents.prior import fit as fit_module
+from toccata.agents.prior.fit import fit_prior, network_config, passage_datasets
+from toccata.agents.prior.fit_config import FitPriorConfig
+from toccata.agents.prior.prior import Prior, PriorError
+from toccata.envs.instrument import Piano
+from toccata.music.corpus import Corpus, Work
+from toccata.music.score import Score
+from toccata.options import ConfigError
+from toccata.weights import CONFIG_FILE
+
+MINIMAL = {"epochs": 2, "width": 16, "layers": 1, "heads": 2, "learning_rate": 1e-2, "device": "cpu"}
+
+
+def works(count: int, genre: str = "classical") -> tuple[Work, ...]:
+    """Works of four bars: broken chords in quarters over a bass in whole notes."""
+    results = []
+    for number in range(count):
+        tune = [(24 * beat, 24, 64 + number % 5 + (0, 3, 8, 3)[beat % 4], 80) for beat in range(16)]
+        bass = [(96 * bar, 96, 52 + number % 5 + (0, 5, 7, 0)[bar], 80) for bar in range(4)]
+        results.append(
+            Work(f"{genre}-{number}", genre, Score(sorted(tune + bass), length_ticks=384), group=f"{number}")
+        )
+    return tuple(results)
+
+
+def fitted(folder: Path, data: Path, **changes: object) -> tuple[Prior, str]:
+    """A minimal prior, and what was printed."""
+    printed = StringIO()
+    config = FitPriorConfig(out=folder, data=(str(data),), **{**MINIMAL, **changes})  # type: ignore[arg-type]
+    return fit_prior(config, Console(file=printed, width=150)), printed.getvalue()
+
+
+def test_a_folder_of_music_gives_a_prior(tmp_path: Path, corpus_folder: Path) -> None:
+    prior, printed = fitted(tmp_path / "new" / "a", corpus_folder)
+    files = [CONFIG_FILE, "curves.png", "prior.safetensors", "report.md"]
+    assert sorted(path.name for path in (tmp_path / "new" / "a").iterdir()) == files
+    assert "epoch 2: " in printed
+    config = json.loads((tmp_path / "new" / "a" / CONFIG_FILE).read_text())
+    fit = config["fit"]
+    assert config["network"] == {"backbone": "transformer", "width": 16, "layers": 1, "heads": 2}
+    assert fit["data"] == [corpus_folder.name]
+    assert sum(fit["works"].values()) == 10
+    assert len(fit["nats_per_action"]["train"]) == 2
+    assert fit["nats_per_action"]["train"][1] < fit["nats_per_action"]["train"][0]
+    assert fit["options"]["epochs"] == 2
+    assert str(tmp_path) not in json.dumps(config)
+    assert prior.about == fit
+    assert prior.piano == Piano()
+
+    again, _ = fitted(tmp_path / "b", corpus_folder)
+    for file in (CONFIG_FILE, "prior.safetensors", "report.md"):
+        assert (tmp_path / "b" / file).read_bytes() == (tmp_path / "new" / "a" / file).read_bytes()
+    other, _ = fitted(tmp_path / "c", corpus_folder, seed=1, epochs=1, compare=(str(tmp_path / "b"),))
+    assert not torch.equal(other.network.actor.weight, again.network.actor.weight)
+
+
+def test_a_prior_is_initialised_from_another(tmp_path: Path, corpus_folder: Path) -> None:
+    first, _ = fitted(tmp_path / "first", corpus_folder)
+    sizes = {"width": None, "layers": None, "heads": None}
+    first_folder = str(tmp_path / "first")
+    near, _ = fitted(tmp_path / "near", corpus_folder, init_from=first_folder, epochs=1, learning_rate=1e-6, **sizes)
+    assert near.network.config == first.network.config
+    torch.testing.assert_close(near.network.actor.weight, first.network.actor.weight, atol=1e-3, rtol=0)
+    assert near.about["init_from"] == "first"
+    far, _ = fitted(tmp_path / "far", corpus_folder, init_from=first_folder, epochs=1, learning_rate=1e-2, **sizes)
+    change = (far.network.actor.weight - first.network.actor.weight).abs().max()
+    assert change > 1e-4
+    assert (
+        "training data of the prior that this one was initialised from."
+        in (tmp_path / "near" / "report.md").read_text()
+    )
+    assert "initialised from" not in (tmp_path / "first" / "report.md").read_text()
+    assert not {"backbone", "width", "layers", "heads"} & set(near.about["options"])
+    with pytest.raises(ConfigError, match="width is determined by the prior to initialise from, mine; leave out one"):
+        FitPriorConfig(tmp_path / "x", init_from="mine", width=16)
+
+
+def test_a_prior_of_another_piano_is_an_error_before_the_fit(tmp_path: Path, corpus_folder: Path) -> None:
+    piano = Piano(lowest=48, highest=84, chords=(), values=(12, 24, 96))
+    network = SequenceNetwork(piano, NetworkConfig(width=32, layers=1, heads=2))
+    Prior(network, piano, {}).save(tmp_path / "small")
+    small = str(tmp_path / "small")
+    for changes in ({"init_from": small, "width": None, "layers": None, "heads": None}, {"compare": (small,)}):
+        with pytest.raises(PriorError, match="small: plays another piano than the default one"):
+            fitted(tmp_path / "out", corpus_folder, **changes)
+        assert not (tmp_path / "out").exists()
+
+
+def test_splits_without_works() -> None:
+    singles = [Corpus("one", (work,)) for work in works(60)]
+    datasets = passage_datasets(next(corpus for corpus in singles if len(corpus.split("train"))), 64)
+    assert (datasets["valid"], datasets["test"]) == (None, None)
+    with pytest.raises(ConfigError, match="all 1 works of corpus one are held out"):
+        passage_datasets(next(corpus for corpus in singles if not len(corpus.split("train"))), 64)
+    with pytest.raises(ConfigError, match="classical-0: its genre 'waltz' must be one of classical, "):
+        passage_datasets(Corpus("odd", (Work("classical-0", "waltz", works(1)[0].score),)), 64)
+    with pytest.raises(ConfigError, match="none of the 1 works of corpus mute has notes"):
+        passage_datasets(Corpus("mute", (Work("mute", "folk", Score()),)), 64)
+
+
+def test_default_sizes_are_those_of_the_backbone(tmp_path: Path) -> None:
+    assert network_config(FitPriorConfig(tmp_path)) == DEFAULT_NETWORKS["transformer"]
+    assert network_config(FitPriorConfig(tmp_path, backbone="lstm")) == DEFAULT_NETWORKS["lstm"]
+    assert network_config(FitPriorConfig(tmp_path, width=24, heads=2)) == NetworkConfig(width=24, heads=2)
+
+
+# The command
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str]:
+        status = cli.run_command("fit-prior", [str(argument) for argument in arguments])
+        return status, capsys.readouterr().err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "epochs must be a whole number, at least 1, got 0"),
+        (["--learning-rate", "0"], "learning_rate must be a number, greater than 0, got 0.0"),
+        (["--learning-rate", "nan"], "learning_rate must be a number"),
+        (["--genre-dropout", "1.5"], "genre_dropout must be a number, at least 0 and at most 1, got 1.5"),
+        (["--max-steps", "8"], "max_steps must be a whole number, at least 16, got 8"),
+        (["--width", "20"], "width must be a multiple of 4 * heads = 12, got 20"),
+        (["--width", "2"], "width must be a whole number, at least 4, got 2"),
+        (["--seed", "-1"], "seed must be"),
+        (["--device", "tpu"], "device must be cpu, cuda, cuda:N or auto, got 'tpu'"),
+        (["--compare", "nobody"], "unknown prior 'nobody'"),
+        (["--data"], "data must name at least one corpus or folder"),
+        (["--data", "nowhere"], "unknown corpus 'nowhere'"),
+        (["--data", "letters"], "letters: none of its 1 files can be read"),
+        (["--out", "full"], "full: holds a prior already; choose another --out"),
+        (["--out", "file/prior"], "file/prior: cannot be made: Not a directory"),
+    ],
+)
+def test_errors_are_one_line_and_write_nothing(
+    command, tmp_path: Path, corpus_folder: Path, arguments: list[str], message: str
+) -> None:
+    for path, text in (("file", "mine"), ("full/config.json", "{}"), ("letters/folk/dear.mid", "Dear Clara,")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    before = sorted(tmp_path.rglob("*"))
+    rest = [] if "--out" in arguments else ["--out", "prior"]
+    rest += [] if "--data" in arguments else ["--data", str(corpus_folder)]
+    status, text = command(*arguments, *rest)
+    assert status == 1
+    assert text.startswith("error: ")
+    assert message in text
+    assert text.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before, "no file is written or overwritten"
+
+
+def test_an_interrupted_fit_writes_no_prior(
+    command, tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module, "fit_network", stop)
+    status, text = command("--out", "prior", "--data", corpus_folder, "--width", 16, "--heads", 1, "--layers", 1)
+    assert status == 130
+    assert text.splitlines()[-1] == "stopped; no prior is written"
+    assert list((tmp_path / "prior").iterdir()) == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from toccata.cli import run_command\n"
+        "try:\n"
+        "    run_command('fit-prior', ['--help'])\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code\n"
+        "heavy = {'torch', 'stable_baselines3', 'scipy', 'music21', 'numba', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stderr) == (0, "")
+    for word in ("--data", "--out", "--backbone", "--genre-dropout", "GENRE/**/*.mid", "bach"):
+        assert word in process.stdout
+
+
+def test_the_command_as_a_user_runs_it(
+    tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(corpus_folder, tmp_path / "my-music")
+    size = ["--epochs", "1", "--width", "8", "--layers", "1", "--heads", "1"]
+    monkeypatch.setattr(sys, "argv", ["toccata", "fit-prior", "--data", "my-music", "--out", "my-prior", *size])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == ["fitted: my-prior", "train from it with: python train.py --prior my-prior"]
+    assert "11,656 weights" in printed.err
+    assert "Markov" in printed.err
+    assert Prior.load(tmp_path / "my-prior").network.config.width == 8

@@ -1,0 +1,60 @@
+"""Excerpts of real music."""
+
+import numpy as np
+import pytest
+
+from toccata.envs import Piano, play
+from toccata.envs.excerpts import TRANSPOSITION, ExcerptDataset
+from toccata.music import Score
+
+PIANO = Piano()
+LONG = Score([(24 * i, 24, 60 + i % 12, 80) for i in range(64)], tempo_bpm=90)
+SHORT = Score([(24 * i, 24, 60 + i % 5, 80) for i in range(8)])
+WALTZ = Score([(24 * i, 24, 60, 80) for i in range(12)], beats_per_bar=3)
+
+
+def test_excerpts_have_the_length_tempo_and_genre_of_the_dataset() -> None:
+    dataset = ExcerptDataset([LONG], 4, tempo_bpm=100, genre="folk")
+    for piece in dataset.sample(20, np.random.default_rng(0)):
+        assert (piece.score.bars, piece.score.tempo_bpm, piece.genre, piece.start_tick) == (4, 100, "folk", 0)
+        assert play(piece.actions, tempo_bpm=100) == piece.score
+
+
+def test_excerpts_begin_at_bar_lines_and_include_openings_and_endings() -> None:
+    pieces = ExcerptDataset([LONG], 4).sample(60, np.random.default_rng(0), transpose=False)
+    first_bars = {(int(piece.score.notes["pitch"][0]) - 60) for piece in pieces}
+    assert first_bars <= {4 * bar % 12 for bar in range(13)}
+    openings = sum(piece.score.notes.tolist() == LONG.slice(0, 4 * 96).notes.tolist() for piece in pieces)
+    endings = sum(piece.score.notes.tolist() == LONG.slice(12 * 96, 16 * 96).notes.tolist() for piece in pieces)
+    assert openings >= 10
+    assert endings >= 10
+
+
+def test_transpositions_stay_on_the_keyboard() -> None:
+    piano = Piano(lowest=58, highest=73)
+    lowest = [
+        int(piece.score.notes["pitch"].min())
+        for piece in ExcerptDataset([LONG], 4, piano).sample(60, np.random.default_rng(0))
+    ]
+    assert set(lowest) == {58, 59, 60, 61, 62}
+    moved = {
+        int(piece.score.notes["pitch"].min()) - 60
+        for piece in ExcerptDataset([LONG], 4).sample(200, np.random.default_rng(0))
+    }
+    assert moved == set(range(-TRANSPOSITION, TRANSPOSITION + 1))
+
+
+def test_short_works_are_used_whole_and_other_metres_are_left_out() -> None:
+    dataset = ExcerptDataset([SHORT, WALTZ, Score()], 4)
+    assert dataset.scores == [SHORT]
+    (piece,) = dataset.sample(1, np.random.default_rng(0), transpose=False)
+    assert piece.score == SHORT
+    assert ExcerptDataset([SHORT, WALTZ], 4, beats_per_bar=3).scores == [WALTZ]
+    with pytest.raises(ValueError, match="none of the 1 scores has a metre that divides a bar of 4 beats"):
+        ExcerptDataset([WALTZ], 4)
+
+
+def test_one_seed_gives_one_sample() -> None:
+    dataset = ExcerptDataset([LONG, SHORT], 2)
+    first, second = (dataset.sample(10, np.random.default_rng(3)) for _ in range(2))
+    assert [piece.score for piece in first] == [piece.score for piece in second]

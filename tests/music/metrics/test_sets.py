@@ -1,0 +1,29 @@
+"""Metrics of sets of scores."""
+
+import pytest
+
+from toccata.music.metrics import diversity
+from toccata.music.score import Score
+
+
+def tune(*pitches: int, step: int = 12, start: int = 0) -> Score:
+    return Score([(start + i * step, step, pitch, 80) for i, pitch in enumerate(pitches)])
+
+
+def test_diversity_of_known_sets() -> None:
+    scale, inversion = tune(60, 62, 64, 65, 67), tune(67, 65, 64, 62, 60)
+    assert diversity([scale, scale, scale]).tolist() == pytest.approx([0, 0, 0])
+    assert diversity([scale, scale.transpose(5)]).tolist() == pytest.approx([0, 0]), "transposition"
+    assert diversity([scale, tune(60, 62, 64, 65, 67, start=96)]).tolist() == pytest.approx([0, 0]), "shift in time"
+    assert diversity([scale, inversion]).tolist() == pytest.approx([1, 1]), "no common bigram"
+    assert diversity([scale, scale, inversion]).tolist() == pytest.approx([0.5, 0.5, 1])
+    assert diversity([tune(60, 62, 64, 66), tune(60, 62, 64, 65)]).tolist() == pytest.approx([1 - 0.5**0.5] * 2)
+
+
+def test_diversity_is_defined_for_silence_and_for_few_scores() -> None:
+    silence, scale = Score(length_ticks=96), tune(60, 62, 64)
+    assert diversity([]).shape == (0,)
+    assert diversity([scale]).tolist() == [0]
+    assert diversity([silence, silence]).tolist() == pytest.approx([0, 0])
+    assert diversity([silence, scale]).tolist() == pytest.approx([1, 1])
+    assert diversity([tune(60), silence]).tolist() == pytest.approx([0, 0]), "one note has no bigram"

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from toccata.envs.codec import encode
+from toccata.music.metrics import loop_rate, note_density, polyphony
+from toccata.music.score import Score
+from toccata.reward_models.realism.negatives import CORRUPTIONS, corrupt, markov_pieces, random_pieces
+
+DOTTED = [(48 * (i // 2) + 36 * (i % 2), 12 if i % 2 else 36) for i in range(32)]  # onset, duration
+SCALE = Score([(*timing, 60 + i, 80) for i, timing in enumerate(DOTTED)])
+CHORDS = Score([(*timing, 40 + i // 2 + step, 80) for i, timing in enumerate(DOTTED) for step in (0, 12, 16, 19)])
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("score", [SCALE, CHORDS, Score([(700, 5, 108, 80)], length_ticks=768)])
+def test_a_corrupted_piece_differs_has_the_same_length_and_can_be_played(name: str, score: Score) -> None:
+    corrupted = CORRUPTIONS[name](score, np.random.default_rng(1))
+    assert corrupted.length_ticks == score.length_ticks
+    assert corrupted.beats_per_bar == score.beats_per_bar
+    if len(score) > 1:
+        assert corrupted != score
+    (played,) = corrupt(name, [score, Score()], np.random.default_rng(1))
+    assert played == encode(played)[1].score
+    assert CORRUPTIONS[name](score, np.random.default_rng(1)) == corrupted
+
+
+def test_each_corruption_changes_one_property() -> None:
+    rng = np.random.default_rng(0)
+    corrupted = {name: corruption(SCALE, rng) for name, corruption in CORRUPTIONS.items()}
+    for name in ("shuffled_pitches", "wrong_notes", "clashing_hands"):
+        np.testing.assert_array_equal(corrupted[name].notes["onset_tick"], SCALE.notes["onset_tick"])
+    for name in ("shuffled_pitches", "shuffled_bars"):
+        assert sorted(corrupted[name].notes["pitch"]) == sorted(SCALE.notes["pitch"])
+    assert loop_rate(corrupted["stuck"]) > 0.7
+    assert note_density(corrupted["thinned"]) < 0.5 * note_density(SCALE)
+    assert polyphony(corrupted["thickened"]) > polyphony(SCALE)
+    assert (corrupted["loose_timing"].notes["onset_tick"] % 24).any()
+
+
+def test_random_and_markov_pieces_are_complete_and_in_three_metres() -> None:
+    rng = np.random.default_rng(0)
+    for pieces in (random_pieces(6, 2, rng), markov_pieces(6, 2, [SCALE, CHORDS], rng)):
+        assert [(piece.beats_per_bar, piece.bars) for piece in pieces] == [(b, 2) for b in (2, 2, 3, 3, 4, 4)]
+    pitches = {pitch for piece in markov_pieces(9, 4, [SCALE], rng) for pitch in piece.notes["pitch"].tolist()}
+    assert pitches <= set(range(60, 92))  # no random action while a transition is legal
