@@ -93,9 +93,9 @@ class OpenMaskablePPO(MaskablePPO):
 
     def _setup_learn(self, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
         before = self._last_obs
-        answer = super()._setup_learn(total_timesteps, *arguments, **named)
+        result = super()._setup_learn(total_timesteps, *arguments, **named)
         self.on_learn(episodes_begin=before is not self._last_obs)
-        return answer
+        return result
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), *self.unsaved_attributes()]

@@ -1,8 +1,8 @@
-"""Steps a second of the batched piano, legal actions included, against its peers in the same run, on one core.
+"""Steps per second of the batched piano, with legal actions, versus its peers in the same run, on one core.
 
 `python benchmarks/bench_env.py` prints the table; `rows()` returns it: a list of dicts with `name`,
-`ours_per_second`, `peer`, `peer_per_second`, `ratio`, `target`, `ok`. In the row of `CartPoleVectorEnv` `ratio` says
-how many times slower the piano is, which must not exceed `target`; in the others how many times faster it is.
+`ours_per_second`, `peer`, `peer_per_second`, `ratio`, `target`, `ok`. In the row of `CartPoleVectorEnv` `ratio` is
+the factor by which the piano is slower, which must not exceed `target`; in the others the factor by which it is faster.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from toccata.envs import PianoEnv, PianoVectorEnv, random_legal_actions
 
 NUM_ENVS = 1024
 PEER_ENVS = 64
-STEPS = 200  # of every env: about one piece of 8 bars, so that resets are in it
+STEPS = 200  # of every env: about one piece of 8 bars, so that resets are included
 PEER_STEPS = 20
-ROUNDS = 15  # in turns; of each step the fastest time counts, for a busy machine only ever adds to it
-SINGLE_TARGET = 25  # times the single env in DummyVecEnv
+ROUNDS = 15  # alternating; the fastest time of each step counts, because other processes can only slow it down
+SINGLE_TARGET = 25  # times faster than the single env in DummyVecEnv, at least
 CARTPOLE_TARGET = 6  # times slower than CartPoleVectorEnv, at most
 
 
 def seconds_of_each(step: Callable[[np.ndarray], object], actions: Sequence[np.ndarray]) -> np.ndarray:
-    """(steps,) seconds of one core that `step` takes for each of `actions`; waiting for the core does not count."""
+    """(steps,) CPU seconds of `step` for each of `actions`; time of other processes does not count."""
     seconds = np.empty(len(actions))
     for k, action in enumerate(actions):
         start = time.thread_time()
@@ -35,7 +35,7 @@ def seconds_of_each(step: Callable[[np.ndarray], object], actions: Sequence[np.n
     return seconds
 
 
-def recorded_play(env: PianoVectorEnv) -> list[np.ndarray]:
+def record_actions(env: PianoVectorEnv) -> list[np.ndarray]:
     """`STEPS` random legal actions of every env from `reset(seed=0)` on."""
     rng = np.random.default_rng(0)
     _, infos = env.reset(seed=0)
@@ -47,10 +47,10 @@ def recorded_play(env: PianoVectorEnv) -> list[np.ndarray]:
 
 
 def against_cartpole() -> dict:
-    """Masks and the observations of sequence policies, actions drawn beforehand, against `CartPoleVectorEnv`."""
+    """Masks and the observations of sequence policies, with actions drawn before, versus `CartPoleVectorEnv`."""
     piano = PianoVectorEnv(NUM_ENVS, observation="actions", illegal_penalty=1.0)
     cartpole = CartPoleVectorEnv(num_envs=NUM_ENVS)
-    piano_actions = recorded_play(piano)
+    piano_actions = record_actions(piano)
     cartpole_actions = list(np.random.default_rng(0).integers(2, size=(STEPS, NUM_ENVS)))
     ours = peer = np.full(STEPS, np.inf)
     for _ in range(ROUNDS):
@@ -59,8 +59,8 @@ def against_cartpole() -> dict:
         ours = np.minimum(ours, seconds_of_each(piano.step, piano_actions))
         peer = np.minimum(peer, seconds_of_each(cartpole.step, cartpole_actions))
     piano.reset(seed=0)
-    if any(piano.step(action)[1].any() for action in piano_actions):  # a reward: the charge for an illegal action
-        raise RuntimeError("the replayed actions were not all legal: this measured something else")
+    if any(piano.step(action)[1].any() for action in piano_actions):  # a reward is the penalty of an illegal action
+        raise RuntimeError("not all replayed actions were legal, so the measurement is invalid")
     ours_rate, peer_rate = (NUM_ENVS * STEPS / seconds.sum() for seconds in (ours, peer))
     return {
         "name": f"batch of {NUM_ENVS}, masks, drawn actions",
@@ -74,7 +74,7 @@ def against_cartpole() -> dict:
 
 
 def against_single() -> dict:
-    """Masks, the full observation and drawing a legal action, against single envs in SB3's `DummyVecEnv`."""
+    """Masks, the full observation and drawing of legal actions, versus single envs in the `DummyVecEnv` of SB3."""
     batch = PianoVectorEnv(NUM_ENVS)
     singles = DummyVecEnv([PianoEnv] * PEER_ENVS)
     whats = batch.core.dynamics.whats

@@ -1,4 +1,4 @@
-"""Scores to sound and to spectrograms, against pretty_midi and librosa on the same scores in the same run.
+"""Scores to sound and to spectrograms, versus pretty_midi and librosa on the same scores in the same run.
 
 `python benchmarks/bench_sound.py` prints the table; `rows()` returns it: a list of dicts with `name`,
 `ours_per_second`, `peer`, `peer_per_second`, `ratio`, `target`, `ok`. In the row of the greatest difference the
@@ -20,15 +20,15 @@ from toccata.music.sound.spectrogram import F_MAX, F_MIN, FLOOR, HOP, N_FFT, N_M
 
 PIECES = 64
 BARS = 8  # 16 s at 120 bpm
-NOTE_VALUES = (1, 3, 4, 6, 8, 12, 16, 18, 24, 36, 48, 72, 96)  # ticks, as an agent plays them
-SOUND_TARGET, MEL_TARGET = 50, 10  # times the peer
+NOTE_VALUES = (1, 3, 4, 6, 8, 12, 16, 18, 24, 36, 48, 72, 96)  # ticks, those of the default piano
+SOUND_TARGET, MEL_TARGET = 50, 10  # times faster than the peer, at least
 DIFFERENCE_TARGET = 1e-3  # of full scale
-ROUNDS = 3  # each times the peers once
-OUR_REPEATS = 5  # and ours so often, since they are short; the medians over all rounds count
+ROUNDS = 3  # in each the peers run once
+OUR_REPEATS = 5  # in each round, because ours are short; the medians over all rounds count
 
 
 def agent_like_score(rng: np.random.Generator, bars: int = BARS) -> Score:
-    """Bars as an agent plays them: chords and single notes one after the other, 12 to 32 in each."""
+    """Bars of random chords and single notes, 12 to 32 notes in each, as pieces of agents have."""
     end, tick, notes = bars * 96, 0, []
     while tick < end:
         lowest = int(rng.integers(30, 84))
@@ -39,7 +39,7 @@ def agent_like_score(rng: np.random.Generator, bars: int = BARS) -> Score:
 
 
 def as_pretty_midi(score: Score) -> pretty_midi.PrettyMIDI:
-    """The same notes at the same times for the peer."""
+    """The score for the peer."""
     midi = pretty_midi.PrettyMIDI(initial_tempo=score.tempo_bpm)
     piano = pretty_midi.Instrument(program=0)
     seconds = score.seconds_per_tick
@@ -57,7 +57,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def librosa_log_mel(audio: np.ndarray) -> np.ndarray:
-    """The peer's log-mel spectrogram with our settings."""
+    """The log-mel spectrogram of librosa with our settings."""
     import librosa
 
     mel = librosa.feature.melspectrogram(
@@ -81,7 +81,7 @@ def rows() -> list[dict]:
     bank = NoteBank()
     cold = PIECES / seconds_of(lambda: bank.render(scores))
     timed: dict[str, list[float]] = {"sound": [], "mel": [], "peer": [], "peer_mel": []}
-    for _ in range(ROUNDS):  # in turns, so that a busy machine slows all of them
+    for _ in range(ROUNDS):  # alternating, so that other processes slow both
         for _ in range(OUR_REPEATS):
             timed["sound"].append(seconds_of(lambda: bank.render(scores)))
             timed["mel"].append(seconds_of(lambda: log_mel(bank.render(scores))))

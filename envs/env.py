@@ -183,7 +183,7 @@ class PianoEnv(gym.Env[Any, Any]):
         if self.render_mode is None:
             gym.logger.warn('render() needs a render_mode, such as gym.make(..., render_mode="rgb_array")')
             return None
-        from toccata.envs.rendering import Window, picture, text
+        from toccata.envs.rendering import PianoRollWindow, picture, text
 
         now_tick = int(self.core.dynamics.states["clock"][0])
         if self.render_mode == "rgb_array":
@@ -191,7 +191,7 @@ class PianoEnv(gym.Env[Any, Any]):
         if self.render_mode == "ansi":
             return text(self.score, now_tick)
         if self._window is None:
-            self._window = Window()
+            self._window = PianoRollWindow()
         self._window.show(self.score, now_tick, self.core.piano)
         return None
 

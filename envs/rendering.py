@@ -41,7 +41,7 @@ def text(score: Score, now_tick: int) -> str:
     return "\n".join(lines)
 
 
-class Window:
+class PianoRollWindow:
     """The "human" render mode: the piano roll in a matplotlib window, or its text where there is no display."""
 
     def __init__(self) -> None:

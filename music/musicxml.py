@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toccata.errors import ToccataError
+from toccata.errors import ToccataError, one_line
 from toccata.files import write_atomically
 from toccata.music.metre import main_metre, time_signature
 from toccata.music.score import TICKS_PER_BEAT, Score
@@ -51,8 +51,7 @@ def read_musicxml(path: str | PathLike[str]) -> Score:
         if not isinstance(parsed, stream.Opus):
             return score_from_stream(parsed)
     except Exception as error:  # music21 raises any kind of error for a damaged file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise MusicXMLError(f"{path}: {reason}") from None
+        raise MusicXMLError(f"{path}: {one_line(error)}") from None
     raise MusicXMLError(f"{path}: has {len(parsed.scores)} pieces, expected one")
 
 

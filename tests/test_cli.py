@@ -121,7 +121,8 @@ def test_evaluating_what_is_no_run(command, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     assert command("evaluate", "run") == (1, "error: run: not a run folder, it has no config.json\n")
     (tmp_path / "run/config.json").write_text("{}")
-    assert command("evaluate", "run") == (1, "error: run: has no model.zip; its training did not get that far\n")
+    reason = "its training was stopped before the first checkpoint"
+    assert command("evaluate", "run") == (1, f"error: run: has no model.zip; {reason}\n")
     assert command("evaluate", "run", "--pieces", "0")[1].startswith("error: pieces must be a whole number")
 
 

@@ -146,8 +146,8 @@ def test_flags_in_running_text_exist() -> None:
             flag = field.name.replace("_", "-")
             flags |= {f"--{flag}", f"--no-{flag}"} if isinstance(field.default, bool) else {f"--{flag}"}
     for page in PAGES:
-        said = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
-        assert said <= flags, page.name
+        found = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")))
+        assert found <= flags, page.name
 
 
 @pytest.mark.parametrize("page", LINKED, ids=by_name)

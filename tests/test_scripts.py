@@ -47,9 +47,9 @@ def test_train_then_evaluate_with_a_reward_of_ones_own(repository: Path, tmp_pat
     assert "examples.tension:Tension" in (folder / "command.txt").read_text()
     status, out, err = run(repository, "evaluate.py", str(folder), "--pieces", "2", "--samples", "4", "--seed", "3")
     assert status == 0, err
-    assert "reward/tension" in out
+    assert "score/tension" in out
     metrics = json.loads((folder / "evaluation/metrics.json").read_text())
-    tension = metrics["composers"]["agent"]["reward/tension"]["values"]
+    tension = metrics["composers"]["agent"]["score/tension"]["values"]
     assert len(tension) == 4
     assert np.isfinite(tension).all()
     assert Score.from_midi(folder / "evaluation/piece-001.mid").bars == 2
@@ -66,7 +66,7 @@ def stopped(process: subprocess.Popen[str], ready: Path) -> tuple[int, str]:
     return process.returncode, err
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(repository: Path, tmp_path: Path, corpus_folder: Path) -> None:
+def test_ctrl_c_saves_and_says_how_to_resume(repository: Path, tmp_path: Path, corpus_folder: Path) -> None:
     folder = tmp_path / "run"
     settings = [
         "--run-dir",
@@ -84,7 +84,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(repository: Path, tmp_path: Path, co
     assert status == 130
     assert "Traceback" not in err
     assert "stopped and saved at step " in err
-    assert err.splitlines()[-1].endswith(f"go on with --resume {folder}")
+    assert err.splitlines()[-1].endswith(f"resume with --resume {folder}")
     done = int(err.rpartition("stopped and saved at step ")[2].partition(";")[0].replace(",", ""))
     status, _, err = run(repository, "train.py", "--resume", str(folder), "--total-timesteps", str(done + 192))
     assert status == 0, err

@@ -33,8 +33,9 @@ class FeedforwardNetwork(nn.Module):
         super().__init__()
         self.keys = piano.keys
         self.first_reference = piano.keys // 2  # before the first note
-        self.rest = [key for key in observation_space if key not in ("recent", "held")]  # batches come in any order
-        context_size = sum(spaces.flatdim(observation_space[key]) for key in self.rest)
+        # Names in a fixed order: batches come in any
+        self.context_entries = [key for key in observation_space if key not in ("recent", "held")]
+        context_size = sum(spaces.flatdim(observation_space[key]) for key in self.context_entries)
         octaves = torch.arange(0, piano.keys, 12)
         self.register_buffer("octaves", octaves)
         self.context = nn.Linear(context_size + self.keys + 2 * len(octaves), width)  # and held, register
@@ -73,8 +74,8 @@ class FeedforwardNetwork(nn.Module):
         window = window.clamp(0, self.keys - 1)
         near_roll = roll.gather(2, window[:, None].expand(-1, RECENT_FRAMES, -1)) * (inside[:, None] / 2)
         near_held = observations["held"].gather(1, window) * inside
-        rest = [observations[key].flatten(1) for key in self.rest]
-        context = torch.cat([*rest, near_held, self._register(reference)], dim=1)
+        others = [observations[key].flatten(1) for key in self.context_entries]
+        context = torch.cat([*others, near_held, self._register(reference)], dim=1)
         x = F.gelu(self.roll(near_roll.flatten(1)) + self.context(context))
         values = self.critic(F.gelu(self.critic_hidden(x)))
         logits = self.actor(x + F.gelu(self.hidden(x)))
@@ -82,12 +83,12 @@ class FeedforwardNetwork(nn.Module):
 
     def _reference(self, roll: torch.Tensor) -> torch.Tensor:
         """(batch,) index of the reference key."""
-        struck = roll > 1
-        frame_struck = struck.any(2)
-        newest = RECENT_FRAMES - 1 - frame_struck.flip(1).int().argmax(1)
-        last = struck[torch.arange(len(roll), device=roll.device), newest]
+        onsets = roll > 1
+        frame_has_onset = onsets.any(2)
+        newest = RECENT_FRAMES - 1 - frame_has_onset.flip(1).int().argmax(1)
+        last = onsets[torch.arange(len(roll), device=roll.device), newest]
         highest = self.keys - 1 - last.flip(1).int().argmax(1)
-        return torch.where(frame_struck.any(1), highest, self.first_reference)
+        return torch.where(frame_has_onset.any(1), highest, self.first_reference)
 
     def _register(self, reference: torch.Tensor) -> torch.Tensor:
         """(batch, 2 * octaves): distance of the reference above and below each octave, in octaves.
@@ -99,9 +100,9 @@ class FeedforwardNetwork(nn.Module):
 
     def _absolute(self, logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """Logits by interval from the reference to logits by `what`, then those of the values."""
-        wait, by_interval, rest = logits.tensor_split([1, 1 + self.intervals], dim=1)
+        rest, by_interval, remaining = logits.tensor_split([1, 1 + self.intervals], dim=1)
         chord_logits = 12 * (len(self.chord_shape) and int(self.chord_shape.max()) + 1)
-        by_chord, values = rest.tensor_split([chord_logits], dim=1)
+        by_chord, values = remaining.tensor_split([chord_logits], dim=1)
         intervals = torch.arange(self.keys, device=logits.device) - reference[:, None] + self.keys - 1
         chords = self.chord_shape * 12 + (self.chord_lowest - reference[:, None]) % 12
-        return torch.cat([wait, by_interval.gather(1, intervals), by_chord.gather(1, chords), values], dim=1)
+        return torch.cat([rest, by_interval.gather(1, intervals), by_chord.gather(1, chords), values], dim=1)

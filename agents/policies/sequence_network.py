@@ -113,7 +113,7 @@ class SequenceNetwork(nn.Module):
 
     @property
     def vocabulary(self) -> tuple[int, int, int]:
-        """How many whats, values and keys the network tells apart; equal for networks of one piano."""
+        """How many whats, values and keys the network distinguishes; equal for networks of one piano."""
         return self.what.num_embeddings, self.value.num_embeddings, self.keys
 
     def embed(

@@ -66,7 +66,7 @@ class SequencePolicy(NetworkPolicy):
         if not isinstance(observation_space, spaces.Dict) or "place" not in observation_space.spaces:
             raise ValueError('the lstm and transformer policies need an environment with observation="actions"')
         if (genres := observation_space["genre"].n) > NO_GENRE:  # type: ignore[attr-defined]  # Discrete
-            raise ValueError(f"the policy knows {NO_GENRE} genres, the environment has {genres}")
+            raise ValueError(f"the policy has {NO_GENRE} genres, the environment has {genres}")
         self._predict_cache: Cache | None = None  # after the last `predict` without a state
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
 

@@ -186,7 +186,7 @@ class ComposerPPO(OpenMaskablePPO):
         try:
             terms = contributions(self.reward_model, Pieces([due.piece for due in pending], piano))
         except BaseException:
-            for k in finished:  # lost with the rollout; the next piece there must not be charged for it
+            for k in finished:  # lost with the rollout; the next piece there must not receive it
                 self._rewarded[pending[k].env] = 0.0
             raise
         scores = np.sum(list(terms.values()), axis=0)

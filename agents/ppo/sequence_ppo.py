@@ -25,7 +25,7 @@ GPU_STEPS_PER_PASS = 32_768  # a GPU is idle with less
 
 @dataclass
 class SequenceRollout:
-    """What an update needs beside the rollout buffer.
+    """What an update needs besides the rollout buffer.
 
     Attributes:
         initial_cache: (envs) of the policy, before the first step.

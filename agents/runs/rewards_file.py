@@ -1,4 +1,4 @@
-"""The reward models of a run and their files: rewards.json and the weights beside it."""
+"""The reward models of a run and their files: rewards.json and the weights next to it."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ from toccata.reward_models import WeightedSum, parse_rewards
 
 STATE_FILE = "state.json"  # in a checkpoint: random states, and values logged since the last row
 ENVS_FILE = "envs.npz"
-# Learning rates of behaviour cloning; a prior should not be forgotten
+# Learning rates of behaviour cloning; small for a prior, so that it is not overwritten
 RANDOM_INIT_LEARNING_RATE, PRIOR_LEARNING_RATE = 1e-3, 5e-4
 
 

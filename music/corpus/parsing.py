@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toccata.errors import one_line
 from toccata.music.score import NOTE_DTYPE, Score
 
 MAX_WORKERS = 8
@@ -118,8 +119,7 @@ def _parse(job: Job) -> Result:
                     return Result()
                 score = score_from_stream(piece)
             except Exception as error:  # music21 raises nearly any kind of error
-                reason = " ".join(str(error).split()) or type(error).__name__
-                return Result(error=f"{job.path}: {reason}")
+                return Result(error=f"{job.path}: {one_line(error)}")
         elif Path(job.path).suffix.lower() in MIDI_SUFFIXES:
             score = read_midi(job.path)
         else:

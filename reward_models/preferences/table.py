@@ -14,8 +14,8 @@ import numpy as np
 from toccata.errors import ToccataError
 from toccata.music.score import Score
 from toccata.music.sound.audio_files import AudioError, read_audio
+from toccata.music.sound.spectrogram import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000  # of loaded sound, as the rating network takes it
 LONGEST_EXAMPLE = 160  # characters of a row shown in a summary
 MIDI_SUFFIXES = (".mid", ".midi", ".kar")
 
@@ -119,7 +119,7 @@ class Preference:
 
         Returns:
             A `Score` with notes, from `score` or a MIDI file; or, from any other file, (samples,) float32 mono at
-            `SAMPLE_RATE`, at least one sample, finite.
+            the sample rate of the log-mel spectrogram, at least one sample, finite.
 
         Raises:
             PreferenceError: naming the file, when it is unreadable, empty, or holds no note or samples that are not

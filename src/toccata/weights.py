@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors files beside a config.json with their SHA-256. Nothing is unpickled, all is verified.
+"""Weights on disk: safetensors files and a config.json with their SHA-256. Nothing is unpickled, all is verified.
 
     FOLDER/NAME.safetensors ...
     FOLDER/config.json           what rebuilds the network, and {"sha256": {"NAME.safetensors": ...}}

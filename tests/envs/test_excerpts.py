@@ -7,7 +7,6 @@ from toccata.envs import Piano, play
 from toccata.envs.excerpts import TRANSPOSITION, ExcerptDataset
 from toccata.music import Score
 
-PIANO = Piano()
 LONG = Score([(24 * i, 24, 60 + i % 12, 80) for i in range(64)], tempo_bpm=90)
 SHORT = Score([(24 * i, 24, 60 + i % 5, 80) for i in range(8)])
 WALTZ = Score([(24 * i, 24, 60, 80) for i in range(12)], beats_per_bar=3)
@@ -30,18 +29,13 @@ def test_excerpts_begin_at_bar_lines_and_include_openings_and_endings() -> None:
     assert endings >= 10
 
 
+def lowest_pitches(dataset: ExcerptDataset, count: int) -> set[int]:
+    return {int(piece.score.notes["pitch"].min()) for piece in dataset.sample(count, np.random.default_rng(0))}
+
+
 def test_transpositions_stay_on_the_keyboard() -> None:
-    piano = Piano(lowest=58, highest=73)
-    lowest = [
-        int(piece.score.notes["pitch"].min())
-        for piece in ExcerptDataset([LONG], 4, piano).sample(60, np.random.default_rng(0))
-    ]
-    assert set(lowest) == {58, 59, 60, 61, 62}
-    moved = {
-        int(piece.score.notes["pitch"].min()) - 60
-        for piece in ExcerptDataset([LONG], 4).sample(200, np.random.default_rng(0))
-    }
-    assert moved == set(range(-TRANSPOSITION, TRANSPOSITION + 1))
+    assert lowest_pitches(ExcerptDataset([LONG], 4, Piano(lowest=58, highest=73)), 60) == set(range(58, 63))
+    assert lowest_pitches(ExcerptDataset([LONG], 4), 200) == set(range(60 - TRANSPOSITION, 60 + TRANSPOSITION + 1))
 
 
 def test_short_works_are_used_whole_and_other_metres_are_left_out() -> None:

@@ -94,5 +94,5 @@ class Raises(Base):
 class Saves(Base):
     name = "of-mine"
     def bad(self, pieces): return np.ones(len(pieces))
-    def save(self): raise AssertionError("not asked for")
+    def save(self): raise AssertionError("must not be saved")
 """

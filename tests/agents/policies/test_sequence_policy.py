@@ -65,7 +65,7 @@ class Line:
         self.seen.append(self.now)
         self.now = self.env.step(self.env.core.dynamics.random_legal_actions(self.rng))[0]
 
-    def wanted(self, policy: SequencePolicy) -> np.ndarray:
+    def expected(self, policy: SequencePolicy) -> np.ndarray:
         """The likeliest actions now, from one pass over all that was seen."""
         history = [*self.seen, self.now]
         observations = {key: np.stack([each[key] for each in history], axis=1) for key in self.now}
@@ -80,14 +80,14 @@ def test_predict_goes_on_with_a_state_and_without(backbone: str) -> None:
     state = None
     for _ in range(40):
         masks = line.env.action_masks()
-        wanted = line.wanted(policy)
+        expected = line.expected(policy)
         stateless, _ = policy.predict(line.now, deterministic=True, action_masks=masks)
-        np.testing.assert_array_equal(stateless, wanted)
+        np.testing.assert_array_equal(stateless, expected)
         line.play()
     line, line_seen = Line(3, 1), 0
     for _ in range(40):
         actions, state = policy.predict(line.now, state, deterministic=True, action_masks=line.env.action_masks())
-        np.testing.assert_array_equal(actions, line.wanted(policy))
+        np.testing.assert_array_equal(actions, line.expected(policy))
         line_seen += int(episode_starts_of(tensors_of(line.now, policy.device)).sum())
         line.play()
     assert line_seen > 3, "pieces ended on the way"
@@ -106,7 +106,7 @@ def test_lines_of_steps_do_not_disturb_each_other(backbone: str) -> None:
             if i < 2:
                 states[i] = after
             if step % 8 == 0:
-                np.testing.assert_array_equal(actions, line.wanted(policy))
+                np.testing.assert_array_equal(actions, line.expected(policy))
             line.play()
     assert max(int(episode_starts_of(tensors_of(each, policy.device)).sum()) for each in lines[0].seen[1:]), (
         "pieces ended"
@@ -121,7 +121,7 @@ def test_predict_takes_one_observation(backbone: str) -> None:
         mask = line.env.action_masks()[0]
         action, state = policy.predict(one, state, deterministic=True, action_masks=mask)
         assert action.shape == (2,)
-        np.testing.assert_array_equal(action, line.wanted(policy)[0])
+        np.testing.assert_array_equal(action, line.expected(policy)[0])
         line.play()
 
 
@@ -147,7 +147,7 @@ def test_a_state_of_other_rows_is_refused_and_forgotten_without_one(backbone: st
     with pytest.raises(ValueError, match="the state is of 3 environments, the observation of 2"):
         policy.predict(two.now, state)
     actions, _ = policy.predict(two.now, deterministic=True, action_masks=two.env.action_masks())
-    np.testing.assert_array_equal(actions, two.wanted(policy))
+    np.testing.assert_array_equal(actions, two.expected(policy))
 
 
 def test_steps_and_whole_sequences_agree(backbone: str) -> None:
@@ -182,8 +182,8 @@ def test_a_piece_begins_before_anything_was_played() -> None:
         env = envs_of(2, bars=2, **changes)
         observations = tensors_of(env.reset(), torch.device("cpu"))
         assert episode_starts_of(observations).all()
-        struck = tensors_of(env.step(np.array([[1, 0], [0, 1]]))[0], torch.device("cpu"))
-        assert not episode_starts_of(struck).any()
+        played = tensors_of(env.step(np.array([[1, 0], [0, 1]]))[0], torch.device("cpu"))
+        assert not episode_starts_of(played).any()
         waited = tensors_of(env.step(np.array([[0, 1], [0, 1]]))[0], torch.device("cpu"))
         assert waited["place"][1, 0] == 0, "a bar line was reached"
         assert not episode_starts_of(waited).any()
@@ -243,5 +243,5 @@ def test_a_policy_refuses_what_it_cannot_play() -> None:
     with pytest.raises(ValueError, match="must be a whole number in 1"):
         SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, network_config={"width": 0})
     many: Any = envs_of(1, genre="0", genres=[str(i) for i in range(9)]).observation_space
-    with pytest.raises(ValueError, match="knows 6 genres, the environment has 9"):
+    with pytest.raises(ValueError, match="has 6 genres, the environment has 9"):
         SequencePolicy(many, action_space, lambda _: 1e-3, piano=SMALL)

@@ -164,7 +164,7 @@ def test_a_failing_reward_is_named_and_later_rewards_stay_right() -> None:
         model.learn(48 * 3, rollouts)
     model.learn(48 * 2, rollouts, reset_num_timesteps=False)
     total = np.concatenate([each["rewards"] for each in rollouts.rollouts[1:]])
-    assert (total >= 0).all(), "no piece is charged for the reward of another"
+    assert (total >= 0).all(), "no piece receives the reward of another"
 
 
 def test_save_load_predict(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def test_each_step_is_penalised_by_its_exact_kl_and_pieces_are_summed_across_rol
         def look(self) -> None:
             model, kept = self.model, self.rollouts[-1]
             masks = kept["action_masks"].reshape(-1, kept["action_masks"].shape[-1])
-            whole = [self.forward_over_history(each)[0].flatten(0, 1) for each in (model.policy.network, model.prior)]  # type: ignore[arg-type]
-            p, q = (model.policy.distribution(each, masks).joint_log_probs().double().numpy() for each in whole)  # type: ignore[operator]
+            logits = [self.forward_over_history(each)[0].flatten(0, 1) for each in (model.policy.network, model.prior)]  # type: ignore[arg-type]
+            p, q = (model.policy.distribution(each, masks).joint_log_probs().double().numpy() for each in logits)  # type: ignore[operator]
             legal = q > -1e6
             kl = np.where(legal, np.exp(p) * (p - q), 0.0).sum(axis=(1, 2)).reshape(3, -1)
             assert kl.mean() > 0.05
@@ -101,7 +101,7 @@ def test_an_adapted_coefficient_moves_to_its_target_within_bounds(shift: str) ->
 
     class Watch(RolloutRecorder):
         def look(self) -> None:
-            assert self.logged[-1]["kl/coef"] == coefficients[-1], "what was charged"
+            assert self.logged[-1]["kl/coef"] == coefficients[-1], "the coefficient that the rewards used"
             coefficients.append(self.model.kl_controller.coef)
 
     model.learn(2 * 4 * 32, Watch())

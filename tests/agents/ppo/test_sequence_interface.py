@@ -54,13 +54,13 @@ def test_two_halves_with_a_save_between_equal_one_run(tmp_path: Path, backbone: 
     }
     half = 4 * 9 * 3
 
-    def begun() -> SequenceComposerPPO:
+    def new_model() -> SequenceComposerPPO:
         model = make_agent(make_envs(4, bars=3), backbone, reward_model=Notes(), **settings)
         model.prior = disturbed_copy(model)
         return model
 
-    whole = begun().learn(2 * half)
-    first = begun()
+    whole = new_model().learn(2 * half)
+    first = new_model()
     first.learn(half)
     env = first.get_env()
     assert isinstance(env, PianoVecEnv)

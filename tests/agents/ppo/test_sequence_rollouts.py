@@ -45,7 +45,7 @@ def test_a_rollout_equals_one_forward_pass(backbone: str, bars: int, n_steps: in
             log_probs = distribution.log_prob(torch.as_tensor(kept["actions"]).reshape(-1, 2))
             np.testing.assert_allclose(values.flatten(), kept["values"].flatten(), **NEAR)
             np.testing.assert_allclose(log_probs, kept["log_probs"].flatten(), **NEAR)
-            begun.extend(kept["episode_starts"][:, 1:].sum(axis=1))
+            starts_within.extend(kept["episode_starts"][:, 1:].sum(axis=1))
 
     class Update(SequenceComposerPPO):
         def train(self) -> None:
@@ -62,14 +62,14 @@ def test_a_rollout_equals_one_forward_pass(backbone: str, bars: int, n_steps: in
             super().train()
             changed.append(float(self.logger.name_to_value["train/approx_kl"]))
 
-    begun: list[float] = []
+    starts_within: list[float] = []
     changed: list[float] = []
     model = make_agent(
         make_envs(3, bars=bars, reward=Notes()), backbone, n_steps=n_steps, batch_size=None, learning_rate=0.01
     )
     model.__class__ = Update
     model.learn(3 * n_steps * 6, Watch())
-    assert (max(begun) > 1) == (bars == 1), "several pieces in a row, or none"
+    assert (max(starts_within) > 1) == (bars == 1), "several pieces in a row, or none"
     assert len(changed) == 6
     rounding = np.finfo(np.float32).eps  # of a ratio of 1, from which 1 and the logarithm are subtracted
     assert np.abs(changed).max() <= rounding, "the first minibatch's ratio is 1"
@@ -77,16 +77,16 @@ def test_a_rollout_equals_one_forward_pass(backbone: str, bars: int, n_steps: in
 
 def discounted(rewards: np.ndarray, values: np.ndarray, ends: np.ndarray, gamma: float, lam: float) -> np.ndarray:
     """(steps,) advantages from the definition; `values` has one more."""
-    answer = np.zeros(len(rewards))
+    advantages = np.zeros(len(rewards))
     for start in range(len(rewards)):
         weight = 1.0
         for step in range(start, len(rewards)):
             after = 0.0 if ends[step] else values[step + 1]
-            answer[start] += weight * (rewards[step] + gamma * after - values[step])
+            advantages[start] += weight * (rewards[step] + gamma * after - values[step])
             if ends[step]:
                 break
             weight *= gamma * lam
-    return answer
+    return advantages
 
 
 def test_advantages_by_definition_with_bootstrapped_truncation(backbone: str) -> None:
@@ -98,19 +98,19 @@ def test_advantages_by_definition_with_bootstrapped_truncation(backbone: str) ->
             first = history["genre"].shape[1] - model.n_steps
             for row in range(3):
                 ends = np.array([dones[row] for _, dones, _ in self.steps[first:]])
-                paid = np.array([rewards[row] for rewards, _, _ in self.steps[first:]], np.float64)
+                rewarded = np.array([rewards[row] for rewards, _, _ in self.steps[first:]], np.float64)
                 for step in np.flatnonzero(ends):
                     info = self.steps[first + step][2][row]
                     if info["TimeLimit.truncated"]:
                         last = info["terminal_observation"]
-                        paid[step] += model.gamma * self.value_after(row, first + int(step) + 1, last)
+                        rewarded[step] += model.gamma * self.value_after(row, first + int(step) + 1, last)
                         cut.append(row)
                 now = {key: value[row] for key, value in self.locals["new_obs"].items()}
                 values = [*kept["values"][row], self.value_after(row, first + model.n_steps, now)]
-                wanted = discounted(paid, np.array(values), ends, model.gamma, model.gae_lambda)
-                np.testing.assert_allclose(kept["rewards"][row], paid, **NEAR)
-                np.testing.assert_allclose(kept["advantages"][row], wanted, **NEAR)
-                np.testing.assert_allclose(kept["returns"][row], wanted + values[:-1], **NEAR)
+                expected = discounted(rewarded, np.array(values), ends, model.gamma, model.gae_lambda)
+                np.testing.assert_allclose(kept["rewards"][row], rewarded, **NEAR)
+                np.testing.assert_allclose(kept["advantages"][row], expected, **NEAR)
+                np.testing.assert_allclose(kept["returns"][row], expected + values[:-1], **NEAR)
 
         def value_after(self, row: int, steps: int, last: dict[str, np.ndarray]) -> float:
             """Of `last`, when `steps` steps of the env were played, alone and in one pass."""
@@ -165,8 +165,8 @@ def test_an_aborted_rollout_is_dropped(backbone: str, how: str) -> None:
     model.learn(36 * 4, rollouts, reset_num_timesteps=False)
     assert rollouts.rollouts[0]["episode_starts"][:, 0].all()
     assert_consistent(model, rollouts)
-    paid = np.concatenate([each["rewards"] for each in rollouts.rollouts])
-    assert paid.max() > 0.05, "pieces were paid"
+    rewarded = np.concatenate([each["rewards"] for each in rollouts.rollouts])
+    assert rewarded.max() > 0.05, "pieces were rewarded"
 
 
 def test_a_failing_reward_leaves_the_history_intact(backbone: str) -> None:
@@ -196,6 +196,6 @@ def test_primers_and_any_genre() -> None:
     model.learn(240, rollouts)
     assert_consistent(model, rollouts)
     starts = [each["episode_starts"] for each in rollouts.rollouts]
-    for seen, begun in zip(rollouts.seen, starts, strict=True):
+    for seen, episode_starts in zip(rollouts.seen, starts, strict=True):
         observations = tensors_of(seen, torch.device("cpu"), time=True)
-        np.testing.assert_array_equal(episode_starts_of(observations).numpy(), begun.astype(bool))
+        np.testing.assert_array_equal(episode_starts_of(observations).numpy(), episode_starts.astype(bool))

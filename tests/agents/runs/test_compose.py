@@ -61,9 +61,9 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_song_is_continued_as_a_user_would(command: Callable, tmp_path: Path) -> None:
     Score(TUNE).to_midi("song.mid")
-    status, said = command("--primer", "song.mid", "--genre", "jazz", "--pieces", "2", "--seed", "3")
+    status, output = command("--primer", "song.mid", "--genre", "jazz", "--pieces", "2", "--seed", "3")
     assert status == 0
-    assert "listen: composed/song-1/piece-000.wav ...   composed: bars 3 to 3" in said
+    assert "listen: composed/song-1/piece-000.wav ...   composed: bars 3 to 3" in output
     names = {path.name for path in (tmp_path / "composed" / "song-1").iterdir()}
     assert names == {f"piece-00{number}{suffix}" for number in range(2) for suffix in SUFFIXES}
     for number in range(2):
@@ -75,9 +75,9 @@ def test_a_song_is_continued_as_a_user_would(command: Callable, tmp_path: Path) 
 @pytest.mark.usefixtures("quiet")
 def test_without_a_primer_it_begins_by_itself(command: Callable) -> None:
     for number in (1, 2):
-        status, said = command("--beats-per-bar", "3", "--tempo-bpm", "90", "--genre", "folk")
+        status, output = command("--beats-per-bar", "3", "--tempo-bpm", "90", "--genre", "folk")
         assert status == 0
-        assert f"composed/folk-{number}/piece-000.wav ...   composed: bars 1 to 1" in said
+        assert f"composed/folk-{number}/piece-000.wav ...   composed: bars 1 to 1" in output
     scores = [Score.from_midi(f"composed/folk-{number}/piece-000.mid") for number in (1, 2)]
     assert scores[0] == scores[1]
     assert (scores[0].bars, scores[0].beats_per_bar, scores[0].tempo_bpm) == (1, 3, 90)
@@ -90,8 +90,8 @@ def test_primers_of_every_metre_are_continued(command: Callable, beats: float) -
     primer.to_midi("song.mid")
     write_musicxml(primer, "song.musicxml")
     for name in ("song.mid", "song.musicxml"):
-        status, said = command("--primer", name, "--out", name + "-out")
-        assert status == 0, said
+        status, output = command("--primer", name, "--out", name + "-out")
+        assert status == 0, output
         score = Score.from_midi(Path(name + "-out") / "piece-000.mid")
         assert (score.beats_per_bar, score.tempo_bpm, score.bars) == (beats, 77, primer.bars + 1)
         pitches = score.slice(0, primer.bars * primer.ticks_per_bar).notes[["onset_tick", "pitch"]].tolist()
@@ -204,10 +204,10 @@ def test_errors_are_one_line(command: Callable, tmp_path: Path, arguments: tuple
     Score([(0, 24, 100, 80)]).to_midi("high.mid")
     Score(TUNE, beats_per_bar=3.125).to_midi("odd.mid")
     Path("taken").mkdir()
-    status, said = command(*arguments)
+    status, output = command(*arguments)
     assert status == 1
-    assert message in said
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
+    assert message in output
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1
     assert not (tmp_path / "composed").exists()
     assert not list(Path("taken").iterdir())

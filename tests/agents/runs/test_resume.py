@@ -109,7 +109,7 @@ def test_a_resumed_sequence_policy(toy: Toy, write_prior: WritePrior, backbone: 
     assert float(rows[-1]["kl/nats_per_step"]) > 1e-3
     assert float(rows[0]["kl/coef"]) == 0.02
     assert float(rows[-1]["kl/coef"]) != 0.02, "adapted"
-    charged = [row for row in rows if row.get("kl/nats_per_piece")]
-    assert charged
-    for row in charged:
+    with_kl = [row for row in rows if row.get("kl/nats_per_piece")]
+    assert with_kl
+    for row in with_kl:
         assert float(row["reward/kl"]) == pytest.approx(-float(row["kl/coef"]) * float(row["kl/nats_per_piece"]))

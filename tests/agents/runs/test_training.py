@@ -120,21 +120,21 @@ def test_the_gold_member_is_not_used_in_training(
     toy: Toy, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_rating("listener")
-    asked = set()
+    scored = set()
     judge = RatingModel.rate_windows
 
     def watched(self: RatingModel, log_mel: np.ndarray, valid: np.ndarray, which: range | None = None) -> np.ndarray:
-        asked.add(which)
+        scored.add(which)
         return judge(self, log_mel, valid, which)
 
     def gold(*_: Any) -> None:
-        raise AssertionError("the gold rater was asked")
+        raise AssertionError("the gold member was scored")
 
     monkeypatch.setattr(RatingModel, "rate_windows", watched)
     monkeypatch.setattr(RatingModel, "gold", gold)
     run = train_quietly(toy("run", rewards=(("rating:listener", 1.0), ("silence", 1.0)), total_timesteps=256))
     train_quietly(resumed_config(run.folder, total_timesteps=384))
-    assert asked == {range(2)}
+    assert scored == {range(2)}
     assert not [name for name in rows_of(run.folder)[-1] if "gold" in name]
 
 
