@@ -9,11 +9,11 @@ ifndef RUN
 RUN := $(shell n=1; while [ -e runs/compose-$$n ]; do n=$$((n + 1)); done; echo runs/compose-$$n)
 endif
 
-.PHONY: help compose test test-slow lint format bench setup sound clean
+.PHONY: help compose test test-slow test-processors lint format bench setup sound clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 compose: sound  ## train a composer (minutes), evaluate it, say where to listen; RUN=runs/NAME names the run
 	$(BIN)/python train.py --run-dir $(RUN)
@@ -24,6 +24,9 @@ test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
 
 test-slow: sound  ## run the tests that need minutes
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-processors: sound  ## run the test suite with the arithmetic of other x86-64 processors, five times
+	bash scripts/test_processors.sh $(ARGS)
 
 lint: setup  ## ruff, mypy and the layers (import-linter)
 	$(BIN)/ruff check .

@@ -26,11 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _forget_modules_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What a test wrote into its folder and imported must not be found by the next one under the same name."""
+    before = set(sys.modules)
     yield
     base = str(tmp_path_factory.getbasetemp())
     sys.path[:] = [entry for entry in sys.path if not entry.startswith(base)]
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(base):
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(base):
             del sys.modules[name]
 
 

@@ -1,4 +1,4 @@
-"""The real scripts at toy size, as a user runs them: `train.py`, then `evaluate.py`, and Ctrl-C."""
+"""The real scripts at toy size, as a user runs them: `train.py`, Ctrl-C, `--resume`, then `evaluate.py`."""
 
 from __future__ import annotations
 
@@ -34,27 +34,6 @@ def run(repository: Path, *arguments: str, cwd: Path | None = None) -> tuple[int
     return process.returncode, out, err
 
 
-def test_train_then_evaluate_with_a_reward_of_ones_own(repository: Path, tmp_path: Path, corpus_folder: Path) -> None:
-    folder = tmp_path / "run"
-    status, out, err = run(
-        repository,
-        "train.py",
-        *["--run-dir", str(folder), "--total-timesteps", "384", "--clone-epochs", "0", "--corpus", str(corpus_folder)],
-        *["--rewards", "silence", "1.0", "examples.tension:Tension", "0.5", *TOY],
-    )
-    assert status == 0, err
-    assert f"evaluate it with: python evaluate.py {folder}" in out
-    assert "examples.tension:Tension" in (folder / "command.txt").read_text()
-    status, out, err = run(repository, "evaluate.py", str(folder), "--pieces", "2", "--samples", "4", "--seed", "3")
-    assert status == 0, err
-    assert "score/tension" in out
-    metrics = json.loads((folder / "evaluation/metrics.json").read_text())
-    tension = metrics["composers"]["agent"]["score/tension"]["values"]
-    assert len(tension) == 4
-    assert np.isfinite(tension).all()
-    assert Score.from_midi(folder / "evaluation/piece-001.mid").bars == 2
-
-
 def stopped(process: subprocess.Popen[str], ready: Path) -> tuple[int, str]:
     """Exit status and standard error of a script that gets a Ctrl-C a moment after `ready` exists."""
     deadline = time.monotonic() + 240
@@ -66,31 +45,36 @@ def stopped(process: subprocess.Popen[str], ready: Path) -> tuple[int, str]:
     return process.returncode, err
 
 
-def test_ctrl_c_saves_and_says_how_to_resume(repository: Path, tmp_path: Path, corpus_folder: Path) -> None:
+def test_train_interrupt_resume_evaluate_with_a_reward_of_ones_own(
+    repository: Path, tmp_path: Path, corpus_folder: Path
+) -> None:
     folder = tmp_path / "run"
-    settings = [
-        "--run-dir",
-        str(folder),
-        "--clone-epochs",
-        "0",
-        "--corpus",
-        str(corpus_folder),
-        "--rewards",
-        "silence",
-        "1",
-    ]
+    rewards = ["--rewards", "silence", "1.0", "examples.tension:Tension", "0.5"]
+    settings = ["--run-dir", str(folder), "--clone-epochs", "0", "--corpus", str(corpus_folder), *rewards]
     process = start(repository, "train.py", *settings, *TOY)
     status, err = stopped(process, folder / "progress.csv")
     assert status == 130
     assert "Traceback" not in err
     assert "stopped and saved at step " in err
     assert err.splitlines()[-1].endswith(f"resume with --resume {folder}")
+    assert "examples.tension:Tension" in (folder / "command.txt").read_text()
+
     done = int(err.rpartition("stopped and saved at step ")[2].partition(";")[0].replace(",", ""))
-    status, _, err = run(repository, "train.py", "--resume", str(folder), "--total-timesteps", str(done + 192))
+    status, out, err = run(repository, "train.py", "--resume", str(folder), "--total-timesteps", str(done + 192))
     assert status == 0, err
     assert f"resuming {folder} at step {done:,}" in err
+    assert f"evaluate it with: python evaluate.py {folder}" in out
     steps = [line for line in (folder / "progress.csv").read_text().splitlines()[1:] if line]
     assert len(steps) == done // 192 + 1
+
+    status, out, err = run(repository, "evaluate.py", str(folder), "--pieces", "2", "--samples", "4", "--seed", "3")
+    assert status == 0, err
+    assert "score/tension" in out
+    metrics = json.loads((folder / "evaluation/metrics.json").read_text())
+    tension = metrics["composers"]["agent"]["score/tension"]["values"]
+    assert len(tension) == 4
+    assert np.isfinite(tension).all()
+    assert Score.from_midi(folder / "evaluation/piece-001.mid").bars == 2
 
 
 @pytest.mark.slow
@@ -103,7 +87,7 @@ def test_ctrl_c_while_cloning(repository: Path, tmp_path: Path, corpus_folder: P
     assert err.splitlines()[-1] == f"stopped before PPO; start again with --resume {folder}"
     status, _, err = run(repository, "evaluate.py", str(folder))
     assert status == 1
-    assert err == f"error: {folder}: has no model.zip; its training did not get that far\n"
+    assert err == f"error: {folder}: has no model.zip; its training was stopped before the first checkpoint\n"
 
 
 @pytest.mark.slow
@@ -133,7 +117,7 @@ def test_the_whole_job_on_real_music(repository: Path, tmp_path: Path) -> None:
         assert status == 0, err
         status, out, err = run(repository, "evaluate.py", str(folder), "--pieces", "2", "--samples", "8")
         assert status == 0, err
-        assert {"agent", "start", "random", "real"} <= set(out.split())
+        assert {"agent", "reference", "random", "real"} <= set(out.split())
         figures.append((folder / "evaluation/metrics.json").read_bytes())
     assert figures[0] == figures[1]
     notes = [

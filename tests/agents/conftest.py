@@ -51,14 +51,14 @@ def toy_config(run_dir: Path, corpus_folder: Path, **changes: object) -> TrainCo
         "clone_epochs": 1,
         "num_envs": 4,
         "n_steps": 32,
-        "batch_size": 64,
+        "batch_size": 128,
         "device": "cpu",
     }
     return TrainConfig(**{**settings, **changes})  # type: ignore[arg-type]
 
 
 def make_toy(patch: pytest.MonkeyPatch) -> None:
-    """Let cloning take little."""
+    """Clone few excerpts."""
     patch.setattr("toccata.agents.prior.behaviour_cloning.EXCERPTS", TOY_EXCERPTS)
 
 
@@ -72,7 +72,7 @@ def toy(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def write_prior(tmp_path: Path) -> Callable[..., Prior]:
-    """Writes small priors nobody fitted: `write_prior(name, backbone="lstm")`, into the folder `name`."""
+    """Writes small priors that are not fitted: `write_prior(name, backbone="lstm")`, into the folder `name`."""
 
     def write(name: str, backbone: str = "transformer") -> Prior:
         torch.manual_seed(0)
@@ -85,7 +85,7 @@ def write_prior(tmp_path: Path) -> Callable[..., Prior]:
 
 @pytest.fixture
 def write_rating(tmp_path: Path) -> Callable[..., RatingModel]:
-    """Writes ratings nobody fitted: `write_rating(name, members=3)` into the folder `name` where the test is."""
+    """Writes rating networks that are not fitted: `write_rating(name, members=3)` into the folder `name` where the test is."""
 
     def write(name: str, members: int = 3) -> RatingModel:
         torch.manual_seed(0)
