@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-ROOMS := music envs reward_models agents
+LAYERS := music envs reward_models agents
 
 # Chosen once, when make starts: a run folder that does not exist yet.
 ifndef RUN
@@ -32,7 +32,7 @@ lint: setup  ## ruff, mypy and the layers (import-linter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@rm -rf build/typecheck && mkdir -p build/typecheck/toccata
-	@cp -r src/toccata/* $(ROOMS) build/typecheck/toccata
+	@cp -r src/toccata/* $(LAYERS) build/typecheck/toccata
 	$(BIN)/mypy
 	@cd build/typecheck && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --no-logo $(CURDIR)/pyproject.toml
 	$(BIN)/python scripts/check_string_imports.py build/typecheck

@@ -76,7 +76,7 @@ def table_names(page: str, column: int = 0) -> list[str]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in, as a reader would, with a piece.mid in it; what is imported from it is forgotten."""
     monkeypatch.chdir(tmp_path)
     Score([(24 * i, 24, 60 + i % 5, 80) for i in range(16)]).to_midi("piece.mid")
@@ -89,9 +89,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in RUN_ELSEWHERE], ids=by_name)
-def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, desk: Path) -> None:
+def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, workdir: Path) -> None:
     if page.name == "evaluation.md":
-        write_metrics(desk / "runs/folk/evaluation/metrics.json")
+        write_metrics(workdir / "runs/folk/evaluation/metrics.json")
     names: dict = {"__name__": page.stem}
     for block in blocks(page):
         if block.language == "python" and not block.marks:
@@ -121,11 +121,11 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("page", LINKED, ids=by_name)
-def test_commands_can_be_typed_as_they_stand(page: Path, desk: Path) -> None:
+def test_commands_can_be_typed_as_they_stand(page: Path, workdir: Path) -> None:
     for block in blocks(PAGES[0]):  # the reward that README lets the reader write serves on every page
         for mark in block.marks:
             if mark.startswith("file="):
-                (desk / mark.removeprefix("file=")).write_text(block.text, encoding="utf-8")
+                (workdir / mark.removeprefix("file=")).write_text(block.text, encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for words in commands(page):
         if words[0] == "make":
@@ -273,7 +273,7 @@ def logged_by_a_small_run() -> set[str]:
         SequencePolicy,
         PianoVecEnv(4, bars=2, observation="actions"),
         reward_model=rewards,
-        prior=SequenceNetwork(Piano(), NetworkConfig(width=24, layers=1, heads=2)),
+        reference=SequenceNetwork(Piano(), NetworkConfig(width=24, layers=1, heads=2)),
         prior_kl_coef=0.1,
         policy_kwargs={"network_config": {"width": 24, "layers": 1, "heads": 2}},
         n_steps=64,

@@ -1,4 +1,4 @@
-"""The package as users get it: what is in it, what its rooms may import, how fast it is there."""
+"""The package as users get it: what is in it, what its layers may import, how fast it is there."""
 
 import ast
 import os
@@ -19,11 +19,11 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("music", "envs", "reward_models", "agents")  # each may import itself and those before it
+LAYERS = ("music", "envs", "reward_models", "agents")  # each may import itself and those before it
 TORCH_FREE = ("music", "envs")
 HEAVY = {"torch", "stable_baselines3", "music21", "matplotlib", "pretty_midi", "scipy", "numba", "fluidsynth"}
 
-SOURCES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+SOURCES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 
 
 def imported_names(path: Path) -> set[str]:
@@ -44,10 +44,10 @@ def mapping() -> dict:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_import_against_the_arrow(path: Path) -> None:
-    room = path.relative_to(ROOT).parts[0]
-    later = ROOMS[ROOMS.index(room) + 1 :]
-    forbidden = {f"toccata.{name}" for name in later} | {"toccata.cli", *ROOMS}
-    if room in TORCH_FREE:
+    layer = path.relative_to(ROOT).parts[0]
+    later = LAYERS[LAYERS.index(layer) + 1 :]
+    forbidden = {f"toccata.{name}" for name in later} | {"toccata.cli", *LAYERS}
+    if layer in TORCH_FREE:
         forbidden |= {"torch", "stable_baselines3", "sb3_contrib"}
     names = imported_names(path)
     assert not [name for name in names if any(name == f or name.startswith(f"{f}.") for f in forbidden)]
@@ -55,8 +55,8 @@ def test_no_import_against_the_arrow(path: Path) -> None:
 
 def test_every_package_folder_is_mapped() -> None:
     folders = {"toccata": "src/toccata"}
-    for room in ROOMS:
-        for init in (ROOT / room).rglob("__init__.py"):
+    for layer in LAYERS:
+        for init in (ROOT / layer).rglob("__init__.py"):
             folder = init.parent.relative_to(ROOT).as_posix()
             folders["toccata." + folder.replace("/", ".")] = folder
     assert sorted(mapping()["packages"]) == sorted(folders)
@@ -113,7 +113,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
     folder = tmp_path_factory.mktemp("build")
     tree = folder / "checkout"
     tree.mkdir()
-    for name in ("src", *ROOMS):
+    for name in ("src", *LAYERS):
         copytree(ROOT / name, tree / name, ignore=ignore_patterns("__pycache__"))
     for path in ROOT.glob("*"):
         if path.suffix in {".toml", ".md"} or path.name == "LICENSE":
@@ -132,8 +132,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
 def test_wheel_holds_exactly_the_package(wheels: list[set[str]]) -> None:
     files = [
         path
-        for room in ROOMS
-        for path in (ROOT / room).rglob("*")
+        for layer in LAYERS
+        for path in (ROOT / layer).rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
     ]
     expected = {f"toccata/{path.relative_to(ROOT).as_posix()}" for path in files}

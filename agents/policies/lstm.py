@@ -61,8 +61,9 @@ class Lstm(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Outputs (rows, time, width), and the state after the last step, or after `lengths` steps, of each row.
 
-        Episodes are run side by side, the longest first, as far as so many of them go on: torch has a fast kernel for
-        sequences of one length only, which `PackedSequence` does not use.
+        Episodes are batched by descending length. Each call of the LSTM covers the steps up to the end of the shortest
+        of the remaining episodes, so that all its sequences have one length: the fast kernel of torch needs that, and
+        `PackedSequence` does not use it.
         """
         rows, count = episode_starts.shape
         cuts = episode_starts.clone()

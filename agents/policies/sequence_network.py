@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from toccata.envs.instrument import Piano
 from toccata.music.score import TICKS_PER_BEAT
 
 NO_GENRE = len(GENRES)  # genre index of unconditional music
-MOST_BEATS = 16  # beats of a bar that have an embedding of their own
-MOST_BARS = 32  # bars finished, and bars left, that have an embedding of their own
+MAX_BEATS = 16  # beats of a bar that have an embedding of their own
+MAX_BARS = 32  # bars finished, and bars left, that have an embedding of their own
 PREFILL_STEPS = 65_536  # in one pass of a prefill: all steps of thousands of pianos would need tens of gigabytes
 OBSERVATION_KEYS = ("place", "top", "last", "genre")  # what is read of `PianoEnv`'s observation="actions"
 
@@ -30,7 +30,7 @@ class NetworkConfig:
     """Kind and size of a sequence network.
 
     Args:
-        backbone: "transformer" or "lstm".
+        backbone: a key of `BACKBONES`.
         width: channels of a layer.
         layers: how many.
         heads: of a transformer's attention.
@@ -45,14 +45,18 @@ class NetworkConfig:
     heads: int = 3
 
     def __post_init__(self) -> None:
-        if self.backbone not in ("transformer", "lstm"):
-            raise ValueError(f"backbone must be transformer or lstm, got {self.backbone!r}")
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"backbone must be {' or '.join(BACKBONES)}, got {self.backbone!r}")
         for name, most in (("width", 4096), ("layers", 64), ("heads", 64)):
             size = getattr(self, name)
             if type(size) is not int or not 1 <= size <= most:
                 raise ValueError(f"{name} must be a whole number in 1..{most}, got {size!r}")
 
 
+BACKBONES: dict[str, Callable[[NetworkConfig], Transformer | Lstm]] = {
+    "transformer": lambda config: Transformer(config.width, config.layers, config.heads),
+    "lstm": lambda config: Lstm(config.width, config.layers),
+}
 DEFAULT_NETWORKS = {  # of equal size, about two million parameters
     "transformer": NetworkConfig(),
     "lstm": NetworkConfig("lstm", 328, 2),
@@ -85,18 +89,14 @@ class SequenceNetwork(nn.Module):
         self.top = nn.Embedding(self.keys + 1, width)
         self.begin = nn.Embedding(1, width)
         self.tick = nn.Embedding(TICKS_PER_BEAT, width)
-        self.beat = nn.Embedding(MOST_BEATS, width)
-        self.bar_beats = nn.Embedding(MOST_BEATS + 1, width)
-        self.bars_finished = nn.Embedding(MOST_BARS, width)
-        self.bars_left = nn.Embedding(MOST_BARS + 1, width)
+        self.beat = nn.Embedding(MAX_BEATS, width)
+        self.bar_beats = nn.Embedding(MAX_BEATS + 1, width)
+        self.bars_finished = nn.Embedding(MAX_BARS, width)
+        self.bars_left = nn.Embedding(MAX_BARS + 1, width)
         self.genre = nn.Embedding(NO_GENRE + 1, width)
         for embedding in self.children():
             nn.init.normal_(embedding.weight, std=0.1)  # type: ignore[arg-type]  # an Embedding, all of them so far
-        self.backbone: Transformer | Lstm
-        if config.backbone == "transformer":
-            self.backbone = Transformer(width, config.layers, config.heads)
-        else:
-            self.backbone = Lstm(width, config.layers)
+        self.backbone = BACKBONES[config.backbone](config)
 
         chord_lowest = torch.as_tensor(piano.chord_pitches[:, 0].astype(np.int64)) - piano.lowest
         shapes = chord_shapes(piano)
@@ -127,10 +127,10 @@ class SequenceNetwork(nn.Module):
             torch.where(episode_starts[..., None], self.begin.weight[0], last_action)
             + self.top(observations["top"].long())
             + self.tick(tick % TICKS_PER_BEAT)
-            + self.beat((tick // TICKS_PER_BEAT).clamp(max=MOST_BEATS - 1))
-            + self.bar_beats((bar_ticks // TICKS_PER_BEAT).clamp(max=MOST_BEATS))
-            + self.bars_finished(finished.clamp(max=MOST_BARS - 1))
-            + self.bars_left(left.clamp(max=MOST_BARS))
+            + self.beat((tick // TICKS_PER_BEAT).clamp(max=MAX_BEATS - 1))
+            + self.bar_beats((bar_ticks // TICKS_PER_BEAT).clamp(max=MAX_BEATS))
+            + self.bars_finished(finished.clamp(max=MAX_BARS - 1))
+            + self.bars_left(left.clamp(max=MAX_BARS))
             + self.genre(observations["genre"].long())
         )
         return x, Steps(episode_starts, finished * bar_ticks + tick)

@@ -1,4 +1,4 @@
-"""PPO that composes: `collect_rollouts` is where the reward of whole pieces enters."""
+"""PPO with rewards for whole pieces, which `collect_rollouts` adds."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ComposerPPO(OpenMaskablePPO):
             raise ValueError(f"{type(self.policy).__name__} needs a cache while it plays: use SequenceComposerPPO")
 
     def on_learn(self, episodes_begin: bool) -> None:
-        """Check who rewards, and forget the rewards of pieces that were abandoned."""
+        """Check that there is exactly one source of rewards, and drop those of pieces that were abandoned."""
         self._check_rewards()
         if episodes_begin:
             self._rewarded = np.zeros(self.n_envs)
@@ -79,15 +79,16 @@ class ComposerPPO(OpenMaskablePPO):
     ) -> bool:
         """Play a rollout, score its pieces, and compute advantages.
 
-        A rollout that is aborted, by a callback or an exception, is lost: every environment begins a new piece when
-        learning goes on.
+        A rollout that is aborted, by a callback or while it is played, is lost: the next call of `learn` resets the
+        environments.
 
         Returns:
             False when a callback wants to stop.
 
         Raises:
             ValueError: for an environment without masks.
-            RewardModelError: naming the reward model, when it fails; the rollout is lost, the pieces go on.
+            RewardModelError: naming the reward model, when it fails; the rewards of the rollout are lost, but not the
+                observations that follow it: the next call of `learn` continues the pieces under way.
         """
         if use_masking and not is_masking_supported(env):
             raise ValueError("Environment does not support action masking. Consider using ActionMasker wrapper")
@@ -126,7 +127,7 @@ class ComposerPPO(OpenMaskablePPO):
         last_values = self.values_of(observations)
         self.last_observations = observations
 
-        # 2. The KL from the prior of every step, where there is a prior.
+        # 2. The KL of every step from the reference policy, where there is one.
         kl_penalty = self.kl_penalty(rollout_buffer, dones)
 
         # 3. Score the pieces in one batch. 4. Add their rewards, subtract the KL.
@@ -160,7 +161,7 @@ class ComposerPPO(OpenMaskablePPO):
             return float(self.policy.predict_values(self.policy.obs_to_tensor(terminal_observation)[0])[0])
 
     def kl_penalty(self, rollout_buffer: MaskableDictRolloutBuffer, dones: np.ndarray) -> np.ndarray | float:
-        """(steps, envs) what each step's distance from a prior costs; here there is none.
+        """(steps, envs) what the KL of each step from a reference policy costs; here there is none.
 
         Args:
             rollout_buffer: the rollout, its rewards not yet complete.
@@ -241,7 +242,7 @@ class ComposerPPO(OpenMaskablePPO):
         warnings.warn("nothing rewards this agent: neither it nor its environment has a reward model", stacklevel=4)
 
     def has_penalty(self) -> bool:
-        """Whether something else than a reward model makes rewards: an illegal penalty, or the KL from a prior."""
+        """Whether something else than a reward model makes rewards: an illegal penalty, or a KL penalty."""
         return any(self.get_env().get_attr("illegal_penalty"))  # type: ignore[union-attr]  # of a piano
 
     def dump_logs(self, iteration: int = 0) -> None:

@@ -14,7 +14,7 @@ from toccata.agents.policies.sequence_network import OBSERVATION_KEYS, SequenceN
 
 @dataclass
 class History:
-    """What the policy has observed of each environment's piece so far, and that piece's KL from the prior.
+    """What the policy has observed of each environment's piece so far, and that piece's KL from the reference policy.
 
     Attributes:
         observations: (envs, capacity, ...) int32 each.

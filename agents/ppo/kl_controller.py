@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 GAIN = 0.1  # relative change of the coefficient for a relative error of 1
-LEAST_COEF, MOST_COEF = 1e-5, 1e5  # of an adapted coefficient: from further off it would need too long to come back
+MIN_COEF, MAX_COEF = 1e-5, 1e5  # of an adapted coefficient; outside, hundreds of rollouts would be needed to return
 
 
 @dataclass
@@ -41,4 +41,4 @@ class AdaptiveKLController:
         """Adapt the coefficient to the mean KL of a rollout's pieces, in nats."""
         if self.target is not None:
             error = float(np.clip(nats / self.target - 1, -1, 1))
-            self.coef = float(np.clip(self.coef * (1 + GAIN * error), LEAST_COEF, MOST_COEF))
+            self.coef = float(np.clip(self.coef * (1 + GAIN * error), MIN_COEF, MAX_COEF))

@@ -1,4 +1,4 @@
-"""PPO for policies on sequences: rollouts with a cache, updates in one causal pass, and the KL from a frozen prior."""
+"""PPO for policies on sequences: rollouts with a cache, updates in one causal pass, and the KL from the reference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toccata.agents.ppo.history import History, observations_by_env
 from toccata.agents.ppo.kl_controller import AdaptiveKLController
 from toccata.envs.reward_model import RewardModel
 
-CPU_ROWS_PER_PASS = 16  # of a pass of the prior: more would need more memory and gain nothing
+CPU_ROWS_PER_PASS = 16  # of a pass of the reference policy: more would need more memory and gain nothing
 GPU_STEPS_PER_PASS = 32_768  # a GPU is idle with less
 
 
@@ -31,31 +31,31 @@ class SequenceRollout:
         initial_cache: (envs) of the policy, before the first step.
         cache: (envs) of the policy, after the last step so far.
         kl_coef: reward per nat in this rollout.
-        logits: of every step so far, (envs, ...) each; only with a prior.
-        prior_logits: (envs, steps, ...) of the prior; None without one.
+        logits: of every step so far, (envs, ...) each; only with a reference policy.
+        reference_logits: (envs, steps, ...) of the reference policy; None without one.
     """
 
     initial_cache: Cache
     cache: Cache
     kl_coef: float
     logits: list[torch.Tensor] = field(default_factory=list)
-    prior_logits: torch.Tensor | None = None
+    reference_logits: torch.Tensor | None = None
 
 
 class SequenceComposerPPO(ComposerPPO):
-    """`ComposerPPO` for a `SequencePolicy`, with an exact KL penalty towards a frozen prior.
+    """`ComposerPPO` for a `SequencePolicy`, with an exact KL penalty towards a frozen reference policy.
 
     A row of a rollout is one environment's `n_steps` steps, with as many pieces as fell into them. The cache of what
     came before is computed with the current weights when a rollout begins; the update takes it as given, as truncated
     backpropagation through time does. A minibatch is as many rows as make `batch_size` steps, at least one.
 
-    The objective is the reward minus `prior_kl_coef` times the KL of the piece from the prior.
+    The objective is the reward minus `prior_kl_coef` times the KL of the piece from the reference policy.
 
     Args:
         policy: `SequencePolicy` or a subclass.
         env: as `ComposerPPO`, with `observation="actions"`.
         reward_model: as `ComposerPPO`.
-        prior: frozen network that the KL is measured from, of the policy's piano; None: no KL.
+        reference: frozen network that the KL is measured from, of the policy's piano; None: no KL.
         prior_kl_coef: reward per nat.
         prior_kl_target: nats a piece that the coefficient is adapted to; None leaves it as it is.
         arguments: of `MaskablePPO`.
@@ -72,13 +72,13 @@ class SequenceComposerPPO(ComposerPPO):
         env: Any,
         *,
         reward_model: RewardModel | None = None,
-        prior: SequenceNetwork | None = None,
+        reference: SequenceNetwork | None = None,
         prior_kl_coef: float = 0.0,
         prior_kl_target: float | None = None,
         **arguments: Any,
     ) -> None:
         self.kl_controller = AdaptiveKLController(prior_kl_coef, prior_kl_target)
-        self.prior = prior
+        self.reference = reference
         self.history = History.empty(0)
         self.rollout: SequenceRollout | None = None
         super().__init__(policy, env, reward_model=reward_model, **arguments)
@@ -89,24 +89,31 @@ class SequenceComposerPPO(ComposerPPO):
             raise ValueError(f"SequenceComposerPPO needs a SequencePolicy, got {type(self.policy).__name__}")
 
     def on_learn(self, episodes_begin: bool) -> None:
-        """Check prior and rewards, and forget the pieces that were abandoned.
+        """Check reference policy and rewards, and drop the history of pieces that were abandoned.
 
         Raises:
-            ValueError: for a prior of another piano.
+            ValueError: for a reference policy of another piano, and for a coefficient without a reference policy.
         """
-        if self.prior is not None and self.prior.vocabulary != self.policy.network.vocabulary:
-            raise ValueError("the prior plays another piano than the policy: the KL between them cannot be measured")
+        if self.reference is None and self.kl_controller.coef > 0:
+            raise ValueError(
+                f"prior_kl_coef is {self.kl_controller.coef:g}, but there is no reference policy, which a saved model "
+                "does not hold: set model.reference before learn(), or make the agent with prior_kl_coef=0"
+            )
+        if self.reference is not None and self.reference.vocabulary != self.policy.network.vocabulary:
+            raise ValueError(
+                "the reference policy plays another piano than the policy: the KL between them cannot be measured"
+            )
         super().on_learn(episodes_begin)
         if episodes_begin:
             self.history = History.empty(self.n_envs)
 
     def has_penalty(self) -> bool:
         """Whether something else than a reward model makes rewards."""
-        return (self.prior is not None and self.kl_controller.coef > 0) or super().has_penalty()
+        return (self.reference is not None and self.kl_controller.coef > 0) or super().has_penalty()
 
     def unsaved_attributes(self) -> list[str]:
-        """A saved model holds neither its prior nor a rollout."""
-        return [*super().unsaved_attributes(), "prior", "rollout"]
+        """A saved model holds neither its reference policy nor a rollout."""
+        return [*super().unsaved_attributes(), "reference", "rollout"]
 
     # Playing
 
@@ -123,7 +130,7 @@ class SequenceComposerPPO(ComposerPPO):
             actions, values, log_probs, logits, rollout.cache = self.policy(
                 observations, rollout.cache, action_masks=masks
             )
-        if self.prior is not None:
+        if self.reference is not None:
             rollout.logits.append(logits)
         return actions.cpu().numpy(), values, log_probs
 
@@ -141,31 +148,31 @@ class SequenceComposerPPO(ComposerPPO):
             cache = self.rollout.cache[torch.as_tensor([env], device=self.device)]
             return float(self.policy.predict_values(batch, cache)[0])
 
-    # The KL from the prior
+    # The KL from the reference policy
 
     def kl_penalty(self, rollout_buffer: MaskableDictRolloutBuffer, dones: np.ndarray) -> np.ndarray | float:
-        """(steps, envs) coefficient times the exact KL of every step from the prior; the coefficient is then adapted.
+        """(steps, envs) coefficient times the exact KL of each step from the reference; then adapts the coefficient.
 
         The history of the pieces under way is extended by the rollout.
         """
         penalty: np.ndarray | float = 0.0
-        if self.prior is not None:
-            kl = self._kl_of_steps(rollout_buffer, self.prior)
+        if self.reference is not None:
+            kl = self._kl_of_steps(rollout_buffer, self.reference)
             penalty = self.kl_controller.coef * kl.T.astype(np.float32)
             self._log_kl(kl, rollout_buffer.episode_starts.astype(bool), dones)
         starts = rollout_buffer.episode_starts.T.astype(bool)
         self.history.extend(observations_by_env(rollout_buffer), starts, dones)
         return penalty
 
-    def _kl_of_steps(self, rollout_buffer: MaskableDictRolloutBuffer, prior: SequenceNetwork) -> np.ndarray:
-        """(envs, steps) exact KL of the policy from the prior at every step, in nats; the prior's logits are kept."""
+    def _kl_of_steps(self, rollout_buffer: MaskableDictRolloutBuffer, reference: SequenceNetwork) -> np.ndarray:
+        """(envs, steps) exact KL of the policy from the reference at each step, in nats; keeps their logits."""
         rollout = self.rollout
         assert rollout is not None  # since begin_rollout
         observations = observations_by_env(rollout_buffer)
         logits = torch.stack(rollout.logits)  # (steps, envs, ...)
         rollout.logits = []
-        cache = self.history.prefill(prior, self.device)
-        prior_logits = []
+        cache = self.history.prefill(reference, self.device)
+        reference_logits = []
         kl = np.empty((self.n_envs, self.n_steps))
         rows_per_pass = CPU_ROWS_PER_PASS
         if self.device.type != "cpu":
@@ -175,13 +182,13 @@ class SequenceComposerPPO(ComposerPPO):
                 stop = min(start + rows_per_pass, self.n_envs)
                 rows = torch.arange(start, stop, device=self.device)
                 some = tensors_of({key: value[start:stop] for key, value in observations.items()}, self.device, True)
-                prior_logits.append(prior(some, episode_starts_of(some), cache[rows])[0])
+                reference_logits.append(reference(some, episode_starts_of(some), cache[rows])[0])
                 masks = np.swapaxes(rollout_buffer.action_masks[:, start:stop], 0, 1)
                 masks = masks.reshape(-1, masks.shape[-1])
                 ours = self.policy.distribution(logits[:, rows].transpose(0, 1).flatten(0, 1), masks)
-                theirs = self.policy.distribution(prior_logits[-1].flatten(0, 1), masks)
+                theirs = self.policy.distribution(reference_logits[-1].flatten(0, 1), masks)
                 kl[start:stop] = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
-        rollout.prior_logits = torch.cat(prior_logits)
+        rollout.reference_logits = torch.cat(reference_logits)
         return kl
 
     def _log_kl(self, kl: np.ndarray, episode_starts: np.ndarray, dones: np.ndarray) -> None:
@@ -262,10 +269,12 @@ class SequenceComposerPPO(ComposerPPO):
                 value_loss = F.mse_loss(returns[rows].flatten(), values)
                 entropy_loss = -distribution.entropy().mean()
                 loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
-                if rollout.prior_logits is not None:
-                    prior_logits = rollout.prior_logits[rows].flatten(0, 1)
-                    prior = policy.distribution(prior_logits, masks[rows].reshape(ratio.numel(), -1))
-                    loss = loss + rollout.kl_coef / std * distribution.kl(prior).mean()  # in units of the advantages
+                if rollout.reference_logits is not None:
+                    reference_logits = rollout.reference_logits[rows].flatten(0, 1)
+                    reference = policy.distribution(reference_logits, masks[rows].reshape(ratio.numel(), -1))
+                    loss = (
+                        loss + rollout.kl_coef / std * distribution.kl(reference).mean()
+                    )  # in units of the advantages
                 with torch.no_grad():
                     approx_kls.append(float((ratio - 1 - log_ratio).mean()))
                     logs["clipped"].append(float(((ratio - 1).abs() > clip_range).float().mean()))

@@ -1,1 +1,1 @@
-"""Training runs: configuration, run folder, training, evaluation, composing."""
+"""Training runs: configuration, run folder, training, and `toccata compose`."""

@@ -1,4 +1,4 @@
-"""Builders: music, environments, agent and device of a run, from its configuration."""
+"""Builders: music, environments and agent of a run, from its configuration."""
 
 from __future__ import annotations
 

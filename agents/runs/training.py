@@ -191,11 +191,11 @@ def _cloning(config: TrainConfig) -> Callable[..., list[float]]:
 
 
 def set_reference(config: TrainConfig, model: ComposerPPO, start: ComposerPPO) -> None:
-    """Set the prior of `model` to a frozen copy of the network of `start`, unless that is randomly initialised."""
+    """Make a frozen copy of the network of `start` the reference of `model`, unless it is randomly initialised."""
     random_start = config.prior == NO_PRIOR and not config.clone_epochs
     if isinstance(model, SequenceComposerPPO) and isinstance(start, SequenceComposerPPO) and not random_start:
         reference = copy.deepcopy(start.policy.network)
-        model.prior = frozen(reference).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
+        model.reference = frozen(reference).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
 
 
 def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:

@@ -42,7 +42,7 @@ ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Realism:
-    """Reward model: could a person have written this?
+    """Reward model: the odds, by a discriminator, that a piece was written by a person.
 
     The score is -log(1 - D) = log(1 + exp(logit)), the logit being the mean of the discriminator's log-odds over the
     piece's windows, clipped to [-4, 4]; so it is in [0.018, 4.018], and 0.693 at even odds.

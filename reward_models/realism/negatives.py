@@ -13,7 +13,7 @@ from toccata.envs.dynamics import random_legal_actions
 from toccata.envs.vector import PianoVectorEnv
 from toccata.music.score import NOTE_DTYPE, Score
 
-CHANGE_PROBABILITY = 0.3  # of a note in `wrong_notes`, of an onset in `loose_timing`
+CHANGE_PROBABILITY = 0.3  # of a note in `wrong_notes`, of an onset in `timing_jitter`
 
 
 def shuffled_pitches(score: Score, rng: np.random.Generator) -> Score:
@@ -27,14 +27,14 @@ def wrong_notes(score: Score, rng: np.random.Generator) -> Score:
     return _with_fields(score, pitch=score.notes["pitch"] + shift * (rng.random(len(score)) < CHANGE_PROBABILITY))
 
 
-def clashing_hands(score: Score, rng: np.random.Generator) -> Score:
+def transposed_upper_notes(score: Score, rng: np.random.Generator) -> Score:
     """The notes above the median pitch transposed by 1, 3, 4 or 6 semitones, the others unchanged."""
     pitch = score.notes["pitch"].copy()
     pitch[pitch > np.median(pitch)] += rng.choice([-6, -4, -3, -1, 1, 3, 4, 6])
     return _with_fields(score, pitch=pitch)
 
 
-def shuffled_durations(score: Score, rng: np.random.Generator) -> Score:
+def shuffled_rhythm(score: Score, rng: np.random.Generator) -> Score:
     """The inter-onset intervals permuted, and the durations permuted."""
     onsets, index = np.unique(score.notes["onset_tick"], return_inverse=True)
     intervals = rng.permutation(np.diff(onsets))
@@ -44,7 +44,7 @@ def shuffled_durations(score: Score, rng: np.random.Generator) -> Score:
     )
 
 
-def loose_timing(score: Score, rng: np.random.Generator) -> Score:
+def timing_jitter(score: Score, rng: np.random.Generator) -> Score:
     """Each onset, with probability 0.3, 1..5 ticks (up to a fifth of a beat) too early or too late."""
     onsets, index = np.unique(score.notes["onset_tick"], return_inverse=True)
     shift = rng.integers(1, 6, len(onsets)) * rng.choice([-1, 1], len(onsets))
@@ -63,7 +63,7 @@ def shuffled_bars(score: Score, rng: np.random.Generator) -> Score:
     return replace(score, notes=np.concatenate([np.empty(0, NOTE_DTYPE), *bars]))
 
 
-def stuck(score: Score, rng: np.random.Generator) -> Score:
+def repeated_figure(score: Score, rng: np.random.Generator) -> Score:
     """The onsets of the piece, with the notes of one to four successive onsets repeated from beginning to end."""
     onsets = np.unique(score.notes["onset_tick"])
     first, period = int(rng.integers(len(onsets))), int(rng.integers(1, 5))
@@ -74,12 +74,12 @@ def stuck(score: Score, rng: np.random.Generator) -> Score:
     return _with_notes(score, np.concatenate(groups))
 
 
-def thinned(score: Score, rng: np.random.Generator) -> Score:
+def deleted_notes(score: Score, rng: np.random.Generator) -> Score:
     """Each note kept with one probability in 0..0.4, more often a small one."""
     return _with_notes(score, score.notes[rng.random(len(score)) < 0.4 * rng.random() ** 2])
 
 
-def thickened(score: Score, rng: np.random.Generator) -> Score:
+def added_notes(score: Score, rng: np.random.Generator) -> Score:
     """One to four more notes at each note, up to 8 semitones away."""
     notes = [score.notes]
     for _ in range(int(rng.integers(1, 5))):
@@ -94,13 +94,13 @@ CORRUPTIONS: dict[str, Callable[[Score, np.random.Generator], Score]] = {
     for corruption in (
         shuffled_pitches,
         wrong_notes,
-        clashing_hands,
-        shuffled_durations,
-        loose_timing,
+        transposed_upper_notes,
+        shuffled_rhythm,
+        timing_jitter,
         shuffled_bars,
-        stuck,
-        thinned,
-        thickened,
+        repeated_figure,
+        deleted_notes,
+        added_notes,
     )
 }
 """Every corruption by name: from a score with notes and a random number generator to a score of the same length."""

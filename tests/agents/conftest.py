@@ -85,7 +85,7 @@ def write_prior(tmp_path: Path) -> Callable[..., Prior]:
 
 @pytest.fixture
 def write_rating(tmp_path: Path) -> Callable[..., RatingModel]:
-    """Writes rating networks that are not fitted: `write_rating(name, members=3)` into the folder `name` where the test is."""
+    """Writes rating networks that are not fitted: `write_rating(name, members=3)`, into the folder `name`."""
 
     def write(name: str, members: int = 3) -> RatingModel:
         torch.manual_seed(0)

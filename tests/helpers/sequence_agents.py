@@ -68,7 +68,7 @@ def make_envs(count: int, **changes: Any) -> PianoVecEnv:
 
 
 def make_agent(env: Any, backbone: str = "transformer", noise: float = 0.3, **changes: Any) -> SequenceComposerPPO:
-    """An agent whose weights are far from the tame first ones, so that a mistake shows."""
+    """An agent whose initial weights have noise added, so that outputs differ by more than rounding."""
     piano = changes.pop("piano", SMALL)
     settings: dict[str, Any] = {"n_steps": 24, "batch_size": 48, "n_epochs": 1, "gamma": 0.97, "gae_lambda": 0.9}
     settings |= {"seed": 5, "device": "cpu"} | changes
@@ -86,7 +86,7 @@ def disturb(module: torch.nn.Module, noise: float) -> None:
 
 
 class RolloutRecorder(BaseCallback):
-    """Keeps all that was seen, and what each rollout came to."""
+    """Records the observations, the steps, and the buffer and logs of each rollout."""
 
     model: SequenceComposerPPO
 
@@ -110,7 +110,7 @@ class RolloutRecorder(BaseCallback):
         self.look()
 
     def look(self) -> None:
-        """Something to look at while the weights are those that the rollout was played with."""
+        """Called at the end of each rollout, while the weights are those that it was played with."""
 
     def history(self) -> dict[str, np.ndarray]:
         """(envs, all steps so far, ...) each."""

@@ -15,7 +15,7 @@ RANGES = {
     "folds": Range(0, 20),
     "members": Range(1, 16),
     "pessimism": Range(0, 10, whole=False),
-    "least_notes": Range(1, 10_000),
+    "min_notes": Range(1, 10_000),
     "synthetic_pieces": Range(10, 10**6),
     "transcriber_epochs": Range(1, 1000),
 }
@@ -49,7 +49,7 @@ class FitRatingConfig:
     """Networks in the ensemble; of three or more the last is the gold member, which no agent is trained against."""
     pessimism: float = 1.0
     """Standard deviations of the ensemble that are subtracted from its mean."""
-    least_notes: int = 8
+    min_notes: int = 8
     """Scores of fewer notes are left out: their counts show how an interface was tried out rather than a preference."""
     refit_transcribers: bool = False
     """Fit new transcribers to synthetic music instead of using those that come with Toccata; takes minutes more."""

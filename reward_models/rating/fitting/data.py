@@ -79,7 +79,7 @@ def load_rated_pieces(
             except PreferenceError as error:
                 left_out.append(LeftOut(preference.name, "unreadable file", str(error)))
                 continue
-            if isinstance(piece, Score) and (reason := _degenerate(piece, config.least_notes)):
+            if isinstance(piece, Score) and (reason := _degenerate(piece, config.min_notes)):
                 left_out.append(LeftOut(preference.name, reason, f"{len(piece)} notes"))
                 continue
             preferences.append(preference)

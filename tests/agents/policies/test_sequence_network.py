@@ -11,8 +11,8 @@ import torch
 from toccata.agents.policies import sequence_network
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import (
-    MOST_BARS,
-    MOST_BEATS,
+    MAX_BARS,
+    MAX_BEATS,
     NO_GENRE,
     NetworkConfig,
     SequenceNetwork,
@@ -152,7 +152,7 @@ def test_intervals_and_chords_are_heard_from_the_highest_key(network: SequenceNe
 
 
 def test_long_bars_and_long_pieces_can_be_shown(network: SequenceNetwork) -> None:
-    place = torch.tensor([[24 * (MOST_BEATS + 9), 24 * (MOST_BEATS + 20), MOST_BARS + 50, MOST_BARS + 50]])
+    place = torch.tensor([[24 * (MAX_BEATS + 9), 24 * (MAX_BEATS + 20), MAX_BARS + 50, MAX_BARS + 50]])
     shown = {
         "place": place,
         "top": torch.tensor([SMALL.keys]),

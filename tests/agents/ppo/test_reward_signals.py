@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 import toccata  # noqa: F401  # registers the environments
 from helpers.sequence_agents import Notes, disturbed_copy, make_agent, make_envs
-from toccata.agents import ComposerPPO, FeedforwardPolicy, PianoVecEnv
+from toccata.agents import ComposerPPO, FeedforwardPolicy, PianoVecEnv, SequenceComposerPPO
 from toccata.envs.pieces import Pieces
 
 
@@ -74,10 +74,10 @@ def test_an_environment_may_begin_to_reward_after_loading(tmp_path: Path) -> Non
 
 def test_a_prior_alone_is_a_signal_if_its_kl_counts() -> None:
     model = make_agent(make_envs(2), prior_kl_coef=0.1)
-    model.prior = disturbed_copy(model)
+    model.reference = disturbed_copy(model)
     model.learn(48)
     measured = make_agent(make_envs(2))
-    measured.prior = disturbed_copy(measured)
+    measured.reference = disturbed_copy(measured)
     with pytest.warns(UserWarning, match="nothing rewards this agent"):
         measured.learn(48)
 
@@ -118,3 +118,16 @@ def test_without_a_reward_model_statistics_are_those_of_the_monitor() -> None:
 def test_a_sequence_agent_is_checked_too() -> None:
     with pytest.raises(ValueError, match="both the environment and the agent have a reward model"):
         make_agent(make_envs(2, reward=Notes()), reward_model=Notes()).learn(48)
+
+
+def test_a_coefficient_without_a_reference_policy_is_an_error(tmp_path: Path) -> None:
+    """Also of a loaded model, which does not hold the reference policy that it was trained with."""
+    model = make_agent(make_envs(2), reward_model=Notes(), prior_kl_coef=0.5)
+    with pytest.raises(ValueError, match=r"prior_kl_coef is 0\.5, but there is no reference policy"):
+        model.learn(48)
+    model.reference = disturbed_copy(model)
+    model.learn(48)
+    model.save(tmp_path / "model.zip")
+    loaded = SequenceComposerPPO.load(tmp_path / "model.zip", env=make_envs(2), device="cpu", reward_model=Notes())
+    with pytest.raises(ValueError, match=r"set model\.reference before learn\(\)"):
+        loaded.learn(48)

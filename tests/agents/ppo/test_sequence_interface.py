@@ -56,7 +56,7 @@ def test_two_halves_with_a_save_between_equal_one_run(tmp_path: Path, backbone: 
 
     def new_model() -> SequenceComposerPPO:
         model = make_agent(make_envs(4, bars=3), backbone, reward_model=Notes(), **settings)
-        model.prior = disturbed_copy(model)
+        model.reference = disturbed_copy(model)
         return model
 
     whole = new_model().learn(2 * half)
@@ -70,7 +70,7 @@ def test_two_halves_with_a_save_between_equal_one_run(tmp_path: Path, backbone: 
     np.random.seed(99)  # noqa: NPY002
     new = make_envs(4, bars=3)
     second = SequenceComposerPPO.load(tmp_path / "half.zip", env=new, device="cpu", force_reset=False)
-    second.reward_model, second.prior = Notes(), first.prior
+    second.reward_model, second.reference = Notes(), first.reference
     new.set_state(state)
     new.set_random_state(chance)
     set_random_state(random)
@@ -82,11 +82,11 @@ def test_two_halves_with_a_save_between_equal_one_run(tmp_path: Path, backbone: 
 
 def test_save_load_predict(tmp_path: Path, backbone: str) -> None:
     model = make_agent(make_envs(3), backbone, reward_model=Notes(), prior_kl_coef=0.25)
-    model.prior = disturbed_copy(model)
+    model.reference = disturbed_copy(model)
     model.learn(72)
     model.save(tmp_path / "model.zip")
     again = SequenceComposerPPO.load(tmp_path / "model.zip", device="cpu")
-    assert (again.reward_model, again.prior, again.rollout) == (None, None, None)
+    assert (again.reward_model, again.reference, again.rollout) == (None, None, None)
     assert again.kl_controller.coef == 0.25
     env = make_envs(3)
     observations: Any = env.reset()
@@ -96,7 +96,7 @@ def test_save_load_predict(tmp_path: Path, backbone: str) -> None:
         other, _ = again.predict(observations, action_masks=masks, deterministic=True)
         np.testing.assert_array_equal(one, other)
         observations = env.step(one)[0]
-    loaded = SequenceComposerPPO.load(tmp_path / "model.zip", env=make_envs(5), device="cpu", prior=model.prior)
+    loaded = SequenceComposerPPO.load(tmp_path / "model.zip", env=make_envs(5), device="cpu", reference=model.reference)
     loaded.reward_model = Notes()
     rollouts = RolloutRecorder()
     loaded.learn(5 * 24 * 2, rollouts)
@@ -162,8 +162,8 @@ def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="MultiDiscrete"):
         make_agent(make_envs(1, flat=True))
     model = make_agent(make_envs(1))
-    model.prior = SequenceNetwork(Piano(), NetworkConfig("lstm", 8, 1))
-    with pytest.raises(ValueError, match="prior plays another piano"):
+    model.reference = SequenceNetwork(Piano(), NetworkConfig("lstm", 8, 1))
+    with pytest.raises(ValueError, match="reference policy plays another piano"):
         model.learn(24)
     full = make_envs(1, observation="full")
     with pytest.raises(ValueError, match="needs a SequencePolicy, got FeedforwardPolicy"):

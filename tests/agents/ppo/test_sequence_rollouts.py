@@ -155,7 +155,7 @@ def test_an_aborted_rollout_is_dropped(backbone: str, how: str) -> None:
 
     settings: dict[str, Any] = {"learning_rate": 0.0, "n_steps": 12, "prior_kl_coef": 0.1}
     model = make_agent(make_envs(3, bars=2, reward_at="bar"), backbone, reward_model=Notes(), **settings)
-    model.prior = disturbed_copy(model)
+    model.reference = disturbed_copy(model)
     if how == "callback":
         model.learn(72, BreakOff())
     else:

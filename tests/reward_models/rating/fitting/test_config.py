@@ -22,7 +22,7 @@ from toccata.reward_models.rating.fitting.config import RANGES, FitRatingConfig
         ("pessimism", -1.0),
         ("pessimism", math.nan),
         ("seed", -1),
-        ("least_notes", 0),
+        ("min_notes", 0),
         ("synthetic_pieces", 9),
         ("transcriber_epochs", 0),
     ],
@@ -51,5 +51,5 @@ def test_help_imports_nothing_heavy():
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (process.returncode, process.stderr) == (0, "")
-    for field in ("--data", "--out", "--copies", "--refit-transcribers", "--least-notes"):
+    for field in ("--data", "--out", "--copies", "--refit-transcribers", "--min-notes"):
         assert field in process.stdout

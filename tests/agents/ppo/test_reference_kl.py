@@ -1,4 +1,4 @@
-"""The KL from the prior: exact, subtracted from the reward, a term of the loss, and its adapted coefficient."""
+"""The KL from the reference policy: exact, in the reward and the loss, and its adapted coefficient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from helpers.sequence_agents import (
     make_agent,
     make_envs,
 )
-from toccata.agents.ppo.kl_controller import GAIN, LEAST_COEF, MOST_COEF
+from toccata.agents.ppo.kl_controller import GAIN, MAX_COEF, MIN_COEF
 from toccata.agents.prior.prior import frozen
 
 
@@ -31,7 +31,9 @@ def test_each_step_is_penalised_by_its_exact_kl_and_pieces_are_summed_across_rol
         def look(self) -> None:
             model, kept = self.model, self.rollouts[-1]
             masks = kept["action_masks"].reshape(-1, kept["action_masks"].shape[-1])
-            logits = [self.forward_over_history(each)[0].flatten(0, 1) for each in (model.policy.network, model.prior)]  # type: ignore[arg-type]
+            logits = [
+                self.forward_over_history(each)[0].flatten(0, 1) for each in (model.policy.network, model.reference)
+            ]  # type: ignore[arg-type]
             p, q = (model.policy.distribution(each, masks).joint_log_probs().double().numpy() for each in logits)  # type: ignore[operator]
             legal = q > -1e6
             kl = np.where(legal, np.exp(p) * (p - q), 0.0).sum(axis=(1, 2)).reshape(3, -1)
@@ -56,7 +58,7 @@ def test_each_step_is_penalised_by_its_exact_kl_and_pieces_are_summed_across_rol
 
     counts: list[int] = []
     model = make_agent(make_envs(3, bars=2), backbone, n_steps=8, prior_kl_coef=0.5, learning_rate=0.01)
-    model.prior = disturbed_copy(model)
+    model.reference = disturbed_copy(model)
     under_way = np.zeros(3)
     model.learn(3 * 8 * 8, Watch())
     assert 0 in counts
@@ -65,7 +67,7 @@ def test_each_step_is_penalised_by_its_exact_kl_and_pieces_are_summed_across_rol
 
 def test_a_policy_equal_to_its_prior_is_not_penalised(backbone: str) -> None:
     model, rollouts = make_agent(make_envs(3, bars=2), backbone, prior_kl_coef=1.0, batch_size=None), RolloutRecorder()
-    model.prior = disturbed_copy(model, noise=0.0)
+    model.reference = disturbed_copy(model, noise=0.0)
     model.learn(3 * 24, rollouts)
     assert np.abs(rollouts.rollouts[0]["rewards"]).max() < 1e-6
     assert abs(rollouts.logged[0]["kl/nats_per_step"]) < 1e-7
@@ -78,7 +80,7 @@ def test_the_kl_is_a_term_of_the_loss_in_units_of_the_advantages(normalize: bool
         model = make_agent(
             make_envs(3, bars=2, reward=Notes()), batch_size=None, prior_kl_coef=coef, normalize_advantage=normalize
         )
-        model.prior = disturbed_copy(model)
+        model.reference = disturbed_copy(model)
         rollouts = RolloutRecorder()
         model.learn(3 * 24, rollouts)
         losses.append(rollouts.logged[0] | model.logger.name_to_value)
@@ -96,7 +98,7 @@ def test_an_adapted_coefficient_moves_to_its_target_within_bounds(shift: str) ->
     target, first = (1e-3, 3e4) if shift == "above" else (1e3, 3e-5)
     env = make_envs(2, max_steps=3)  # a piece ends in every rollout
     model = make_agent(env, n_steps=4, prior_kl_coef=first, prior_kl_target=target, learning_rate=0.0)
-    model.prior = disturbed_copy(model)
+    model.reference = disturbed_copy(model)
     coefficients = [first]
 
     class Watch(RolloutRecorder):
@@ -107,14 +109,14 @@ def test_an_adapted_coefficient_moves_to_its_target_within_bounds(shift: str) ->
     model.learn(2 * 4 * 32, Watch())
     steps = np.diff(np.log(coefficients))
     assert ((steps if shift == "above" else -steps) >= 0).all()
-    assert coefficients[-1] == (MOST_COEF if shift == "above" else LEAST_COEF)
+    assert coefficients[-1] == (MAX_COEF if shift == "above" else MIN_COEF)
 
 
 def test_the_update_uses_the_coefficient_of_its_rollout() -> None:
     model = make_agent(
         make_envs(4), n_steps=24, batch_size=None, prior_kl_coef=1.0, prior_kl_target=1e-3, normalize_advantage=False
     )
-    model.prior = disturbed_copy(model)
+    model.reference = disturbed_copy(model)
     rollouts = RolloutRecorder()
     model.learn(4 * 24, rollouts)
     logged = rollouts.logged[0] | model.logger.name_to_value
@@ -128,7 +130,7 @@ def test_without_a_reward_the_kl_pulls_the_policy_back(backbone: str) -> None:
         make_agent(make_envs(8), backbone, n_steps=24, n_epochs=4, prior_kl_coef=0.2, learning_rate=5e-3),
         RolloutRecorder(),
     )
-    model.prior = frozen(copy.deepcopy(model.policy.network))  # type: ignore[arg-type]
+    model.reference = frozen(copy.deepcopy(model.policy.network))  # type: ignore[arg-type]
     disturb(model.policy, 0.2)
     model.learn(8 * 24 * 7, rollouts)
     nats = [each["kl/nats_per_step"] for each in rollouts.logged]
