@@ -91,7 +91,7 @@ def row(name: str, ours: float, peer_name: str, peer: float, target: float | Non
 
 def lstm_rows() -> list[dict]:
     """Against RecurrentPPO, at its own defaults and larger."""
-    rows = []
+    results = []
     our_config = DEFAULT_NETWORKS["lstm"]
     train = {"n_steps": 128, "batch_size": 1024, "n_epochs": 2}
     for name, config, arguments, target in (
@@ -100,8 +100,8 @@ def lstm_rows() -> list[dict]:
     ):
         ours = steps_per_second(composer(pianos(16, 64, 256), config, **arguments), rollouts=2, warm=1)
         peer = steps_per_second(recurrent(pianos(16, 64, 256), config, device="cpu", **arguments), rollouts=1, warm=0)
-        rows.append(row(name, ours, "RecurrentPPO", peer, target))
-    return rows
+        results.append(row(name, ours, "RecurrentPPO", peer, target))
+    return results
 
 
 def transformer_row() -> dict:
@@ -109,8 +109,10 @@ def transformer_row() -> dict:
     config, envs, epochs = DEFAULT_NETWORKS["transformer"], 32, 4
     model = composer(pianos(envs, 192, 320), config, n_steps=256, batch_size=256, n_epochs=epochs)
     ours = steps_per_second(model, rollouts=1, warm=1)
-    crawler = windowed(pianos(envs, 192, 320), config, WINDOW, n_steps=8, batch_size=256, n_epochs=epochs, device="cpu")
-    peer = steps_per_second(crawler, rollouts=1, warm=0)
+    peer_model = windowed(
+        pianos(envs, 192, 320), config, WINDOW, n_steps=8, batch_size=256, n_epochs=epochs, device="cpu"
+    )
+    peer = steps_per_second(peer_model, rollouts=1, warm=0)
     return row("transformer, 256 steps", ours, f"MaskablePPO, window of {WINDOW}", peer, TRANSFORMER_TARGET)
 
 

@@ -10,6 +10,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 import toccata  # noqa: F401  # registers the environments
+from helpers.rounding import float32_rounding
 from toccata.agents.policies.sequence_network import SequenceNetwork, episode_starts_of, tensors_of
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.history import observations_by_env
@@ -28,7 +29,9 @@ MELODY = Piano(lowest=58, highest=62, chords=(), values=(6, 12), max_sounding=1)
 SIZES = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
 
 
-NEAR = {"rtol": 0.0, "atol": 1e-5}
+# Sums over a width of 16 in each of two layers and two heads; values, log-probabilities and rewards are below 8.
+# A step that is forgotten or heard twice changes outputs by more than 1e-3 (see test_backbones.py).
+NEAR = {"rtol": 0.0, "atol": float32_rounding(4 * 16, 8.0)}
 
 
 class Notes:

@@ -7,12 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.rounding import float32_rounding
 from toccata.agents.policies.cache import Cache, Steps
 from toccata.agents.policies.lstm import Lstm
 from toccata.agents.policies.transformer import INITIAL_CAPACITY, Transformer
 
 WIDTH = 16
-NEAR = {"rtol": 0.0, "atol": 1e-5}
+# Sums over the width in four matrices of two layers; outputs and what is summed are below 4
+NEAR = {"rtol": 0.0, "atol": float32_rounding(8 * WIDTH, 4.0)}
 
 
 def random_backbone(kind: str) -> Transformer | Lstm:
@@ -150,10 +152,10 @@ def test_it_is_causal_and_episodes_are_independent(backbone: Transformer | Lstm)
         changed[:, place] = torch.linspace(-1, 1, WIDTH)
         reach = (backbone(changed, steps) - plain).abs().amax(dim=(0, 2))
         assert not reach[:place].any()
-        assert reach[place] > 1e-3
+        assert reach[place] > 0.1
         if place < 8:
             assert not reach[8:].any()
-            assert (reach[place:8] > 1e-5).all()
+            assert (reach[place:8] > 0.01).all()
 
 
 def test_gradients_reach_back_and_not_forward(backbone: Transformer | Lstm) -> None:
@@ -173,13 +175,13 @@ def test_a_transformer_attends_by_steps_and_by_ticks() -> None:
     plain = backbone(x, steps)[:, -1]
     later = steps.ticks.clone()
     later[:, -1] += 24
-    assert (backbone(x, Steps(steps.episode_starts, later))[:, -1] - plain).abs().max() > 1e-4
+    assert (backbone(x, Steps(steps.episode_starts, later))[:, -1] - plain).abs().max() > 1e-3
     same = torch.zeros_like(steps.ticks)
     order = torch.tensor([1, 0, 2, 3, 4, 5])
     there, back = (
         backbone(x[:, places], Steps(steps.episode_starts, same))[:, -1] for places in (torch.arange(6), order)
     )
-    assert (there - back).abs().max() > 1e-4  # the same ticks, other numbers of steps
+    assert (there - back).abs().max() > 1e-3  # the same ticks, other numbers of steps
 
 
 def test_rotary_positions_are_relative() -> None:

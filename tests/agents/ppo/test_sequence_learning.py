@@ -47,10 +47,10 @@ def test_the_optimum_of_a_toy_reward_is_reached(backbone: str, reward: Any) -> N
         learning_rate=1e-2,
         gamma=1.0,
         gae_lambda=0.95,
-        ent_coef=0.005,
+        ent_coef=0.03,  # with less, one seed in five of the transformer stays at two rises
     )
     rollouts = RolloutRecorder()
-    model.learn(32 * 24 * 15, rollouts)
+    model.learn(32 * 24 * 20, rollouts)
     earned = [each["reward/total"] for each in rollouts.logged]
     assert earned[0] < 0.2
     assert np.mean(earned[-3:]) > 0.9, np.round(earned, 2)

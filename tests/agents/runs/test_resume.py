@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from helpers.rounding import float32_rounding
 from helpers.runs import (
     Toy,
     WritePrior,
@@ -105,7 +106,8 @@ def test_a_resumed_sequence_policy(toy: Toy, write_prior: WritePrior, backbone: 
     started = network_of(uninterrupted.folder, "reference.zip")
     assert all(torch.equal(started[key], value) for key, value in prior.network.state_dict().items())
     rows = rows_of(uninterrupted.folder)
-    assert float(rows[0]["kl/nats_per_step"]) == pytest.approx(0, abs=1e-6), "it starts where the prior is"
+    rounding = float32_rounding(24, 8.0)  # of log-probabilities, sums over the width of the network
+    assert float(rows[0]["kl/nats_per_step"]) == pytest.approx(0, abs=rounding), "it starts where the prior is"
     assert float(rows[-1]["kl/nats_per_step"]) > 1e-3
     assert float(rows[0]["kl/coef"]) == 0.02
     assert float(rows[-1]["kl/coef"]) != 0.02, "adapted"

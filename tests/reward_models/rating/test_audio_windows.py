@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.rounding import float32_rounding
 from toccata.music.score import Score
 from toccata.music.sound import bank as sound
 from toccata.music.sound.bank import audio_samples, note_bank, schedule
-from toccata.music.sound.spectrogram import FLOOR, HOP, N_MELS, SAMPLE_RATE, log_mel, mel_frames
+from toccata.music.sound.spectrogram import FLOOR, HOP, N_FFT, N_MELS, SAMPLE_RATE, log_mel, mel_frames
 from toccata.music.sound.synthesizer import BLOCK
 from toccata.reward_models.rating.audio_windows import (
     MAX_UNCOVERED_FRAMES,
@@ -276,4 +277,5 @@ def test_a_score_and_its_recording_have_equal_windows():
         rendered, frames = score_window_mels(score_windows(score))
         assert len(recorded) == len(rendered)
         common = min(STRIDE_FRAMES, int(frames[-1]))
-        np.testing.assert_allclose(recorded[:, :, :common], rendered[:, :, :common], atol=1e-5)
+        recorded, rendered = recorded[:, :, :common], rendered[:, :, :common]
+        np.testing.assert_allclose(recorded, rendered, rtol=0, atol=float32_rounding(N_FFT))

@@ -51,7 +51,7 @@ def test_correlation_is_that_of_scipy():
 
 def test_perfect_predictions():
     result = agreement(A, A, [str(i) for i in range(20)])
-    assert result.rank_correlation == result.correlation == pytest.approx(1)
+    assert (result.rank_correlation, result.correlation) == pytest.approx((1, 1))
     assert result.interval == pytest.approx((1, 1))
     assert result.mean_squared_error == 0
     assert result.pieces == 20

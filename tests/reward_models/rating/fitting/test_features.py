@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.rounding import float32_rounding
 from toccata.music.score import Score
 from toccata.music.sound.spectrogram import HOP, SAMPLE_RATE
 from toccata.reward_models.rating.audio_windows import audio_window_mels, score_window_mels, score_windows
@@ -11,7 +12,7 @@ from toccata.reward_models.rating.fitting import features
 from toccata.reward_models.rating.fitting.features import MAX_WINDOWS, augmented_mels, extract_features
 from toccata.reward_models.rating.fitting.sanity_probes import parse_melody
 from toccata.reward_models.rating.fitting.synthetic import random_melody
-from toccata.reward_models.rating.melody_statistics import N_STATISTICS
+from toccata.reward_models.rating.melody_statistics import KEYS, N_STATISTICS
 
 # Augmented copies
 
@@ -80,7 +81,8 @@ def test_features_of_every_window(extracted, monkeypatch, windows_per_pass):
         for index, member in enumerate(members):
             with torch.no_grad():
                 melody, pooled = member.extract(torch.from_numpy(mels), torch.from_numpy(valid))
-            np.testing.assert_allclose(result.melody[index, window], melody, atol=1e-4)
+            rounding = float32_rounding(2 * KEYS, 16.0)  # of sums over the keys of logarithms
+            np.testing.assert_allclose(result.melody[index, window], melody, rtol=0, atol=rounding)
             np.testing.assert_allclose(result.pooled[window].float(), pooled, atol=2e-2)
         np.testing.assert_array_equal(result.valid[window], valid)
 
