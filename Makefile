@@ -20,7 +20,7 @@ compose: sound  ## train a composer (minutes), evaluate it, say where to listen;
 	$(BIN)/python evaluate.py $(RUN)
 
 test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 test-slow: sound  ## run the tests that need minutes
 	$(BIN)/pytest -m slow $(ARGS)

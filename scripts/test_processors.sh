@@ -9,7 +9,7 @@ check() {  # check WORKERS VARIABLE=VALUE...: one run of the suite under these s
     workers=$1
     shift
     echo "== $*"
-    env "$@" .venv/bin/pytest -q -n "$workers" "${arguments[@]}" || { failed=1; echo "== FAILED: $*"; }
+    env "$@" .venv/bin/pytest -q -n "$workers" --dist worksteal "${arguments[@]}" || { failed=1; echo "== FAILED: $*"; }
 }
 
 arguments=("$@")
