@@ -30,7 +30,7 @@ SIZES = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width"
 
 
 # Sums over a width of 16 in each of two layers and two heads; values, log-probabilities and rewards are below 8.
-# A step that is forgotten or heard twice changes outputs by more than 1e-3 (see test_backbones.py).
+# A step that is left out or repeated changes outputs by more than 1e-3 (see test_backbones.py).
 NEAR = {"rtol": 0.0, "atol": float32_rounding(4 * 16, 8.0)}
 
 

@@ -41,3 +41,15 @@ def actions_of(piece: Piece) -> np.ndarray:
     """(steps, 2) actions of a piece that has them."""
     assert piece.actions is not None
     return piece.actions
+
+
+def works(count: int, genre: str = "classical") -> tuple[Work, ...]:
+    """Works of four bars: broken chords in quarters over a bass in whole notes."""
+    results = []
+    for number in range(count):
+        tune = [(24 * beat, 24, 64 + number % 5 + (0, 3, 8, 3)[beat % 4], 80) for beat in range(16)]
+        bass = [(96 * bar, 96, 52 + number % 5 + (0, 5, 7, 0)[bar], 80) for bar in range(4)]
+        results.append(
+            Work(f"{genre}-{number}", genre, Score(sorted(tune + bass), length_ticks=384), group=f"{number}")
+        )
+    return tuple(results)

@@ -95,11 +95,11 @@ def test_an_update_equals_that_of_maskable_ppo(backbone: str, changes: dict[str,
 def test_minibatches_are_whole_rows() -> None:
     model = make_agent(make_envs(7, reward=Notes()), n_steps=6, batch_size=13, n_epochs=2)
     seen = []
-    judge = model.policy.evaluate_actions
+    original = model.policy.evaluate_actions
 
     def watched(observations: Any, *arguments: Any) -> Any:
         seen.append(tuple(observations["genre"].shape))
-        return judge(observations, *arguments)
+        return original(observations, *arguments)
 
     model.policy.evaluate_actions = watched  # type: ignore[method-assign]
     model.learn(42)

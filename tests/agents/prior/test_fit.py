@@ -13,6 +13,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from helpers.tunes import works
 from toccata import cli
 from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork
 from toccata.agents.prior import fit as fit_module
@@ -26,18 +27,6 @@ from toccata.options import ConfigError
 from toccata.weights import CONFIG_FILE
 
 MINIMAL = {"epochs": 2, "width": 16, "layers": 1, "heads": 2, "learning_rate": 1e-2, "device": "cpu"}
-
-
-def works(count: int, genre: str = "classical") -> tuple[Work, ...]:
-    """Works of four bars: broken chords in quarters over a bass in whole notes."""
-    results = []
-    for number in range(count):
-        tune = [(24 * beat, 24, 64 + number % 5 + (0, 3, 8, 3)[beat % 4], 80) for beat in range(16)]
-        bass = [(96 * bar, 96, 52 + number % 5 + (0, 5, 7, 0)[bar], 80) for bar in range(4)]
-        results.append(
-            Work(f"{genre}-{number}", genre, Score(sorted(tune + bass), length_ticks=384), group=f"{number}")
-        )
-    return tuple(results)
 
 
 def fitted(folder: Path, data: Path, **changes: object) -> tuple[Prior, str]:

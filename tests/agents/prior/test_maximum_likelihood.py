@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.rounding import float32_rounding
+from helpers.tunes import works
 from toccata.agents.policies.sequence_network import NO_GENRE, NetworkConfig, SequenceNetwork
 from toccata.agents.prior import maximum_likelihood
 from toccata.agents.prior.dataset import PassageDataset
@@ -16,23 +17,10 @@ from toccata.agents.prior.maximum_likelihood import FitResult, bucketed_batches,
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
-from toccata.music.corpus import Corpus, Work
-from toccata.music.score import Score
+from toccata.music.corpus import Corpus
 from toccata.options import ConfigError
 
 SMALL = Piano(lowest=48, highest=84, chords=(), values=(12, 24, 96))
-
-
-def works(count: int, genre: str = "classical") -> tuple[Work, ...]:
-    """Works of four bars: broken chords in quarters over a bass in whole notes."""
-    results = []
-    for number in range(count):
-        tune = [(24 * beat, 24, 64 + number % 5 + (0, 3, 8, 3)[beat % 4], 80) for beat in range(16)]
-        bass = [(96 * bar, 96, 52 + number % 5 + (0, 5, 7, 0)[bar], 80) for bar in range(4)]
-        results.append(
-            Work(f"{genre}-{number}", genre, Score(sorted(tune + bass), length_ticks=384), group=f"{number}")
-        )
-    return tuple(results)
 
 
 @pytest.fixture(scope="module")

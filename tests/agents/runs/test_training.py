@@ -122,11 +122,11 @@ def test_the_gold_member_is_not_used_in_training(
 ) -> None:
     write_rating("listener")
     scored = set()
-    judge = RatingModel.rate_windows
+    original = RatingModel.rate_windows
 
     def watched(self: RatingModel, log_mel: np.ndarray, valid: np.ndarray, which: range | None = None) -> np.ndarray:
         scored.add(which)
-        return judge(self, log_mel, valid, which)
+        return original(self, log_mel, valid, which)
 
     def gold(*_: Any) -> None:
         raise AssertionError("the gold member was scored")
