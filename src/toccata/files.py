@@ -1,9 +1,27 @@
-"""Atomic writing of files: no reader ever finds a part of one."""
+"""Files: atomic writing, and bounded reading of JSON and npz files that may come from strangers."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import os
+import zipfile
+from io import BytesIO
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import numpy as np
+
+from toccata.errors import ToccataError, one_line
+
+MAX_JSON_BYTES = 64 * 2**20
+MAX_NPZ_BYTES = 2**30  # unpacked
+
+
+class FileError(ToccataError, ValueError):
+    """A file that is missing, damaged, too large or outside its folder; names the file and the reason."""
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -13,10 +31,111 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: naming `path`, when its folder is missing or cannot be written; `path` is untouched then.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name[:100]}.{token_hex(4)}.tmp")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("xb") as file:  # x: never through a link that somebody left there
+            file.write(data)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise type(error)(error.errno, error.strerror, str(path)) from None
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
+    """The content of a file of at most `most` bytes.
+
+    Raises:
+        FileError: naming the file, when it cannot be read, is no regular file, or is larger.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():  # a pipe would wait, a device would never end
+            raise FileError(f"{path}: is not a regular file")
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or one_line(error)}") from error
+    if len(data) > most:
+        raise FileError(f"{path}: is larger than {most:,} bytes")
+    return data
+
+
+def read_json(path: str | os.PathLike[str], most: int = MAX_JSON_BYTES) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        FileError: naming the file, when it cannot be read, is larger than `most` bytes, or is not JSON in UTF-8.
+    """
+    data = read_bytes(path, most)
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
+        raise FileError(f"{path}: not a readable JSON file: {reason}") from error
+
+
+def read_npz(path: str | os.PathLike[str], most: int = MAX_NPZ_BYTES) -> dict[str, np.ndarray]:
+    """The arrays of an npz file by name. Nothing is unpickled, and nothing is unpacked before its size is known.
+
+    Raises:
+        FileError: naming the file, when it cannot be read, is damaged, holds objects, or is larger than `most` bytes
+            when unpacked.
+    """
+    data = read_bytes(path, most)
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            check_unpacked_size(archive, path, most)
+            return {name.removesuffix(".npy"): _read_npy(archive, name) for name in archive.namelist()}
+    except FileError:
+        raise
+    except Exception as error:  # zipfile and numpy raise nearly any kind for a damaged file
+        raise FileError(f"{path}: not a readable npz file: {one_line(error)}") from error
+
+
+def check_unpacked_size(archive: zipfile.ZipFile, path: str | os.PathLike[str], most: int) -> None:
+    """Raise FileError when the members of a zip file are together larger than `most` bytes; nothing is unpacked.
+
+    A member that is larger than its entry says cannot be read: zipfile stops there, and its CRC is wrong.
+    """
+    size = sum(member.file_size for member in archive.infolist())
+    if size > most:
+        raise FileError(f"{path}: unpacks to {size:,} bytes, at most {most:,} are read")
+
+
+def _read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One array, once its header is known to describe no more than there is."""
+    data = archive.read(name)
+    header = BytesIO(data)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(header)
+    if version not in read:
+        raise ValueError(f"{name} is of an unknown version {version}")
+    shape, _, dtype = read[version](header)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds pickled objects")
+    if math.prod(shape) * dtype.itemsize > len(data):
+        raise ValueError(f"{name} ends too early")
+    return np.lib.format.read_array(BytesIO(data), allow_pickle=False)
+
+
+def inside(folder: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
+    """The path of `name` in `folder`, for names that were read from a file.
+
+    Raises:
+        FileError: for a name that leads out of the folder: an absolute one, one with "..", or a link to elsewhere.
+    """
+    folder = Path(folder)
+    try:
+        path = folder / name
+        if not Path(name).is_absolute() and path.resolve().is_relative_to(folder.resolve()):
+            return path
+    except (OSError, ValueError, RuntimeError):  # null characters, names that are too long, loops of links
+        raise FileError(f"{folder}: {str(name)[:200]!r} is no name of a file") from None
+    raise FileError(f"{folder}: {str(name)[:200]!r} leads out of this folder; only files in it are read")
