@@ -49,7 +49,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     run = Run.open(config.run_dir)
     device = resolve_device(config.device)
     agent = load_agent(run.model_path, run.config, device)
-    rewards = load_rewards(run.folder / "reward_models")
+    rewards = load_rewards(run.folder / "reward_models", run.folder, trust=config.trust)
     gold = gold_rating(rewards)
     environment = environment_arguments(run.config)
     samples = max(config.samples, config.pieces)

@@ -20,6 +20,7 @@ DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repeti
 
 
 RENEWABLE = ("total_timesteps", "checkpoint_every", "device")  # what may change when a run is resumed
+UNSAVED = ("run_dir", "resume", "trust")  # settings of a command, not of its run
 TRAIN_RANGES = {
     "total_timesteps": Range(1),
     "bars_per_reward": Range(1),
@@ -146,6 +147,10 @@ class TrainConfig:
     checkpoint_every: int = 65_536
     """Steps between checkpoints."""
 
+    trust: bool = False
+    """With --resume: run the code of reward models that somebody else's run names. Runs made by you on this machine
+    need no trust."""
+
     def __post_init__(self) -> None:
         for name, allowed in TRAIN_RANGES.items():
             if getattr(self, name) is not None:  # None of these is filled in by _fill_in_reference
@@ -186,7 +191,7 @@ class TrainConfig:
 
     def to_json(self) -> str:
         """The settings as JSON, without run_dir and resume."""
-        settings = {key: value for key, value in asdict(self).items() if key not in ("run_dir", "resume")}
+        settings = {key: value for key, value in asdict(self).items() if key not in UNSAVED}
         return json.dumps(settings, indent=2)
 
     @classmethod
@@ -202,7 +207,7 @@ class TrainConfig:
             raise ConfigError(f"{path}: not a readable configuration: {error}") from error
         if not isinstance(settings, dict):
             raise ConfigError(f"{path}: a configuration is an object of settings, got {type(settings).__name__}")
-        known = {field.name for field in fields(cls)} - {"run_dir", "resume"}
+        known = {field.name for field in fields(cls)} - set(UNSAVED)
         for name in settings:
             if name not in known:
                 near = get_close_matches(name, known, 1)
@@ -228,5 +233,5 @@ class TrainConfig:
 
     def settings_changed(self, other: TrainConfig) -> list[str]:
         """Names of the settings in which this and `other` differ, apart from `RENEWABLE`, run_dir and resume."""
-        names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, "run_dir", "resume")]
+        names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, *UNSAVED)]
         return [name for name in names if getattr(self, name) != getattr(other, name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from toccata.errors import ToccataError, one_line
 
 MAX_JSON_BYTES = 64 * 2**20
 MAX_NPZ_BYTES = 2**30  # unpacked
+MAX_HASHED_BYTES = 4 * 2**30
 
 
 class FileError(ToccataError, ValueError):
@@ -65,6 +67,15 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     if len(data) > most:
         raise FileError(f"{path}: is larger than {most:,} bytes")
     return data
+
+
+def sha256_of_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises:
+        FileError: naming the file, when it cannot be read.
+    """
+    return hashlib.sha256(read_bytes(path, MAX_HASHED_BYTES)).hexdigest()
 
 
 def read_json(path: str | os.PathLike[str], most: int = MAX_JSON_BYTES) -> Any:
