@@ -146,11 +146,11 @@ class ComposerPPO(OpenMaskablePPO):
         # 2. The KL of every step from the reference policy, where there is one.
         kl_penalty = self.kl_penalty(rollout_buffer, dones)
 
-        # 3. Score the pieces in one batch. 4. Add their rewards, subtract the KL.
-        rollout_buffer.rewards += self.piece_rewards(pending) - kl_penalty
-
-        # 5. Advantages (GAE).
-        rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            # 3. Score the pieces in one batch. 4. Add their rewards, subtract the KL.
+            rollout_buffer.rewards += self.piece_rewards(pending) - kl_penalty
+            # 5. Advantages (GAE).
+            rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
         for name in ("rewards", "values", "returns", "advantages"):
             if not np.isfinite(getattr(rollout_buffer, name)).all():
                 where = f"step {self.num_timesteps:,}"
@@ -164,7 +164,8 @@ class ComposerPPO(OpenMaskablePPO):
         Raises:
             DivergenceError: when parameters or optimizer are not finite afterwards.
         """
-        super().train()
+        with np.errstate(over="ignore", invalid="ignore"):  # of what is logged
+            super().train()
         self.check_finite()
 
     def check_finite(self) -> None:
@@ -303,9 +304,9 @@ class ComposerPPO(OpenMaskablePPO):
             actions = pending[k].piece.actions
             self.record_episode(float(scores[k]), 0 if actions is None else len(actions))
         if finished:
-            self.logger.record("reward/total", float(scores[finished].mean()))
+            self.logger.record("reward/total", float(scores[finished].mean(dtype=float)))
             for name, term in terms.items():
-                self.logger.record(f"reward/{name}", float(term[finished].mean()))
+                self.logger.record(f"reward/{name}", float(term[finished].mean(dtype=float)))
             self.logger.record("reward/pieces", len(finished))
         self.logger.record("time/reward_seconds", time.perf_counter() - started)
         return rewards
