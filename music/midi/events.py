@@ -40,7 +40,7 @@ def read_events(track: bytes, number: int) -> Iterator[Event]:
     position = tick = running_status = 0
     try:
         while position < len(track):
-            delta, position = _number(track, position)
+            delta, position = _number(track, position) if track[position] >= 0x80 else (track[position], position + 1)
             tick += delta
             status = track[position]
             if status >= 0x80:

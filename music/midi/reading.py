@@ -58,7 +58,7 @@ def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> S
             other programs.
 
     Raises:
-        MidiError: for a file that is not MIDI, is damaged, or is too large (4 MiB, 1 million events, 200,000 notes,
+        MidiError: for a file that is not MIDI, is damaged, or is too large (4 MiB, 500,000 events, 200,000 notes,
             4 million ticks).
         OSError: when the file does not exist or cannot be opened.
     """
@@ -95,21 +95,22 @@ def _read_content(data: bytes) -> Content:
     chunks = read_chunks(data)
     content = Content(chunks.resolution)
     keys = Keys()
-    events = 0
+    events_left = MAX_EVENTS
     for number, track in enumerate(chunks.tracks, 1):
-        events += _read_track(content, keys, track, number)
-        if events > MAX_EVENTS:
-            raise MidiError(f"has more than {MAX_EVENTS:,} events")
+        events_left -= _read_track(content, keys, track, number, events_left)
     content.notes = keys.pitched_notes()
     content.tempi.sort(key=lambda tempo: tempo[0])  # stable: at one tick the last track's is in force
     content.signatures.sort(key=lambda signature: signature[0])
     return content
 
 
-def _read_track(content: Content, keys: Keys, track: bytes, number: int) -> int:
-    """Add the events of a track; returns their number."""
-    port = tick = order = 0
+def _read_track(content: Content, keys: Keys, track: bytes, number: int, events_left: int) -> int:
+    """Add the events of a track; returns how many there are."""
+    port = tick = 0
+    order = -1
     for order, (tick, status, data) in enumerate(read_events(track, number)):
+        if order == events_left:
+            raise MidiError(f"has more than {MAX_EVENTS:,} events")
         kind = status & 0xF0
         if kind in (NOTE_ON, NOTE_OFF):
             velocity = data[1] if kind == NOTE_ON else 0
@@ -120,8 +121,6 @@ def _read_track(content: Content, keys: Keys, track: bytes, number: int) -> int:
             port = data[1]
         elif status == META:
             _add_meta(content, number, tick, data)
-        if order == MAX_EVENTS:
-            break
     keys.end_track(number, tick)
     content.last_tick = max(content.last_tick, tick)
     return order + 1
