@@ -51,7 +51,7 @@ def read_chunks(data: bytes) -> Chunks:
 
 def _tracks(data: bytes, position: int, declared: int) -> list[bytes]:
     """The content of the track chunks from `position` on."""
-    tracks = []
+    tracks: list[bytes] = []
     while position + CHUNK_HEADER_BYTES <= len(data):
         kind = data[position : position + 4]
         start = position + CHUNK_HEADER_BYTES

@@ -152,19 +152,21 @@ def _score(content: Content, ticks_per_beat: int | None) -> Score:
         ticks_per_beat = named_ticks_per_beat
     if not 1 <= ticks_per_beat <= 960:
         raise MidiError(f"ticks_per_beat must be in 1..960, got {ticks_per_beat}")
-    ratio = 2 * ticks_per_beat, 2 * content.resolution
 
     def on_grid(tick: int) -> int:
-        return (tick * ratio[0] + content.resolution) // ratio[1]  # halves up
+        return (2 * tick * ticks_per_beat + content.resolution) // (2 * content.resolution)  # halves up
 
     if on_grid(content.last_tick) > MAX_TICKS:
         raise MidiError(f"has events after {MAX_TICKS:,} ticks, it is damaged or far too long")
-    rows = [(on_grid(note.start), on_grid(note.end), note.pitch, note.velocity) for note in content.notes]
-    notes = np.array([(start, max(end - start, 1), *rest) for start, end, *rest in rows], NOTE_DTYPE)
+    rows = [
+        (on_grid(note.start), max(on_grid(note.end) - on_grid(note.start), 1), note.pitch, note.velocity)
+        for note in content.notes
+    ]
+    notes = np.array(rows, NOTE_DTYPE)
     last = int((notes["onset_tick"] + notes["duration_ticks"]).max()) if rows else 0
     shift = 0
     if beats_per_bar is None:
-        signatures = [(on_grid(tick), *signature) for tick, *signature in content.signatures]
+        signatures = [(on_grid(tick), numerator, denominator) for tick, numerator, denominator in content.signatures]
         beats_per_bar, shift = main_metre(_sections(signatures, last, ticks_per_beat), ticks_per_beat)
         notes["onset_tick"] += shift
     ends = [on_grid(tick) for tick in content.score_ends]
