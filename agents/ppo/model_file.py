@@ -1,9 +1,11 @@
 """Models of runs on disk: one zip of JSON and safetensors. Nothing is unpickled, all is verified.
 
-    model.json               class, instrument and arguments that rebuild the model; its counters; SHA-256 of the others
+    model.json               instrument and arguments that rebuild the model, and its counters
     policy.safetensors       weights of the policy
     optimizer.safetensors    state of its optimizer, by parameter
     rollout.safetensors      what the next rollout begins with: observations, pieces under way
+
+The comment of the zip file, its last 64 bytes, is the SHA-256 of all before it.
 
 `ComposerPPO.save` and `ComposerPPO.load` are those of Stable-Baselines3, whose files hold pickles; see docs/safety.md.
 """
@@ -42,6 +44,7 @@ FORMAT = "toccata model 1"
 ABOUT = "model.json"
 POLICY, OPTIMIZER, ROLLOUT = "policy.safetensors", "optimizer.safetensors", "rollout.safetensors"
 MAX_BYTES = 4 * 2**30  # unpacked; a policy of ten million parameters has 120 MB with its optimizer
+DIGEST_CHARACTERS = 64  # hexadecimal digits of a SHA-256
 WRITTEN = (1980, 1, 1, 0, 0, 0)  # date of every member, so that equal models give equal files
 ARGUMENTS = ("n_steps", "batch_size", "n_epochs", "learning_rate", "gamma", "gae_lambda", "ent_coef", "vf_coef")
 ARGUMENTS += ("max_grad_norm", "target_kl", "seed")
@@ -69,12 +72,12 @@ def save_model(model: ComposerPPO, path: str | PathLike[str]) -> None:
         OPTIMIZER: serialized(_optimizer_state(model)),
         ROLLOUT: serialized(_rollout_state(model)),
     }
-    about = {**_about(model), "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}}
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in {ABOUT: json.dumps(about, indent=2).encode(), **members}.items():
+        for name, data in {ABOUT: json.dumps(_about(model), indent=2).encode(), **members}.items():
             archive.writestr(zipfile.ZipInfo(name, WRITTEN), data)
-    write_atomically(path, buffer.getvalue())
+        archive.comment = bytes(DIGEST_CHARACTERS)  # makes room
+    write_atomically(path, with_digest(buffer.getvalue()))
 
 
 def load_model(
@@ -121,6 +124,12 @@ def is_model_file(data: bytes) -> bool:
         return False
 
 
+def with_digest(data: bytes) -> bytes:
+    """The bytes of a model file with their digest in place of the last 64."""
+    content = data[:-DIGEST_CHARACTERS]
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
 # Reading
 
 
@@ -133,15 +142,12 @@ def _read(path: Path, data: bytes | None) -> tuple[dict[str, Any], dict[str, dic
             if ABOUT not in names:
                 raise FileError(f"{path}: not a readable model: it has no {ABOUT}, so it was not written by Toccata")
             check_unpacked_size(archive, path, MAX_BYTES)
+            if data != with_digest(data):
+                raise FileError(f"{path}: not a readable model: its SHA-256 is not the one at its end; it was damaged")
             about = json.loads(archive.read(ABOUT))
             if about["format"] != FORMAT:
                 raise FileError(f"{path}: its format is {about['format']!r}, this version reads {FORMAT!r}")
-            files = {}
-            for name in (POLICY, OPTIMIZER, ROLLOUT):
-                member = archive.read(name)
-                if hashlib.sha256(member).hexdigest() != about["sha256"][name]:
-                    raise FileError(f"{path}: not a readable model: {name} has another SHA-256 than {ABOUT} says")
-                files[name] = load(member)
+            files = {name: load(archive.read(name)) for name in (POLICY, OPTIMIZER, ROLLOUT)}
     except FileError as error:
         raise ModelError(str(error)) from error
     except Exception as error:  # zipfile, json and safetensors raise nearly any kind for a damaged file

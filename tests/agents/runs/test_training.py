@@ -167,7 +167,9 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_finite_checkpoint(toy: Toy
     )
     rewards = (("huge_reward:Huge", 1.0),)
     config = toy("run", rewards=rewards, clone_epochs=0, policy=policy, prior="none", prior_kl_coef=0.0, gamma=1.0)
-    with pytest.raises(DivergenceError, match=r"training diverged at step .*; the last checkpoint, step-0000000000, is"):
+    with pytest.raises(
+        DivergenceError, match=r"training diverged at step .*; the last checkpoint, step-0000000000, is"
+    ):
         train_quietly(config)
     assert config.run_dir is not None
     assert all(torch.isfinite(each).all() for each in policy_of(config.run_dir).values())
