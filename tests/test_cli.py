@@ -75,11 +75,17 @@ def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str], monke
     [
         (["--genre", "clasical"], "unknown genre 'clasical': it must be one of classical, "),
         (["--rewards", "silense", "1"], "reward 'silense': no such name; did you mean 'silence'?"),
-        (["--rewards", "silence", "nan"], "reward 'silence': its weight must be a finite number"),
+        (
+            ["--rewards", "silence", "nan"],
+            "reward 'silence': its weight must be a number, at least -1,000,000 and at most 1,000,000, got nan",
+        ),
         (["--rewards", "nowhere.rewards:Mine", "1"], "there is no module 'nowhere'"),
-        (["--total-timesteps", "0"], "total_timesteps must be a whole number, at least 1, got 0"),
+        (
+            ["--total-timesteps", "0"],
+            "total_timesteps must be a whole number, at least 1 and at most 1,000,000,000,000, got 0",
+        ),
         (["--device", "cuda:99"], "device 'cuda:99': there are"),
-        (["--tempo-bpm", "0"], "tempo_bpm must be a number, greater than 0"),
+        (["--tempo-bpm", "0"], "tempo_bpm must be a number, at least 4 and at most 600, got 0"),
         (["--resume", "nowhere"], "nowhere: no such run folder"),
         (["--corpus", "nowhere"], "unknown corpus 'nowhere'"),
         (["--corpus", "empty"], "empty: has no MIDI or MusicXML file"),

@@ -23,6 +23,7 @@ from toccata.agents.runs.builders import environment_arguments, excerpt_dataset,
 from toccata.agents.runs.rewards_file import load_rewards
 from toccata.agents.runs.run_folder import Run
 from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import total
 from toccata.music.metrics import diversity, measure
 from toccata.reward_models import WeightedSum
 from toccata.reward_models.rating.model import RatingModel
@@ -112,7 +113,7 @@ def measurements(pieces: Pieces, rewards: WeightedSum, gold: RatingModel | None)
     values["diversity"] = diversity(pieces.own)
     scores = rewards.scores(pieces)
     values |= {f"score/{name}": score.astype(float) for name, score in scores.items()}
-    values["reward/total"] = np.sum(list(rewards.weighted(scores).values()), axis=0, dtype=float)
+    values["reward/total"] = total({term: each.astype(float) for term, each in rewards.weighted(scores).items()})
     if gold is not None:
         values[GOLD] = gold.gold(pieces).astype(float)
     return values

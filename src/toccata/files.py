@@ -71,14 +71,25 @@ def read_json(path: str | os.PathLike[str], most: int = MAX_JSON_BYTES) -> Any:
     """The value in a JSON file.
 
     Raises:
-        FileError: naming the file, when it cannot be read, is larger than `most` bytes, or is not JSON in UTF-8.
+        FileError: naming the file, when it cannot be read, is larger than `most` bytes, is not JSON in UTF-8, or has an
+            object with two members of one name.
     """
     data = read_bytes(path, most)
     try:
-        return json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique_members)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
         raise FileError(f"{path}: not a readable JSON file: {reason}") from error
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object as a dict; of two members of one name json.loads would keep the last without a word."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in members if names.count(name) > 1)
+        raise ValueError(f"two members are called {twice[:200]!r}")
+    return members
 
 
 def read_npz(path: str | os.PathLike[str], most: int = MAX_NPZ_BYTES) -> dict[str, np.ndarray]:

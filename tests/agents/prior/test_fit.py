@@ -127,13 +127,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "epochs must be a whole number, at least 1, got 0"),
-        (["--learning-rate", "0"], "learning_rate must be a number, greater than 0, got 0.0"),
+        (["--epochs", "0"], "epochs must be a whole number, at least 1 and at most 10,000, got 0"),
+        (["--learning-rate", "0"], "learning_rate must be a number, greater than 0 and at most 1, got 0.0"),
         (["--learning-rate", "nan"], "learning_rate must be a number"),
         (["--genre-dropout", "1.5"], "genre_dropout must be a number, at least 0 and at most 1, got 1.5"),
-        (["--max-steps", "8"], "max_steps must be a whole number, at least 16, got 8"),
+        (["--max-steps", "8"], "max_steps must be a whole number, at least 16 and at most 1,048,576, got 8"),
         (["--width", "20"], "width must be a multiple of 4 * heads = 12, got 20"),
-        (["--width", "2"], "width must be a whole number, at least 4, got 2"),
+        (["--width", "2"], "width must be a whole number, at least 4 and at most 16,384, got 2"),
         (["--seed", "-1"], "seed must be"),
         (["--device", "tpu"], "device must be cpu, cuda, cuda:N or auto, got 'tpu'"),
         (["--compare", "nobody"], "unknown prior 'nobody'"),
