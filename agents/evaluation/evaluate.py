@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from rich.progress import track
 from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.report import GOLD, kl_line, write_report
+from toccata.agents.evaluation.report import GOLD, History, kl_line, write_report
 from toccata.agents.generation.piece_files import write_piece
 from toccata.agents.generation.rollouts import generate_pieces
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
@@ -24,6 +23,7 @@ from toccata.agents.runs.rewards_file import load_rewards
 from toccata.agents.runs.run_folder import Run
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import total
+from toccata.files import whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure
 from toccata.reward_models import WeightedSum
 from toccata.reward_models.rating.model import RatingModel
@@ -45,9 +45,12 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
 
     Raises:
         RunError: for a folder that is no run, or has no model yet.
+        ConfigError, FileError, ProgressError: naming a file of the run that is damaged, before anything is generated.
+        OSError: naming the file that cannot be written; an earlier evaluation stays as it was.
     """
     console = console or Console()
     run = Run.open(config.run_dir)
+    history = History.read(run)
     device = resolve_device(config.device)
     agent = load_agent(run.model_path, run.config, device)
     rewards = load_rewards(run.folder / "reward_models")
@@ -73,21 +76,18 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
         interval = bootstrap_mean(nats, np.random.default_rng(config.seed))
         summary["kl"] = {"nats_per_piece": {**interval._asdict(), "values": nats.tolist()}}
 
-    folder = run.folder / "evaluation.part"  # an earlier evaluation stays until this one is complete
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
-        write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
-    write_piece(pieces["random"][0], folder, "random")
-    write_piece(pieces["real"][0], folder, "real")
-    (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
-    write_report(run, folder, summary, config.pieces)
-    shutil.rmtree(run.folder / "evaluation", ignore_errors=True)
-    folder = folder.rename(run.folder / "evaluation")
+    place = run.folder / "evaluation"  # an earlier evaluation stays until this one is complete
+    with whole_folder(place, "replace") as folder:
+        for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
+            write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
+        write_piece(pieces["random"][0], folder, "random")
+        write_piece(pieces["real"][0], folder, "real")
+        write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
+        write_report(run, history, folder, summary, config.pieces)
     console.print(table_of(summary))
     if "kl" in summary:
         console.print(kl_line(summary), highlight=False)
-    console.print(f"listen: {folder}/piece-000.wav ...   read: {folder / 'report.html'}", soft_wrap=True, markup=False)
+    console.print(f"listen: {place}/piece-000.wav ...   read: {place / 'report.html'}", soft_wrap=True, markup=False)
     return summary
 
 

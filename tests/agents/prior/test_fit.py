@@ -141,7 +141,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["--data", "nowhere"], "unknown corpus 'nowhere'"),
         (["--data", "letters"], "letters: none of its 1 files can be read"),
         (["--out", "full"], "full: holds a prior already; choose another --out"),
-        (["--out", "file/prior"], "file/prior: cannot be made: Not a directory"),
+        (["--out", "file/prior"], "Not a directory: 'file/prior'"),
     ],
 )
 def test_errors_are_one_line_and_write_nothing(
