@@ -19,12 +19,14 @@ from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
+from toccata.agents.runs.config import MAX_BARS_OF_ENVS
 from toccata.agents.runs.rewards_file import load_rewards
 from toccata.agents.runs.run_folder import Run
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import total
 from toccata.files import whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure
+from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
 from toccata.reward_models.rating.model import RatingModel
 from toccata.stats import bootstrap_mean
@@ -51,33 +53,36 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     console = console or Console()
     run = Run.open(config.run_dir)
     history = History.read(run)
+    samples = max(config.samples, config.pieces)
+    if samples * run.config.bars > MAX_BARS_OF_ENVS:
+        most = MAX_BARS_OF_ENVS // run.config.bars
+        raise ConfigError(f"samples must be at most {most:,} for pieces of {run.config.bars:,} bars, got {samples:,}")
     device = resolve_device(config.device)
     agent = load_agent(run.model_path, run.config, device)
     rewards = load_rewards(run.folder / "reward_models")
     gold = gold_rating(rewards)
     environment = environment_arguments(run.config)
-    samples = max(config.samples, config.pieces)
     real = excerpt_dataset(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)
-    with console.status("generating"):
-        pieces = {
-            "agent": generate_pieces(agent, samples, config.seed, environment),
-            "random": generate_pieces(None, samples, config.seed, environment),
-            "real": real,
-        }
-        reference = load_agent(run.reference_path, run.config, device) if run.reference_path.is_file() else None
-        if reference is not None:
-            pieces["reference"] = generate_pieces(reference, samples, config.seed, environment)
-    with console.status("measuring"):
-        values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
-    summary = summarise(values, config.seed)
-    if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
-        trajectories = record_trajectories(pieces["agent"], agent.policy.piano)
-        nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, agent.policy.piano)
-        interval = bootstrap_mean(nats, np.random.default_rng(config.seed))
-        summary["kl"] = {"nats_per_piece": {**interval._asdict(), "values": nats.tolist()}}
-
+    reference = load_agent(run.reference_path, run.config, device) if run.reference_path.is_file() else None
     place = run.folder / "evaluation"  # an earlier evaluation stays until this one is complete
-    with whole_folder(place, "replace") as folder:
+    with whole_folder(place, "replace") as folder:  # before the work: a folder that cannot be written fails at once
+        with console.status("generating"):
+            pieces = {
+                "agent": generate_pieces(agent, samples, config.seed, environment),
+                "random": generate_pieces(None, samples, config.seed, environment),
+                "real": real,
+            }
+            if reference is not None:
+                pieces["reference"] = generate_pieces(reference, samples, config.seed, environment)
+        with console.status("measuring"):
+            values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
+        summary = summarise(values, config.seed)
+        if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
+            trajectories = record_trajectories(pieces["agent"], agent.policy.piano)
+            nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, agent.policy.piano)
+            interval = bootstrap_mean(nats, np.random.default_rng(config.seed))
+            summary["kl"] = {"nats_per_piece": {**interval._asdict(), "values": nats.tolist()}}
+
         for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
             write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
         write_piece(pieces["random"][0], folder, "random")

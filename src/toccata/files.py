@@ -90,7 +90,7 @@ def whole_folder(
     try:
         if existing != "replace":
             place.mkdir(parents=True, exist_ok=existing == "add")  # nobody else takes the name
-        part.mkdir()
+        part.mkdir(parents=True)
         yield part
         if existing == "replace":
             _replace_folder(place, part)
@@ -115,25 +115,28 @@ def whole_folder(
 
 def _replace_folder(folder: Path, new: Path) -> None:
     """Put `new` in the place of `folder`, which is moved aside first and then deleted."""
+    replaced = []
     for _ in range(REPLACE_ATTEMPTS):
         aside = folder.with_name(f"{folder.name}.old-{token_hex(4)}")
         with contextlib.suppress(FileNotFoundError):
             folder.replace(aside)
+            replaced.append(aside)
         try:
             new.replace(folder)
+            break
         except OSError as error:
-            if aside.exists():
-                with contextlib.suppress(OSError):  # another process was faster
-                    aside.replace(folder)
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else another process was faster: once more
+                if replaced:
+                    with contextlib.suppress(OSError):
+                        replaced[-1].replace(folder)
                 raise
+    else:
+        raise FileExistsError(errno.EEXIST, "other processes replace it all the time", str(folder))
+    for aside in replaced:
+        if aside.is_dir() and not aside.is_symlink():
+            shutil.rmtree(aside, ignore_errors=True)
         else:
-            if aside.is_dir() and not aside.is_symlink():
-                shutil.rmtree(aside, ignore_errors=True)
-            else:
-                aside.unlink(missing_ok=True)
-            return
-    raise FileExistsError(errno.EEXIST, "other processes replace it all the time", str(folder))
+            aside.unlink(missing_ok=True)
 
 
 def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:

@@ -101,11 +101,12 @@ def check_product(config: Any, names: tuple[str, str], most: int, why: str) -> N
 
 def refuse_empty(arguments: Sequence[str]) -> None:
     """Raise ConfigError for an empty argument of a command: a Path of it would be the current folder."""
-    for before, argument in zip(("", *arguments), arguments, strict=False):
-        option, equals, value = argument.partition("=")
-        if not argument.strip():
-            raise ConfigError(f"{before or 'the first argument'} must not be empty, got {argument!r}")
-        if option.startswith("--") and equals and not value.strip():
+    option = "an argument"
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument.startswith("--"):
+            option = name
+        if not argument.strip() or (argument.startswith("--") and equals and not value.strip()):
             raise ConfigError(f"{option} must not be empty, got {value!r}")
 
 
