@@ -11,7 +11,22 @@ def test_devices_by_name() -> None:
     assert resolve_device("auto").type in ("cpu", "cuda")
 
 
-WRONG = "cpu:99 cpu:1 cpu:-1 cpu: cuda:-1 cuda:x cuda:257 cuda:99 cuda:9999999999999 cuda:١ meta mps xla CPU".split()
+WRONG = [
+    "cpu:99",
+    "cpu:1",
+    "cpu:-1",
+    "cpu:",
+    "cuda:-1",
+    "cuda:x",
+    "cuda:257",
+    "cuda:99",
+    "cuda:9999999999999",
+    "cuda:١",
+    "meta",
+    "mps",
+    "xla",
+    "CPU",
+]
 
 
 @pytest.mark.parametrize("name", [*WRONG, "", "cpu\n", 3, None])
