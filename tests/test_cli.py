@@ -137,3 +137,58 @@ def test_words_that_cannot_be_read(command) -> None:
         with pytest.raises(SystemExit) as stop:
             command("train", *arguments)
         assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("train", ["--num-envs", "1000000000"], "num_envs must be a whole number, at least 1 and at most 65,536"),
+        (
+            "train",
+            ["--learning-rate", "1e30"],
+            "learning_rate must be a number, greater than 0 and at most 1, got 1e+30",
+        ),
+        ("train", ["--rewards", "silence", "1e30"], "reward 'silence': its weight must be a number"),
+        ("train", ["--run-dir", ""], "--run-dir must not be empty"),
+        ("train", ["--resume="], "--resume must not be empty"),
+        ("train", ["--corpus", "bach", ""], "--corpus must not be empty"),
+        ("train", ["--run-dir", "x" * 300], "run_dir: a name in it has more than 255 bytes"),
+        ("compose", ["--pieces", "1000000000"], "pieces must be a whole number, at least 1 and at most 10,000"),
+        ("compose", ["--out", ""], "--out must not be empty"),
+        ("compose", ["--prior", ""], "--prior must not be empty"),
+        ("compose", ["--device", "cpu:99"], "device must be cpu, cuda, cuda:N or auto, got 'cpu:99'"),
+        (
+            "evaluate",
+            ["run", "--pieces", "100000000000"],
+            "pieces must be a whole number, at least 1 and at most 10,000",
+        ),
+        ("evaluate", [""], "an argument must not be empty"),
+        ("fit-prior", ["--out", "x", "--width", "1000000000"], "width must be a whole number"),
+        ("fit-prior", ["--out="], "--out must not be empty"),
+        ("fit-rating", ["--data", "x", "--out", ""], "--out must not be empty"),
+        ("fit-rating", ["--data", "x", "--out", "y", "--pessimism", "1e30"], "pessimism must be a number, at least 0"),
+    ],
+)
+def test_senseless_sizes_and_empty_names_are_refused_at_once(
+    command, tmp_path: Path, name: str, arguments: list[str], message: str
+) -> None:
+    status, text = command(name, *arguments)
+    assert (status, text.count("\n")) == (1, 1)
+    assert text.startswith("error: ")
+    assert message in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_memory_is_one_line(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def big(config: object) -> None:
+        raise MemoryError("Unable to allocate 100 TiB")
+
+    monkeypatch.setitem(cli.COMMANDS, "train", (cli.COMMANDS["train"][0], big))
+    assert command("train") == (1, "error: not enough memory: Unable to allocate 100 TiB\n")
+
+
+def test_names_that_are_not_utf8_are_printed_with_backslashes(tmp_path: Path) -> None:
+    code = "import sys; from toccata.cli import run_command; sys.exit(run_command('evaluate'))"
+    done = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], cwd=tmp_path, capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"error: caf\\udce9: no such run folder\n"
