@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -92,3 +96,33 @@ def test_a_full_disk_only_costs_time(load: Callable[[], ModuleType], monkeypatch
     monkeypatch.setattr("toccata.compiled._CheckedFile._write", full)
     assert hits(load()) == 0
     assert hits(load()) == 0
+
+
+READ_ONLY = """
+import os, sys
+sys.path.insert(0, "package")
+import kernels_of_test
+assert kernels_of_test.outer(3) == 8
+try:
+    open("package/x", "w")
+except OSError:
+    print("nothing can be written")
+"""
+
+
+def test_a_read_only_installation_and_home(load: Callable[[], ModuleType], tmp_path: Path) -> None:
+    for name in ("package", "home"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "kernels_of_test.py").rename(tmp_path / "package" / "kernels_of_test.py")
+    for name in ("package", "home"):
+        (tmp_path / name).chmod(0o555)
+    drop = "--{}=-dac_override,-dac_read_search"
+    root = [] if os.geteuid() else ["setpriv", drop.format("bounding-set"), drop.format("inh-caps")]
+    if root and shutil.which("setpriv") is None:
+        pytest.skip("root can write everywhere, and setpriv is missing")
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+    for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        environment.pop(variable, None)
+    command = [*root, sys.executable, "-c", READ_ONLY]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("nothing can be written\n", "")

@@ -129,3 +129,8 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"b": {"c": 1, "c": 2}}]')
     with pytest.raises(FileError, match=r"a\.json: .*two members are called 'c'"):
         read_json(tmp_path / "a.json")
+
+
+def test_errors_name_files_where_they_would_be(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=f"^{tmp_path}/a/x: is damaged$"), whole_folder(tmp_path / "a") as folder:
+        raise FileError(f"{folder / 'x'}: is damaged")

@@ -25,7 +25,7 @@ def jit(function: Callable[..., Any]) -> Any:
     compiled = numba.njit(nogil=True)(function)
     if isinstance(compiled, Dispatcher):  # a plain function under NUMBA_DISABLE_JIT
         with suppress(RuntimeError, OSError):  # no folder for a cache can be written
-            compiled._cache = _Cache(function)
+            compiled._cache = _Cache(function)  # type: ignore[attr-defined]  # private to Numba
     return compiled
 
 

@@ -104,6 +104,8 @@ def whole_folder(
         for left in (place, *missing) if made else missing:
             with contextlib.suppress(OSError):
                 left.rmdir()
+        if isinstance(error, ToccataError) and str(part) in str(error):
+            raise type(error)(str(error).replace(str(part), str(folder))) from error
         if not isinstance(error, OSError):
             raise
         name = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else part

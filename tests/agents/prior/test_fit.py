@@ -206,3 +206,34 @@ def test_the_command_as_a_user_runs_it(
     assert "11,656 weights" in printed.err
     assert "Markov" in printed.err
     assert Prior.load(tmp_path / "my-prior").network.config.width == 8
+
+
+@pytest.mark.parametrize("name", ["prior.safetensors", CONFIG_FILE, "curves.png", "report.md"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_full_disk_leaves_the_folder_as_it_was(
+    tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, existing: bool
+) -> None:
+    if existing:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "report.md").write_text("mine")
+    before = {path: path.read_text() if path.is_file() else None for path in tmp_path.rglob("*")}
+    replace = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if Path(target).name == name and path.suffix == ".tmp":
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/a/{name}'"):
+        fitted(tmp_path / "a", corpus_folder, epochs=1)
+    assert {path: path.read_text() if path.is_file() else None for path in tmp_path.rglob("*")} == before
+
+
+def test_what_else_is_in_the_folder_stays(tmp_path: Path, corpus_folder: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "other.safetensors").write_text("mine")
+    fitted(tmp_path / "a", corpus_folder, epochs=1)
+    names = [CONFIG_FILE, "curves.png", "other.safetensors", "prior.safetensors", "report.md"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == names
+    assert len({path.stat().st_mode for path in (tmp_path / "a").iterdir()}) == 1
