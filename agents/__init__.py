@@ -10,11 +10,21 @@ if TYPE_CHECKING:
     from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
     from toccata.agents.policies.sequence_policy import SequencePolicy
     from toccata.agents.ppo.composer_ppo import ComposerPPO
+    from toccata.agents.ppo.model_file import load_model, save_model
     from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
     from toccata.agents.prior.prior import Prior
     from toccata.agents.vec_env import PianoVecEnv
 
-__all__ = ["ComposerPPO", "FeedforwardPolicy", "PianoVecEnv", "Prior", "SequenceComposerPPO", "SequencePolicy"]
+__all__ = [
+    "ComposerPPO",
+    "FeedforwardPolicy",
+    "PianoVecEnv",
+    "Prior",
+    "SequenceComposerPPO",
+    "SequencePolicy",
+    "load_model",
+    "save_model",
+]
 
 _MODULES = {
     "ComposerPPO": "toccata.agents.ppo.composer_ppo",
@@ -23,6 +33,8 @@ _MODULES = {
     "Prior": "toccata.agents.prior.prior",
     "SequenceComposerPPO": "toccata.agents.ppo.sequence_ppo",
     "SequencePolicy": "toccata.agents.policies.sequence_policy",
+    "load_model": "toccata.agents.ppo.model_file",
+    "save_model": "toccata.agents.ppo.model_file",
 }
 
 

@@ -6,6 +6,7 @@ this file; `pyproject.toml` bounds their versions.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -72,6 +73,11 @@ class OpenMaskablePPO(MaskablePPO):
         assert self.ep_info_buffer is not None  # since learn
         self.ep_info_buffer.append({"r": reward, "l": length, "t": 0.0})
 
+    def begin_episode_statistics(self) -> None:
+        """Empty the episode statistics, as `learn` does for a new model."""
+        self.ep_info_buffer = deque(maxlen=self._stats_window_size)
+        self.ep_success_buffer = deque(maxlen=self._stats_window_size)
+
     def update_learning_rate(self) -> None:
         """Set the optimizer's learning rate to what the schedule says, and log it."""
         self._update_learning_rate(self.policy.optimizer)
@@ -84,6 +90,15 @@ class OpenMaskablePPO(MaskablePPO):
     def updates(self) -> int:
         """Passes over rollouts so far."""
         return self._n_updates
+
+    @updates.setter
+    def updates(self, passes: int) -> None:
+        self._n_updates = passes
+
+    @classmethod
+    def vectorized(cls, env: Any) -> VecEnv:
+        """The environment as a `VecEnv`, wrapped if it is none."""
+        return cls._wrap_env(env, 0)
 
     # What Stable-Baselines3 calls
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, RewardModelError, checked, contributions
-from toccata.reward_models.loading import RewardSpecError, has_weights, load_reward, reward_names
+from toccata.reward_models.loading import RewardSpecError, has_weights, is_registered, load_reward, reward_names
 from toccata.reward_models.rules import Density, Repetition, Silence
 from toccata.reward_models.weighted_sum import WeightedSum, parse_rewards
 
@@ -28,6 +28,7 @@ __all__ = [
     "checked",
     "contributions",
     "has_weights",
+    "is_registered",
     "load_reward",
     "parse_rewards",
     "reward_names",

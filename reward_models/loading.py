@@ -71,6 +71,15 @@ def load_reward(spec: str | RewardModel | Callable[[], RewardModel]) -> RewardMo
     raise RewardSpecError(_unknown_name(spec))
 
 
+def is_registered(spec: str) -> bool:
+    """Whether `spec` names a reward model of Toccata or an entry point of an installed package.
+
+    Other specs name Python code of one's own, which is imported when they are loaded.
+    """
+    name, colon, _ = spec.partition(":")
+    return name in _BUILTIN or (not colon and name in _entry_points())
+
+
 def has_weights(spec: str) -> bool:
     """Whether `spec` is a reward model of Toccata with weights, and so with `save`, `load` and `weights_hash`."""
     name = spec.partition(":")[0]

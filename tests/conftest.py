@@ -21,6 +21,7 @@ hypothesis.settings.load_profile("toccata")
 def pytest_configure(config: pytest.Config) -> None:
     """Let all tests and later runs share what is costly to make, apart from the user's own cache."""
     os.environ.setdefault("TOCCATA_CACHE", str(config.rootpath / ".pytest_cache" / "toccata"))
+    os.environ.setdefault("TOCCATA_STATE", str(config.rootpath / ".pytest_cache" / "toccata-state"))
 
 
 @pytest.fixture(autouse=True)

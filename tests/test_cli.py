@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from toccata import cli
+from toccata.files import whole_folder
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -192,3 +196,22 @@ def test_names_that_are_not_utf8_are_printed_with_backslashes(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], cwd=tmp_path, capture_output=True, timeout=120)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr == b"error: caf\\udce9: no such run folder\n"
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_signals_stop_a_command_so_that_it_clears_up(
+    command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, status: int
+) -> None:
+    number = getattr(signal, name)
+
+    def long(config: object) -> None:
+        with whole_folder(tmp_path / "out") as folder:
+            (folder / "half").write_text("half")
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    monkeypatch.setitem(cli.COMMANDS, "compose", (cli.COMMANDS["compose"][0], long))
+    before = signal.getsignal(number)
+    assert command("compose") == (status, "stopped\n")
+    assert signal.getsignal(number) is before
+    assert not list(tmp_path.iterdir())

@@ -301,7 +301,8 @@ def test_the_run_folder_is_described(tmp_path: Path) -> None:
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     run = Run.create(TrainConfig(run_dir=tmp_path / "run"), ["train.py"])
     names = {path.name + "/" * path.is_dir() for path in run.folder.iterdir()} | {"model.zip", run.reference_path.name}
-    assert len(names) >= 7
+    names |= {"reward_models/", "signature.json", "checkpoints/last", "checkpoints/start"}
+    assert len(names) >= 10
     assert all(f"`{name}" in page for name in names)
 
 

@@ -34,5 +34,8 @@ class EvaluateConfig:
     device: str = "auto"
     """cpu, cuda, or auto."""
 
+    trust: bool = False
+    """Run the code of reward models that somebody else's run names. Runs made by you on this machine need no trust."""
+
     def __post_init__(self) -> None:
         check_fields(self, EVALUATE_RANGES)

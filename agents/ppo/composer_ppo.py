@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterable
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +19,19 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
+from toccata.agents.ppo.signed_zip import has_signature, with_signature
 from toccata.agents.sb3 import OpenMaskablePPO
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, contributions, total
+from toccata.errors import ToccataError
+from toccata.files import write_atomically
+from toccata.signatures import UntrustedError
+
+ADVICE = "lower the learning rate, or the weights of rewards that are very large"
+
+
+class DivergenceError(ToccataError, ArithmeticError):
+    """Training has led to numbers that are not finite; names the step and what is not finite."""
 
 
 class PendingReward(NamedTuple):
@@ -45,13 +59,14 @@ class ComposerPPO(OpenMaskablePPO):
 
     Attributes:
         finished: the pieces finished in the last rollout.
+        rewarded: (envs,) reward that each piece under way was given so far.
     """
 
     def __init__(self, policy: Any, env: Any, *, reward_model: RewardModel | None = None, **arguments: Any) -> None:
         self.reward_model = reward_model
         self.was_trained_with_reward_model = False  # saved, while the model itself is not
         self.finished = Pieces([])
-        self._rewarded = np.zeros(0)  # (envs,) reward that each piece under way was given so far
+        self.rewarded = np.zeros(0)
         super().__init__(policy, env, **arguments)
 
     def on_model_built(self) -> None:
@@ -63,7 +78,7 @@ class ComposerPPO(OpenMaskablePPO):
         """Check that there is exactly one source of rewards, and drop those of pieces that were abandoned."""
         self._check_rewards()
         if episodes_begin:
-            self._rewarded = np.zeros(self.n_envs)
+            self.rewarded = np.zeros(self.n_envs)
 
     def unsaved_attributes(self) -> list[str]:
         """A saved model holds neither its reward model nor pieces."""
@@ -89,6 +104,7 @@ class ComposerPPO(OpenMaskablePPO):
             ValueError: for an environment without masks.
             RewardModelError: naming the reward model, when it fails; the rewards of the rollout are lost, but not the
                 observations that follow it: the next call of `learn` continues the pieces under way.
+            DivergenceError: when rewards, returns or advantages are not finite.
         """
         if use_masking and not is_masking_supported(env):
             raise ValueError("Environment does not support action masking. Consider using ActionMasker wrapper")
@@ -130,13 +146,103 @@ class ComposerPPO(OpenMaskablePPO):
         # 2. The KL of every step from the reference policy, where there is one.
         kl_penalty = self.kl_penalty(rollout_buffer, dones)
 
-        # 3. Score the pieces in one batch. 4. Add their rewards, subtract the KL.
-        rollout_buffer.rewards += self.piece_rewards(pending) - kl_penalty
-
-        # 5. Advantages (GAE).
-        rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            # 3. Score the pieces in one batch. 4. Add their rewards, subtract the KL.
+            rollout_buffer.rewards += self.piece_rewards(pending) - kl_penalty
+            # 5. Advantages (GAE).
+            rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+        for name in ("rewards", "values", "returns", "advantages"):
+            if not np.isfinite(getattr(rollout_buffer, name)).all():
+                where = f"step {self.num_timesteps:,}"
+                raise DivergenceError(f"training diverged at {where}: the {name} of a rollout are not finite; {ADVICE}")
         callback.on_rollout_end()
         return True
+
+    def train(self) -> None:
+        """Update the policy from the rollout, as `MaskablePPO.train` does.
+
+        Raises:
+            DivergenceError: when parameters or optimizer are not finite afterwards.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):  # of what is logged
+            super().train()
+        self.check_finite()
+
+    def check_finite(self) -> None:
+        """Raise DivergenceError when a parameter, or the optimizer's state of one, is not finite."""
+        optimizer_state = self.policy.optimizer.state
+        for name, parameter in self.policy.named_parameters():
+            tensors = {"value": parameter, **optimizer_state.get(parameter, {})}
+            for key, tensor in tensors.items():
+                if not torch.isfinite(tensor).all():
+                    raise DivergenceError(
+                        f"training diverged at step {self.num_timesteps:,}: the {key} of parameter {name} is not "
+                        f"finite; {ADVICE}"
+                    )
+
+    # Files of Stable-Baselines3; runs are saved by `model_file.save_model`
+
+    def save(self, path: Any, exclude: Iterable[str] | None = None, include: Iterable[str] | None = None) -> None:
+        """Save as Stable-Baselines3 does, in a zip file that holds pickles, and sign it: `load` takes it back.
+
+        Args:
+            path: of the file, `.zip` is added where it has no suffix; or an open binary file.
+            exclude: attributes to leave out besides those of `unsaved_attributes`.
+            include: attributes to save although they would be left out.
+        """
+        buffer = BytesIO()
+        super().save(buffer, exclude, include)
+        data = with_signature(buffer.getvalue())
+        if not isinstance(path, (str, PathLike)):
+            path.write(data)
+            return
+        file = Path(path) if Path(path).suffix else Path(f"{path}.zip")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, data)
+
+    @classmethod
+    def load(  # type: ignore[override]  # Stable-Baselines3 names its arguments
+        cls,
+        path: Any,
+        env: Any = None,
+        device: torch.device | str = "auto",
+        *arguments: Any,
+        trust: bool = False,
+        **named: Any,
+    ) -> Any:
+        """Load a model that `save` wrote, or the model.zip of a run.
+
+        Files of `save` hold pickles, which can run any code when they are loaded. So they must have been saved by this
+        user on this machine, or be trusted by name. A run's model.zip holds none.
+
+        Args:
+            path: of the file, or an open binary file.
+            env: as in Stable-Baselines3.
+            device: as in Stable-Baselines3.
+            arguments: of Stable-Baselines3's `load`.
+            trust: load a file that somebody else made.
+            named: of Stable-Baselines3's `load`: attributes to set, such as `reward_model`.
+
+        Raises:
+            UntrustedError: for a file that was not saved by this user on this machine, unless `trust` is set.
+        """
+        from toccata.agents.ppo.model_file import is_model_file, load_model
+
+        if isinstance(path, (str, PathLike)):
+            file = Path(path) if Path(path).is_file() else Path(f"{path}.zip")
+            data = file.read_bytes()
+        else:
+            file, data = Path(getattr(path, "name", "file")), path.read()
+        if is_model_file(data):
+            model = load_model(data, device, env if env is None else cls.vectorized(env), name=file)
+            vars(model).update(named)
+            return model
+        if not (trust or has_signature(data)):
+            raise UntrustedError(
+                f"{file}: was not saved by you on this machine, and loading it can run any code that is in it; "
+                "if you trust whoever made it, load it with trust=True"
+            )
+        return super().load(BytesIO(data), env, device, *arguments, **named)
 
     # How the policy plays; overridden for policies that need a cache
 
@@ -188,19 +294,19 @@ class ComposerPPO(OpenMaskablePPO):
             terms = contributions(self.reward_model, Pieces([due.piece for due in pending], piano))
         except BaseException:
             for k in finished:  # lost with the rollout; the next piece there must not receive it
-                self._rewarded[pending[k].env] = 0.0
+                self.rewarded[pending[k].env] = 0.0
             raise
         scores = total(terms)
         for due, score in zip(pending, scores.tolist(), strict=True):
-            rewards[due.step, due.env] += score - self._rewarded[due.env]
-            self._rewarded[due.env] = 0.0 if due.done else score
+            rewards[due.step, due.env] += score - self.rewarded[due.env]
+            self.rewarded[due.env] = 0.0 if due.done else score
         for k in finished:
             actions = pending[k].piece.actions
             self.record_episode(float(scores[k]), 0 if actions is None else len(actions))
         if finished:
-            self.logger.record("reward/total", float(scores[finished].mean()))
+            self.logger.record("reward/total", float(scores[finished].mean(dtype=float)))
             for name, term in terms.items():
-                self.logger.record(f"reward/{name}", float(term[finished].mean()))
+                self.logger.record(f"reward/{name}", float(term[finished].mean(dtype=float)))
             self.logger.record("reward/pieces", len(finished))
         self.logger.record("time/reward_seconds", time.perf_counter() - started)
         return rewards

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_network import SequenceNetwork, episode_starts_of, tensors_of
 from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.composer_ppo import ADVICE, ComposerPPO, DivergenceError
 from toccata.agents.ppo.history import History, observations_by_env
 from toccata.agents.ppo.kl_controller import AdaptiveKLController
 from toccata.envs.reward_model import RewardModel
@@ -218,7 +218,11 @@ class SequenceComposerPPO(ComposerPPO):
     # The update
 
     def train(self) -> None:
-        """Update the policy from the rollout, as `MaskablePPO.train` does, with rows of the rollout as minibatches."""
+        """Update the policy from the rollout, as `MaskablePPO.train` does, with rows of the rollout as minibatches.
+
+        Raises:
+            DivergenceError: when a gradient, or afterwards a parameter, is not finite.
+        """
         policy, buffer, rollout = self.policy, self.rollout_buffer, self.rollout
         assert rollout is not None  # since collect_rollouts
         policy.set_training_mode(True)
@@ -286,12 +290,18 @@ class SequenceComposerPPO(ComposerPPO):
                     break
                 policy.optimizer.zero_grad()
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+                norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+                if not torch.isfinite(norm):
+                    raise DivergenceError(
+                        f"training diverged at step {self.num_timesteps:,}: the gradient of the loss, "
+                        f"{loss.item():g}, is not finite; {ADVICE}"
+                    )
                 policy.optimizer.step()
             logs["kl"] = approx_kls
             self.count_update()
             if stop_early:
                 break
+        self.check_finite()
         record = self.logger.record
         record("train/entropy_loss", np.mean(logs["entropy"]))
         record("train/policy_gradient_loss", np.mean(logs["policy"]))

@@ -11,10 +11,10 @@ import torch
 from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.model_file import load_model
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.prior import SHIPPED, Prior
 from toccata.agents.runs.config import NO_PRIOR, SEQUENCE_POLICIES, TrainConfig
-from toccata.agents.runs.run_folder import RunError
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.music.corpus import ALIASES, NAMED, Corpus, CorpusError, load_corpus
@@ -147,20 +147,6 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
     return model
 
 
-def load_agent(path: Path, config: TrainConfig, device: torch.device, **arguments: Any) -> ComposerPPO:
-    """A saved model of a run.
-
-    Args:
-        path: of model.zip.
-        config: of the run.
-        device: where the model is put.
-        arguments: of `ComposerPPO.load`.
-
-    Raises:
-        RunError: naming the file, when it cannot be read.
-    """
-    agent = SequenceComposerPPO if config.policy in SEQUENCE_POLICIES else ComposerPPO
-    try:
-        return agent.load(path, device=device, **arguments)
-    except Exception as error:  # a damaged zip fails in many ways inside Stable-Baselines3 and torch
-        raise RunError(f"{path}: not a readable model: {type(error).__name__}: {error}") from error
+def load_agent(path: Path, config: TrainConfig, device: torch.device) -> ComposerPPO:
+    """A saved model of a run."""
+    return load_model(path, device)

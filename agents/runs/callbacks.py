@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -92,41 +90,3 @@ class CheckpointCallback(BaseCallback):
         if self.num_timesteps >= self.next_step:
             self.save()
             self.next_step = (self.num_timesteps // self.every + 1) * self.every
-
-
-class StopBetweenRollouts(BaseCallback):
-    """Turns Ctrl-C into a stop before the next rollout, where a run can be resumed exactly; a second one stops at once.
-
-    A context manager around `learn`. Outside the main thread, where no signal arrives, it does nothing.
-
-    Attributes:
-        between_rollouts: True once it has stopped there.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requested = False
-        self.between_rollouts = False
-        self._previous_handler: Any = None
-
-    def __enter__(self) -> StopBetweenRollouts:
-        if threading.current_thread() is threading.main_thread():
-            self._previous_handler = signal.signal(signal.SIGINT, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._previous_handler is not None:
-            signal.signal(signal.SIGINT, self._previous_handler)
-
-    def _on_signal(self, *_: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_start(self) -> None:
-        if self.requested:
-            self.between_rollouts = True
-            raise KeyboardInterrupt

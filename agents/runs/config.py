@@ -39,6 +39,7 @@ RENEWABLE = ("total_timesteps", "checkpoint_every", "device")  # what may change
 MAX_BARS = 10_000  # of a piece; as in envs/core.py
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
+UNSAVED = ("run_dir", "resume", "trust")  # settings of a command, not of its run
 TRAIN_RANGES = {
     "total_timesteps": Range(1, MAX_STEPS),
     "bars_per_reward": Range(1, MAX_BARS),
@@ -167,6 +168,10 @@ class TrainConfig:
     checkpoint_every: int = 65_536
     """Steps between checkpoints."""
 
+    trust: bool = False
+    """With --resume: run the code of reward models that somebody else's run names. Runs made by you on this machine
+    need no trust."""
+
     def __post_init__(self) -> None:
         check_fields(self, TRAIN_RANGES)
         for reward, weight in self.rewards:
@@ -203,7 +208,7 @@ class TrainConfig:
 
     def to_json(self) -> str:
         """The settings as JSON, without run_dir and resume."""
-        settings = {key: value for key, value in asdict(self).items() if key not in ("run_dir", "resume")}
+        settings = {key: value for key, value in asdict(self).items() if key not in UNSAVED}
         return json.dumps(settings, indent=2)
 
     @classmethod
@@ -219,7 +224,7 @@ class TrainConfig:
             raise ConfigError(str(error)) from error
         if not isinstance(settings, dict):
             raise ConfigError(f"{path}: a configuration is an object of settings, got {shown(settings)}")
-        known = {field.name for field in fields(cls)} - {"run_dir", "resume"}
+        known = {field.name for field in fields(cls)} - set(UNSAVED)
         for name in settings:
             if name not in known:
                 near = get_close_matches(name, known, 1)
@@ -237,5 +242,5 @@ class TrainConfig:
 
     def settings_changed(self, other: TrainConfig) -> list[str]:
         """Names of the settings in which this and `other` differ, apart from `RENEWABLE`, run_dir and resume."""
-        names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, "run_dir", "resume")]
+        names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, *UNSAVED)]
         return [name for name in names if getattr(self, name) != getattr(other, name)]

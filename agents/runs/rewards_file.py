@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.trust import require_trust
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import RewardModel
-from toccata.errors import one_line
+from toccata.errors import ToccataError, one_line
+from toccata.files import FileError, inside, read_json, sha256_of_file, write_atomically
 from toccata.options import ConfigError
 from toccata.reward_models import Density, Repetition, Silence, WeightedSum, has_weights, load_reward
 
@@ -39,56 +40,64 @@ def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> Non
     entries = []
     for (spec, weight), (term, model) in zip(config.rewards, rewards.models.items(), strict=True):
         entry: dict[str, Any] = {"term": term, "reward": spec, "weight": weight, "folder": None, "hash": None}
-        entry["module_in"] = _module_folder(spec)
         if isinstance(model, RULES):
             entry["limits"] = asdict(model)
         if has_weights(spec):
             model.save(folder / term)  # type: ignore[attr-defined]  # those with weights have these three
             entry["folder"] = term
             entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]
+            entry["files"] = {path.name: sha256_of_file(path) for path in sorted((folder / term).iterdir())}
         entries.append(entry)
-    (folder / REWARDS_FILE).write_text(json.dumps(entries, indent=2) + "\n")
+    write_atomically(folder / REWARDS_FILE, (json.dumps(entries, indent=2) + "\n").encode())
 
 
-def load_rewards(folder: Path) -> WeightedSum:
-    """Read what `save_rewards` wrote.
+def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = False) -> WeightedSum:
+    """Read what `save_rewards` wrote. Nothing in these files is executed.
+
+    Args:
+        folder: with rewards.json.
+        run_folder: of the run, whose signature tells whether this user made it on this machine.
+        trust: load reward models of somebody else's run that do not come with Toccata or an installed package.
 
     Raises:
         ConfigError: naming the file, when it is missing, is not such a list, or has the hashes of other weights.
         RewardSpecError: for a model that cannot be made.
+        UntrustedError: naming the reward models whose loading would run code that is not trusted.
     """
     path = folder / REWARDS_FILE
     try:
-        entries = json.loads(path.read_text())
+        entries = read_json(path)
+        require_trust([entry["reward"] for entry in entries], path, run_folder, trust=trust)
         models: list[tuple[RewardModel, float]] = [
             (_load_entry(entry, folder), float(entry["weight"])) for entry in entries
         ]
-    except ConfigError:
+        return WeightedSum(models)
+    except FileError as error:
+        raise ConfigError(str(error)) from error
+    except ToccataError:
         raise
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # a list of anything else fails in many ways
         raise ConfigError(f"{path}: not a readable list of rewards: {one_line(error)}") from error
-    return WeightedSum(models)
 
 
 def _load_entry(entry: dict[str, Any], folder: Path) -> RewardModel:
     """The reward model of one entry of rewards.json."""
-    spec = entry["reward"]
-    module_folder = entry.get("module_in")
-    if module_folder is not None and module_folder not in sys.path:
-        sys.path.append(module_folder)  # last, as a user's module may be called like any other
+    spec, weights = entry["reward"], None
     if entry["folder"] is not None:
-        spec = f"{spec.partition(':')[0]}:{folder / entry['folder']}"
+        weights = inside(folder, entry["folder"])
+        for name, digest in entry["files"].items():
+            file = inside(weights, name)
+            if sha256_of_file(file) != digest:
+                raise ConfigError(
+                    f"{file}: its SHA-256 is not the one in {folder / REWARDS_FILE}: the file was damaged or exchanged"
+                )
+        if surplus := {path.name for path in weights.iterdir()} - entry["files"].keys():
+            raise ConfigError(f"{weights / min(surplus)}: is not one of the files in {folder / REWARDS_FILE}")
+        spec = f"{spec.partition(':')[0]}:{weights}"
     model = load_reward(spec)
     if entry["hash"] is not None and entry["hash"] != model.weights_hash():  # type: ignore[attr-defined]  # has weights
         raise ConfigError(
-            f"{folder / entry['folder']}: holds other weights of {entry['term']} than this run was trained with; their "
+            f"{weights}: holds other weights of {entry['term']} than this run was trained with; their "
             f"SHA-256 is {model.weights_hash()[:12]}..., {folder / REWARDS_FILE} says {entry['hash'][:12]}..."  # type: ignore[attr-defined]
         )
     return replace(model, **entry["limits"]) if isinstance(model, RULES) else model
-
-
-def _module_folder(spec: str) -> str | None:
-    """Where Python found the module of a `package.module:Attribute`, for whoever reads the run in another folder."""
-    module = sys.modules.get(spec.partition(":")[0].partition(".")[0]) if ":" in spec else None
-    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
-    return str(Path(places[0]).absolute().parent) if places[0] else None

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
+import os
 import platform
+import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
+
+from filelock import FileLock, Timeout
 
 from toccata.agents.runs.config import TrainConfig
 from toccata.errors import ToccataError
+from toccata.files import read_bytes, write_atomically
 
 PACKAGES = (
     "toccata",
@@ -28,6 +36,13 @@ PACKAGES = (
     "torch",
 )
 
+CHECKPOINT_FILES = ("model.zip", "envs.npz", "state.json", "reward_models/rewards.json")  # a complete one has them
+STEP_NAME = re.compile(r"step-(\d{10,})")
+LAST = "last"  # in checkpoints/: the link to the newest one
+PUBLISHED = ("model.zip", "reward_models")  # links of the run folder into it
+NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+MAX_TEXT_BYTES = 2**20
+
 
 class RunError(ToccataError, ValueError):
     """A folder that is no run folder, or lacks a file; the message names both."""
@@ -37,9 +52,12 @@ class RunError(ToccataError, ValueError):
 class Run:
     """A run folder.
 
+    `checkpoints/last` is a link to the newest checkpoint, and `model.zip` and `reward_models/` are links into it: one
+    rename publishes a checkpoint whole. Where the file system has no links, they are copies.
+
     Attributes:
-        folder: its path; it holds config.json, command.txt, versions.json, model.zip, reward_models/,
-            progress.csv, TensorBoard events and checkpoints/.
+        folder: its path; it holds config.json, command.txt, versions.json, model.zip, reference.zip, reward_models/,
+            signature.json, progress.csv, TensorBoard events and checkpoints/.
         config: its settings.
     """
 
@@ -59,41 +77,44 @@ class Run:
         except FileExistsError:
             cls.refuse_existing(folder)
             raise
-        except OSError as error:
-            raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
-        (folder / "config.json").write_text(config.to_json() + "\n")
-        (folder / "command.txt").write_text(shlex.join(command) + "\n")
-        (folder / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n")
-        (folder / "reward_models").mkdir()
+        except (OSError, ValueError) as error:
+            raise RunError(f"{folder}: cannot be made: {getattr(error, 'strerror', None) or error}") from error
+        write_atomically(folder / "versions.json", (json.dumps(versions(), indent=2) + "\n").encode())
+        write_atomically(folder / "command.txt", _as_line(command))
         (folder / "checkpoints").mkdir()
+        write_atomically(folder / "config.json", (config.to_json() + "\n").encode())  # last: it makes the folder a run
         return cls(folder, config)
 
     @staticmethod
     def refuse_existing(folder: Path | None) -> None:
         """Raise RunError when `folder` is there already."""
         if folder is not None and (folder.exists() or folder.is_symlink()):
-            hint = f", or resume it with --resume {folder}" if (folder / "config.json").is_file() else ""
+            resume = f", or resume it with --resume {shlex.quote(str(folder))}"
+            hint = resume if (folder / "config.json").is_file() else ""
             raise RunError(f"{folder}: exists already; choose another --run-dir{hint}")
 
     def renew(self, config: TrainConfig, command: Sequence[str]) -> None:
         """Write the settings and append the command with which the run is resumed."""
-        part = self.folder / "config.json.part"
-        part.write_text(config.to_json() + "\n")
-        part.replace(self.folder / "config.json")
-        with (self.folder / "command.txt").open("a") as file:
-            file.write(shlex.join(command) + "\n")
+        write_atomically(self.folder / "config.json", (config.to_json() + "\n").encode())
+        path = self.folder / "command.txt"
+        before = read_bytes(path, MAX_TEXT_BYTES) if path.exists() else b""
+        write_atomically(path, before + _as_line(command))
 
     @classmethod
     def open(cls, folder: Path) -> Run:
         """Open an existing run folder.
 
         Raises:
-            RunError: when it is no run folder.
+            RunError: when it is no run folder, or has a link that leads out of it.
+            ConfigError: when its settings cannot be read.
         """
         if not folder.is_dir():
             raise RunError(f"{folder}: no such run folder")
         if not (folder / "config.json").is_file():
             raise RunError(f"{folder}: not a run folder, it has no config.json")
+        for path in (*folder.iterdir(), *(folder / "checkpoints").glob("*")):
+            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+                raise RunError(f"{path}: is a link that leads out of the run folder; it is not followed")
         return cls(folder, TrainConfig.from_json(folder / "config.json"))
 
     @property
@@ -113,18 +134,70 @@ class Run:
         """The reference policy: the model before PPO, after behaviour cloning."""
         return self.folder / "reference.zip"
 
+    def checkpoints(self) -> list[Path]:
+        """The complete checkpoints, the newest last; other things in their folder are ignored."""
+        steps = {
+            int(name[1]): path
+            for path in (self.folder / "checkpoints").glob("step-*")
+            if (name := STEP_NAME.fullmatch(path.name)) and all((path / file).is_file() for file in CHECKPOINT_FILES)
+        }
+        return [steps[step] for step in sorted(steps)]
+
     def last_checkpoint(self) -> Path | None:
         """The newest complete checkpoint; None before PPO has begun."""
-        done = sorted(path for path in (self.folder / "checkpoints").glob("step-*") if path.suffix != ".part")
-        return done[-1] if done else None
+        return next(reversed(self.checkpoints()), None)
 
     def checkpoint(self, step: int) -> Checkpoint:
         """The checkpoint of `step`, to be written."""
         return Checkpoint(self.folder / "checkpoints" / f"step-{step:010d}")
 
+    def publish(self, checkpoint: Path) -> None:
+        """Make a folder in checkpoints/ the one that `model.zip` and `reward_models/` are in, by one rename.
+
+        Raises:
+            OSError: naming the link, when it cannot be made.
+        """
+        try:
+            for name in PUBLISHED:
+                make_link(self.folder / name, f"checkpoints/{LAST}/{name}")
+            make_link(self.folder / "checkpoints" / LAST, checkpoint.name)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            self._publish_copies(checkpoint)
+
+    def _publish_copies(self, checkpoint: Path) -> None:
+        """`publish` on a file system without links: the files one by one, the model last."""
+        shutil.copytree(checkpoint / "reward_models", self.folder / "reward_models", dirs_exist_ok=True)
+        if (checkpoint / "model.zip").is_file():
+            write_atomically(self.folder / "model.zip", (checkpoint / "model.zip").read_bytes())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing this run; the lock ends with the process, however that ends.
+
+        Raises:
+            RunError: when another process holds the lock.
+        """
+        lock = FileLock(self.folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.folder}: another process is training this run; wait for it, or stop it") from None
+        except NotImplementedError:  # a file system without locks: nothing can be done
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
+
 
 class Checkpoint:
-    """Writes a checkpoint folder that appears only when it is complete: `with run.checkpoint(n) as folder: ...`."""
+    """Writes a checkpoint folder that appears only when it is complete: `with run.checkpoint(n) as folder: ...`.
+
+    One of that step that is there already stays: between two rollouts a run has one state.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -136,11 +209,33 @@ class Checkpoint:
         return self.part
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        if failure is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if failure is None and not self.folder.exists():
             self.part.rename(self.folder)
-        else:
-            shutil.rmtree(self.part, ignore_errors=True)
+        shutil.rmtree(self.part, ignore_errors=True)
+
+
+def make_link(path: Path, target: str) -> None:
+    """Make `path` a link to `target`, in place of whatever it was, by one rename.
+
+    Raises:
+        OSError: naming `path`, when it cannot be made.
+    """
+    if path.is_symlink() and path.readlink() == Path(target):
+        return
+    part = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
+    try:
+        part.symlink_to(target)
+        if path.is_dir() and not path.is_symlink():  # of a run that was copied without links
+            shutil.rmtree(path)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def _as_line(command: Sequence[str]) -> bytes:
+    """A command as a line of command.txt; arguments may be names of files, which are any bytes."""
+    return os.fsencode(shlex.join(command) + "\n")
 
 
 def next_free(parent: Path, stem: str = "run") -> Path:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
+import shlex
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from toccata.agents.devices import resolve_device
-from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.composer_ppo import ComposerPPO, DivergenceError
+from toccata.agents.ppo.model_file import load_model, save_model
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.behaviour_cloning import clone_sequences, clone_steps
 from toccata.agents.prior.prior import frozen
@@ -29,28 +32,32 @@ from toccata.agents.runs.builders import (
     build_envs,
     environment_arguments,
     excerpt_dataset,
-    load_agent,
     with_absolute_paths,
 )
 from toccata.agents.runs.callbacks import (
     CheckpointCallback,
     DiscriminatorCallback,
     MetricsCallback,
-    StopBetweenRollouts,
 )
 from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.progress import Progress, ProgressWriter
 from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
-from toccata.agents.runs.run_folder import Checkpoint, Run, RunError
+from toccata.agents.runs.run_folder import Run, RunError
+from toccata.agents.runs.signals import StopOnSignals
+from toccata.agents.runs.trust import require_trust, sign_rewards
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import RewardModelError
+from toccata.errors import ToccataError, one_line
+from toccata.files import read_json, read_npz, sha256_of_file, write_atomically
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum, parse_rewards
 
 STATE_FILE = "state.json"  # in a checkpoint: random states, and values logged since the last row
 ENVS_FILE = "envs.npz"
+HASHED_FILES = ("model.zip", ENVS_FILE, "reward_models/rewards.json")  # their SHA-256 are in state.json
+BEFORE_TRAINING = "start"  # in checkpoints/: what is published until there is a checkpoint
 # Learning rates of behaviour cloning; small for a prior, so that it is not overwritten
 RANDOM_INIT_LEARNING_RATE, PRIOR_LEARNING_RATE = 1e-3, 5e-4
 
@@ -68,32 +75,56 @@ class Training:
     pending: dict[str, Any] = field(default_factory=dict)  # values that were logged since the last row
 
     def save(self) -> Path:
-        """Write a checkpoint, and copy its model and reward models to the run folder."""
+        """Write a checkpoint and publish it.
+
+        Raises:
+            DivergenceError: when the model is not finite; nothing is written then.
+            OSError: naming the file, when it cannot be written; earlier checkpoints stay.
+        """
+        self.model.check_finite()
         step = int(self.model.num_timesteps)
         checkpoint = self.run.checkpoint(step)
         with checkpoint as folder:
-            self.model.save(folder / "model.zip")
+            save_model(self.model, folder / "model.zip")
             (folder / "reward_models").mkdir()
             save_rewards(self.rewards, self.run.config, folder / "reward_models")
-            np.savez(folder / ENVS_FILE, **self.env.state())  # type: ignore[arg-type]  # mypy takes the arrays for options
+            buffer = BytesIO()
+            np.savez(buffer, **self.env.state())  # type: ignore[arg-type]  # mypy takes the arrays for options
+            write_atomically(folder / ENVS_FILE, buffer.getvalue())
             state = {
                 "timesteps": step,
                 "random": random_state(music=self.rng),
                 "envs": self.env.random_state(),
                 "logged": logged(self.model.logger),
+                "sha256": {name: sha256_of_file(folder / name) for name in HASHED_FILES},
             }
-            (folder / STATE_FILE).write_text(json.dumps(state))
-        publish(checkpoint, self.run.folder)
+            write_atomically(folder / STATE_FILE, json.dumps(state).encode())
+        self.run.publish(checkpoint.folder)
         return checkpoint.folder
 
-    def restore(self, folder: Path) -> None:
-        """Set environments and random states to those of the checkpoint `folder`."""
-        with np.load(folder / ENVS_FILE, allow_pickle=False) as arrays:
-            self.env.set_state(dict(arrays))
-        state = json.loads((folder / STATE_FILE).read_text())
+    def restore(self, folder: Path, state: dict[str, Any]) -> None:
+        """Set environments and random states to those of the checkpoint `folder`, whose state.json `state` is."""
+        self.env.set_state(read_npz(folder / ENVS_FILE))
         self.env.set_random_state(state["envs"])
         set_random_state(state["random"], music=self.rng)
         self.pending = state["logged"]
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """state.json of a checkpoint, once the other files are known to be those that were written with it.
+
+    Raises:
+        FileError: naming a file that is missing or cannot be read.
+        RunError: naming one that was damaged or exchanged.
+    """
+    state = read_json(folder / STATE_FILE)
+    for name in HASHED_FILES:
+        if sha256_of_file(folder / name) != state["sha256"][name]:
+            raise RunError(
+                f"{folder}: not a readable checkpoint: {name} has another SHA-256 than {STATE_FILE} says; it was "
+                "damaged or exchanged. Delete this checkpoint to go on from the one before it"
+            )
+    return state
 
 
 def logged(logger: Logger) -> dict[str, Any]:
@@ -102,14 +133,6 @@ def logged(logger: Logger) -> dict[str, Any]:
         name: [value.item() if isinstance(value, np.generic) else value, logger.name_to_excluded[name]]
         for name, value in logger.name_to_value.items()
     }
-
-
-def publish(checkpoint: Checkpoint, folder: Path) -> None:
-    """Make a checkpoint's model and reward models the run's own; each file is replaced whole."""
-    part = folder / "model.zip.part"
-    shutil.copyfile(checkpoint.folder / "model.zip", part)
-    part.replace(folder / "model.zip")
-    shutil.copytree(checkpoint.folder / "reward_models", folder / "reward_models", dirs_exist_ok=True)
 
 
 def train(config: TrainConfig, command: Sequence[str] = (), console: Console | None = None) -> Run:
@@ -126,8 +149,18 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
         KeyboardInterrupt: after Ctrl-C; the message says what is saved and how to resume.
     """
     console = console or Console(stderr=True)
-    start = _new if config.resume is None else _resumed
-    training, has_reference = start(config, command, console)
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopOnSignals())
+        if config.resume is None:
+            training, has_reference = _new(config, command, console, stack)
+        else:
+            training, has_reference = _resumed(config, command, console, stack)
+        _train(training, has_reference, stop, console)
+    return training.run
+
+
+def _train(training: Training, has_reference: bool, stop: StopOnSignals, console: Console) -> None:
+    """Behaviour cloning, unless that is done, and PPO, under a progress bar."""
     with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -137,15 +170,17 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
         console=console,
     ) as bar:
         if not has_reference:
-            _make_reference(training, bar)
-        _run_ppo(training, bar)
-    return training.run
+            _make_reference(training, stop, bar)
+        _run_ppo(training, stop, bar)
 
 
 def _new(
-    config: TrainConfig, command: Sequence[str], console: Console, run: Run | None = None
+    config: TrainConfig, command: Sequence[str], console: Console, stack: ExitStack, run: Run | None = None
 ) -> tuple[Training, bool]:
-    """A new run without a reference policy yet; in the folder of `run` if that was made before."""
+    """A new run without a reference policy yet; in the folder of `run` if that was made before.
+
+    Its lock is held until `stack` ends.
+    """
     if run is None:
         Run.refuse_existing(config.run_dir)
         config = with_absolute_paths(config)
@@ -157,12 +192,17 @@ def _new(
     model = build_agent(config, env, rewards, device)
     if run is None:
         run = Run.create(config, command)
+        stack.enter_context(run.lock())
+        sign_rewards([spec for spec, _ in config.rewards], run.folder)
         console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)
-    save_rewards(rewards, config, run.folder / "reward_models")
+    first = run.folder / "checkpoints" / BEFORE_TRAINING  # no checkpoint: it has the reward models only
+    (first / "reward_models").mkdir(parents=True, exist_ok=True)
+    save_rewards(rewards, config, first / "reward_models")
+    run.publish(first)
     return Training(run, model, env, rewards, music, np.random.default_rng([config.seed, 1])), False
 
 
-def _make_reference(training: Training, bar: Bar) -> None:
+def _make_reference(training: Training, stop: StopOnSignals, bar: Bar) -> None:
     """Fit the policy of a new run to real music by behaviour cloning, and save it as the reference policy."""
     config, model, folder = training.run.config, training.model, training.run.folder
     if config.clone_epochs:
@@ -176,10 +216,11 @@ def _make_reference(training: Training, bar: Bar) -> None:
                 learning_rate=RANDOM_INIT_LEARNING_RATE if config.prior == NO_PRIOR else PRIOR_LEARNING_RATE,
                 on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
             )
-        except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"stopped before PPO; start again with --resume {folder}") from stop
-        (folder / "cloning.json").write_text(json.dumps({"nats_per_action": losses}, indent=2) + "\n")
-    model.save(training.run.reference_path)
+        except KeyboardInterrupt as interrupt:
+            raise stop.interrupt(f"stopped before PPO; start again with {resume_option(folder)}") from interrupt
+        text = json.dumps({"nats_per_action": losses}, indent=2) + "\n"
+        write_atomically(folder / "cloning.json", text.encode())
+    save_model(model, training.run.reference_path)
     set_reference(config, model, model)
 
 
@@ -198,8 +239,12 @@ def set_reference(config: TrainConfig, model: ComposerPPO, start: ComposerPPO) -
         model.reference = frozen(reference).to(start.device)  # .to: a copied LSTM is in pieces on a GPU
 
 
-def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> tuple[Training, bool]:
-    """The run of `config.resume` at its last checkpoint, or from the beginning if it has none."""
+def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stack: ExitStack) -> tuple[Training, bool]:
+    """The run of `config.resume` at its last checkpoint, or from the beginning if it has none.
+
+    That checkpoint is published again, as the run may have been stopped before it was. The run's lock is held until
+    `stack` ends.
+    """
     assert config.resume is not None
     run = Run.open(config.resume)
     if changed := config.settings_changed(run.config):
@@ -207,32 +252,37 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console) -> t
             f"{run.folder}: {changed[0]} is {getattr(run.config, changed[0])!r} in this run; "
             f"only {', '.join(RENEWABLE)} may change when it is resumed"
         )
+    stack.enter_context(run.lock())
     checkpoint = run.last_checkpoint()
     if checkpoint is None:
+        specs = [spec for spec, _ in config.rewards]
+        require_trust(specs, run.folder / "config.json", run.folder, trust=config.trust)
         run.renew(config, command)
         console.print(f"{escape(str(run.folder))} has no checkpoint: starting again", soft_wrap=True)
-        return _new(config, command, console, Run(run.folder, config))
+        return _new(config, command, console, stack, Run(run.folder, config))
     device = resolve_device(config.device)
     env = build_envs(config)
-    rewards = load_rewards(checkpoint / "reward_models")
+    rewards = load_rewards(checkpoint / "reward_models", run.folder, trust=config.trust)
     music = excerpt_dataset(config, "train")
     try:
-        model = load_agent(checkpoint / "model.zip", config, device, env=env, force_reset=False)
+        state = read_state(checkpoint)
+        model = load_model(checkpoint / "model.zip", device, env, resume=True)
         model.reward_model = rewards
-        set_reference(config, model, load_agent(run.reference_path, config, device))
+        set_reference(config, model, load_model(run.reference_path, device))
         training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng())
-        training.restore(checkpoint)
-    except RunError:
+        training.restore(checkpoint, state)
+    except ToccataError:
         raise
     except Exception as error:  # damaged files fail in many ways inside torch and numpy
-        raise RunError(f"{checkpoint}: not a readable checkpoint: {type(error).__name__}: {error}") from error
+        raise RunError(f"{checkpoint}: not a readable checkpoint: {type(error).__name__}: {one_line(error)}") from error
+    run.publish(checkpoint)
     run.renew(config, command)
     console.print(f"resuming [bold]{escape(str(run.folder))}[/bold] at step {model.num_timesteps:,}", soft_wrap=True)
     return training, True
 
 
-def _run_ppo(training: Training, bar: Bar) -> None:
-    """PPO for the remaining steps; the run is saved at the end, also after Ctrl-C or a failing reward."""
+def _run_ppo(training: Training, stop: StopOnSignals, bar: Bar) -> None:
+    """PPO for the remaining steps; the run is saved at the end, also after a signal or a failing reward."""
     config, model, folder = training.run.config, training.model, training.run.folder
     done = model.num_timesteps
     if done >= config.total_timesteps:
@@ -254,22 +304,31 @@ def _run_ppo(training: Training, bar: Bar) -> None:
         if config.train_realism and hasattr(model, "update")
     ]
     callbacks += [MetricsCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
-    resume = f"resume with --resume {folder}"
-    with StopBetweenRollouts() as stop:
+    resume = f"resume with {resume_option(folder)}"
+    with stop.between_rollouts() as stop_callback:
         try:
             model.learn(
                 config.total_timesteps - done,
-                CallbackList([*callbacks, stop]),
+                CallbackList([*callbacks, stop_callback]),
                 log_interval=1,
                 reset_num_timesteps=done == 0,
             )
         except KeyboardInterrupt as interrupt:
-            if not stop.between_rollouts:
-                raise KeyboardInterrupt(f"stopped at once, at the last checkpoint; {resume}") from interrupt
+            if not stop_callback.stopped:
+                raise stop.interrupt(f"stopped at once, at the last checkpoint; {resume}") from interrupt
             training.save()
-            raise KeyboardInterrupt(f"stopped and saved at step {model.num_timesteps:,}; {resume}") from interrupt
+            raise stop.interrupt(f"stopped and saved at step {model.num_timesteps:,}; {resume}") from interrupt
         except RewardModelError as error:
             training.save()
             raise RewardModelError(f"{error}; the run is saved in {folder}, {resume}") from error
-    training.save()
+        except DivergenceError as error:
+            last = training.run.last_checkpoint()
+            kept = "there is no checkpoint" if last is None else f"the last checkpoint, {last.name}, is kept; {resume}"
+            raise DivergenceError(f"{error}; {kept}") from error
+        training.save()
     bar.update(task, completed=config.total_timesteps)
+
+
+def resume_option(folder: Path) -> str:
+    """The option that resumes a run, as a shell takes it."""
+    return f"--resume {shlex.quote(str(folder))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -23,6 +24,7 @@ MAX_JSON_BYTES = 64 * 2**20
 MAX_NPZ_BYTES = 2**30  # unpacked
 LAST_FILE = "config.json"  # is moved last into a folder: without it the folder is no network, prior or run
 REPLACE_ATTEMPTS = 20
+MAX_HASHED_BYTES = 4 * 2**30
 
 
 class FileError(ToccataError, ValueError):
@@ -167,6 +169,15 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     if len(data) > most:
         raise FileError(f"{path}: is larger than {most:,} bytes")
     return data
+
+
+def sha256_of_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises:
+        FileError: naming the file, when it cannot be read.
+    """
+    return hashlib.sha256(read_bytes(path, MAX_HASHED_BYTES)).hexdigest()
 
 
 def read_json(path: str | os.PathLike[str], most: int = MAX_JSON_BYTES) -> Any:

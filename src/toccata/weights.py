@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,10 +21,12 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from toccata.errors import ToccataError, one_line
-from toccata.files import write_atomically
+from toccata.files import FileError, read_bytes, read_json, write_atomically
 
 CONFIG_FILE = "config.json"
 SUFFIX = ".safetensors"
+MAX_WEIGHTS_BYTES = 4 * 2**30  # a billion numbers
+MAX_CONFIG_BYTES = 16 * 2**20
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecursionError)  # what a wrong config raises
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -53,8 +55,15 @@ def save_weights(
         folder: its other safetensors files are deleted, as config.json would not know them.
         files: tensors by name, for each file's name without suffix.
         config: JSON values; `sha256` is added.
+
+    Raises:
+        WeightsError: naming the file, for a number that is not finite; nothing is written then.
+        OSError: naming the file, when it cannot be written.
     """
     folder = Path(folder)
+    for name, tensors in files.items():
+        if not all_finite(tensors.values()):
+            raise WeightsError(f"{folder / name}{SUFFIX}: would hold numbers that are not finite; it is not written")
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for name, tensors in files.items():
@@ -68,6 +77,23 @@ def save_weights(
     write_atomically(folder / CONFIG_FILE, (text + "\n").encode())
 
 
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether no tensor holds NaN or an infinity."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+
+def check_size(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> None:
+    """Raise ValueError when the network of `build` has more parameters than `tensors`; no memory is taken for it.
+
+    A configuration is read before it is known to be that of the weights, and could ask for any amount of memory.
+    """
+    with torch.device("meta"):
+        described = sum(tensor.numel() for tensor in build().state_dict().values())
+    given = sum(tensor.numel() for tensor in tensors.values())
+    if described > given:
+        raise ValueError(f"it describes a network of {described:,} numbers, the weights are {given:,}")
+
+
 def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
     """The configuration in `folder`.
 
@@ -78,11 +104,11 @@ def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsError(f"{folder}: no weights here, {CONFIG_FILE} is missing")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(config, dict) or not isinstance(config.get("sha256"), dict):
-            raise ValueError("it has no sha256 of the weights")
-    except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: not a configuration of weights: {one_line(error)}") from error
+        config = read_json(path, MAX_CONFIG_BYTES)
+    except FileError as error:
+        raise WeightsError(str(error)) from error
+    if not isinstance(config, dict) or not isinstance(config.get("sha256"), dict):
+        raise WeightsError(f"{path}: not a configuration of weights: it has no sha256 of the weights")
     return config
 
 
@@ -96,12 +122,14 @@ def read_tensors(folder: str | PathLike[str], name: str) -> dict[str, Tensor]:
     config, path = read_config(folder), Path(folder) / f"{name}{SUFFIX}"
     if not path.is_file():
         raise WeightsError(f"{folder}: no weights here, {path.name} is missing")
-    data = path.read_bytes()
     try:
+        data = read_bytes(path, MAX_WEIGHTS_BYTES)
         tensors = load(data)
+    except FileError as error:
+        raise WeightsError(str(error)) from error
     except (SafetensorError, *BROKEN) as error:
         raise WeightsError(f"{path}: not a safetensors file: {one_line(error)}") from error
-    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+    if not all_finite(tensors.values()):
         raise WeightsError(f"{path}: holds numbers that are not finite")
     if hashlib.sha256(data).hexdigest() != config["sha256"].get(path.name):
         raise WeightsError(f"{path}: its SHA-256 is not the one in {CONFIG_FILE}: the file was damaged or exchanged")
@@ -124,13 +152,14 @@ def load_weights(
     config, path = read_config(folder), Path(folder) / f"{name}{SUFFIX}"
     if not path.is_file():
         raise WeightsError(f"{folder}: no weights here, {path.name} is missing")
+    tensors = read_tensors(folder, name)
     try:
+        check_size(lambda: build(config), tensors)
         network = build(config)
     except BROKEN as error:
         raise WeightsError(
             f"{Path(folder) / CONFIG_FILE}: not the configuration of {name}: {one_line(error)}"
         ) from error
-    tensors = read_tensors(folder, name)
     try:
         network.load_state_dict(tensors)
     except BROKEN as error:

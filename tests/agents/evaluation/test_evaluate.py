@@ -208,7 +208,7 @@ def test_a_run_that_cannot_be_evaluated(toy_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(toy_run, run)
     (run / "model.zip").write_bytes(b"PK")
-    with pytest.raises(RunError, match=r"model\.zip: not a readable model"):
+    with pytest.raises(ToccataError, match=r"model\.zip: not a readable model"):
         evaluate(EvaluateConfig(run))
     (run / "model.zip").unlink()
     with pytest.raises(RunError, match=r"has no model\.zip"):

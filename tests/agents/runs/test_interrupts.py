@@ -1,4 +1,4 @@
-"""Ctrl-C: saved between rollouts, resumed exactly."""
+"""Ctrl-C, SIGTERM and SIGHUP: saved between rollouts, resumed exactly."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from helpers.runs import (
     train_quietly,
 )
 from toccata.agents.runs.run_folder import Run, RunError
+from toccata.agents.runs.signals import Interrupted
 
 
-def interrupting(monkeypatch: pytest.MonkeyPatch, when: int, times: int = 1) -> None:
-    """Ctrl-C, `times` of them, at the `when`-th step of the environment."""
+def interrupting(
+    monkeypatch: pytest.MonkeyPatch, when: int, times: int = 1, number: signal.Signals = signal.SIGINT
+) -> None:
+    """A signal, Ctrl-C or another, `times` of them, at the `when`-th step of the environment."""
     from toccata.agents.vec_env import PianoVecEnv
 
     usual, steps = PianoVecEnv.step_wait, iter(range(10**9))
@@ -27,7 +30,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, when: int, times: int = 1) -> 
     def step_wait(self: PianoVecEnv) -> Any:
         if next(steps) == when:
             for _ in range(times):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
         return usual(self)
 
     monkeypatch.setattr(PianoVecEnv, "step_wait", step_wait)
@@ -46,6 +49,31 @@ def test_ctrl_c_stops_between_rollouts_and_resumes_exactly(
     assert run.last_checkpoint() == run.folder / "checkpoints/step-0000000256"
     train_quietly(resumed_config(run.folder))
     assert_equal_runs(toy_run, run.folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_save_too_however_often_they_come(
+    toy: Toy, toy_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
+) -> None:
+    usual = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        interrupting(patch, 40, times=3, number=number)
+        with pytest.raises(Interrupted, match=r"stopped and saved at step 256; resume with --resume") as caught:
+            train_quietly(toy("stopped"))
+    assert caught.value.signal == number
+    assert signal.getsignal(number) is usual
+    train_quietly(resumed_config(tmp_path / "stopped"))
+    assert_equal_runs(toy_run, tmp_path / "stopped")
+
+
+def test_an_ignored_signal_stays_ignored(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        interrupting(monkeypatch, 10, number=signal.SIGHUP)
+        run = train_quietly(toy("run", total_timesteps=128, clone_epochs=0))
+    finally:
+        signal.signal(signal.SIGHUP, usual)
+    assert run.last_checkpoint() == run.folder / "checkpoints/step-0000000128"
 
 
 def test_a_second_ctrl_c_stops_at_once(

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import random
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +18,7 @@ from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.progress import Progress
 from toccata.agents.runs.random_state import random_state, set_random_state
-from toccata.agents.runs.run_folder import Run, RunError, next_free
+from toccata.agents.runs.run_folder import CHECKPOINT_FILES, Run, RunError, next_free
 from toccata.options import ConfigError
 
 
@@ -31,7 +35,6 @@ def test_a_new_run_folder_explains_itself(run: Run) -> None:
         "checkpoints",
         "command.txt",
         "config.json",
-        "reward_models",
         "versions.json",
     ]
     assert Run.open(run.folder).config == replace(run.config, run_dir=None)
@@ -123,19 +126,106 @@ def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
     assert TrainConfig.from_json(tmp_path / "config.json") == config
 
 
+def write_checkpoint(run: Run, step: int, content: str) -> Path:
+    checkpoint = run.checkpoint(step)
+    with checkpoint as folder:
+        (folder / "reward_models").mkdir()
+        for name in CHECKPOINT_FILES:
+            (folder / name).write_text(content)
+    return checkpoint.folder
+
+
 def test_checkpoints_appear_whole_or_not_at_all(run: Run) -> None:
     with run.checkpoint(100) as folder:
         (folder / "model.zip").write_text("one")
         assert run.last_checkpoint() is None
-    assert run.last_checkpoint() == run.folder / "checkpoints" / "step-0000000100"
-    with pytest.raises(RuntimeError, match="disk"), run.checkpoint(200) as folder:
+    assert run.last_checkpoint() is None, "files are missing"
+    first = write_checkpoint(run, 200, "one")
+    assert run.last_checkpoint() == first
+    with pytest.raises(RuntimeError, match="disk"), run.checkpoint(300) as folder:
         (folder / "model.zip").write_text("half")
         raise RuntimeError("disk")
-    (run.folder / "checkpoints" / "step-0000000300.part").mkdir()
-    assert run.last_checkpoint() == run.folder / "checkpoints" / "step-0000000100"
-    with run.checkpoint(100) as folder:
-        (folder / "model.zip").write_text("two")
-    assert (run.folder / "checkpoints" / "step-0000000100" / "model.zip").read_text() == "two"
+    assert run.last_checkpoint() == first
+    write_checkpoint(run, 200, "two")
+    assert (first / "model.zip").read_text() == "one", "one of that step stays"
+    assert not list((run.folder / "checkpoints").glob("*.part"))
+
+
+def test_stray_names_are_no_checkpoints(run: Run) -> None:
+    first = write_checkpoint(run, 200, "one")
+    for name in ("step-0000000300.part", "step-0000000300 (copy)", "step-300", "step-final", "step-0000000400.bak"):
+        shutil.copytree(first, run.folder / "checkpoints" / name)
+    (run.folder / "checkpoints" / "step-0000000500").write_text("a file")
+    (run.folder / "checkpoints" / "step-0000000600").mkdir()
+    assert run.checkpoints() == [first]
+
+
+def published(run: Run) -> tuple[str, str]:
+    return run.model_path.read_text(), (run.folder / "reward_models" / "rewards.json").read_text()
+
+
+def test_model_and_rewards_are_published_together(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = write_checkpoint(run, 1, "one"), write_checkpoint(run, 2, "two")
+    run.publish(one)
+    assert published(run) == ("one", "one")
+    renames = []
+
+    def killed(self: Path, target: Path) -> None:  # at the rename of the pointer
+        renames.append(target)
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Path, "replace", killed)
+        run.publish(two)
+    assert [target.name for target in renames] == ["last"], "one rename publishes"
+    assert published(run) == ("one", "one")
+    run.publish(two)
+    assert published(run) == ("two", "two")
+
+
+def test_a_run_that_was_copied_without_links_is_published_again(run: Run, tmp_path: Path) -> None:
+    run.publish(write_checkpoint(run, 1, "one"))
+    shutil.copytree(run.folder, tmp_path / "copy")  # follows links
+    copy = Run.open(tmp_path / "copy")
+    assert published(copy) == ("one", "one")
+    copy.publish(write_checkpoint(copy, 2, "two"))
+    assert published(copy) == ("two", "two")
+    assert published(run) == ("one", "one")
+
+
+def test_a_file_system_without_links(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, target: str) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    for step, content in enumerate(("one", "two"), start=1):
+        run.publish(write_checkpoint(run, step, content))
+        assert published(run) == (content, content)
+    assert not any(path.is_symlink() for path in run.folder.rglob("*"))
+
+
+def test_a_link_that_leads_out_of_the_run_is_not_followed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (run.folder / "progress.csv").symlink_to(tmp_path / "mine")
+    with pytest.raises(RunError, match=r"progress\.csv: is a link that leads out of the run folder"):
+        Run.open(run.folder)
+
+
+def test_two_processes_do_not_write_one_run(run: Run) -> None:
+    code = (
+        "import sys; from pathlib import Path; from toccata.agents.runs.run_folder import Run\n"
+        f"with Run.open(Path({str(run.folder)!r})).lock(): print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(RunError, match="run: another process is training this run"), run.lock():
+            pass
+        other.kill()
+    with run.lock():
+        pass
 
 
 def test_progress_keeps_rows_up_to_a_step_and_gains_columns(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from helpers.runs import (
     rows_of,
     train_quietly,
 )
-from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.composer_ppo import ComposerPPO, DivergenceError
 from toccata.agents.runs.rewards_file import load_rewards
 from toccata.agents.runs.run_folder import Run
 from toccata.envs.pieces import Pieces
@@ -39,6 +40,7 @@ CONTRACT = {
     "progress.csv",
     "reward_models",
     "reference.zip",
+    "signature.json",
     "versions.json",
 }
 
@@ -50,6 +52,8 @@ def test_a_run_writes_its_files(toy_run: Path) -> None:
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert not [path for path in run.folder.rglob("*") if path.suffix == ".part"]
     assert [path.name for path in sorted((run.folder / "checkpoints").iterdir())] == [
+        "last",
+        "start",
         "step-0000000000",
         "step-0000000384",
     ]
@@ -69,7 +73,7 @@ def test_a_run_writes_its_files(toy_run: Path) -> None:
 def test_equal_seeds_give_equal_runs_whatever_the_checkpoints(toy: Toy, toy_run: Path) -> None:
     other = train_quietly(toy("other", checkpoint_every=128))
     assert_equal_runs(toy_run, other.folder)
-    assert len(list((other.folder / "checkpoints").iterdir())) == 4
+    assert len(other.checkpoints()) == 4
 
 
 def test_other_seeds_give_other_runs(toy: Toy) -> None:
@@ -139,8 +143,48 @@ def test_the_gold_member_is_not_used_in_training(
     assert not [name for name in rows_of(run.folder)[-1] if "gold" in name]
 
 
-def test_a_model_file_holds_no_environment_and_no_reward_model(toy: Toy) -> None:
-    run = train_quietly(toy("run", total_timesteps=128, clone_epochs=0))
-    with zipfile.ZipFile(run.model_path) as archive:
-        data = json.loads(archive.read("data"))
-    assert not {"env", "reward_model", "finished", "_due"} & data.keys()
+def test_a_run_holds_no_pickle_and_its_files_have_one_mode(toy_run: Path) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in toy_run.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert path.stat().st_mode & 0o777 == 0o666 & ~umask, path
+    for path in [*toy_run.rglob("*.zip"), *toy_run.rglob("*.npz")]:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                assert name.endswith((".json", ".safetensors", ".npy")), f"{path}: {name}"
+                assert b"O" not in archive.read(name)[:128] or not name.endswith(".npy"), "an array of objects"
+
+
+@pytest.mark.parametrize("policy", ["mlp", "transformer"])
+def test_a_run_that_diverges_stops_and_keeps_its_last_finite_checkpoint(toy: Toy, policy: str) -> None:
+    Path("huge_reward.py").write_text(
+        "import numpy as np\n"
+        "class Huge:\n"
+        "    name = 'huge'\n"
+        "    def score(self, pieces):\n"
+        "        return np.linspace(-3e38, 3e38, len(pieces)).astype(np.float32)\n"
+    )
+    rewards = (("huge_reward:Huge", 1.0),)
+    config = toy("run", rewards=rewards, clone_epochs=0, policy=policy, prior="none", prior_kl_coef=0.0, gamma=1.0)
+    with pytest.raises(
+        DivergenceError, match=r"training diverged at step .*; the last checkpoint, step-0000000000, is"
+    ):
+        train_quietly(config)
+    assert config.run_dir is not None
+    assert all(torch.isfinite(each).all() for each in policy_of(config.run_dir).values())
+
+
+def test_rewards_that_are_finite_each_and_infinite_together(toy: Toy) -> None:
+    Path("large_reward.py").write_text(
+        "import numpy as np\n"
+        "class Large:\n"
+        "    name = 'large'\n"
+        "    def score(self, pieces): return np.full(len(pieces), 3e38, np.float32)\n"
+    )
+    rewards = (("large_reward:Large", 1.0), ("large_reward:Large", 1.0))
+    config = toy("run", rewards=rewards, clone_epochs=0)
+    with pytest.raises(RewardModelError, match="large"):
+        train_quietly(config)
+    assert config.run_dir is not None
+    assert all(torch.isfinite(each).all() for each in policy_of(config.run_dir).values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_it_is_named_and_the_run_saved_where_it_was_begun(toy: Toy, attribute: s
     rewards = tuple((f"rewards_of_mine:{attribute}", 1.0) for _ in range(2 if attribute == "Big" else 1))
     if attribute == "Big":
         Path("rewards_of_mine.py").write_text(REWARDS.replace("self.calls == 3", "self.calls >= 5"))
-    config = toy("run", run_dir=Path("run"), rewards=rewards, total_timesteps=1280, clone_epochs=0)
+    config = replace(toy("run", rewards=rewards, total_timesteps=1280, clone_epochs=0), run_dir=Path("run"))
     with pytest.raises(RewardModelError) as caught:
         train_quietly(config)
     assert message in str(caught.value)

@@ -1,0 +1,277 @@
+"""Models of runs on disk: one zip of JSON and safetensors. Nothing is unpickled, all is verified.
+
+    model.json               instrument and arguments that rebuild the model, and its counters
+    policy.safetensors       weights of the policy
+    optimizer.safetensors    state of its optimizer, by parameter
+    rollout.safetensors      what the next rollout begins with: observations, pieces under way
+
+The comment of the zip file, its last 64 bytes, is the SHA-256 of all before it.
+
+`ComposerPPO.save` and `ComposerPPO.load` are those of Stable-Baselines3, whose files hold pickles; see docs/safety.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
+from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.ppo.history import History
+from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+from toccata.agents.vec_env import PianoVecEnv
+from toccata.envs.instrument import Piano
+from toccata.errors import ToccataError, one_line
+from toccata.files import FileError, check_unpacked_size, read_bytes, write_atomically
+from toccata.weights import all_finite, check_size, serialized
+
+FORMAT = "toccata model 1"
+ABOUT = "model.json"
+POLICY, OPTIMIZER, ROLLOUT = "policy.safetensors", "optimizer.safetensors", "rollout.safetensors"
+MAX_BYTES = 4 * 2**30  # unpacked; a policy of ten million parameters has 120 MB with its optimizer
+DIGEST_CHARACTERS = 64  # hexadecimal digits of a SHA-256
+WRITTEN = (1980, 1, 1, 0, 0, 0)  # date of every member, so that equal models give equal files
+ARGUMENTS = ("n_steps", "batch_size", "n_epochs", "learning_rate", "gamma", "gae_lambda", "ent_coef", "vf_coef")
+ARGUMENTS += ("max_grad_norm", "target_kl", "seed")
+KL_ARGUMENTS = ("prior_kl_coef", "prior_kl_target")
+
+
+class ModelError(ToccataError, ValueError):
+    """A model file that is missing, damaged or of another kind; names the file and the reason."""
+
+
+def save_model(model: ComposerPPO, path: str | PathLike[str]) -> None:
+    """Write a model so that training goes on exactly where it was; the file appears whole or not at all.
+
+    Neither environments nor reward models nor the reference policy are in it.
+
+    Args:
+        model: with a `SequencePolicy` or a `FeedforwardPolicy`, and a constant learning rate and clip range.
+        path: of the file.
+
+    Raises:
+        OSError: naming the file, when it cannot be written.
+    """
+    members = {
+        POLICY: serialized(model.policy.state_dict()),
+        OPTIMIZER: serialized(_optimizer_state(model)),
+        ROLLOUT: serialized(_rollout_state(model)),
+    }
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in {ABOUT: json.dumps(_about(model), indent=2).encode(), **members}.items():
+            archive.writestr(zipfile.ZipInfo(name, WRITTEN), data)
+        archive.comment = bytes(DIGEST_CHARACTERS)  # makes room
+    write_atomically(path, with_digest(buffer.getvalue()))
+
+
+def load_model(
+    source: str | PathLike[str] | bytes,
+    device: torch.device | str = "cpu",
+    env: VecEnv | None = None,
+    *,
+    resume: bool = False,
+    name: str | PathLike[str] = "model.zip",
+) -> ComposerPPO:
+    """Read what `save_model` wrote.
+
+    Args:
+        source: path of the file, or its bytes.
+        device: where the model is put.
+        env: environments to go on training in; without them the model plays only.
+        resume: go on in the middle of the pieces under way. `env` must be in the same state; else new pieces begin.
+        name: of the file in messages, where `source` is its bytes.
+
+    Raises:
+        ModelError: naming the file, when it is missing, damaged, of another kind, or was saved with other environments.
+    """
+    path = Path(name) if isinstance(source, bytes) else Path(source)
+    about, files = _read(path, source if isinstance(source, bytes) else None)
+    try:
+        model = _build(about, files[POLICY], device, env)
+        model.policy.load_state_dict(files[POLICY])
+        if env is not None:
+            _set_optimizer_state(model, files[OPTIMIZER])
+        if resume:
+            _set_rollout_state(model, files[ROLLOUT])
+        _set_counters(model, about["counters"])
+    except Exception as error:  # contents that do not belong together fail in many ways inside torch
+        raise ModelError(f"{path}: not a readable model: {one_line(error)}") from error
+    return model
+
+
+def is_model_file(data: bytes) -> bool:
+    """Whether these are the bytes of a file of `save_model`."""
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            return ABOUT in archive.namelist()
+    except Exception:  # no zip file at all; a damaged one fails in many ways
+        return False
+
+
+def with_digest(data: bytes) -> bytes:
+    """The bytes of a model file with their digest in place of the last 64."""
+    content = data[:-DIGEST_CHARACTERS]
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+# Reading
+
+
+def _read(path: Path, data: bytes | None) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """model.json and the tensors of the other members, each verified."""
+    try:
+        data = read_bytes(path, MAX_BYTES) if data is None else data
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            names = archive.namelist()
+            if ABOUT not in names:
+                raise FileError(f"{path}: not a readable model: it has no {ABOUT}, so it was not written by Toccata")
+            check_unpacked_size(archive, path, MAX_BYTES)
+            if data != with_digest(data):
+                raise FileError(f"{path}: not a readable model: its SHA-256 is not the one at its end; it was damaged")
+            about = json.loads(archive.read(ABOUT))
+            if about["format"] != FORMAT:
+                raise FileError(f"{path}: its format is {about['format']!r}, this version reads {FORMAT!r}")
+            files = {name: load(archive.read(name)) for name in (POLICY, OPTIMIZER, ROLLOUT)}
+    except FileError as error:
+        raise ModelError(str(error)) from error
+    except Exception as error:  # zipfile, json and safetensors raise nearly any kind for a damaged file
+        raise ModelError(f"{path}: not a readable model: {one_line(error)}") from error
+    for name, tensors in files.items():
+        if not all_finite(tensors.values()):
+            raise ModelError(f"{path}: {name} holds numbers that are not finite")
+    return about, files
+
+
+# What rebuilds a model
+
+
+def _about(model: ComposerPPO) -> dict[str, Any]:
+    """What `_build` and `_set_counters` need, as JSON."""
+    policy = model.policy
+    assert isinstance(policy, (SequencePolicy, FeedforwardPolicy))
+    arguments: dict[str, Any] = {name: getattr(model, name) for name in ARGUMENTS}
+    arguments["clip_range"] = float(model.clip_range(1.0))  # type: ignore[operator]  # a schedule since set-up
+    if isinstance(model, SequenceComposerPPO):
+        arguments["prior_kl_coef"] = model.kl_controller.coef
+        arguments["prior_kl_target"] = model.kl_controller.target
+    policy_arguments = policy.constructor_arguments()
+    del policy_arguments["piano"]
+    return {
+        "format": FORMAT,
+        "piano": asdict(policy.piano),
+        "policy": policy_arguments,
+        "arguments": arguments,
+        "counters": {
+            "num_timesteps": int(model.num_timesteps),
+            "updates": model.updates,
+            "was_trained_with_reward_model": model.was_trained_with_reward_model,
+            "episodes": [[float(each["r"]), int(each["l"])] for each in model.ep_info_buffer or ()],
+        },
+    }
+
+
+def _build(
+    about: Mapping[str, Any], weights: Mapping[str, Tensor], device: torch.device | str, env: VecEnv | None
+) -> ComposerPPO:
+    """A model with random weights; only what is known by name reaches a constructor."""
+    fields = {name: tuple(each) if isinstance(each, list) else each for name, each in about["piano"].items()}
+    piano = Piano(**fields)
+    sequence = "backbone" in about["policy"]
+    names = (*ARGUMENTS, "clip_range", *(KL_ARGUMENTS if sequence else ()))
+    arguments = {name: about["arguments"][name] for name in names}
+    if env is None:  # spaces are all that playing needs: the smallest rollout buffer will do
+        env = PianoVecEnv(1, bars=1, piano=piano, observation="actions" if sequence else "full")
+        arguments |= {"n_steps": 2, "batch_size": 2}
+    if not sequence:
+        policy_kwargs = {"piano": piano, "features": about["policy"]["features"]}
+        return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)
+    backbone, sizes = about["policy"]["backbone"], dict(about["policy"]["network_config"])
+    check_size(lambda: SequenceNetwork(piano, NetworkConfig(backbone, **sizes)), weights)
+    policy_kwargs = {"piano": piano, "backbone": backbone, "network_config": sizes}
+    return SequenceComposerPPO(SequencePolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)
+
+
+def _set_counters(model: ComposerPPO, counters: Mapping[str, Any]) -> None:
+    """Restore what is counted and logged over the whole of training."""
+    model.num_timesteps = int(counters["num_timesteps"])
+    model.updates = int(counters["updates"])
+    model.was_trained_with_reward_model = bool(counters["was_trained_with_reward_model"])
+    model.begin_episode_statistics()
+    for reward, length in counters["episodes"]:
+        model.record_episode(float(reward), int(length))
+
+
+# The optimizer
+
+
+def _optimizer_state(model: ComposerPPO) -> dict[str, Tensor]:
+    """The state of every parameter as `PARAMETER.KEY`, such as Adam's moments and step."""
+    return {
+        f"{name}.{key}": value
+        for name, parameter in model.policy.named_parameters()
+        for key, value in model.policy.optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _set_optimizer_state(model: ComposerPPO, state: Mapping[str, Tensor]) -> None:
+    """The inverse of `_optimizer_state`."""
+    by_parameter: dict[str, dict[str, Tensor]] = {}
+    for name, value in state.items():
+        parameter, _, key = name.rpartition(".")
+        by_parameter.setdefault(parameter, {})[key] = value
+    names = [name for name, _ in model.policy.named_parameters()]
+    if unknown := by_parameter.keys() - set(names):
+        raise ValueError(f"{OPTIMIZER} has the state of an unknown parameter {min(unknown)!r}")
+    numbered = {names.index(name): values for name, values in by_parameter.items()}
+    optimizer = model.policy.optimizer
+    optimizer.load_state_dict({"state": numbered, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+# What the next rollout begins with
+
+
+def _rollout_state(model: ComposerPPO) -> dict[str, Tensor]:
+    """Observations, and for each piece under way what was rewarded and observed so far; {} before the first reset."""
+    if model.last_observations is None:
+        return {}
+    arrays = {f"observation.{key}": value for key, value in model.last_observations.items()}
+    arrays |= {"episode_starts": model.last_episode_starts, "rewarded": model.rewarded}
+    if isinstance(model, SequenceComposerPPO):
+        history = model.history
+        arrays |= {f"history.observation.{key}": value for key, value in history.observations.items()}
+        arrays |= {"history.lengths": history.lengths, "history.kl": history.kl}
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+def _set_rollout_state(model: ComposerPPO, state: Mapping[str, Tensor]) -> None:
+    """The inverse of `_rollout_state`."""
+    if not state:
+        return
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
+    model.last_episode_starts = arrays["episode_starts"]
+    model.rewarded = arrays["rewarded"]
+    if len(model.rewarded) != model.n_envs:
+        raise ValueError(f"it was saved with {len(model.rewarded)} environments, got {model.n_envs}")
+    model.last_observations = {
+        name.removeprefix("observation."): array for name, array in arrays.items() if name.startswith("observation.")
+    }
+    if isinstance(model, SequenceComposerPPO):
+        prefix = "history.observation."
+        observations = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        model.history = History(observations, arrays["history.lengths"], arrays["history.kl"])

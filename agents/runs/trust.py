@@ -1,0 +1,90 @@
+"""Whose run it is: reward models of a user's own are imported for that user's runs only, unless `--trust` is given.
+
+A reward model of one's own is Python code, which runs when it is imported. A run names its reward models in config.json
+and rewards.json; signature.json says, with a key that only this user has on this machine, that the user named them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from toccata.errors import ToccataError
+from toccata.files import FileError, read_json, write_atomically
+from toccata.reward_models import is_registered
+from toccata.signatures import UntrustedError, is_signed, sign
+
+SIGNATURE_FILE = "signature.json"
+PURPOSE = b"reward models of a run"
+MAX_BYTES = 2**20
+
+
+def sign_rewards(specs: Iterable[str], run_folder: Path) -> None:
+    """Write signature.json: the reward models that this user named, and the folders their modules were found in."""
+    modules = {spec: _module_folder(spec) for spec in specs if not is_registered(spec)}
+    text = json.dumps({"modules": modules, "signature": sign(PURPOSE, _canonical(modules))}, indent=2)
+    write_atomically(run_folder / SIGNATURE_FILE, (text + "\n").encode())
+
+
+def require_trust(specs: Sequence[object], source: Path, run_folder: Path | None, *, trust: bool) -> None:
+    """Refuse reward models whose loading would run code of somebody else; make those of this user's importable.
+
+    Args:
+        specs: of the reward models that `source` names.
+        source: the file that they were read from, for the message.
+        run_folder: of the run; None if there is none.
+        trust: the user trusts whoever made the run.
+
+    Raises:
+        UntrustedError: naming the reward models, when they neither come with Toccata or an installed package, nor were
+            named by this user on this machine, nor are trusted.
+        ConfigError: for a signature.json that cannot be read.
+    """
+    foreign = [spec for spec in specs if not (isinstance(spec, str) and is_registered(spec))]
+    if not foreign:
+        return
+    modules, signed = _read_signature(run_folder)
+    if not trust and not (signed and all(isinstance(spec, str) and spec in modules for spec in foreign)):
+        names = ", ".join(map(repr, foreign[:5]))
+        raise UntrustedError(
+            f"{source}: its rewards {names} are code that does not come with Toccata or an installed package, and this "
+            "run was not made by you on this machine; loading them runs that code. If you trust it, add --trust, with "
+            "the module in the current folder or installed"
+        )
+    for spec in foreign:
+        folder = modules.get(spec) if isinstance(spec, str) else None
+        if isinstance(folder, str) and folder not in sys.path:
+            sys.path.append(folder)  # last, as a user's module may be called like any other
+
+
+def _read_signature(run_folder: Path | None) -> tuple[dict[str, object], bool]:
+    """The modules of signature.json, and whether this user signed them; ({}, False) where there is none."""
+    path = (run_folder or Path()) / SIGNATURE_FILE
+    if run_folder is None or not path.is_file():
+        return {}, False
+    try:
+        content = read_json(path, MAX_BYTES)
+    except FileError as error:
+        raise SignatureError(str(error)) from error
+    modules = content.get("modules") if isinstance(content, dict) else None
+    if not isinstance(modules, dict):
+        raise SignatureError(f"{path}: not a signature of reward models")
+    return modules, is_signed(content.get("signature"), PURPOSE, _canonical(modules))
+
+
+class SignatureError(ToccataError, ValueError):
+    """A signature.json that cannot be read; names the file and the reason."""
+
+
+def _canonical(modules: dict[str, object]) -> bytes:
+    """What is signed."""
+    return json.dumps(modules, sort_keys=True).encode()
+
+
+def _module_folder(spec: str) -> str | None:
+    """Where Python found the module of a `package.module:Attribute`, for reading the run from another folder."""
+    module = sys.modules.get(spec.partition(":")[0].partition(".")[0])
+    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
+    return str(Path(places[0]).absolute().parent) if places and places[0] else None

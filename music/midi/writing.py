@@ -1,0 +1,49 @@
+"""Writing of MIDI files."""
+
+from __future__ import annotations
+
+import io
+from os import PathLike
+
+from toccata.files import write_atomically
+from toccata.music.metre import time_signature
+from toccata.music.midi.errors import MAX_NOTES, MAX_TICKS, MidiError
+from toccata.music.midi.own_text import END, header_text
+from toccata.music.score import Score
+
+
+def write_midi(score: Score, path: str | PathLike[str]) -> None:
+    """Write a MIDI file that `read_midi` reads back as an equal score.
+
+    One piano track at the score's resolution. Text events that begin with "toccata" hold the grid and the end of the
+    score; other programs ignore them. The file is written atomically.
+
+    Raises:
+        MidiError: when the score lasts 4 million ticks or more, or has more than 200,000 notes.
+        OSError: when the file cannot be written.
+    """
+    import pretty_midi
+
+    if score.length_ticks >= MAX_TICKS:
+        raise MidiError(f"{path}: the score lasts {score.length_ticks:,} ticks, not below {MAX_TICKS:,}")
+    if len(score) > MAX_NOTES:
+        raise MidiError(f"{path}: the score has {len(score):,} notes, more than {MAX_NOTES:,}")
+    # pretty_midi truncates to whole microseconds a beat: with half a microsecond more it rounds.
+    microseconds_per_beat = round(6e7 / score.tempo_bpm)
+    tempo_bpm = 6e7 / (microseconds_per_beat + 0.5)
+    midi = pretty_midi.PrettyMIDI(resolution=score.ticks_per_beat, initial_tempo=tempo_bpm)
+    seconds_per_tick = 60.0 / (tempo_bpm * score.ticks_per_beat)
+    signature = time_signature(score.beats_per_bar)
+    if signature:
+        midi.time_signature_changes.append(pretty_midi.TimeSignature(*signature, 0))
+    header = header_text(score.ticks_per_beat, None if signature else score.beats_per_bar)
+    midi.text_events.append(pretty_midi.Text(header, 0))
+    midi.text_events.append(pretty_midi.Text(END, score.length_ticks * seconds_per_tick))
+    piano = pretty_midi.Instrument(program=0, name="Piano")
+    for onset, duration, pitch, velocity in score.notes.tolist():
+        start, end = onset * seconds_per_tick, (onset + duration) * seconds_per_tick
+        piano.notes.append(pretty_midi.Note(velocity, pitch, start, end))
+    midi.instruments.append(piano)
+    buffer = io.BytesIO()
+    midi.write(buffer)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,174 @@
+"""Models of runs on disk: what is saved is loaded, and whatever is wrong with a file is one line."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from toccata.agents import ComposerPPO, FeedforwardPolicy, PianoVecEnv, SequenceComposerPPO, SequencePolicy
+from toccata.agents.ppo.model_file import POLICY, ModelError, load_model, save_model, with_digest
+from toccata.agents.ppo.signed_zip import MEMBER
+from toccata.envs.instrument import Piano
+from toccata.reward_models import Silence
+from toccata.signatures import UntrustedError
+
+SMALL = Piano(lowest=48, highest=72, chords=("maj",), values=(6, 12, 24))
+
+
+def agent(kind: str = "transformer", envs: int = 3) -> ComposerPPO:
+    arguments: dict[str, Any] = {"reward_model": Silence(), "n_steps": 16, "batch_size": 24, "gamma": 1.0, "seed": 5}
+    observation = "full" if kind in ("mlp", "cnn") else "actions"
+    env = PianoVecEnv(envs, bars=1, piano=SMALL, observation=observation)
+    if kind in ("mlp", "cnn"):
+        policy_kwargs: dict[str, Any] = {"piano": SMALL, "features": kind}
+        return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, device="cpu", **arguments)
+    network = {"width": 24, "layers": 2} | ({"heads": 2} if kind == "transformer" else {})
+    policy_kwargs = {"piano": SMALL, "backbone": kind, "network_config": network}
+    return SequenceComposerPPO(SequencePolicy, env, policy_kwargs=policy_kwargs, device="cpu", **arguments)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm", "transformer"])
+def test_training_goes_on_exactly(tmp_path: Path, kind: str) -> None:
+    model = agent(kind).learn(96)
+    save_model(model, tmp_path / "model.zip")
+    assert model.env is not None
+    again = load_model(tmp_path / "model.zip", env=model.env, resume=True)  # in the middle of its pieces
+    assert type(again) is type(model)
+    assert (again.num_timesteps, again.updates) == (model.num_timesteps, model.updates)
+    assert list(again.ep_info_buffer or ()) == list(model.ep_info_buffer or ())
+    save_model(again, tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "model.zip").read_bytes()
+    state = model.env.state()  # type: ignore[attr-defined]
+    rng = model.env.random_state()  # type: ignore[attr-defined]
+    after = []
+    for each in (model, again):
+        each.reward_model = Silence()
+        each.env.set_state(state)  # type: ignore[union-attr]
+        each.env.set_random_state(rng)  # type: ignore[union-attr]
+        torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        each.learn(48, reset_num_timesteps=False)
+        after.append(each.policy.state_dict())
+    assert all(torch.equal(after[0][key], after[1][key]) for key in after[0])
+
+
+def test_a_model_plays_without_environments_and_in_any_number_of_them(tmp_path: Path) -> None:
+    model = agent().learn(48)
+    save_model(model, tmp_path / "model.zip")
+    env = PianoVecEnv(5, bars=1, piano=SMALL, observation="actions")
+    for again in (
+        load_model(tmp_path / "model.zip"),
+        load_model(tmp_path / "model.zip", env=env),
+        ComposerPPO.load(tmp_path / "model.zip", device="cpu"),
+        SequenceComposerPPO.load(tmp_path / "model", env=env, device="cpu", reward_model=Silence()),
+    ):
+        torch.manual_seed(0)
+        actions, _ = again.predict(env.reset(), action_masks=env.action_masks())
+        torch.manual_seed(0)
+        expected, _ = model.predict(env.reset(), action_masks=env.action_masks())
+        np.testing.assert_array_equal(actions, expected)
+    again.learn(80)
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
+    """Change the members of a model file; its digest follows."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+        archive.comment = bytes(64)
+    path.write_bytes(with_digest(path.read_bytes()))
+
+
+def about_with(**changes: Any) -> Callable[[dict[str, bytes]], object]:
+    def change(members: dict[str, bytes]) -> None:
+        members["model.json"] = json.dumps({**json.loads(members["model.json"]), **changes}).encode()
+
+    return change
+
+
+def size_of(width: Any, layers: Any) -> dict[str, Any]:
+    return {"backbone": "transformer", "network_config": {"width": width, "layers": layers, "heads": 2}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (about_with(format="toccata model 9"), "its format is 'toccata model 9', this version reads"),
+        (about_with(policy=size_of(4096, 64)), "it describes a network of 11,.* numbers, the weights are"),
+        (about_with(policy=size_of(10**9, 2)), "width must be a whole number in 1..4096"),
+        (about_with(policy=size_of(16, 2)), "not a readable model"),
+        (about_with(policy={"backbone": "os.system"}), "not a readable model"),
+        (about_with(piano={}), "not a readable model"),
+        (about_with(piano={"lowest": 0, "highest": 10**6}), "not a readable model"),
+        (about_with(arguments={"n_steps": 10**15}), "not a readable model"),
+        (about_with(counters=None), "not a readable model"),
+        (lambda members: members.pop(POLICY), "not a readable model"),
+        (lambda members: members.update({POLICY: b"\x80\x04."}), "not a readable model"),
+    ],
+)
+def test_what_is_wrong_with_a_model_is_one_line(
+    tmp_path: Path, change: Callable[[dict[str, bytes]], object], message: str
+) -> None:
+    path = tmp_path / "model.zip"
+    save_model(agent(), path)
+    rewritten(path, change)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "model.zip"
+    model = agent("lstm")
+    save_model(model, path)
+    original = path.read_bytes()
+    for position in range(0, len(original), 499):
+        path.write_bytes(original[:position] + bytes([original[position] ^ 1]) + original[position + 1 :])
+        with pytest.raises(ModelError):
+            load_model(path)
+    for position in range(0, len(original), 4999):
+        path.write_bytes(original[:position])
+        with pytest.raises(ModelError):
+            load_model(path)
+
+
+# Files of Stable-Baselines3
+
+
+def test_own_files_of_stable_baselines3_load_and_others_need_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = agent()
+    model.save(tmp_path / "mine")
+    assert SequenceComposerPPO.load(tmp_path / "mine", device="cpu").n_steps == 16
+    buffer = BytesIO()
+    model.save(buffer)
+    buffer.seek(0)
+    assert SequenceComposerPPO.load(buffer, device="cpu").n_steps == 16
+    changed = (tmp_path / "mine.zip").read_bytes()
+    with zipfile.ZipFile(BytesIO(changed)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for name in members:
+        if name == MEMBER:
+            continue
+        with zipfile.ZipFile(tmp_path / "changed.zip", "w") as archive:
+            for each, data in members.items():
+                archive.writestr(each, data + b" " * (each == name))
+        with pytest.raises(UntrustedError, match=r"changed\.zip: was not saved by you on this machine"):
+            SequenceComposerPPO.load(tmp_path / "changed.zip", device="cpu")
+    monkeypatch.setenv("TOCCATA_STATE", str(tmp_path / "of-another-user"))
+    with pytest.raises(UntrustedError, match=r"mine\.zip: was not saved by you .* trust=True"):
+        SequenceComposerPPO.load(tmp_path / "mine.zip", device="cpu")
+    assert SequenceComposerPPO.load(tmp_path / "mine.zip", device="cpu", trust=True).n_steps == 16
