@@ -99,7 +99,7 @@ def test_names_stay_in_their_folder(tmp_path: Path) -> None:
     for name in ("a.mid", "sub/a.mid", "sub/../a.mid", "caf\udce9.mid", "..a", "./a"):
         assert inside(folder, name) == folder / name
     for name in ("../outside", "sub/../../outside", "/etc/passwd", str(folder / "a.mid"), "link"):
-        with pytest.raises(FileError, match="folder: .* leads out of this folder"):
+        with pytest.raises(FileError, match=r"folder: .* leads out of this folder"):
             inside(folder, name)
     with pytest.raises(FileError, match="is no name of a file"):
         inside(folder, "a\0b")

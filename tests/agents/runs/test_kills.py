@@ -72,4 +72,4 @@ def test_a_run_killed_at_any_write_is_resumed_exactly(toy: Toy) -> None:
         assert checkpoint is not None
         assert run.model_path.read_bytes() == (checkpoint / "model.zip").read_bytes()
         assert run.model_path.read_bytes() == uninterrupted.model_path.read_bytes()
-        assert not [path for path in run.folder.rglob("*.part")]
+        assert not list(run.folder.rglob("*.part"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import io
 import json
 import pickle
@@ -54,7 +56,7 @@ def payloads(marker: Path) -> Iterator[bytes]:
     yield buffer.getvalue()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:  # a model of Stable-Baselines3
-        data = {"policy_class": {":type:": "x", ":serialized:": __import__("base64").b64encode(raw).decode()}}
+        data = {"policy_class": {":type:": "x", ":serialized:": base64.b64encode(raw).decode()}}
         archive.writestr("data", json.dumps(data))
         archive.writestr("policy.pth", raw)
     yield buffer.getvalue()
@@ -90,16 +92,15 @@ def test_a_payload_in_any_file_of_a_run_does_not_fire(run: Run, tmp_path: Path) 
     marker.unlink()
     files = [path.relative_to(run.folder) for path in run.folder.rglob("*") if path.is_file()]
     assert len(files) > 15
-    for file in files:
-        for payload in payloads(marker):
+    for number, file in enumerate(sorted(files)):
+        kinds = list(payloads(marker))
+        for payload in {kinds[0], kinds[number % len(kinds)]}:
             victim = tmp_path / "victim"
             shutil.copytree(run.folder, victim, symlinks=True)
             (victim / file).write_bytes(payload)
             for use in uses(victim):
-                try:
+                with contextlib.suppress(ToccataError, OSError):  # in one line, or the file is not needed
                     use()
-                except (ToccataError, OSError):
-                    pass  # refused, in one line; where the file is not needed it is not
                 assert not marker.exists(), f"{file}: {payload[:40]!r} was executed"
             shutil.rmtree(victim)
             shutil.rmtree(tmp_path / "composed", ignore_errors=True)
