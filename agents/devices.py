@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
-from toccata.options import ConfigError
+from toccata.options import ConfigError, shown
 
 
 def resolve_device(name: str) -> torch.device:
@@ -13,14 +15,11 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         ConfigError: for one that this machine lacks.
     """
+    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu(:0)?|cuda(:[0-9]{1,3})?", name):
+        raise ConfigError(f"device must be cpu, cuda, cuda:N or auto, got {shown(name)}")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device must be cpu, cuda, cuda:N or auto, got {name!r}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    number = int(name.partition(":")[2] or 0)
+    if name.startswith("cuda") and number >= torch.cuda.device_count():
         raise ConfigError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices here; use cpu or auto")
-    return device
+    return torch.device(name)

@@ -6,7 +6,7 @@ from toccata.envs.dynamics import Dynamics, random_legal_actions
 from toccata.envs.env import PianoDiscreteEnv, PianoEnv
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
-from toccata.envs.reward_model import RewardModel, RewardModelError, checked, contributions
+from toccata.envs.reward_model import RewardModel, RewardModelError, checked, contributions, total
 from toccata.envs.vector import PianoDiscreteVectorEnv, PianoVectorEnv
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "encode",
     "play",
     "random_legal_actions",
+    "total",
 ]

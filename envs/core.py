@@ -15,7 +15,7 @@ from toccata.envs.codec import encode
 from toccata.envs.dynamics import MAX_OBSERVED_BEATS, RECENT_FRAMES, Dynamics
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
-from toccata.envs.reward_model import RewardModel, contributions
+from toccata.envs.reward_model import RewardModel, check_name, contributions, total
 from toccata.music.score import Score
 
 GENRES = ("classical", "folk", "jazz", "popular", "rock", "electronic")
@@ -70,6 +70,8 @@ class PianoCore:
                 f"reward must be a reward model, with a name and a score(pieces) method, got {reward!r}; "
                 "toccata.reward_models.load_reward makes one from a name"
             )
+        if reward is not None and not hasattr(reward, "contributions"):  # whose name is that of its term
+            check_name(reward.name)
         if piano is not None and not isinstance(piano, Piano):
             raise TypeError(f"piano must be a Piano, got {piano!r}")
         if not 0 <= illegal_penalty < np.inf:
@@ -81,9 +83,7 @@ class PianoCore:
         self.genres = tuple(genres)
         self.genre = None if genre is None else self.genres[_index("genre", genre, self.genres)]
         self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
-        if bars_per_reward < 1:
-            raise ValueError(f"bars_per_reward must be at least 1, got {bars_per_reward}")
-        self.bars_per_reward = bars_per_reward
+        self.bars_per_reward = _positive_int("bars_per_reward", bars_per_reward)
         self.reward_at = REWARD_TIMES[_index("reward_at", reward_at, REWARD_TIMES)]
         self.reward_model = reward
         self.illegal_penalty = float(illegal_penalty)
@@ -182,7 +182,7 @@ class PianoCore:
 
         Raises:
             ValueError: for an action outside the action space, naming it.
-            RewardModelError: naming the reward model, when it fails.
+            RewardModelError: naming the reward model, when it fails, and for rewards that add up to no finite float32.
         """
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs, 2) or actions.dtype.kind not in "iu":
@@ -201,10 +201,10 @@ class PianoCore:
         pieces = self._pieces_to_reward(done)
         terms = self._reward_terms(pieces) if self.reward_model is not None and pieces else {}
         if self.illegal_penalty:
-            terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty) + terms.get("illegal", 0.0)
+            terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty)
         rewards = np.zeros(self.num_envs)
-        for term in terms.values():
-            rewards += term
+        if terms:
+            rewards += total(terms)
         return Step(rewards, terminated, truncated, terms, pieces)
 
     def _pieces_to_reward(self, done: np.ndarray) -> dict[int, Piece]:
@@ -291,7 +291,7 @@ def _positive_int(name: str, value: int) -> int:
     Raises:
         ValueError: when it is no positive integer, naming it.
     """
-    if not isinstance(value, (int, np.integer)) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
     return int(value)
 

@@ -47,7 +47,7 @@ class Dynamics:
         notes: (n, capacity, 4) int32, onset tick, duration in ticks, pitch and velocity of the notes so far.
         roll: (n, 32, keys) uint8, the frames of `recent` as a ring buffer, frame f in row f % 32; (n, 0, keys) unless
             `keep_roll`.
-        played: (n, max_steps, 2) int16, the actions of this episode.
+        played: (n, max_steps, 2) int16, the actions of this episode; illegal ones as the rests that they became.
     """
 
     def __init__(self, num_envs: int, piano: Piano, max_steps: int, *, keep_roll: bool = False) -> None:

@@ -35,7 +35,8 @@ class PianoEnv(gym.Env[Any, Any]):
     | 1 | value: index of the note value or rest in 1 3 4 6 8 12 16 18 24 36 48 72 96 ticks, 24 a beat | 0 | 12 |
 
     `info["action_mask"]` and `action_masks()` give the legal ones: (366,) bool, the two dimensions concatenated. An
-    illegal action becomes a rest of its value and is counted in `info["illegal_actions"]`.
+    illegal action becomes a rest of its value, or of the longest value that is left, and is counted in
+    `info["illegal_actions"]`.
 
     ## Observation Space
 

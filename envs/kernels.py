@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
+from toccata.compiled import jit
 from toccata.envs.dynamics import TICKS_PER_FRAME
 from toccata.envs.instrument import CHORD_SIZE, NO_PITCH, VELOCITY, Piano
 
@@ -40,8 +40,6 @@ Record = Any  # of STATE_DTYPE; mypy knows no fields of a NumPy record
 
 CHORD_BITS = 31  # semitones from the lowest note of all chords to the highest, at most
 FOUR_NOTES = np.uint32(1 << CHORD_BITS)  # flag of the chords with four notes
-
-jit = numba.njit(cache=True, nogil=True)
 
 
 class Keyboard(NamedTuple):
@@ -284,8 +282,8 @@ def step(
 
     `roll` is (n, frames, keys), or (n, 0, keys) if it is not kept.
 
-    An action that `masks` does not allow becomes a rest of its value, at most to the last bar line. `legal` (n,) is set
-    to whether each action was allowed.
+    An action that `masks` does not allow becomes a rest of its value, or of the longest value that is left before the
+    last bar line; `played` has what it became. `legal` (n,) is set to whether each action was allowed.
     """
     lowest, values = keyboard.lowest, keyboard.values
     velocity, ticks_per_frame = keyboard.velocity, keyboard.ticks_per_frame
@@ -296,13 +294,15 @@ def step(
         state = states[i]
         what, value = actions[i, 0], actions[i, 1]
         state.what, state.value = what, value
-        if state.steps < played.shape[1]:
-            played[i, state.steps, 0], played[i, state.steps, 1] = what, value
-        state.steps += 1
         legal[i] = masks[i, what] and masks[i, whats + value]
         if not legal[i]:
             state.illegal_actions += 1
             what = 0
+            while value > 0 and not masks[i, whats + value]:
+                value -= 1
+        if state.steps < played.shape[1]:
+            played[i, state.steps, 0], played[i, state.steps, 1] = what, value
+        state.steps += 1
         duration = min(values[value], state.end_tick - state.clock)
         if what == 0:
             if roll.shape[1]:

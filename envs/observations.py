@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toccata.envs.kernels import jit
+from toccata.compiled import jit
 
 
 @jit

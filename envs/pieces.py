@@ -20,7 +20,8 @@ class Piece:
             when `score` is first read: the score of a piece in a rollout is often not needed.
         genre: the genre it was written for; None if unknown.
         start_tick: where the agent's part begins, after a primer.
-        actions: (steps, 2) integers, the `(what, value)` that the agent played; None if no agent wrote the piece.
+        actions: (steps, 2) integers, the `(what, value)` that the agent played, illegal ones as the rests that they
+            became: played again they give this piece. None if no agent wrote it.
     """
 
     def __init__(

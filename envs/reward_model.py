@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import reduce
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from toccata.envs.pieces import Pieces
 from toccata.errors import ToccataError
+from toccata.options import shown
 
 
 @runtime_checkable
@@ -30,54 +34,136 @@ class RewardModelError(ToccataError, RuntimeError):
     """A reward model raised an error, or returned something that cannot be a reward."""
 
 
+RESERVED_NAMES = ("total", "pieces", "kl", "illegal")  # logged next to the terms as reward/NAME
+LONGEST_NAME = 100
+
+
+def check_name(name: Any, what: str = "a reward model's name") -> None:
+    """Raise RewardModelError for a name that cannot be that of a term: it is a column, a tag and a folder of a run."""
+    if not isinstance(name, str) or not name.strip():
+        raise RewardModelError(f"{what} must be a non-empty string, got {name!r}")
+    if len(name) > LONGEST_NAME or not name.isprintable() or name.strip() != name or set(name) & set("/\\"):
+        raise RewardModelError(
+            f"{what} must have at most {LONGEST_NAME} printable characters without slashes, got {name[:200]!r}"
+        )
+    if name in (*RESERVED_NAMES, ".", ".."):
+        raise RewardModelError(f"{what} must not be {', '.join(RESERVED_NAMES)}, which are logged too, got {name!r}")
+
+
 def checked(model: RewardModel, pieces: Pieces) -> np.ndarray:
     """The model's scores, (n,) float32.
 
     Raises:
-        RewardModelError: naming the model, when it raises or its scores are not (n,) finite numbers.
+        RewardModelError: naming the model, when it raises or its scores are not (n,) finite real numbers.
     """
-    return _as_scores(model, _call(model, model.score, pieces), pieces)
+    return _as_scores(model, _call(f"reward model {model.name!r}", model.score, pieces), pieces)
 
 
 def contributions(model: RewardModel, pieces: Pieces) -> dict[str, np.ndarray]:
     """The named terms, (n,) float32 each, whose sum is the model's score of each piece.
 
     Raises:
-        RewardModelError: as `checked`.
+        RewardModelError: as `checked`, and for a name that cannot be a term's.
     """
+    who = f"reward model {model.name!r}"
     split = getattr(model, "contributions", None)
     if split is None:
+        check_name(model.name)
         return {model.name: checked(model, pieces)}
-    terms = _call(model, split, pieces)
+    terms = _call(who, split, pieces)
     if not isinstance(terms, Mapping):
-        raise RewardModelError(
-            f"contributions of reward model {model.name!r} must return a dict, got {type(terms).__name__}"
-        )
-    return {str(name): _as_scores(model, term, pieces, f", term {name!r},") for name, term in terms.items()}
+        raise RewardModelError(f"contributions of {who} must return a dict, got {type(terms).__name__}")
+    if not terms:
+        raise RewardModelError(f"contributions of {who} must return at least one term")
+    for name in terms:
+        check_name(name, f"the name of a term of {who}")
+    return {name: _as_scores(model, term, pieces, f", term {name!r},") for name, term in terms.items()}
 
 
-def _call(model: RewardModel, method: Callable[[Pieces], Any], pieces: Pieces) -> Any:
-    """The result of a method of the model; its errors as `RewardModelError`."""
+def total(terms: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The sum of at least one term (n,), in their own precision, (n,).
+
+    Raises:
+        RewardModelError: naming the terms, when a sum is not finite in float32, in which agents keep rewards.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = reduce(np.add, terms.values())
+    outside = ~(np.abs(sums) <= np.finfo(np.float32).max)
+    if outside.any():
+        first = int(np.flatnonzero(outside)[0])
+        addends = ", ".join(f"{name} {float(term[first]):g}" for name, term in terms.items())
+        raise RewardModelError(f"the terms of a reward add up to no finite float32: {addends}")
+    return sums
+
+
+@contextmanager
+def guarded(who: str, error: type[RewardModelError] = RewardModelError) -> Iterator[None]:
+    """A block of users' code, which must not end the process or change the working directory.
+
+    Raises:
+        RewardModelError: or `error`, naming `who`, instead of SystemExit and the like (not of Ctrl-C), and when the
+            working directory is another one after the block. It is changed back.
+    """
+    folder = _working_directory()
     try:
-        return method(pieces)
+        yield
+    except (KeyboardInterrupt, Exception):
+        _restore(folder)
+        raise
+    except BaseException as stop:
+        _restore(folder)
+        raise error(f"{who} raised {type(stop).__name__}: {stop}") from stop
+    if moved := _restore(folder):
+        raise error(f"{who} changed the working directory to {moved}; it is {folder} again")
+
+
+def _call(who: str, method: Callable[[Pieces], Any], pieces: Pieces) -> Any:
+    """The result of a method of a model; its errors as `RewardModelError`."""
+    try:
+        with guarded(who):
+            return method(pieces)
     except RewardModelError:
-        raise  # from a model inside this one, which the message names
+        raise  # also from a model inside this one, which the message names
     except Exception as error:  # a user's model may raise anything, and the message must name the model
-        raise RewardModelError(f"reward model {model.name!r} raised {type(error).__name__}: {error}") from error
+        raise RewardModelError(f"{who} raised {type(error).__name__}: {error}") from error
+
+
+def _working_directory() -> str | None:
+    """The working directory; None when it was deleted."""
+    try:
+        return os.getcwd()  # noqa: PTH109  # called for every batch: as text it is twice as fast
+    except OSError:
+        return None
+
+
+def _restore(folder: str | None) -> str | None:
+    """Change back to the working directory `folder`; the other one that it was changed to, if it was."""
+    now = _working_directory()
+    if folder is None or now == folder:
+        return None
+    with suppress(OSError):
+        os.chdir(folder)
+    return now or "a deleted one"
 
 
 def _as_scores(model: RewardModel, result: Any, pieces: Pieces, term: str = "") -> np.ndarray:
     """The result of a model, or its term, as (n,) float32."""
     who = f"reward model {model.name!r}{term}"
     try:
-        scores = np.asarray(result, dtype=np.float32)
+        numbers = np.asarray(result)
+        with np.errstate(over="ignore"):
+            scores = numbers.astype(np.float32) if numbers.dtype.kind in "biuf" else None
     except Exception as error:  # the conversion of a custom type may raise anything
         raise RewardModelError(
             f"{who} must return {len(pieces)} numbers, got {type(result).__name__}: {error}"
         ) from error
+    if scores is None:
+        raise RewardModelError(f"{who} must return {len(pieces)} numbers, got {type(result).__name__} {shown(result)}")
     if scores.shape != (len(pieces),):
         raise RewardModelError(f"{who} must return shape ({len(pieces)},), one score a piece, got {scores.shape}")
+    if np.ma.is_masked(result):
+        raise RewardModelError(f"{who} must return finite scores, got masked ones")
     if not np.isfinite(scores).all():
         first = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise RewardModelError(f"{who} must return finite scores, got {scores[first]} for piece {first}")
+        raise RewardModelError(f"{who} must return finite scores, got {numbers[first]} for piece {first}")
     return scores

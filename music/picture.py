@@ -6,11 +6,14 @@ is readable in print and with every kind of colour vision. The current tick is o
 
 from __future__ import annotations
 
+from io import BytesIO
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toccata.files import write_atomically
 from toccata.music.score import Score
 
 if TYPE_CHECKING:
@@ -120,7 +123,8 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
     """Write the score as a piano roll for a paper or a report, wrapped into lines.
 
     A line has `BARS_PER_LINE` bars; in a piece that would need more than `MAX_LINES` lines it has more, narrower ones.
-    The range of pitches is that of the piece in whole octaves. An existing file is replaced.
+    The range of pitches is that of the piece in whole octaves. An existing file is replaced once the new
+    one is complete.
 
     Args:
         score: any score; an empty one gives an empty bar.
@@ -158,7 +162,9 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
     if len(score):
         scale = figure.add_axes((1 - (right + 1.3) / width, 1 - (head - 0.16) / height, 1 / width, 0.1 / height))
         _draw_velocity_scale(scale)
-    figure.savefig(path, dpi=200)
+    picture = BytesIO()
+    figure.savefig(picture, dpi=200, format=Path(path).suffix[1:] or "png")
+    write_atomically(path, picture.getvalue())
 
 
 def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int, highest: int) -> None:

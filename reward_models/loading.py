@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from toccata.envs.reward_model import RewardModel, RewardModelError
+from toccata.envs.reward_model import RewardModel, RewardModelError, check_name, guarded
 
 ENTRY_POINTS = "toccata.reward_models"
 
@@ -126,7 +126,8 @@ def _attribute(spec: str, module_name: str, path: str) -> Any:
         sys.path.insert(0, current)  # stays there, as with `python -m`: modules may import others later
     importlib.invalidate_caches()
     try:
-        target: Any = importlib.import_module(module_name)
+        with guarded(f"reward {spec!r}: importing {module_name}", RewardSpecError):
+            target: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise RewardSpecError(
@@ -135,6 +136,8 @@ def _attribute(spec: str, module_name: str, path: str) -> Any:
         raise RewardSpecError(
             f"reward {spec!r}: there is no module {error.name!r} in {current} or among the installed packages"
         ) from error
+    except RewardSpecError:
+        raise
     except Exception as error:  # a user's module may raise anything
         raise RewardSpecError(f"reward {spec!r}: importing {module_name} raised {_type_and_message(error)}") from error
     name = module_name
@@ -158,7 +161,8 @@ def _instantiate(target: Any, spec: str) -> Any:
 def _call_user_code(function: Callable[[], Any], spec: str) -> Any:
     """The result of `function`; an exception becomes a `RewardSpecError` that names the spec."""
     try:
-        return function()
+        with guarded(f"reward {spec!r}: creating it", RewardSpecError):
+            return function()
     except RewardSpecError:
         raise
     except Exception as error:  # a user's constructor may raise anything
@@ -173,6 +177,10 @@ def _validated(model: Any, spec: str) -> RewardModel:
     name = getattr(model, "name", None)
     if not isinstance(name, str) or not name:
         raise RewardSpecError(f"reward {spec!r}: {kind} needs a name, a non-empty string, got {name!r}")
+    try:
+        check_name(name)
+    except RewardModelError as error:
+        raise RewardSpecError(f"reward {spec!r}: {error}") from None
     return model
 
 

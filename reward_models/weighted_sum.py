@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 
 from toccata.envs.pieces import Pieces
-from toccata.envs.reward_model import RewardModel, RewardModelError, checked
+from toccata.envs.reward_model import RewardModel, RewardModelError, check_name, checked, total
 from toccata.reward_models.loading import RewardSpecError, load_reward
 
 
@@ -25,6 +25,7 @@ class WeightedSum:
 
     Raises:
         RewardSpecError: without a model, or for a weight that is not a finite number.
+        RewardModelError: for a model whose name cannot be that of a term.
     """
 
     name = "sum"
@@ -35,6 +36,7 @@ class WeightedSum:
         for model, weight in weighted_models:
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not isfinite(weight):
                 raise RewardSpecError(f"reward {model.name!r}: its weight must be a finite number, got {weight!r}")
+            check_name(model.name)
             term = _unique_name(model.name, self.models)
             self.models[term] = model
             self.weights[term] = float(weight)
@@ -77,9 +79,9 @@ class WeightedSum:
         """(n,) float32, the sum of `contributions`.
 
         Raises:
-            RewardModelError: naming the failing model.
+            RewardModelError: naming the failing model, or all terms when their sum is not finite.
         """
-        return np.stack(list(self.contributions(pieces).values())).sum(axis=0)
+        return total(self.contributions(pieces))
 
 
 def parse_rewards(weighted_specs: Iterable[tuple[str | RewardModel, float]]) -> WeightedSum:

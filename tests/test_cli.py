@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from toccata import cli
+from toccata.files import whole_folder
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -75,11 +79,17 @@ def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str], monke
     [
         (["--genre", "clasical"], "unknown genre 'clasical': it must be one of classical, "),
         (["--rewards", "silense", "1"], "reward 'silense': no such name; did you mean 'silence'?"),
-        (["--rewards", "silence", "nan"], "reward 'silence': its weight must be a finite number"),
+        (
+            ["--rewards", "silence", "nan"],
+            "reward 'silence': its weight must be a number, at least -1,000,000 and at most 1,000,000, got nan",
+        ),
         (["--rewards", "nowhere.rewards:Mine", "1"], "there is no module 'nowhere'"),
-        (["--total-timesteps", "0"], "total_timesteps must be a whole number, at least 1, got 0"),
+        (
+            ["--total-timesteps", "0"],
+            "total_timesteps must be a whole number, at least 1 and at most 1,000,000,000,000, got 0",
+        ),
         (["--device", "cuda:99"], "device 'cuda:99': there are"),
-        (["--tempo-bpm", "0"], "tempo_bpm must be a number, greater than 0"),
+        (["--tempo-bpm", "0"], "tempo_bpm must be a number, at least 4 and at most 600, got 0"),
         (["--resume", "nowhere"], "nowhere: no such run folder"),
         (["--corpus", "nowhere"], "unknown corpus 'nowhere'"),
         (["--corpus", "empty"], "empty: has no MIDI or MusicXML file"),
@@ -131,3 +141,77 @@ def test_words_that_cannot_be_read(command) -> None:
         with pytest.raises(SystemExit) as stop:
             command("train", *arguments)
         assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("train", ["--num-envs", "1000000000"], "num_envs must be a whole number, at least 1 and at most 65,536"),
+        (
+            "train",
+            ["--learning-rate", "1e30"],
+            "learning_rate must be a number, greater than 0 and at most 1, got 1e+30",
+        ),
+        ("train", ["--rewards", "silence", "1e30"], "reward 'silence': its weight must be a number"),
+        ("train", ["--run-dir", ""], "--run-dir must not be empty"),
+        ("train", ["--resume="], "--resume must not be empty"),
+        ("train", ["--corpus", "bach", ""], "--corpus must not be empty"),
+        ("train", ["--run-dir", "x" * 300], "run_dir: a name in it has more than 255 bytes"),
+        ("compose", ["--pieces", "1000000000"], "pieces must be a whole number, at least 1 and at most 10,000"),
+        ("compose", ["--out", ""], "--out must not be empty"),
+        ("compose", ["--prior", ""], "--prior must not be empty"),
+        ("compose", ["--device", "cpu:99"], "device must be cpu, cuda, cuda:N or auto, got 'cpu:99'"),
+        (
+            "evaluate",
+            ["run", "--pieces", "100000000000"],
+            "pieces must be a whole number, at least 1 and at most 10,000",
+        ),
+        ("evaluate", [""], "an argument must not be empty"),
+        ("fit-prior", ["--out", "x", "--width", "1000000000"], "width must be a whole number"),
+        ("fit-prior", ["--out="], "--out must not be empty"),
+        ("fit-rating", ["--data", "x", "--out", ""], "--out must not be empty"),
+        ("fit-rating", ["--data", "x", "--out", "y", "--pessimism", "1e30"], "pessimism must be a number, at least 0"),
+    ],
+)
+def test_senseless_sizes_and_empty_names_are_refused_at_once(
+    command, tmp_path: Path, name: str, arguments: list[str], message: str
+) -> None:
+    status, text = command(name, *arguments)
+    assert (status, text.count("\n")) == (1, 1)
+    assert text.startswith("error: ")
+    assert message in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_memory_is_one_line(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def big(config: object) -> None:
+        raise MemoryError("Unable to allocate 100 TiB")
+
+    monkeypatch.setitem(cli.COMMANDS, "train", (cli.COMMANDS["train"][0], big))
+    assert command("train") == (1, "error: not enough memory: Unable to allocate 100 TiB\n")
+
+
+def test_names_that_are_not_utf8_are_printed_with_backslashes(tmp_path: Path) -> None:
+    code = "import sys; from toccata.cli import run_command; sys.exit(run_command('evaluate'))"
+    done = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], cwd=tmp_path, capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"error: caf\\udce9: no such run folder\n"
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_signals_stop_a_command_so_that_it_clears_up(
+    command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, status: int
+) -> None:
+    number = getattr(signal, name)
+
+    def long(config: object) -> None:
+        with whole_folder(tmp_path / "out") as folder:
+            (folder / "half").write_text("half")
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    monkeypatch.setitem(cli.COMMANDS, "compose", (cli.COMMANDS["compose"][0], long))
+    before = signal.getsignal(number)
+    assert command("compose") == (status, "stopped\n")
+    assert signal.getsignal(number) is before
+    assert not list(tmp_path.iterdir())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import tyro
 
-from toccata.options import Range
+from toccata.options import SEED, Range, check_fields
 
-EVALUATE_RANGES = {"pieces": Range(1), "samples": Range(2), "seed": Range(0, 2**32 - 1)}
+EVALUATE_RANGES = {"pieces": Range(1, 10_000), "samples": Range(2, 65_536), "seed": SEED}
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,4 @@ class EvaluateConfig:
     """Run the code of reward models that somebody else's run names. Runs made by you on this machine need no trust."""
 
     def __post_init__(self) -> None:
-        for name, allowed in EVALUATE_RANGES.items():
-            allowed.check(name, getattr(self, name))
+        check_fields(self, EVALUATE_RANGES)

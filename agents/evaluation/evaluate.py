@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,21 @@ from rich.progress import track
 from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.report import GOLD, kl_line, write_report
+from toccata.agents.evaluation.report import GOLD, History, kl_line, write_report
 from toccata.agents.generation.piece_files import write_piece
 from toccata.agents.generation.rollouts import generate_pieces
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
+from toccata.agents.runs.config import MAX_BARS_OF_ENVS
 from toccata.agents.runs.rewards_file import load_rewards
 from toccata.agents.runs.run_folder import Run
 from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import total
+from toccata.files import whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure
+from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
 from toccata.reward_models.rating.model import RatingModel
 from toccata.stats import bootstrap_mean
@@ -44,49 +47,52 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
 
     Raises:
         RunError: for a folder that is no run, or has no model yet.
+        ConfigError, FileError, ProgressError: naming a file of the run that is damaged, before anything is generated.
+        OSError: naming the file that cannot be written; an earlier evaluation stays as it was.
     """
     console = console or Console()
     run = Run.open(config.run_dir)
+    history = History.read(run)
+    samples = max(config.samples, config.pieces)
+    if samples * run.config.bars > MAX_BARS_OF_ENVS:
+        most = MAX_BARS_OF_ENVS // run.config.bars
+        raise ConfigError(f"samples must be at most {most:,} for pieces of {run.config.bars:,} bars, got {samples:,}")
     device = resolve_device(config.device)
     agent = load_agent(run.model_path, run.config, device)
     rewards = load_rewards(run.folder / "reward_models", run.folder, trust=config.trust)
     gold = gold_rating(rewards)
     environment = environment_arguments(run.config)
-    samples = max(config.samples, config.pieces)
     real = excerpt_dataset(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)
-    with console.status("generating"):
-        pieces = {
-            "agent": generate_pieces(agent, samples, config.seed, environment),
-            "random": generate_pieces(None, samples, config.seed, environment),
-            "real": real,
-        }
-        reference = load_agent(run.reference_path, run.config, device) if run.reference_path.is_file() else None
-        if reference is not None:
-            pieces["reference"] = generate_pieces(reference, samples, config.seed, environment)
-    with console.status("measuring"):
-        values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
-    summary = summarise(values, config.seed)
-    if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
-        trajectories = record_trajectories(pieces["agent"], agent.policy.piano)
-        nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, agent.policy.piano)
-        interval = bootstrap_mean(nats, np.random.default_rng(config.seed))
-        summary["kl"] = {"nats_per_piece": {**interval._asdict(), "values": nats.tolist()}}
+    reference = load_agent(run.reference_path, run.config, device) if run.reference_path.is_file() else None
+    place = run.folder / "evaluation"  # an earlier evaluation stays until this one is complete
+    with whole_folder(place, "replace") as folder:  # before the work: a folder that cannot be written fails at once
+        with console.status("generating"):
+            pieces = {
+                "agent": generate_pieces(agent, samples, config.seed, environment),
+                "random": generate_pieces(None, samples, config.seed, environment),
+                "real": real,
+            }
+            if reference is not None:
+                pieces["reference"] = generate_pieces(reference, samples, config.seed, environment)
+        with console.status("measuring"):
+            values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
+        summary = summarise(values, config.seed)
+        if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
+            trajectories = record_trajectories(pieces["agent"], agent.policy.piano)
+            nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, agent.policy.piano)
+            interval = bootstrap_mean(nats, np.random.default_rng(config.seed))
+            summary["kl"] = {"nats_per_piece": {**interval._asdict(), "values": nats.tolist()}}
 
-    folder = run.folder / "evaluation.part"  # an earlier evaluation stays until this one is complete
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
-        write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
-    write_piece(pieces["random"][0], folder, "random")
-    write_piece(pieces["real"][0], folder, "real")
-    (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
-    write_report(run, folder, summary, config.pieces)
-    shutil.rmtree(run.folder / "evaluation", ignore_errors=True)
-    folder = folder.rename(run.folder / "evaluation")
+        for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
+            write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
+        write_piece(pieces["random"][0], folder, "random")
+        write_piece(pieces["real"][0], folder, "real")
+        write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
+        write_report(run, history, folder, summary, config.pieces)
     console.print(table_of(summary))
     if "kl" in summary:
         console.print(kl_line(summary), highlight=False)
-    console.print(f"listen: {folder}/piece-000.wav ...   read: {folder / 'report.html'}", soft_wrap=True, markup=False)
+    console.print(f"listen: {place}/piece-000.wav ...   read: {place / 'report.html'}", soft_wrap=True, markup=False)
     return summary
 
 
@@ -112,7 +118,7 @@ def measurements(pieces: Pieces, rewards: WeightedSum, gold: RatingModel | None)
     values["diversity"] = diversity(pieces.own)
     scores = rewards.scores(pieces)
     values |= {f"score/{name}": score.astype(float) for name, score in scores.items()}
-    values["reward/total"] = np.sum(list(rewards.weighted(scores).values()), axis=0, dtype=float)
+    values["reward/total"] = total({term: each.astype(float) for term, each in rewards.weighted(scores).items()})
     if gold is not None:
         values[GOLD] = gold.gold(pieces).astype(float)
     return values

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import csv
+from dataclasses import dataclass
 from html import escape
+from io import BytesIO
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from toccata.agents.runs.progress import STEP_COLUMN, ProgressError, number_in, read_rows
 from toccata.agents.runs.run_folder import Run
+from toccata.files import read_bytes, write_atomically
 
 GOLD = "gold_rating"  # the metric that no agent is rewarded for
 GOLD_NOTE = (
     "<i>gold rating</i> is the rating by an ensemble member that no agent is rewarded by: "
     "where rewards rise above <i>reference</i> and it does not, the agent over-optimises its reward models."
 )
+CURVES = ("reward", "music", "kl")  # groups of quantities of progress.csv that are drawn
+MAX_CURVES = 200
+MAX_DRAWN = 1e100  # beyond, matplotlib's axes overflow
+MAX_COMMAND_BYTES = 2**20
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #262c36; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -24,23 +32,49 @@ section { margin: 2rem 0; }
 """
 
 
-def write_report(run: Run, folder: Path, summary: dict[str, Any], pieces: int) -> None:
-    """Write report.html into an evaluation folder, and curves.png where there is a progress.csv."""
+@dataclass(frozen=True)
+class History:
+    """What a report says of the training: read before anything is generated, as the files may be damaged.
+
+    Attributes:
+        command: those of command.txt; empty where it is missing.
+        curves: by quantity of progress.csv the steps and values, without those that are not finite.
+    """
+
+    command: str
+    curves: dict[str, list[tuple[float, float]]]
+
+    @classmethod
+    def read(cls, run: Run) -> History:
+        """Read the command.txt and progress.csv of a run, as far as they are there.
+
+        Raises:
+            FileError, ProgressError: naming the file, when it is damaged.
+        """
+        path = run.folder / "command.txt"
+        command = read_bytes(path, MAX_COMMAND_BYTES) if path.exists() else b""  # arguments may be any bytes
+        return cls(command.decode("utf-8", "backslashreplace").strip(), training_curves(run.folder / "progress.csv"))
+
+
+def write_report(run: Run, history: History, folder: Path, summary: dict[str, Any], pieces: int) -> None:
+    """Write report.html into an evaluation folder, and curves.png where training has some."""
     curves = ""
-    if draw_training_curves(run.folder / "progress.csv", folder / "curves.png"):
+    if history.curves:
+        write_atomically(folder / "curves.png", draw_training_curves(history.curves))
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
     kl = f"<p>{escape(kl_line(summary))}</p>" if "kl" in summary else ""
     note = f" {GOLD_NOTE}" if GOLD in summary["composers"]["agent"] else ""
     stems = [*(f"piece-{number:03d}" for number in range(pieces)), "random", "real"]
-    command = escape((run.folder / "command.txt").read_text().strip())
-    (folder / "report.html").write_text(
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(run.folder.name)}</title>"
-        f"<style>{STYLE}</style><h1>{escape(run.folder.name)}</h1><p><code>{command}</code></p>"
+    name = escape(run.folder.resolve().name)
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{name}</title>"
+        f"<style>{STYLE}</style><h1>{name}</h1><p><code>{escape(history.command)}</code></p>"
         f"<section><h2>Measured</h2>{_table(summary)}{kl}<p><small>Means over pieces with 95 % bootstrap intervals; "
         "<i>reference</i> is the agent before PPO, <i>random</i> uniformly random legal actions, <i>real</i> held-out "
         f"music; the last column is the range of real pieces.{note}</small></section>"
         f"{curves}<section><h2>Pieces</h2>{''.join(_piece(stem) for stem in stems)}</section></html>\n"
     )
+    write_atomically(folder / "report.html", page.encode("utf-8", "backslashreplace"))
 
 
 def kl_line(summary: dict[str, Any]) -> str:
@@ -73,26 +107,35 @@ def _piece(stem: str) -> str:
     )
 
 
-def draw_training_curves(progress: Path, path: Path) -> bool:
-    """Draw rewards, KL and metrics of progress.csv over the steps; False when there are none."""
+def training_curves(progress: Path) -> dict[str, list[tuple[float, float]]]:
+    """Rewards, KL and metrics of a progress.csv by name: steps and finite values; empty without two rows.
+
+    Raises:
+        ProgressError: naming the file, when it is damaged.
+    """
+    rows = [row for row in read_rows(progress) if row[STEP_COLUMN]]
+    names = sorted(name for name in (rows[0] if len(rows) > 1 else ()) if name.split("/")[0] in CURVES)
+    if len(names) > MAX_CURVES:
+        raise ProgressError(f"{progress}: has {len(names):,} quantities of {', '.join(CURVES)}, at most {MAX_CURVES}")
+    curves = {}
+    for name in names:
+        points = [(float(row[STEP_COLUMN]), number_in(row, name, str(progress))) for row in rows]
+        curves[name] = [(step, value) for step, value in points if isfinite(value) and abs(value) < MAX_DRAWN]
+    return {name: points for name, points in curves.items() if points and name != "reward/pieces"}
+
+
+def draw_training_curves(curves: dict[str, list[tuple[float, float]]]) -> bytes:
+    """A PNG of `training_curves`."""
     from matplotlib.figure import Figure
 
-    if not progress.is_file():
-        return False
-    with progress.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = sorted({name for row in rows for name in row if name.split("/")[0] in ("reward", "music", "kl")})
-    names = [name for name in names if name != "reward/pieces"]
-    if not names or len(rows) < 2:
-        return False
     across = 3
-    figure = Figure(figsize=(4 * across, 2.6 * -(-len(names) // across)), layout="constrained")
-    for number, name in enumerate(names):
-        points = [(float(row["time/total_timesteps"]), float(row[name])) for row in rows if row.get(name)]
-        axes = figure.add_subplot(-(-len(names) // across), across, number + 1)
+    figure = Figure(figsize=(4 * across, 2.6 * -(-len(curves) // across)), layout="constrained")
+    for number, (name, points) in enumerate(curves.items()):
+        axes = figure.add_subplot(-(-len(curves) // across), across, number + 1)
         axes.plot([step for step, _ in points], [value for _, value in points], color="#347dbc")
-        axes.set_title(name.replace("_", " "), fontsize=9)
+        axes.set_title(name.replace("_", " ")[:60], fontsize=9, parse_math=False)
         axes.tick_params(labelsize=7)
         axes.grid(color="#e2e7ee")
-    figure.savefig(path, dpi=110)
-    return True
+    png = BytesIO()
+    figure.savefig(png, dpi=110)
+    return png.getvalue()

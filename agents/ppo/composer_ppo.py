@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from toccata.agents.ppo.signed_zip import has_signature, with_signature
 from toccata.agents.sb3 import OpenMaskablePPO
 from toccata.envs.pieces import Piece, Pieces
-from toccata.envs.reward_model import RewardModel, contributions
+from toccata.envs.reward_model import RewardModel, contributions, total
 from toccata.errors import ToccataError
 from toccata.files import write_atomically
 from toccata.signatures import UntrustedError
@@ -296,7 +296,7 @@ class ComposerPPO(OpenMaskablePPO):
             for k in finished:  # lost with the rollout; the next piece there must not receive it
                 self.rewarded[pending[k].env] = 0.0
             raise
-        scores = np.sum(list(terms.values()), axis=0)
+        scores = total(terms)
         for due, score in zip(pending, scores.tolist(), strict=True):
             rewards[due.step, due.env] += score - self.rewarded[due.env]
             self.rewarded[due.env] = 0.0 if due.done else score

@@ -19,6 +19,7 @@ from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.report import write_prior_report
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.instrument import Piano
+from toccata.files import naming, whole_folder
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.options import ConfigError
 from toccata.weights import CONFIG_FILE
@@ -89,6 +90,7 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
 
     Raises:
         ConfigError, CorpusError, PriorError, WeightsError: before anything is written, when it cannot be fitted.
+        OSError: naming the file that cannot be written; nothing is left in `config.out` then.
         KeyboardInterrupt: after Ctrl-C; the message says that no prior is written.
     """
     console = console or Console(stderr=True)
@@ -101,31 +103,29 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     datasets = passage_datasets(load_corpus(list(config.data)), config.max_steps)
     train, test = datasets["train"], datasets["test"]
     assert train is not None  # passage_datasets checked
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{config.out}: cannot be made: {error.strerror}") from None
     weights = sum(parameter.numel() for parameter in network.parameters())
     notes = sum(len(work.score) for work in train.works)
-    console.print(f"{weights:,} weights, {len(train.works):,} works, {notes:,} notes", highlight=False)
-    try:
-        result = _fit_with_progress_bar(network, train, datasets["valid"], notes, config, console)
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt("stopped; no prior is written") from stop
-    about = {
-        "data": [Path(name).resolve().name for name in config.data],
-        "works": {name: len(dataset.works) if dataset else 0 for name, dataset in datasets.items()},
-        "nats_per_action": {
-            "train": result.train_losses,
-            "valid": result.valid_losses,
-            "best_epoch": result.best_epoch,
-        },
-        "init_from": None if config.init_from is None else Path(config.init_from).name,
-        "options": {name: value for name, value in asdict(config).items() if name not in NOT_SAVED},
-    }
-    Prior(frozen(network.cpu()), train.piano, about).save(config.out)
-    prior = Prior.load(config.out, device)  # in the precision of the file
-    write_prior_report(prior, train, test, config.out, console, compare)
+    with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
+        console.print(f"{weights:,} weights, {len(train.works):,} works, {notes:,} notes", highlight=False)
+        try:
+            result = _fit_with_progress_bar(network, train, datasets["valid"], notes, config, console)
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt("stopped; no prior is written") from stop
+        about = {
+            "data": [Path(name).resolve().name for name in config.data],
+            "works": {name: len(dataset.works) if dataset else 0 for name, dataset in datasets.items()},
+            "nats_per_action": {
+                "train": result.train_losses,
+                "valid": result.valid_losses,
+                "best_epoch": result.best_epoch,
+            },
+            "init_from": None if config.init_from is None else Path(config.init_from).name,
+            "options": {name: value for name, value in asdict(config).items() if name not in NOT_SAVED},
+        }
+        with naming(folder):
+            Prior(frozen(network.cpu()), train.piano, about).save(folder)
+        prior = Prior.load(folder, device)  # in the precision of the file
+        write_prior_report(prior, train, test, folder, console, compare)
     return prior
 
 

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from toccata.options import ConfigError, Range
+from toccata.options import MAX_EPOCHS, SEED, ConfigError, Range, check_fields
 
+MAX_LAYER_WEIGHTS = 10**9  # layers * width * width; a transformer has twelve times as many weights
 RANGES = {
-    "width": Range(4),
-    "layers": Range(1),
-    "heads": Range(1),
-    "epochs": Range(1),
-    "patience": Range(1),
-    "batch_steps": Range(1),
-    "max_steps": Range(16),
-    "learning_rate": Range(0, whole=False, open_low=True),
-    "weight_decay": Range(0, whole=False),
+    "width": Range(4, 16_384),
+    "layers": Range(1, 256),
+    "heads": Range(1, 256),
+    "epochs": Range(1, MAX_EPOCHS),
+    "patience": Range(1, MAX_EPOCHS),
+    "batch_steps": Range(1, 2**26),
+    "max_steps": Range(16, 2**20),
+    "learning_rate": Range(0, 1, whole=False, open_low=True),
+    "weight_decay": Range(0, 100, whole=False),
     "genre_dropout": Range(0, 1, whole=False),
-    "seed": Range(0, 2**32 - 1),
+    "seed": SEED,
 }
 
 
@@ -89,9 +90,12 @@ class FitPriorConfig:
     """Compute in bfloat16 where that is safe; by default on a GPU. Some processors gain from it too."""
 
     def __post_init__(self) -> None:
-        for name, allowed in RANGES.items():
-            if getattr(self, name) is not None:
-                allowed.check(name, getattr(self, name))
+        check_fields(self, RANGES)
+        if (self.layers or 1) * (self.width or 1) ** 2 > MAX_LAYER_WEIGHTS:
+            raise ConfigError(
+                f"layers * width * width must be at most {MAX_LAYER_WEIGHTS:,}, "
+                f"got {self.layers} * {self.width} * {self.width}"
+            )
         sizes = [name for name in ("width", "layers", "heads") if getattr(self, name) is not None]
         if self.init_from is not None and sizes:
             raise ConfigError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from toccata.agents.prior.trajectories import Trajectories
+from toccata.compiled import jit
 
 ORDER = 3  # actions of context
 BATCH_ROWS = 256  # pieces whose masks are unpacked at a time: some 50 MB
@@ -135,7 +135,7 @@ class _Order:
         return probs + backoff * lower_probs, legal_probs + backoff * lower_legal_probs
 
 
-@numba.njit(cache=True)
+@jit
 def _add_probs(
     index: np.ndarray,
     actions: np.ndarray,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from toccata.agents.prior.prior import Prior, PriorError
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.core import GENRES
 from toccata.envs.pieces import Piece
+from toccata.files import write_atomically
 from toccata.music.corpus import Corpus
 from toccata.stats import Interval
 
@@ -113,9 +115,9 @@ def write_prior_report(
     losses = prior.about.get("nats_per_action")
     if losses is not None:
         sections += ["## Losses by epoch", _loss_table(losses), f"![losses by epoch]({CURVES_FILE})"]
-        draw_loss_curves(folder / CURVES_FILE, losses)
+        write_atomically(folder / CURVES_FILE, draw_loss_curves(losses))
     text = "\n\n".join(sections) + "\n"
-    (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+    write_atomically(folder / REPORT_FILE, text.encode("utf-8", "backslashreplace"))
     return text
 
 
@@ -207,8 +209,8 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def draw_loss_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
-    """Write a picture of the losses by epoch."""
+def draw_loss_curves(losses: Mapping[str, Sequence[float]]) -> bytes:
+    """A PNG of the losses by epoch."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -222,4 +224,6 @@ def draw_loss_curves(path: Path, losses: Mapping[str, Sequence[float]]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color="#e2e7ee")
     axes.legend()
-    figure.savefig(path, dpi=110)
+    png = BytesIO()
+    figure.savefig(png, dpi=110)
+    return png.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,8 +22,10 @@ from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
+from toccata.files import whole_folder
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
 from toccata.music.score import Score
+from toccata.options import check_length
 
 FOLDER = Path("composed")  # where new folders go
 LONGEST_PRIMER_SECONDS = 3600  # a stray note of a damaged file would make days of sound
@@ -43,7 +46,8 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         the pieces that were written.
 
     Raises:
-        ComposeError, MidiError, MusicXMLError, PriorError, RunError, ConfigError, OSError: before anything is written.
+        ComposeError, MidiError, MusicXMLError, PriorError, RunError, ConfigError: before anything is written.
+        OSError: naming the file that cannot be read or written; nothing is left of the folder then.
     """
     console = console or Console()
     if config.out is not None and (config.out.exists() or config.out.is_symlink()):
@@ -54,7 +58,10 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         raise ComposeError(str(error)) from None
     primer = None if config.primer is None else read_primer(config)
     network, piano, run = load_composer(config)
-    beats_per_bar, tempo_bpm = (run.beats_per_bar, run.tempo_bpm) if run else (4, 120.0)
+    default = primer or run or Score()
+    beats_per_bar = default.beats_per_bar if config.beats_per_bar is None else config.beats_per_bar
+    tempo_bpm = default.tempo_bpm if config.tempo_bpm is None else config.tempo_bpm
+    check_length(config.bars, beats_per_bar, tempo_bpm)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -74,23 +81,23 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
                 seed=config.seed,
                 genre=run.genre if config.genre is None and run else config.genre,
                 primer=primer,
-                beats_per_bar=beats_per_bar if config.beats_per_bar is None else config.beats_per_bar,
-                tempo_bpm=tempo_bpm if config.tempo_bpm is None else config.tempo_bpm,
+                beats_per_bar=beats_per_bar,
+                tempo_bpm=tempo_bpm,
                 temperature=config.temperature,
                 top_p=config.top_p,
                 on_progress=lambda done: bar.update(task, completed=done),
             )
         except ValueError as error:
             raise ComposeError(f"{config.primer}: {error}" if config.primer else str(error)) from error
-        folder = config.out or next_free(FOLDER, config.primer.stem if config.primer else config.genre or "piece")
-        folder.mkdir(parents=True)
+        place = config.out or next_free(FOLDER, config.primer.stem if config.primer else config.genre or "piece")
         task = bar.add_task("writing", total=len(pieces))
-        for number, piece in enumerate(pieces):
-            write_piece(piece, folder, f"piece-{number:03d}")
-            bar.advance(task)
+        with whole_folder(place) as folder:
+            for number, piece in enumerate(pieces):
+                write_piece(piece, folder, f"piece-{number:03d}")
+                bar.advance(task)
     first = pieces[0].start_tick // pieces[0].score.ticks_per_bar + 1
     new = f"composed: bars {first} to {pieces[0].score.bars}"
-    console.print(f"listen: {folder}/piece-000.wav ...   {new}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"listen: {place}/piece-000.wav ...   {new}", soft_wrap=True, markup=False, highlight=False)
     return pieces
 
 
@@ -133,7 +140,7 @@ def load_composer(config: ComposeConfig) -> tuple[SequenceNetwork, Piano, TrainC
     if run.config.policy not in SEQUENCE_POLICIES:
         raise ComposeError(
             f"{run.folder}: compose needs policy lstm or transformer, this run's is {run.config.policy!r}. "
-            f"Pieces of this agent without a primer are written by: python evaluate.py {run.folder}"
+            f"Pieces of this agent without a primer are written by: python evaluate.py {quote(str(run.folder))}"
         )
     policy: SequencePolicy = load_agent(run.model_path, run.config, device).policy  # type: ignore[assignment]  # as above
     return policy.network, policy.piano, run.config

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from toccata.options import ConfigError, Range
+from toccata.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields, check_product
 
+MAX_BARS = 10_000  # of a piece and its primer together; as in envs/core.py
+MAX_BARS_OF_PIECES = 2**20  # of all pieces, which are in memory together
 RANGES = {
-    "bars": Range(1),
-    "pieces": Range(1),
-    "temperature": Range(0, whole=False, open_low=True),
+    "bars": Range(1, MAX_BARS),
+    "pieces": Range(1, 10_000),
+    "temperature": Range(0, 1000, whole=False, open_low=True),
     "top_p": Range(0, 1, whole=False, open_low=True),
-    "beats_per_bar": Range(0, whole=False, open_low=True),
-    "tempo_bpm": Range(4, 600, whole=False),
-    "seed": Range(0, 2**32 - 1),
+    "beats_per_bar": BEATS_PER_BAR,
+    "tempo_bpm": TEMPO_BPM,
+    "seed": SEED,
 }
 
 
@@ -68,8 +70,7 @@ class ComposeConfig:
     """cpu, cuda, or auto."""
 
     def __post_init__(self) -> None:
-        for name, allowed in RANGES.items():
-            if getattr(self, name) is not None:
-                allowed.check(name, getattr(self, name))
+        check_fields(self, RANGES)
+        check_product(self, ("pieces", "bars"), MAX_BARS_OF_PIECES, "bars of all pieces")
         if self.prior is not None and self.run is not None:
             raise ConfigError(f"give either a prior or a run, got prior {self.prior!r} and run {str(self.run)!r}")

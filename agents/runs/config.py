@@ -6,9 +6,24 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_type_hints
 
-from toccata.options import ConfigError, Range
+from toccata.files import FileError, read_json
+from toccata.options import (
+    BEATS_PER_BAR,
+    MAX_EPOCHS,
+    MAX_STEPS,
+    SEED,
+    TEMPO_BPM,
+    WEIGHT,
+    ConfigError,
+    Range,
+    check_fields,
+    check_length,
+    check_product,
+    shown,
+    tuples,
+)
 
 POLICIES = ("mlp", "cnn", "lstm", "transformer")
 SEQUENCE_POLICIES = ("lstm", "transformer")  # on all actions of the episode so far
@@ -16,30 +31,36 @@ NO_PRIOR = "none"
 CLONE_EPOCHS = 10  # of behaviour cloning without a prior
 PRIOR_CLONE_EPOCHS = 6  # with one: fewer, as it was fitted to more music than the run's corpus
 PRIOR_KL_COEF = 0.01  # where there is a reference policy fitted to music
+MAX_CONFIG_BYTES = 2**20
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
 RENEWABLE = ("total_timesteps", "checkpoint_every", "device")  # what may change when a run is resumed
+MAX_BARS = 10_000  # of a piece; as in envs/core.py
+MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
+MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
 UNSAVED = ("run_dir", "resume", "trust")  # settings of a command, not of its run
 TRAIN_RANGES = {
-    "total_timesteps": Range(1),
-    "bars_per_reward": Range(1),
-    "bars": Range(1),
-    "beats_per_bar": Range(0, whole=False, open_low=True),
-    "tempo_bpm": Range(0, whole=False, open_low=True),
-    "clone_epochs": Range(0),
-    "prior_kl_coef": Range(0, whole=False),
-    "num_envs": Range(1),
-    "n_steps": Range(2),
-    "batch_size": Range(2),
-    "n_epochs": Range(1),
-    "learning_rate": Range(0, whole=False, open_low=True),
+    "total_timesteps": Range(1, MAX_STEPS),
+    "bars_per_reward": Range(1, MAX_BARS),
+    "bars": Range(1, MAX_BARS),
+    "beats_per_bar": BEATS_PER_BAR,
+    "tempo_bpm": TEMPO_BPM,
+    "clone_epochs": Range(0, MAX_EPOCHS),
+    "prior_kl_coef": Range(0, 1e6, whole=False),
+    "prior_kl_target": Range(0, 1e6, whole=False, open_low=True),
+    "num_envs": Range(1, 65_536),
+    "n_steps": Range(2, 2**20),
+    "batch_size": Range(2, MAX_ROLLOUT_STEPS),
+    "n_epochs": Range(1, MAX_EPOCHS),
+    "learning_rate": Range(0, 1, whole=False, open_low=True),
     "gamma": Range(0, 1, whole=False),
     "gae_lambda": Range(0, 1, whole=False),
-    "clip_range": Range(0, whole=False, open_low=True),
-    "ent_coef": Range(0, whole=False),
-    "seed": Range(0, 2**32 - 1),
-    "checkpoint_every": Range(1),
+    "clip_range": Range(0, 10, whole=False, open_low=True),
+    "ent_coef": Range(0, 1000, whole=False),
+    "target_kl": Range(0, 1e6, whole=False, open_low=True),
+    "seed": SEED,
+    "checkpoint_every": Range(1, MAX_STEPS),
 }
 
 
@@ -152,16 +173,12 @@ class TrainConfig:
     need no trust."""
 
     def __post_init__(self) -> None:
-        for name, allowed in TRAIN_RANGES.items():
-            if getattr(self, name) is not None:  # None of these is filled in by _fill_in_reference
-                allowed.check(name, getattr(self, name))
-        for name in ("target_kl", "prior_kl_target"):
-            if getattr(self, name) is not None:
-                Range(0, whole=False, open_low=True).check(name, getattr(self, name))
-        for name, choices in (("reward_at", ("piece", "bar")), ("policy", POLICIES)):
-            if getattr(self, name) not in choices:
-                allowed_names = f"{', '.join(choices[:-1])} or {choices[-1]}"
-                raise ConfigError(f"{name} must be {allowed_names}, got {getattr(self, name)!r}")
+        check_fields(self, TRAIN_RANGES)
+        for reward, weight in self.rewards:
+            WEIGHT.check(f"reward {shown(reward)}: its weight", weight)
+        check_length(self.bars, self.beats_per_bar, self.tempo_bpm)
+        check_product(self, ("num_envs", "n_steps"), MAX_ROLLOUT_STEPS, "steps of a rollout")
+        check_product(self, ("num_envs", "bars"), MAX_BARS_OF_ENVS, "bars of all environments")
         self._fill_in_reference()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
@@ -202,30 +219,22 @@ class TrainConfig:
             ConfigError: naming the file, for anything that is not such a configuration.
         """
         try:
-            settings: Any = json.loads(path.read_text())
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ConfigError(f"{path}: not a readable configuration: {error}") from error
+            settings = read_json(path, MAX_CONFIG_BYTES)
+        except FileError as error:
+            raise ConfigError(str(error)) from error
         if not isinstance(settings, dict):
-            raise ConfigError(f"{path}: a configuration is an object of settings, got {type(settings).__name__}")
+            raise ConfigError(f"{path}: a configuration is an object of settings, got {shown(settings)}")
         known = {field.name for field in fields(cls)} - set(UNSAVED)
         for name in settings:
             if name not in known:
                 near = get_close_matches(name, known, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
-                raise ConfigError(f"{path}: unknown field {name!r}{hint}")
-        for name in ("rewards", "corpus"):
-            if not isinstance(settings.get(name, []), list):
-                raise ConfigError(f"{path}: {name} must be a list, got {settings[name]!r}")
+                raise ConfigError(f"{path}: unknown field {shown(name)}{hint}")
+        hints = get_type_hints(cls)
         try:
-            if "rewards" in settings:
-                settings["rewards"] = tuple((str(name), float(weight)) for name, weight in settings["rewards"])
-            if "corpus" in settings:
-                settings["corpus"] = tuple(map(str, settings["corpus"]))
-            return cls(**settings)
+            return cls(**{name: tuples(value, hints[name]) for name, value in settings.items()})
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"{path}: rewards must be a list of names and weights: {error}") from error
 
     def resumed(self, folder: Path) -> TrainConfig:
         """These settings, of the run in `folder`, for resuming it: `replace` may change those of `RENEWABLE`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toccata.errors import ToccataError
+from toccata.files import write_atomically
 
 if TYPE_CHECKING:
     import soundfile
@@ -83,13 +85,16 @@ def write_wav(path: str | PathLike[str], audio: np.ndarray, sample_rate: int = 1
 
     Raises:
         ValueError: when `audio` is not one-dimensional or not finite.
+        OSError: naming `path`, when it cannot be written; nothing is left of it then.
     """
     import soundfile
 
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 1 or not np.isfinite(audio).all():
         raise ValueError(f"{path}: sound must be (samples,) finite values, got shape {audio.shape}")
-    soundfile.write(Path(path), np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
+    wav = BytesIO()  # libsndfile does not notice a full disk
+    soundfile.write(wav, np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
+    write_atomically(path, wav.getvalue())
 
 
 def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:

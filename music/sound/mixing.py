@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from toccata.compiled import jit
 
 
-@njit(cache=True, nogil=True)
+@jit
 def mix(audio: np.ndarray, starts: np.ndarray, spans: np.ndarray, recordings: np.ndarray) -> None:
     """Add recordings to the sound of a piece, then clip it to [-1, 1].
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import tyro
 
 from toccata._version import __version__
 from toccata.errors import ToccataError, one_line
+from toccata.options import refuse_empty
 
 
 def train(config: Any) -> None:
@@ -22,7 +27,7 @@ def train(config: Any) -> None:
     from toccata.agents.runs.training import train as run_training
 
     run = run_training(config, command_line())
-    print(f"trained: {run.folder}\nevaluate it with: python evaluate.py {run.folder}")
+    print(f"trained: {run.folder}\nevaluate it with: python evaluate.py {quote(str(run.folder))}")
 
 
 def evaluate(config: Any) -> None:
@@ -44,7 +49,7 @@ def fit_prior(config: Any) -> None:
     from toccata.agents.prior.fit import fit_prior as fit
 
     fit(config)
-    print(f"fitted: {config.out}\ntrain from it with: python train.py --prior {config.out}")
+    print(f"fitted: {config.out}\ntrain from it with: python train.py --prior {quote(str(config.out))}")
 
 
 def compose(config: Any) -> None:
@@ -69,21 +74,51 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # torch's idle threads spin otherwise, which halts a busy machine
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files that are not UTF-8 are printed with backslashes
+            stream.reconfigure(errors="backslashreplace")
     config_class, command = COMMANDS[name]
     module, _, attribute = config_class.partition(":")
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        refuse_empty(arguments)
         config_type = getattr(import_module(module), attribute)
         config = tyro.cli(config_type, prog=prog, args=arguments)
         if getattr(config, "resume", None) is not None:  # what is not given is as in the run
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
-        command(config)
+        with _signals_as_interrupts():
+            command(config)
     except KeyboardInterrupt as stop:
         print(" ".join(str(stop).split()) or "stopped", file=sys.stderr)
-        return 130
+        return 128 + int(getattr(stop, "signal", signal.SIGINT))
+    except MemoryError as error:
+        print(f"error: not enough memory: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
+        return 1
     except (ToccataError, OSError) as error:  # others are bugs, which keep their traceback
         print(f"error: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """SIGTERM and SIGHUP, where nobody handles or ignores them, stop a command as Ctrl-C does: it clears up then."""
+
+    def stop(number: int, _: object) -> None:
+        interrupt = KeyboardInterrupt("stopped")
+        interrupt.signal = number  # type: ignore[attr-defined]  # the exit status is made of it
+        raise interrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    main = threading.current_thread() is threading.main_thread()
+    taken = [number for number in numbers if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _settings_of(folder: Path) -> Any:

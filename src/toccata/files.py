@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
+import shutil
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from toccata.errors import ToccataError, one_line
 
 MAX_JSON_BYTES = 64 * 2**20
 MAX_NPZ_BYTES = 2**30  # unpacked
+LAST_FILE = "config.json"  # is moved last into a folder: without it the folder is no network, prior or run
+REPLACE_ATTEMPTS = 20
 MAX_HASHED_BYTES = 4 * 2**30
 
 
@@ -46,6 +51,103 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """A block that writes the file `path`, with a library whose errors do not name it.
+
+    Raises:
+        OSError: naming `path`, in place of any other that names no file.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise (error if error.filename is not None else _named(error, path)) from None
+
+
+@contextlib.contextmanager
+def whole_folder(
+    folder: str | os.PathLike[str], existing: Literal["refuse", "add", "replace"] = "refuse"
+) -> Iterator[Path]:
+    """A folder whose files appear together, or not at all: the block writes into a hidden one, which is then moved.
+
+    Args:
+        folder: where the files are to be.
+        existing: what happens to a folder that is there already. "refuse" it; "add" the files to it; or "replace" it,
+            which stays until the new one is complete.
+
+    Returns:
+        the hidden folder.
+
+    Raises:
+        FileExistsError: with "refuse".
+        OSError: naming the file as it would be in `folder`, when one cannot be written; nothing is left of it then.
+    """
+    folder = Path(folder)
+    place = folder.resolve()
+    missing = [parent for parent in place.parents if not parent.exists()]
+    made = existing != "replace" and not place.exists()
+    part = (place if existing == "add" and not made else place.parent) / f".{place.name[:100]}.{token_hex(4)}.part"
+    try:
+        if existing != "replace":
+            place.mkdir(parents=True, exist_ok=existing == "add")  # nobody else takes the name
+        part.mkdir(parents=True)
+        yield part
+        if existing == "replace":
+            _replace_folder(place, part)
+        elif made:
+            part.replace(place)
+        else:
+            for path in sorted(part.iterdir(), key=lambda path: path.name == LAST_FILE):
+                path.replace(place / path.name)
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        for left in (place, *missing) if made else missing:
+            with contextlib.suppress(OSError):
+                left.rmdir()
+        if isinstance(error, ToccataError) and str(part) in str(error):
+            raise type(error)(str(error).replace(str(part), str(folder))) from error
+        if not isinstance(error, OSError):
+            raise
+        name = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else part
+        if name.is_relative_to(part):
+            name = folder / name.relative_to(part)
+        raise _named(error, folder if name == place else name) from None
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def _replace_folder(folder: Path, new: Path) -> None:
+    """Put `new` in the place of `folder`, which is moved aside first and then deleted."""
+    replaced = []
+    for _ in range(REPLACE_ATTEMPTS):
+        aside = folder.with_name(f"{folder.name}.old-{token_hex(4)}")
+        with contextlib.suppress(FileNotFoundError):
+            folder.replace(aside)
+            replaced.append(aside)
+        try:
+            new.replace(folder)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else another process was faster: once more
+                if replaced:
+                    with contextlib.suppress(OSError):
+                        replaced[-1].replace(folder)
+                raise
+    else:
+        raise FileExistsError(errno.EEXIST, "other processes replace it all the time", str(folder))
+    for aside in replaced:
+        if aside.is_dir() and not aside.is_symlink():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink(missing_ok=True)
+
+
+def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """The error, of the file `path`."""
+    if error.errno is None:
+        return OSError(f"{path}: {one_line(error)}")
+    return OSError(error.errno, error.strerror, str(path))
 
 
 def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
@@ -82,14 +184,25 @@ def read_json(path: str | os.PathLike[str], most: int = MAX_JSON_BYTES) -> Any:
     """The value in a JSON file.
 
     Raises:
-        FileError: naming the file, when it cannot be read, is larger than `most` bytes, or is not JSON in UTF-8.
+        FileError: naming the file, when it cannot be read, is larger than `most` bytes, is not JSON in UTF-8, or has an
+            object with two members of one name.
     """
     data = read_bytes(path, most)
     try:
-        return json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique_members)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
         raise FileError(f"{path}: not a readable JSON file: {reason}") from error
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object as a dict; of two members of one name json.loads would keep the last without a word."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in members if names.count(name) > 1)
+        raise ValueError(f"two members are called {twice[:200]!r}")
+    return members
 
 
 def read_npz(path: str | os.PathLike[str], most: int = MAX_NPZ_BYTES) -> dict[str, np.ndarray]:

@@ -153,3 +153,22 @@ def test_stock_algorithms_train_on_it() -> None:
     DQN(
         "MultiInputPolicy", flat, learning_starts=8, buffer_size=64, batch_size=8, policy_kwargs={"net_arch": [8]}
     ).learn(32)
+
+
+def test_the_actions_of_a_piece_play_back() -> None:
+    env = PianoVecEnv(3, bars=1)
+    env.seed(0)
+    env.reset()
+    rng = np.random.default_rng(2)
+    pieces = []
+    while len(pieces) < 9:
+        _, _, dones, infos = env.step(rng.integers(env.core.piano.nvec, size=(3, 2)))
+        pieces += [infos[i]["piece"] for i in np.flatnonzero(dones)]
+    for piece in pieces:
+        single = PianoEnv(bars=1)
+        single.reset()
+        for action in piece.actions:
+            _, _, terminated, _, info = single.step(action)
+        assert terminated
+        assert info["illegal_actions"] == 0
+        assert single.score == piece.score

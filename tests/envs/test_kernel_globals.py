@@ -58,9 +58,8 @@ def test_compiled_functions_read_no_global_of_another_module(module: ModuleType)
 def test_a_global_of_another_module_is_found(tmp_path: Path) -> None:
     path = tmp_path / "bad_kernels.py"
     path.write_text(
-        "import numba\n"
         "from toccata.envs.dynamics import RECENT_FRAMES\n"
-        "from toccata.envs.kernels import jit\n"
+        "from toccata.compiled import jit\n"
         "TWICE = 2 * RECENT_FRAMES\n"
         "OWN = 3\n"
         "@jit\ndef direct(x):\n    return x + RECENT_FRAMES\n"

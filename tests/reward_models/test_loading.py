@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -165,3 +166,32 @@ def test_rules_do_not_import_torch() -> None:
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout == "False\n"
+
+
+USER_CODE = {
+    "leaves": "import sys\nsys.exit(3)\n",
+    "moves": "import os\nos.chdir('..')\n",
+    "leaves_later": "import sys\ndef R():\n    sys.exit(3)\n",
+    "moves_later": "import os\nclass R:\n    name = 'r'\n    def __init__(self):\n        os.chdir('..')\n"
+    "    def score(self, pieces):\n        return [0.0] * len(pieces)\n",
+    "named_total": "class R:\n    name = 'total'\n    def score(self, pieces):\n        return [0.0] * len(pieces)\n",
+    "named_like_a_path": "class R:\n    name = '../r'\n    def score(self, pieces):\n        return [0.0]\n",
+}
+MESSAGES = {
+    "leaves": "importing my_lab.leaves raised SystemExit: 3",
+    "moves": "importing my_lab.moves changed the working directory to",
+    "leaves_later": "creating it raised SystemExit: 3",
+    "moves_later": "creating it changed the working directory to",
+    "named_total": "name must not be total, pieces, kl, illegal",
+    "named_like_a_path": "printable characters without slashes",
+}
+
+
+@pytest.mark.parametrize("module", USER_CODE)
+def test_code_that_leaves_or_moves_is_named(user_folder: Path, module: str) -> None:
+    (user_folder / "my_lab" / f"{module}.py").write_text(USER_CODE[module])
+    with pytest.raises(RewardSpecError, match=re.escape(MESSAGES[module])) as caught:
+        load_reward(f"my_lab.{module}:R")
+    assert f"'my_lab.{module}:R'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert Path.cwd() == user_folder

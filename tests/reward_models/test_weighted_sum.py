@@ -96,3 +96,17 @@ def test_a_weight_must_be_a_finite_number(weight: object) -> None:
 def test_an_empty_sum_is_an_error() -> None:
     with pytest.raises(RewardSpecError, match="at least one"):
         parse_rewards([])
+
+
+def test_terms_that_add_up_to_infinity_are_an_error() -> None:
+    both = WeightedSum([(Constant("a", 3e38), 1.0), (Constant("b", 3e38), 1.0)])
+    assert set(both.contributions(PIECES)) == {"a", "b"}
+    for score in (both.score, lambda pieces: checked(both, pieces)):
+        with pytest.raises(RewardModelError, match=r"no finite float32: a 3e\+38, b 3e\+38"):
+            score(PIECES)
+
+
+@pytest.mark.parametrize("name", ["total", "kl", "pieces", "illegal", "a/b", "..", "two\nlines"])
+def test_a_name_that_is_logged_otherwise_is_refused(name: str) -> None:
+    with pytest.raises(RewardModelError, match="name must"):
+        WeightedSum([(Constant(name, 1.0), 1.0)])

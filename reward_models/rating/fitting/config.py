@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toccata.errors import ToccataError
-from toccata.options import ConfigError, Range
+from toccata.options import ConfigError, Range, check_fields
 
 RANGES = {
     "seed": Range(0, 2**31),
@@ -59,7 +59,6 @@ class FitRatingConfig:
     """With --refit-transcribers: passes over the synthetic pieces."""
 
     def __post_init__(self) -> None:
-        for name, allowed in RANGES.items():
-            allowed.check(name, getattr(self, name))
+        check_fields(self, RANGES)
         if self.folds == 1:
             raise ConfigError("folds must be 0 or 2..20, got 1")

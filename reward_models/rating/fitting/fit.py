@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from itertools import chain
+from shlex import quote
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import nn
 
+from toccata.files import naming, whole_folder
 from toccata.reward_models.preferences import PreferenceTable, read_preferences
 from toccata.reward_models.rating.audio_windows import audio_window_mels
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
@@ -116,14 +118,18 @@ def main(config: FitRatingConfig) -> None:
     Raises:
         PreferenceError: when the data cannot be read.
         FitRatingError: when they cannot be fitted, or `config.out` already holds a network.
+        OSError: naming the file that cannot be written; nothing is left in `config.out` then.
     """
     if (config.out / CONFIG_FILE).exists():
         raise FitRatingError(f"{config.out}: already holds a rating network; choose another folder")
     console = Console(stderr=True)
     table = read_preferences(config.data)
     console.print(f"{config.data}: {table.summary()}", soft_wrap=True, markup=False)
-    model, facts, curves, rated = fit(config, table, console)
-    model.save(config.out, facts)
-    report = write_report(config.out, model, facts, curves, rated.scores)
+    with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
+        model, facts, curves, rated = fit(config, table, console)
+        with naming(folder):
+            model.save(folder, facts)
+        report = write_report(folder, model, facts, curves, rated.scores)
     print(report)
-    print(f"\nfitted: {config.out}\nuse it with: python train.py --rewards rating:{config.out} 1.0 realism 1.0")
+    reward = quote(f"rating:{config.out}")
+    print(f"\nfitted: {config.out}\nuse it with: python train.py --rewards {reward} 1.0 realism 1.0")

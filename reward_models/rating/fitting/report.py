@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from toccata.files import write_atomically
 from toccata.music.score import Score
 from toccata.reward_models.rating.fitting.heads import Curve
 from toccata.reward_models.rating.fitting.sanity_probes import invariance_errors, sanity_probes, score_probes
@@ -36,8 +38,8 @@ def write_report(
         sample = scores[:: max(1, len(scores) // INVARIANCE_PIECES)][:INVARIANCE_PIECES]
         sections += ["## Invariances", invariance_table(model, sample)]
     text = "\n\n".join(sections) + "\n"
-    (folder / REPORT_FILE).write_text(text, encoding="utf-8")
-    draw_learning_curves(folder / CURVES_FILE, curves)
+    write_atomically(folder / REPORT_FILE, text.encode("utf-8", "backslashreplace"))
+    write_atomically(folder / CURVES_FILE, draw_learning_curves(curves))
     return text
 
 
@@ -94,8 +96,8 @@ def invariance_table(model: RatingModel, scores: Sequence[Score]) -> str:
     return "\n".join(rows)
 
 
-def draw_learning_curves(path: Path, curves: Sequence[Curve]) -> None:
-    """Write a picture of the learning curves: training and validation error of each member by epoch."""
+def draw_learning_curves(curves: Sequence[Curve]) -> bytes:
+    """A PNG of the learning curves: training and validation error of each member by epoch."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -107,4 +109,6 @@ def draw_learning_curves(path: Path, curves: Sequence[Curve]) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("mean squared error, in variances of p")
     axes.legend(fontsize="small")
-    figure.savefig(path, dpi=110)
+    png = BytesIO()
+    figure.savefig(png, dpi=110)
+    return png.getvalue()

@@ -21,13 +21,16 @@ from helpers.rounding import float32_rounding
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.evaluation.evaluate import evaluate, gold_rating, measurements
+from toccata.agents.evaluation.report import History
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.rewards_file import save_rewards
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.training import train
 from toccata.envs.pieces import Pieces
+from toccata.errors import ToccataError
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
+from toccata.options import ConfigError
 from toccata.reward_models import load_reward
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.weighted_sum import parse_rewards
@@ -205,7 +208,7 @@ def test_a_run_that_cannot_be_evaluated(toy_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(toy_run, run)
     (run / "model.zip").write_bytes(b"PK")
-    with pytest.raises(RunError, match=r"model\.zip: not a readable model"):
+    with pytest.raises(ToccataError, match=r"model\.zip: not a readable model"):
         evaluate(EvaluateConfig(run))
     (run / "model.zip").unlink()
     with pytest.raises(RunError, match=r"has no model\.zip"):
@@ -236,3 +239,85 @@ def test_a_run_is_evaluated_from_any_folder(
     (tmp_path / "run").rename("moved")
     summary = evaluate(EvaluateConfig(Path("moved"), pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
     assert "score/ends" in summary["composers"]["agent"]
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("progress.csv", b"\xff\x00" * 100, "not a readable CSV file"),
+        ("progress.csv", b"reward/total,a\n1,2\n", "first line must name"),
+        (
+            "progress.csv",
+            b"reward/total,time/total_timesteps\nhigh,1\nhigh,2\n",
+            "reward/total must be a number, got 'high'",
+        ),
+        ("progress.csv", None, "is not a regular file"),
+        ("command.txt", None, "is not a regular file"),
+        ("command.txt", b"x" * (2**20 + 1), "is larger than"),
+        ("config.json", b'{"bars": 1000000}', "bars must be a whole number"),
+        ("config.json", b"[" * 10_000, "not a readable JSON file"),
+        ("config.json", None, "not a run folder"),
+    ],
+)
+def test_a_damaged_file_stops_before_anything_is_generated(
+    toy_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes | None, message: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(toy_run, run)
+    (run / name).unlink()
+    (run / name).mkdir() if data is None else (run / name).write_bytes(data)
+    before = contents(run)
+    monkeypatch.setattr("toccata.agents.evaluation.evaluate.generate_pieces", None)
+    with pytest.raises(ToccataError, match=message) as caught:
+        evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+    assert str(caught.value).startswith(str(run))
+    assert "\n" not in str(caught.value)
+    assert contents(run) == before
+
+
+def test_missing_histories_and_commands_of_any_bytes_are_no_obstacle(toy_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(toy_run, run)
+    (run / "progress.csv").unlink()
+    (run / "command.txt").write_bytes(b"python train.py --run-dir caf\xe9 <b>\x00\n")
+    history = History.read(Run.open(run))
+    assert history == History("python train.py --run-dir caf\\xe9 <b>\x00", {})
+    (run / "command.txt").unlink()
+    assert History.read(Run.open(run)).command == ""
+
+
+def test_samples_have_a_limit_that_depends_on_the_bars(toy_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(toy_run, run)
+    config = replace(Run.open(run).config, bars=10_000)
+    (run / "config.json").write_text(config.to_json())
+    with pytest.raises(ConfigError, match="samples must be at most 1,677 for pieces of 10,000 bars, got 60,000"):
+        evaluate(EvaluateConfig(run, samples=60_000, device="cpu"), Console(file=StringIO()))
+
+
+@pytest.mark.parametrize("writer", ["write_wav", "save_piano_roll", "note_bank"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
+def test_a_failing_writer_leaves_the_earlier_evaluation_and_no_part(
+    evaluated: tuple[Path, dict[str, Any], str], monkeypatch: pytest.MonkeyPatch, writer: str, error: BaseException
+) -> None:
+    run, _, _ = evaluated
+    before = contents(run)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(f"toccata.agents.generation.piece_files.{writer}", full)
+    with pytest.raises(type(error)) as caught:
+        evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+    assert contents(run) == before
+    if isinstance(error, OSError):
+        assert re.search(r"No space left on device: '.*/run/evaluation(/piece-000\.(wav|png))?'$", str(caught.value))
+
+
+def test_the_files_of_an_evaluation_have_one_mode(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    run, _, _ = evaluated
+    assert len({path.stat().st_mode for path in (run / "evaluation").iterdir()}) == 1

@@ -127,13 +127,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "epochs must be a whole number, at least 1, got 0"),
-        (["--learning-rate", "0"], "learning_rate must be a number, greater than 0, got 0.0"),
+        (["--epochs", "0"], "epochs must be a whole number, at least 1 and at most 10,000, got 0"),
+        (["--learning-rate", "0"], "learning_rate must be a number, greater than 0 and at most 1, got 0.0"),
         (["--learning-rate", "nan"], "learning_rate must be a number"),
         (["--genre-dropout", "1.5"], "genre_dropout must be a number, at least 0 and at most 1, got 1.5"),
-        (["--max-steps", "8"], "max_steps must be a whole number, at least 16, got 8"),
+        (["--max-steps", "8"], "max_steps must be a whole number, at least 16 and at most 1,048,576, got 8"),
         (["--width", "20"], "width must be a multiple of 4 * heads = 12, got 20"),
-        (["--width", "2"], "width must be a whole number, at least 4, got 2"),
+        (["--width", "2"], "width must be a whole number, at least 4 and at most 16,384, got 2"),
         (["--seed", "-1"], "seed must be"),
         (["--device", "tpu"], "device must be cpu, cuda, cuda:N or auto, got 'tpu'"),
         (["--compare", "nobody"], "unknown prior 'nobody'"),
@@ -141,7 +141,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["--data", "nowhere"], "unknown corpus 'nowhere'"),
         (["--data", "letters"], "letters: none of its 1 files can be read"),
         (["--out", "full"], "full: holds a prior already; choose another --out"),
-        (["--out", "file/prior"], "file/prior: cannot be made: Not a directory"),
+        (["--out", "file/prior"], "Not a directory: 'file/prior'"),
     ],
 )
 def test_errors_are_one_line_and_write_nothing(
@@ -171,7 +171,7 @@ def test_an_interrupted_fit_writes_no_prior(
     status, text = command("--out", "prior", "--data", corpus_folder, "--width", 16, "--heads", 1, "--layers", 1)
     assert status == 130
     assert text.splitlines()[-1] == "stopped; no prior is written"
-    assert list((tmp_path / "prior").iterdir()) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -206,3 +206,34 @@ def test_the_command_as_a_user_runs_it(
     assert "11,656 weights" in printed.err
     assert "Markov" in printed.err
     assert Prior.load(tmp_path / "my-prior").network.config.width == 8
+
+
+@pytest.mark.parametrize("name", ["prior.safetensors", CONFIG_FILE, "curves.png", "report.md"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_full_disk_leaves_the_folder_as_it_was(
+    tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, existing: bool
+) -> None:
+    if existing:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "report.md").write_text("mine")
+    before = {path: path.read_text() if path.is_file() else None for path in tmp_path.rglob("*")}
+    replace = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if Path(target).name == name and path.suffix == ".tmp":
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/a/{name}'"):
+        fitted(tmp_path / "a", corpus_folder, epochs=1)
+    assert {path: path.read_text() if path.is_file() else None for path in tmp_path.rglob("*")} == before
+
+
+def test_what_else_is_in_the_folder_stays(tmp_path: Path, corpus_folder: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "other.safetensors").write_text("mine")
+    fitted(tmp_path / "a", corpus_folder, epochs=1)
+    names = [CONFIG_FILE, "curves.png", "other.safetensors", "prior.safetensors", "report.md"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == names
+    assert len({path.stat().st_mode for path in (tmp_path / "a").iterdir()}) == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -178,15 +179,15 @@ def test_either_a_prior_or_a_run() -> None:
         (("--primer", "good.mid", "--beats-per-bar", "3.125"), "75 ticks is no multiple"),
         (("--primer", "good.mid", "--genre", "jaz"), "error: unknown genre 'jaz'"),
         (("--genre", "clasical"), "did you mean 'classical'?"),
-        (("--bars", "0"), "bars must be a whole number, at least 1, got 0"),
-        (("--bars", "20000"), "at most 10000 bars"),
-        (("--pieces", "0"), "pieces must be a whole number, at least 1, got 0"),
-        (("--temperature", "0"), "temperature must be a number, greater than 0, got 0"),
+        (("--bars", "0"), "bars must be a whole number, at least 1 and at most 10,000, got 0"),
+        (("--bars", "20000"), "bars must be a whole number, at least 1 and at most 10,000, got 20000"),
+        (("--pieces", "0"), "pieces must be a whole number, at least 1 and at most 10,000, got 0"),
+        (("--temperature", "0"), "temperature must be a number, greater than 0 and at most 1,000, got 0"),
         (("--temperature", "nan"), "temperature must be a number, greater than 0"),
         (("--top-p", "1.5"), "top_p must be a number, greater than 0 and at most 1, got 1.5"),
         (("--top-p", "0"), "top_p must be a number, greater than 0 and at most 1, got 0"),
         (("--tempo-bpm", "3"), "tempo_bpm must be a number, at least 4 and at most 600, got 3"),
-        (("--beats-per-bar", "0"), "beats_per_bar must be a number, greater than 0, got 0"),
+        (("--beats-per-bar", "0"), "beats_per_bar must be a number, greater than 0 and at most 1,365, got 0"),
         (("--seed", "-1"), "seed must be a whole number"),
         (("--prior", "nowhere"), "unknown prior 'nowhere'"),
         (("--run", "nowhere"), "nowhere: no such run folder"),
@@ -211,3 +212,46 @@ def test_errors_are_one_line(command: Callable, tmp_path: Path, arguments: tuple
     assert output.count("\n") == 1
     assert not (tmp_path / "composed").exists()
     assert not list(Path("taken").iterdir())
+
+
+@pytest.mark.parametrize(("most_bytes", "suffix"), [(10, ".mid"), (20_000, ".wav")])
+def test_a_full_disk_leaves_nothing_and_names_the_file(
+    command: Callable, tmp_path: Path, most_bytes: int, suffix: str
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        status, text = command("--out", "mine/pieces")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (status, text.strip()) == (1, f"error: [Errno 27] File too large: 'mine/pieces/piece-000{suffix}'")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("writer", ["toccata.agents.generation.piece_files.save_piano_roll", "to_musicxml"])
+def test_a_failing_writer_is_named_and_leaves_nothing(
+    command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((Score, writer, full) if writer == "to_musicxml" else (writer, full)))
+    suffix = ".musicxml" if writer == "to_musicxml" else ".png"
+    status, text = command()
+    message = f"error: [Errno 28] No space left on device: 'composed/piece-1/piece-000{suffix}'"
+    assert (status, text.strip()) == (1, message)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_length_of_pieces_has_a_limit(command: Callable) -> None:
+    status, text = command("--bars", "10000", "--tempo-bpm", "4")
+    assert (status, text.count("\n")) == (1, 1)
+    assert "bars must make a piece of at most 6 hours, got 10,000 of 4 beats at 4 a minute" in text
+
+
+def test_commands_quote_paths(run: Callable, tmp_path: Path) -> None:
+    folder = run("cnn", SimpleNamespace()).rename(tmp_path / "my run; ls")
+    with pytest.raises(ComposeError) as caught:
+        load_composer(ComposeConfig(run=folder, device="cpu"))
+    assert str(caught.value).endswith(f"python evaluate.py '{folder}'")

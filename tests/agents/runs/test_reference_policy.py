@@ -90,8 +90,8 @@ def test_defaults_depend_on_each_other(changes: dict[str, Any], settled: tuple[s
             {"prior_kl_coef": 0.0, "prior_kl_target": 5.0},
             "prior_kl_target adapts prior_kl_coef, which must then be greater than 0",
         ),
-        ({"prior_kl_coef": -1.0}, "prior_kl_coef must be a number, at least 0, got -1.0"),
-        ({"prior_kl_target": 0.0}, "prior_kl_target must be a number, greater than 0, got 0"),
+        ({"prior_kl_coef": -1.0}, "prior_kl_coef must be a number, at least 0 and at most 1,000,000, got -1.0"),
+        ({"prior_kl_target": 0.0}, "prior_kl_target must be a number, greater than 0 and at most 1,000,000, got 0"),
     ],
 )
 def test_contradictory_settings_are_named(changes: dict[str, Any], message: str) -> None:

@@ -72,15 +72,15 @@ def test_what_is_missing_is_named(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not a readable configuration"),
-        ("[]", "an object of settings, got list"),
+        ("{", "not a readable JSON file"),
+        ("[]", "an object of settings, got []"),
         ('{"learning_rat": 1}', "unknown field 'learning_rat'; did you mean 'learning_rate'?"),
         ('{"zzz": 1}', "unknown field 'zzz'; there are bars, "),
-        ('{"bars": 0}', "bars must be a whole number, at least 1, got 0"),
-        ('{"bars": "eight"}', "bars must be a whole number, at least 1, got 'eight'"),
+        ('{"bars": 0}', "bars must be a whole number, at least 1 and at most 10,000, got 0"),
+        ('{"bars": "eight"}', "bars must be a whole number, at least 1 and at most 10,000, got 'eight'"),
         ('{"bars": true}', "bars must be"),
-        ('{"rewards": ["silence"]}', "rewards must be a list of names and weights"),
-        ('{"rewards": [["silence", "much"]]}', "rewards must be a list of names and weights"),
+        ('{"rewards": ["silence"]}', "rewards must be a list, got 'silence'"),
+        ('{"rewards": [["silence", "much"]]}', "an entry of rewards must be a number, got 'much'"),
         ('{"rewards": []}', "at least one reward model"),
         ('{"corpus": "bach"}', "corpus must be a list"),
         ('{"gamma": NaN}', "gamma must be a number, at least 0 and at most 1, got nan"),
@@ -97,8 +97,11 @@ def test_a_broken_configuration_is_one_clear_error(run: Run, text: str, message:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"total_timesteps": 0}, "total_timesteps must be a whole number, at least 1, got 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be a number, greater than 0, got 0"),
+        (
+            {"total_timesteps": 0},
+            "total_timesteps must be a whole number, at least 1 and at most 1,000,000,000,000, got 0",
+        ),
+        ({"learning_rate": 0.0}, "learning_rate must be a number, greater than 0 and at most 1, got 0"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"clip_range": float("inf")}, "clip_range"),
         ({"target_kl": -1.0}, "target_kl"),
@@ -113,7 +116,7 @@ def test_a_setting_out_of_range_is_named(changes: dict[str, object], message: st
 
 
 def test_evaluation_settings_are_checked_too() -> None:
-    with pytest.raises(ConfigError, match="pieces must be a whole number, at least 1, got 0"):
+    with pytest.raises(ConfigError, match="pieces must be a whole number, at least 1 and at most 10,000, got 0"):
         EvaluateConfig(Path("run"), pieces=0)
 
 

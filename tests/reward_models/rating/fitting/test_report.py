@@ -85,7 +85,7 @@ def test_invariances_are_measured_on_a_sample(small_rating, few_probes, monkeypa
     monkeypatch.setattr(
         rating_report, "invariance_errors", lambda model, scores: counts.append(len(scores)) or {"identity": 0.0}
     )
-    monkeypatch.setattr(rating_report, "draw_learning_curves", lambda path, curves: None)
+    monkeypatch.setattr(rating_report, "draw_learning_curves", lambda curves: b"")
 
     for count in (1, 3, 4, 7, 100):
         write_report(tmp_path, small_rating(), {**FACTS, "held_out": {}}, CURVES, [parse_melody("C4")] * count)

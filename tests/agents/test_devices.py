@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from toccata.agents.devices import resolve_device
+from toccata.options import ConfigError
+
+
+def test_devices_by_name() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("cpu:0") == torch.device("cpu:0")
+    assert resolve_device("auto").type in ("cpu", "cuda")
+
+
+WRONG = [
+    "cpu:99",
+    "cpu:1",
+    "cpu:-1",
+    "cpu:",
+    "cuda:-1",
+    "cuda:x",
+    "cuda:257",
+    "cuda:99",
+    "cuda:9999999999999",
+    "cuda:١",
+    "meta",
+    "mps",
+    "xla",
+    "CPU",
+]
+
+
+@pytest.mark.parametrize("name", [*WRONG, "", "cpu\n", 3, None])
+def test_other_devices_are_refused(name: object) -> None:
+    with pytest.raises(ConfigError, match=r"^device .*(cuda:N or auto, got|CUDA devices here)"):
+        resolve_device(name)  # type: ignore[arg-type]
