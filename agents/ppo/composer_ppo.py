@@ -201,7 +201,7 @@ class ComposerPPO(OpenMaskablePPO):
         write_atomically(file, data)
 
     @classmethod
-    def load(  # type: ignore[override]  # Stable-Baselines3 names its arguments
+    def load(
         cls,
         path: Any,
         env: Any = None,

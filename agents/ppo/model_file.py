@@ -46,8 +46,19 @@ POLICY, OPTIMIZER, ROLLOUT = "policy.safetensors", "optimizer.safetensors", "rol
 MAX_BYTES = 4 * 2**30  # unpacked; a policy of ten million parameters has 120 MB with its optimizer
 DIGEST_CHARACTERS = 64  # hexadecimal digits of a SHA-256
 WRITTEN = (1980, 1, 1, 0, 0, 0)  # date of every member, so that equal models give equal files
-ARGUMENTS = ("n_steps", "batch_size", "n_epochs", "learning_rate", "gamma", "gae_lambda", "ent_coef", "vf_coef")
-ARGUMENTS += ("max_grad_norm", "target_kl", "seed")
+ARGUMENTS = (  # of the constructor, and attributes of the same names
+    "n_steps",
+    "batch_size",
+    "n_epochs",
+    "learning_rate",
+    "gamma",
+    "gae_lambda",
+    "ent_coef",
+    "vf_coef",
+    "max_grad_norm",
+    "target_kl",
+    "seed",
+)
 KL_ARGUMENTS = ("prior_kl_coef", "prior_kl_target")
 
 
@@ -190,7 +201,9 @@ def _build(
     about: Mapping[str, Any], weights: Mapping[str, Tensor], device: torch.device | str, env: VecEnv | None
 ) -> ComposerPPO:
     """A model with random weights; only what is known by name reaches a constructor."""
-    fields = {name: tuple(each) if isinstance(each, list) else each for name, each in about["piano"].items()}
+    fields: dict[str, Any] = {
+        name: tuple(each) if isinstance(each, list) else each for name, each in about["piano"].items()
+    }
     piano = Piano(**fields)
     sequence = "backbone" in about["policy"]
     names = (*ARGUMENTS, "clip_range", *(KL_ARGUMENTS if sequence else ()))

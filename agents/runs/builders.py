@@ -15,8 +15,10 @@ from toccata.agents.ppo.model_file import load_model
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.prior import SHIPPED, Prior
 from toccata.agents.runs.config import NO_PRIOR, SEQUENCE_POLICIES, TrainConfig
+from toccata.agents.runs.run_folder import RunError
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset
+from toccata.envs.instrument import Piano
 from toccata.music.corpus import ALIASES, NAMED, Corpus, CorpusError, load_corpus
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
@@ -148,5 +150,15 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
 
 
 def load_agent(path: Path, config: TrainConfig, device: torch.device) -> ComposerPPO:
-    """A saved model of a run."""
-    return load_model(path, device)
+    """A saved model of a run, to play.
+
+    Raises:
+        ModelError: naming the file, when it is missing or damaged.
+        RunError: naming it, when it is no model of a run with these settings.
+    """
+    model = load_model(path, device)
+    policy = model.policy
+    kind = policy.network_config.backbone if isinstance(policy, SequencePolicy) else policy.features
+    if kind != config.policy or policy.piano != Piano():
+        raise RunError(f"{path}: is no model of this run: its policy is {kind!r}, config.json says {config.policy!r}")
+    return model

@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.envs.excerpts import ExcerptDataset
+from toccata.envs.reward_model import guarded
 from toccata.music.metrics import repeated_note_rate, silence_rate
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class DiscriminatorCallback(BaseCallback):
             return
         started = time.perf_counter()
         real = [piece.score for piece in self.music.sample(len(self.model.finished), self.rng)]
-        for name, value in self.realism.update(self.model.finished, real, self.rng).items():
+        with guarded(f"reward model {self.realism.name!r}"):
+            metrics = self.realism.update(self.model.finished, real, self.rng)
+        for name, value in metrics.items():
             self.logger.record(f"realism/{name}", value)
         self.logger.record("time/discriminator_seconds", time.perf_counter() - started)
 
@@ -65,7 +68,9 @@ class MetricsCallback(BaseCallback):
                 self.logger.record(f"music/{name}", value)
         for name, model in getattr(self.model.reward_model, "models", {}).items():
             if hasattr(model, "diagnostics") and len(self.model.finished):
-                for quantity, values in model.diagnostics(self.model.finished).items():
+                with guarded(f"reward model {name!r}"):
+                    diagnostics = model.diagnostics(self.model.finished)
+                for quantity, values in diagnostics.items():
                     self.logger.record(f"{name}/{quantity}", float(np.mean(values)))
         self.on_rollout(self.num_timesteps, dict(self.logger.name_to_value))
 

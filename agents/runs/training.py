@@ -72,6 +72,7 @@ class Training:
     rewards: WeightedSum
     music: ExcerptDataset
     rng: np.random.Generator  # of the real excerpts that the discriminator is trained on
+    progress: Progress
     pending: dict[str, Any] = field(default_factory=dict)  # values that were logged since the last row
 
     def save(self) -> Path:
@@ -199,7 +200,9 @@ def _new(
     (first / "reward_models").mkdir(parents=True, exist_ok=True)
     save_rewards(rewards, config, first / "reward_models")
     run.publish(first)
-    return Training(run, model, env, rewards, music, np.random.default_rng([config.seed, 1])), False
+    return Training(
+        run, model, env, rewards, music, np.random.default_rng([config.seed, 1]), Progress(run.folder / "progress.csv")
+    ), False
 
 
 def _make_reference(training: Training, stop: StopOnSignals, bar: Bar) -> None:
@@ -269,7 +272,8 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
         model = load_model(checkpoint / "model.zip", device, env, resume=True)
         model.reward_model = rewards
         set_reference(config, model, load_model(run.reference_path, device))
-        training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng())
+        progress = Progress(run.folder / "progress.csv", model.num_timesteps)
+        training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng(), progress)
         training.restore(checkpoint, state)
     except ToccataError:
         raise
@@ -288,8 +292,7 @@ def _run_ppo(training: Training, stop: StopOnSignals, bar: Bar) -> None:
     if done >= config.total_timesteps:
         bar.console.print(f"nothing to do: {done:,} steps are done; set more with --total-timesteps")
         return
-    progress = Progress(folder / "progress.csv", done)
-    model.set_logger(Logger(str(folder), [ProgressWriter(progress), TensorBoardOutputFormat(str(folder))]))
+    model.set_logger(Logger(str(folder), [ProgressWriter(training.progress), TensorBoardOutputFormat(str(folder))]))
     for name, (value, excluded) in training.pending.items():
         model.logger.record(name, value, excluded)
     task = bar.add_task("PPO", total=config.total_timesteps, completed=done, note="")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toccata.errors import ToccataError
@@ -78,7 +78,7 @@ class SignatureError(ToccataError, ValueError):
     """A signature.json that cannot be read; names the file and the reason."""
 
 
-def _canonical(modules: dict[str, object]) -> bytes:
+def _canonical(modules: Mapping[str, object]) -> bytes:
     """What is signed."""
     return json.dumps(modules, sort_keys=True).encode()
 
