@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from toccata.weights import WeightsError, load_weights, read_tensors, save_weights, sha256
+from toccata.weights import WeightsError, load_weights, read_tensors, save_weights, serialized, sha256
 
 
 def linear(config: dict[str, Any]) -> nn.Linear:
@@ -97,7 +97,12 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
 
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    save_weights(tmp_path, {"net": {"weight": torch.tensor([1.0, torch.nan])}}, {})
+    tensors = {"weight": torch.tensor([1.0, torch.nan])}
+    with pytest.raises(WeightsError, match=r"net\.safetensors: would hold numbers that are not finite"):
+        save_weights(tmp_path, {"net": tensors}, {})
+    assert not list(tmp_path.iterdir())
+    save_weights(tmp_path, {"net": {"weight": torch.zeros(2)}}, {})
+    (tmp_path / "net.safetensors").write_bytes(serialized(tensors))
     with pytest.raises(WeightsError, match="holds numbers that are not finite"):
         read_tensors(tmp_path, "net")
 

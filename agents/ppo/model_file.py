@@ -38,7 +38,7 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, check_unpacked_size, read_bytes, write_atomically
-from toccata.weights import all_finite, check_size, serialized
+from toccata.weights import all_finite, count_numbers, serialized
 
 FORMAT = "toccata model 1"
 ABOUT = "model.json"
@@ -215,7 +215,10 @@ def _build(
         policy_kwargs = {"piano": piano, "features": about["policy"]["features"]}
         return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)
     backbone, sizes = about["policy"]["backbone"], dict(about["policy"]["network_config"])
-    check_size(lambda: SequenceNetwork(piano, NetworkConfig(backbone, **sizes)), weights)
+    needed = count_numbers(lambda: SequenceNetwork(piano, NetworkConfig(backbone, **sizes)))
+    given = sum(tensor.numel() for tensor in weights.values())
+    if needed > given:
+        raise ValueError(f"it describes a network of {needed:,} numbers, the weights are {given:,}")
     policy_kwargs = {"piano": piano, "backbone": backbone, "network_config": sizes}
     return SequenceComposerPPO(SequencePolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)
 

@@ -85,6 +85,14 @@ def _load_entry(entry: dict[str, Any], folder: Path) -> RewardModel:
     spec, weights = entry["reward"], None
     if entry["folder"] is not None:
         weights = inside(folder, entry["folder"])
+        spec = f"{spec.partition(':')[0]}:{weights}"
+    model = load_reward(spec)
+    if entry["hash"] is not None and entry["hash"] != model.weights_hash():  # type: ignore[attr-defined]  # has weights
+        raise ConfigError(
+            f"{weights}: holds other weights of {entry['term']} than this run was trained with; their "
+            f"SHA-256 is {model.weights_hash()[:12]}..., {folder / REWARDS_FILE} says {entry['hash'][:12]}..."  # type: ignore[attr-defined]
+        )
+    if weights is not None:
         for name, digest in entry["files"].items():
             file = inside(weights, name)
             if sha256_of_file(file) != digest:
@@ -93,11 +101,4 @@ def _load_entry(entry: dict[str, Any], folder: Path) -> RewardModel:
                 )
         if surplus := {path.name for path in weights.iterdir()} - entry["files"].keys():
             raise ConfigError(f"{weights / min(surplus)}: is not one of the files in {folder / REWARDS_FILE}")
-        spec = f"{spec.partition(':')[0]}:{weights}"
-    model = load_reward(spec)
-    if entry["hash"] is not None and entry["hash"] != model.weights_hash():  # type: ignore[attr-defined]  # has weights
-        raise ConfigError(
-            f"{weights}: holds other weights of {entry['term']} than this run was trained with; their "
-            f"SHA-256 is {model.weights_hash()[:12]}..., {folder / REWARDS_FILE} says {entry['hash'][:12]}..."  # type: ignore[attr-defined]
-        )
     return replace(model, **entry["limits"]) if isinstance(model, RULES) else model

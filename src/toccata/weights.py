@@ -82,16 +82,13 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
 
-def check_size(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> None:
-    """Raise ValueError when the network of `build` has more parameters than `tensors`; no memory is taken for it.
+def count_numbers(build: Callable[[], nn.Module]) -> int:
+    """How many numbers the weights of a network have; no memory is taken for them.
 
     A configuration is read before it is known to be that of the weights, and could ask for any amount of memory.
     """
     with torch.device("meta"):
-        described = sum(tensor.numel() for tensor in build().state_dict().values())
-    given = sum(tensor.numel() for tensor in tensors.values())
-    if described > given:
-        raise ValueError(f"it describes a network of {described:,} numbers, the weights are {given:,}")
+        return sum(tensor.numel() for tensor in build().state_dict().values())
 
 
 def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
@@ -106,7 +103,8 @@ def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
     try:
         config = read_json(path, MAX_CONFIG_BYTES)
     except FileError as error:
-        raise WeightsError(str(error)) from error
+        reason = str(error).removeprefix(f"{path}: ")
+        raise WeightsError(f"{path}: not a configuration of weights: {reason}") from error
     if not isinstance(config, dict) or not isinstance(config.get("sha256"), dict):
         raise WeightsError(f"{path}: not a configuration of weights: it has no sha256 of the weights")
     return config
@@ -154,8 +152,14 @@ def load_weights(
         raise WeightsError(f"{folder}: no weights here, {path.name} is missing")
     tensors = read_tensors(folder, name)
     try:
-        check_size(lambda: build(config), tensors)
+        needed, given = count_numbers(lambda: build(config)), sum(tensor.numel() for tensor in tensors.values())
+        if needed > given:
+            raise WeightsError(
+                f"{path}: not the weights of this network, which has {needed:,} numbers; the file has {given:,}"
+            )
         network = build(config)
+    except WeightsError:
+        raise
     except BROKEN as error:
         raise WeightsError(
             f"{Path(folder) / CONFIG_FILE}: not the configuration of {name}: {one_line(error)}"

@@ -26,6 +26,7 @@ from toccata.reward_models import RewardSpecError, load_reward, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.realism.discriminator import Discriminator
 from toccata.reward_models.realism.model import Realism
+from toccata.signatures import UntrustedError
 
 
 def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
@@ -33,13 +34,15 @@ def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
     config = toy("run", rewards=(("silence", 1.0), ("my_rewards:Saves", 0.5), ("silence", 2.0)))
     rewards = with_corpus_limits(excerpt_dataset(config, "train"), parse_rewards(config.rewards), config.seed)
     save_rewards(rewards, config, tmp_path)
-    again = load_rewards(tmp_path)
+    with pytest.raises(UntrustedError, match="'my_rewards:Saves' are code"):
+        load_rewards(tmp_path)
+    again = load_rewards(tmp_path, trust=True)
     assert again.weights == rewards.weights == {"silence": 1.0, "of-mine": 0.5, "silence-2": 2.0}
     assert again.models["silence"] == rewards.models["silence"] != load_reward("silence")  # limits of the run's music
     (tmp_path / "rewards.json").write_text("[{}]")
     with pytest.raises(ConfigError, match=r"rewards\.json: not a readable list of rewards"):
         load_rewards(tmp_path)
-    with pytest.raises(ConfigError, match="not a readable list"):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load_rewards(tmp_path / "nowhere")
 
 
@@ -71,4 +74,15 @@ def test_a_flipped_byte_of_the_discriminator_is_refused(toy: Toy) -> None:
         with pytest.raises(RewardSpecError, match=f"{name}: its SHA-256 is not the one in config.json"):
             load_rewards(run.folder / "reward_models")
         path.write_bytes(original)
+    path = run.folder / "reward_models/realism/config.json"
+    original = path.read_bytes()
+    for changed in (original + b" ", original.replace(b"training.safetensors", b"trbining.safetensors")):
+        path.write_bytes(changed)
+        with pytest.raises(ConfigError, match=r"config\.json: its SHA-256 is not the one in .*rewards\.json"):
+            load_rewards(run.folder / "reward_models")
+    path.write_bytes(original)
+    (path.parent / "more.safetensors").touch()
+    with pytest.raises(ConfigError, match=r"more\.safetensors: is not one of the files in .*rewards\.json"):
+        load_rewards(run.folder / "reward_models")
+    (path.parent / "more.safetensors").unlink()
     load_rewards(run.folder / "reward_models")

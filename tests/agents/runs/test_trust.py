@@ -108,7 +108,7 @@ def test_a_payload_in_any_file_of_a_run_does_not_fire(run: Run, tmp_path: Path) 
 
 def test_a_payload_in_a_model_does_not_fire(run: Run, tmp_path: Path) -> None:
     marker = tmp_path / "fired"
-    for payload in payloads(marker):
+    for payload in [*payloads(marker)][::3]:  # pickle, and model of Stable-Baselines3; the slow test has all
         for name in ("model.zip", "reference.zip", "checkpoints/last/envs.npz"):
             original = (run.folder / name).read_bytes()
             (run.folder / name).write_bytes(payload)
