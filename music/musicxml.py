@@ -1,4 +1,4 @@
-"""Reading MusicXML files, and other notation that music21 reads; writing MusicXML files."""
+"""Reading MusicXML, ABC and Humdrum files; writing MusicXML files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from itertools import pairwise
 from math import floor
 from os import PathLike
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from toccata.errors import ToccataError, one_line
-from toccata.files import write_atomically
+from toccata.files import FileError, read_bytes, write_atomically
 from toccata.music.metre import main_metre, time_signature
+from toccata.music.musicxml_tree import MAX_BYTES, musicxml_tree
 from toccata.music.score import TICKS_PER_BEAT, Score
 
 if TYPE_CHECKING:
-    from music21.note import GeneralNote
+    from music21.note import GeneralNote, Note
     from music21.stream import Stream
 
+MUSICXML_SUFFIXES = (".musicxml", ".xml", ".mxl")
+TEXT_SUFFIXES = (".abc", ".krn")
+MAX_TEXT_BYTES = 256 * 2**10  # of ABC or Humdrum; a movement of a quartet has 80 KB
+MAX_TICKS = 4_000_000  # 23 hours at 120 bpm
 DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
 MIDDLE_C = 60  # the lowest pitch of the treble staff
 # Durations on the grid of 24 ticks a quarter that one written note can have: plain, dotted, or in triplets. The last is
@@ -34,44 +40,108 @@ class MusicXMLError(ToccataError, ValueError):
 
 
 def read_musicxml(path: str | PathLike[str]) -> Score:
-    """Read a MusicXML file, or any other that music21 reads, onto the grid; see `score_from_stream`.
+    """Read a MusicXML file, plain or packed (.mxl), or an ABC (.abc) or Humdrum (.krn) file, onto the grid.
+
+    See `score_from_stream`. The content decides whether a file is MusicXML. Other formats of music21 are not read: some
+    of them would execute what the file says. Nothing outside the file is read, no entity is expanded.
 
     Raises:
-        MusicXMLError: when music21 cannot read the file, or finds several pieces in it.
+        MusicXMLError: for a file that cannot be read, has several pieces, or exceeds a bound: 64 MiB of XML, 16 MiB
+            packed, 100,000 notes, bars and other events, 256 KiB of ABC or Humdrum, 4 million ticks.
         OSError: when the file does not exist or cannot be opened.
     """
-    from music21 import converter, stream
-
     path = Path(path)
-    if path.is_dir():
-        raise MusicXMLError(f"{path}: is a folder, not a file")
-    path.open("rb").close()  # music21 would parse the name of a missing file as music
+    mode = path.stat().st_mode
+    if not S_ISREG(mode):
+        raise MusicXMLError(f"{path}: is {'a folder' if S_ISDIR(mode) else 'no regular file'}, not a notation file")
+    path.open("rb").close()
     try:
-        parsed = converter.parse(path, forceSource=True, storePickle=False)
-        if not isinstance(parsed, stream.Opus):
-            return score_from_stream(parsed)
+        return score_from_stream(notation_stream(read_bytes(path, MAX_BYTES), path.suffix.lower()))
+    except FileError as error:
+        raise MusicXMLError(str(error)) from None
     except Exception as error:  # music21 raises any kind of error for a damaged file
-        raise MusicXMLError(f"{path}: {one_line(error)}") from None
-    raise MusicXMLError(f"{path}: has {len(parsed.scores)} pieces, expected one")
+        raise MusicXMLError(f"{path}: {_reason(error)}") from None
+
+
+def notation_stream(data: bytes, suffix: str) -> Stream:
+    """The music21 stream of one piece, from the bytes of a MusicXML, ABC or Humdrum file.
+
+    Args:
+        data: content of the file.
+        suffix: of its name: ".abc" or ".krn" for these; the content decides whether it is MusicXML.
+
+    Raises:
+        ValueError: for several pieces, another format, or a bound that is exceeded; and what music21 raises.
+    """
+    start = data[:100].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith((b"<", b"PK", b"\xff\xfe", b"\xfe\xff", b"\0<")) or suffix in MUSICXML_SUFFIXES:
+        from music21.musicxml.xmlToM21 import MusicXMLImporter
+
+        importer = MusicXMLImporter()
+        importer.xmlRootToScore(musicxml_tree(data), importer.stream)
+        return importer.stream
+    if suffix not in TEXT_SUFFIXES:
+        raise ValueError(f"is no MusicXML; by their names {' and '.join(TEXT_SUFFIXES)} files are read too")
+    if len(data) > MAX_TEXT_BYTES:
+        raise ValueError(f"is larger than {MAX_TEXT_BYTES:,} bytes")
+    text = decode_text(data)
+    pieces = len(re.findall(r"(?m)^X:", text)) if suffix == ".abc" else 1
+    if pieces > 1:
+        raise ValueError(f"has {pieces} pieces, expected one")
+    return text_stream(text, suffix)
+
+
+def text_stream(text: str, suffix: str) -> Stream:
+    """The music21 stream of one piece in ABC (".abc") or Humdrum (".krn").
+
+    The converters are called directly: `music21.converter.parse` would take the text for the name of a file, or for an
+    address to fetch, if it looks like one.
+    """
+    from music21.converter.subConverters import ConverterABC, ConverterHumdrum
+    from music21.stream import Opus
+
+    converter = ConverterABC() if suffix == ".abc" else ConverterHumdrum()
+    converter.parseData(text)
+    if isinstance(converter.stream, Opus):
+        raise ValueError(f"has {len(converter.stream.scores)} pieces, expected one")
+    return converter.stream
+
+
+def decode_text(data: bytes) -> str:
+    """Text in UTF-8, or in Latin-1, as older tune books are."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be read, in one line."""
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    return "needs too much memory" if isinstance(error, MemoryError) else one_line(error)
 
 
 def score_from_stream(stream: Stream) -> Score:
     """The notes of a music21 stream on the grid of 24 ticks a quarter, with all parts merged.
 
     - Pitches are sounding pitches; tied notes are one note; grace notes, chord symbols and unpitched notes are
-      left out; repeats are not unfolded. Notes without a velocity get 80.
+      left out (of MusicXML cue notes too, which another part plays); repeats are not unfolded. Notes without a velocity get 80.
     - The metre is the one with the longest total duration. An upbeat ends at a bar line: its notes are moved to the end
       of the first bar.
     - The tempo is that of the first metronome mark, 120 quarters a minute if there is none.
     - The score ends with the bar of the last measure.
 
     Raises:
-        ValueError: when the metre or the tempo is outside the range of a `Score`.
+        ValueError: when a pitch, the metre or the tempo is outside the range of a `Score`, or the length above 4
+            million ticks.
     """
     parts = list(getattr(stream, "parts", ())) or [stream]
     rows = [row for part in parts for row in _sounding_notes(part)]
     sections = _sections(parts[0])
     end = max([onset + duration for onset, duration, _, _ in rows] + [start + ticks for start, ticks, _ in sections])
+    if end > MAX_TICKS:
+        raise ValueError(f"lasts {end:,} ticks, at most {MAX_TICKS:,} are read")
     beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
     ticks_per_bar = round(beats_per_bar * TICKS_PER_BEAT)
     return Score(
@@ -134,7 +204,7 @@ def _sounding_notes(part: Stream) -> list[list[int]]:
         for member in element.notes if isinstance(element, chord.ChordBase) else (element,):
             if not isinstance(member, note.Note):
                 continue
-            pitch = member.pitch.midi
+            pitch = _midi_number(member)
             tie = member.tie.type if member.tie else None
             row, row_end = tied.pop(pitch, (None, None))
             if row is None or row_end != start or tie not in ("stop", "continue"):
@@ -144,6 +214,17 @@ def _sounding_notes(part: Stream) -> list[list[int]]:
             if tie in ("start", "continue"):
                 tied[pitch] = row, end
     return rows
+
+
+def _midi_number(note: Note) -> int:
+    """The MIDI number of a note, microtones rounded.
+
+    Raises:
+        ValueError: when it is outside 0..127, where music21 would move the note by octaves.
+    """
+    if not -0.5 <= note.pitch.ps < 127.5:
+        raise ValueError(f"has the pitch {note.pitch.ps:g}, outside MIDI's 0..127")
+    return note.pitch.midi
 
 
 def _tick(quarters: Fraction) -> int:
