@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
-from math import floor
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, read_bytes, write_atomically
 from toccata.music.metre import main_metre, time_signature
+from toccata.music.musicxml_score import DEFAULT_VELOCITY, MAX_TICKS, nearest_tick, score_from_tree
 from toccata.music.musicxml_tree import MAX_BYTES, musicxml_tree
 from toccata.music.score import TICKS_PER_BEAT, Score
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 MUSICXML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 TEXT_SUFFIXES = (".abc", ".krn")
-MAX_TEXT_BYTES = 256 * 2**10  # of ABC or Humdrum; a movement of a quartet has 80 KB
-MAX_TICKS = 4_000_000  # 23 hours at 120 bpm
-DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
+MUSICXML_STARTS = (b"<", b"PK", b"\xff\xfe", b"\xfe\xff", b"\0<")  # of XML in UTF-8 and UTF-16, and of .mxl
+UTF8_MARK = b"\xef\xbb\xbf"
+MAX_TEXT_BYTES = 128 * 2**10  # of ABC or Humdrum; a movement of a quartet has 80 KB
 MIDDLE_C = 60  # the lowest pitch of the treble staff
 # Durations on the grid of 24 ticks a quarter that one written note can have: plain, dotted, or in triplets. The last is
 # a triplet of sixty-fourths, so every duration is a sum of them, tied.
@@ -42,12 +42,13 @@ class MusicXMLError(ToccataError, ValueError):
 def read_musicxml(path: str | PathLike[str]) -> Score:
     """Read a MusicXML file, plain or packed (.mxl), or an ABC (.abc) or Humdrum (.krn) file, onto the grid.
 
-    See `score_from_stream`. The content decides whether a file is MusicXML. Other formats of music21 are not read: some
-    of them would execute what the file says. Nothing outside the file is read, no entity is expanded.
+    See `score_from_tree`; ABC and Humdrum are read by music21, see `score_from_stream`. The content decides whether a
+    file is MusicXML. Other formats of music21 are not read: some would execute what the file says. Nothing outside the
+    file is read, and no entity is expanded.
 
     Raises:
         MusicXMLError: for a file that cannot be read, has several pieces, or exceeds a bound: 64 MiB of XML, 16 MiB
-            packed, 100,000 notes, bars and other events, 256 KiB of ABC or Humdrum, 4 million ticks.
+            packed, 300,000 notes, bars and other events, 128 KiB of ABC or Humdrum, 4 million ticks.
         OSError: when the file does not exist or cannot be opened.
     """
     path = Path(path)
@@ -56,55 +57,48 @@ def read_musicxml(path: str | PathLike[str]) -> Score:
         raise MusicXMLError(f"{path}: is {'a folder' if S_ISDIR(mode) else 'no regular file'}, not a notation file")
     path.open("rb").close()
     try:
-        return score_from_stream(notation_stream(read_bytes(path, MAX_BYTES), path.suffix.lower()))
+        data = read_bytes(path, MAX_BYTES)
+        suffix = path.suffix.lower()
+        if suffix in MUSICXML_SUFFIXES or data[:100].removeprefix(UTF8_MARK).lstrip().startswith(MUSICXML_STARTS):
+            return score_from_tree(musicxml_tree(data))
+        return score_from_stream(_text_stream(data, suffix))
     except FileError as error:
         raise MusicXMLError(str(error)) from None
     except Exception as error:  # music21 raises any kind of error for a damaged file
         raise MusicXMLError(f"{path}: {_reason(error)}") from None
 
 
-def notation_stream(data: bytes, suffix: str) -> Stream:
-    """The music21 stream of one piece, from the bytes of a MusicXML, ABC or Humdrum file.
-
-    Args:
-        data: content of the file.
-        suffix: of its name: ".abc" or ".krn" for these; the content decides whether it is MusicXML.
-
-    Raises:
-        ValueError: for several pieces, another format, or a bound that is exceeded; and what music21 raises.
-    """
-    start = data[:100].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith((b"<", b"PK", b"\xff\xfe", b"\xfe\xff", b"\0<")) or suffix in MUSICXML_SUFFIXES:
-        from music21.musicxml.xmlToM21 import MusicXMLImporter
-
-        importer = MusicXMLImporter()
-        importer.xmlRootToScore(musicxml_tree(data), importer.stream)
-        return importer.stream
-    if suffix not in TEXT_SUFFIXES:
-        raise ValueError(f"is no MusicXML; by their names {' and '.join(TEXT_SUFFIXES)} files are read too")
-    if len(data) > MAX_TEXT_BYTES:
-        raise ValueError(f"is larger than {MAX_TEXT_BYTES:,} bytes")
-    text = decode_text(data)
-    pieces = len(re.findall(r"(?m)^X:", text)) if suffix == ".abc" else 1
-    if pieces > 1:
-        raise ValueError(f"has {pieces} pieces, expected one")
-    return text_stream(text, suffix)
-
-
-def text_stream(text: str, suffix: str) -> Stream:
+def stream_from_text(text: str, suffix: str) -> Stream:
     """The music21 stream of one piece in ABC (".abc") or Humdrum (".krn").
 
     The converters are called directly: `music21.converter.parse` would take the text for the name of a file, or for an
     address to fetch, if it looks like one.
+
+    Raises:
+        ValueError: for several pieces, and for more than 128 KiB.
+        Exception: of any kind, what music21 raises for a damaged text.
     """
     from music21.converter.subConverters import ConverterABC, ConverterHumdrum
     from music21.stream import Opus
 
+    if len(text) > MAX_TEXT_BYTES:
+        raise ValueError(f"is larger than {MAX_TEXT_BYTES:,} bytes")
     converter = ConverterABC() if suffix == ".abc" else ConverterHumdrum()
     converter.parseData(text)
     if isinstance(converter.stream, Opus):
         raise ValueError(f"has {len(converter.stream.scores)} pieces, expected one")
     return converter.stream
+
+
+def _text_stream(data: bytes, suffix: str) -> Stream:
+    """The music21 stream of the bytes of an ABC or Humdrum file."""
+    if suffix not in TEXT_SUFFIXES:
+        raise ValueError(f"is no MusicXML; by their names {' and '.join(TEXT_SUFFIXES)} files are read too")
+    text = decode_text(data)
+    pieces = len(re.findall(r"(?m)^X:", text)) if suffix == ".abc" else 1
+    if pieces > 1:
+        raise ValueError(f"has {pieces} pieces, expected one")
+    return stream_from_text(text, suffix)
 
 
 def decode_text(data: bytes) -> str:
@@ -126,7 +120,7 @@ def score_from_stream(stream: Stream) -> Score:
     """The notes of a music21 stream on the grid of 24 ticks a quarter, with all parts merged.
 
     - Pitches are sounding pitches; tied notes are one note; grace notes, chord symbols and unpitched notes are
-      left out (of MusicXML cue notes too, which another part plays); repeats are not unfolded. Notes without a velocity get 80.
+      left out; repeats are not unfolded. Notes without a velocity get 80.
     - The metre is the one with the longest total duration. An upbeat ends at a bar line: its notes are moved to the end
       of the first bar.
     - The tempo is that of the first metronome mark, 120 quarters a minute if there is none.
@@ -208,9 +202,9 @@ def _sounding_notes(part: Stream) -> list[list[int]]:
             tie = member.tie.type if member.tie else None
             row, row_end = tied.pop(pitch, (None, None))
             if row is None or row_end != start or tie not in ("stop", "continue"):
-                row = [_tick(start), 0, pitch, member.volume.velocity or DEFAULT_VELOCITY]
+                row = [nearest_tick(start), 0, pitch, member.volume.velocity or DEFAULT_VELOCITY]
                 rows.append(row)
-            row[1] = max(_tick(end) - row[0], 1)
+            row[1] = max(nearest_tick(end) - row[0], 1)
             if tie in ("start", "continue"):
                 tied[pitch] = row, end
     return rows
@@ -227,21 +221,16 @@ def _midi_number(note: Note) -> int:
     return note.pitch.midi
 
 
-def _tick(quarters: Fraction) -> int:
-    """The nearest tick of the grid, halves up."""
-    return floor(quarters * TICKS_PER_BEAT + Fraction(1, 2))
-
-
 def _sections(part: Stream) -> list[tuple[int, int, float]]:
     """(first tick, ticks, beats in a bar) of every measure, or of the whole part if it has no measures."""
     from music21.meter import TimeSignature
     from music21.stream import Measure
 
     measures: list[Stream] = list(part.getElementsByClass(Measure))
-    bounds = [_tick(Fraction(measure.offset)) for measure in measures]
+    bounds = [nearest_tick(Fraction(measure.offset)) for measure in measures]
     if not measures:
         measures, bounds = [part], [0]
-    bounds.append(bounds[-1] + _tick(Fraction(measures[-1].duration.quarterLength)))
+    bounds.append(bounds[-1] + nearest_tick(Fraction(measures[-1].duration.quarterLength)))
     beats: float = 4
     sections = []
     for measure, (start, end) in zip(measures, pairwise(bounds), strict=True):
