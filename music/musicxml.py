@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
+from math import floor
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, read_bytes, write_atomically
 from toccata.music.metre import main_metre, time_signature
-from toccata.music.musicxml_score import DEFAULT_VELOCITY, MAX_TICKS, nearest_tick, score_from_tree
+from toccata.music.musicxml_score import DEFAULT_VELOCITY, MAX_TICKS, score_from_tree, staves
 from toccata.music.musicxml_tree import MAX_BYTES, musicxml_tree
 from toccata.music.score import TICKS_PER_BEAT, Score
 
@@ -51,6 +52,11 @@ def read_musicxml(path: str | PathLike[str]) -> Score:
             packed, 300,000 notes, bars and other events, 128 KiB of ABC or Humdrum, 4 million ticks.
         OSError: when the file does not exist or cannot be opened.
     """
+    return read_notation(path)[0]
+
+
+def read_notation(path: str | PathLike[str]) -> tuple[Score, int]:
+    """`read_musicxml`, and the number of staves of the file, in all its parts."""
     path = Path(path)
     mode = path.stat().st_mode
     if not S_ISREG(mode):
@@ -60,8 +66,10 @@ def read_musicxml(path: str | PathLike[str]) -> Score:
         data = read_bytes(path, MAX_BYTES)
         suffix = path.suffix.lower()
         if suffix in MUSICXML_SUFFIXES or data[:100].removeprefix(UTF8_MARK).lstrip().startswith(MUSICXML_STARTS):
-            return score_from_tree(musicxml_tree(data))
-        return score_from_stream(_text_stream(data, suffix))
+            tree = musicxml_tree(data)
+            return score_from_tree(tree), staves(tree)
+        stream = _text_stream(data, suffix)
+        return score_from_stream(stream), len(getattr(stream, "parts", ()))
     except FileError as error:
         raise MusicXMLError(str(error)) from None
     except Exception as error:  # music21 raises any kind of error for a damaged file
@@ -202,9 +210,9 @@ def _sounding_notes(part: Stream) -> list[list[int]]:
             tie = member.tie.type if member.tie else None
             row, row_end = tied.pop(pitch, (None, None))
             if row is None or row_end != start or tie not in ("stop", "continue"):
-                row = [nearest_tick(start), 0, pitch, member.volume.velocity or DEFAULT_VELOCITY]
+                row = [_tick(start), 0, pitch, member.volume.velocity or DEFAULT_VELOCITY]
                 rows.append(row)
-            row[1] = max(nearest_tick(end) - row[0], 1)
+            row[1] = max(_tick(end) - row[0], 1)
             if tie in ("start", "continue"):
                 tied[pitch] = row, end
     return rows
@@ -221,16 +229,21 @@ def _midi_number(note: Note) -> int:
     return note.pitch.midi
 
 
+def _tick(quarters: Fraction) -> int:
+    """The nearest tick of the grid, halves up."""
+    return floor(quarters * TICKS_PER_BEAT + Fraction(1, 2))
+
+
 def _sections(part: Stream) -> list[tuple[int, int, float]]:
     """(first tick, ticks, beats in a bar) of every measure, or of the whole part if it has no measures."""
     from music21.meter import TimeSignature
     from music21.stream import Measure
 
     measures: list[Stream] = list(part.getElementsByClass(Measure))
-    bounds = [nearest_tick(Fraction(measure.offset)) for measure in measures]
+    bounds = [_tick(Fraction(measure.offset)) for measure in measures]
     if not measures:
         measures, bounds = [part], [0]
-    bounds.append(bounds[-1] + nearest_tick(Fraction(measures[-1].duration.quarterLength)))
+    bounds.append(bounds[-1] + _tick(Fraction(measures[-1].duration.quarterLength)))
     beats: float = 4
     sections = []
     for measure, (start, end) in zip(measures, pairwise(bounds), strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -14,7 +13,8 @@ DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
 VELOCITY_PER_PERCENT = 0.9  # MusicXML gives dynamics in per cent of the velocity 90
 DEFAULT_TEMPO_BPM = 120.0
 MAX_TICKS = 4_000_000  # 23 hours at 120 bpm
-MAX_DENOMINATOR = 10**6  # of positions in quarters, lest those of a file with odd divisions become long fractions
+LEAST_GRID = 16 * TICKS_PER_BEAT  # units in a quarter: sixty-fourths, and ticks
+FINE_GRID = 10_080 * 2**16  # at most as many: a file of many odd divisions is rounded
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 BEAT_UNITS = {
     "maxima": 32.0,
@@ -29,10 +29,10 @@ BEAT_UNITS = {
 
 
 class _Note(NamedTuple):
-    """One written note that sounds; its times in quarters from the start of the piece."""
+    """One written note that sounds."""
 
-    start: Fraction
-    end: Fraction
+    start: int  # in units, from the start of the piece
+    end: int
     pitch: int
     velocity: int
     tied_before: bool
@@ -54,7 +54,7 @@ def score_from_tree(root: Element) -> Score:
             million ticks.
     """
     parts = [_Part(part) for part in root.iter("part")]
-    rows = [row for part in parts for row in _joined(part.notes)]
+    rows = [row for part in parts for row in part.rows()]
     sections = parts[0].sections() if parts else []
     ends = [onset + duration for onset, duration, _, _ in rows] + [start + ticks for start, ticks, _ in sections]
     end = max(ends, default=0)
@@ -70,72 +70,84 @@ def score_from_tree(root: Element) -> Score:
     )
 
 
-def nearest_tick(quarters: Fraction) -> int:
-    """The nearest tick of the grid, halves up."""
-    return math.floor(quarters * TICKS_PER_BEAT + Fraction(1, 2))
+def staves(root: Element) -> int:
+    """Number of staves that have notes or rests, in all parts; at least one a part."""
+    return sum(len({staff.text for staff in part.iterfind("measure/note/staff")} or "1") for part in root.iter("part"))
 
 
 class _Part:
-    """The notes and bars of one part."""
+    """The notes and bars of one part. Times are in units, a whole number of which make a division of the file."""
 
     def __init__(self, part: Element) -> None:
+        self.units = _units_per_quarter(part)
         self.notes: list[_Note] = []
         self.tempo_bpm: float | None = None  # the first
-        self.bars: list[tuple[Fraction, Fraction]] = []  # (start of each bar, its beats as its signature says)
-        self.end = Fraction(0)  # of the last bar so far
-        self.beats = Fraction(4)  # of a bar, as the signature in force says
-        self.divisions = Fraction(1)  # of a quarter
+        self.bars: list[tuple[int, float]] = []  # (start of each bar, its quarters as its signature says)
+        self.end = 0  # of the last bar so far
+        self.beats = 4.0  # quarters in a bar, as the signature in force says
+        self.division = float(self.units)  # units in one
         self.semitones: dict[str | None, int] = {}  # staff -> from the written to the sounding pitch; None: all staves
         for measure in part:
             self._read_measure(measure)
 
+    def rows(self) -> list[list[int]]:
+        """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined."""
+        rows = []
+        for start, end, pitch, velocity in _joined(self.notes):
+            onset = self._tick(start)
+            rows.append([onset, max(self._tick(end) - onset, 1), pitch, velocity])
+        return rows
+
     def sections(self) -> list[tuple[int, int, float]]:
-        """(first tick, ticks, beats in a bar) of every bar; beats that are no whole number of ticks are ignored."""
-        ticks = [*(nearest_tick(start) for start, _ in self.bars), nearest_tick(self.end)]
+        """(first tick, ticks, quarters in a bar) of every bar; signatures of no whole number of ticks are ignored."""
+        ticks = [*(self._tick(start) for start, _ in self.bars), self._tick(self.end)]
         sections, beats = [], 4.0
         for (_, written), start, end in zip(self.bars, ticks, ticks[1:], strict=False):
-            if (written * TICKS_PER_BEAT).denominator == 1:
-                beats = float(written)
+            beats = written if written * TICKS_PER_BEAT % 1 == 0 else beats
             sections.append((start, end - start, beats))
         return sections
 
+    def _tick(self, units: int) -> int:
+        """The nearest tick of the grid, halves up."""
+        return (2 * units * TICKS_PER_BEAT + self.units) // (2 * self.units)
+
     def _read_measure(self, measure: Element) -> None:
         """Add the notes of a bar. Its length is that of its content; of an empty bar, that of its signature."""
-        position = onset = content = Fraction(0)  # in quarters from its start; of the next note, the last one, the end
+        position = onset = content = 0  # from its start: of the next note, of the last one, of the end
         empty = True
         beats_at_start, signature_seen = self.beats, False
         for child in measure:
             if child.tag == "note":
-                duration = Fraction(0) if child.find("grace") is not None else self._quarters(child)
+                duration = 0 if child.find("grace") is not None else self._duration(child)
                 if child.find("chord") is None:
                     onset, position = position, position + duration
                 content = max(content, onset + duration)
                 empty = False
                 self._read_note(child, self.end + onset, self.end + onset + duration)
             elif child.tag == "backup":
-                position = max(position - self._quarters(child), Fraction(0))
+                position = max(position - self._duration(child), 0)
             elif child.tag == "forward":
-                position += self._quarters(child)
+                position += self._duration(child)
             elif child.tag == "attributes":
-                position = position.limit_denominator(MAX_DENOMINATOR)
                 if self._read_attributes(child) and not signature_seen:
                     beats_at_start, signature_seen = self.beats, True
             elif self.tempo_bpm is None:
                 self.tempo_bpm = _tempo_bpm(child)
         self.bars.append((self.end, beats_at_start))
-        length = self.beats if empty or self._is_rounding(content - self.beats) else content
-        self.end = (self.end + length).limit_denominator(MAX_DENOMINATOR)
+        written = round(self.beats * self.units)
+        self.end += written if empty or self._is_rounding(content - written) else content
 
-    def _is_rounding(self, excess: Fraction) -> bool:
+    def _is_rounding(self, excess: int) -> bool:
         """Whether a bar is longer than its signature by an error of rounding, and not by notes."""
-        return 0 < excess <= Fraction(1, 2) and (excess * 16).denominator > 1 and (excess * 12).denominator > 1
+        quarter = self.units
+        return 0 < excess <= quarter / 2 and excess * 16 % quarter > 0 and excess * 12 % quarter > 0
 
     def _read_attributes(self, attributes: Element) -> bool:
         """Take over divisions, transposition and time signature; whether there is one."""
         changed = False
         for child in attributes:
             if child.tag == "divisions":
-                self.divisions = _number(child.text)
+                self.division = self.units / _number(child.text, 1)
             elif child.tag == "transpose":
                 semitones = _number(child.findtext("chromatic")) + 12 * _number(child.findtext("octave-change"))
                 self.semitones[child.get("number")] = int(semitones)
@@ -143,63 +155,63 @@ class _Part:
                 self.beats, changed = beats, True
         return changed
 
-    def _read_note(self, note: Element, start: Fraction, end: Fraction) -> None:
+    def _read_note(self, note: Element, start: int, end: int) -> None:
         """Add a note, unless it is a rest, a grace note or unpitched."""
         pitch = note.find("pitch")
         if pitch is None or note.find("grace") is not None:
             return
-        staff = note.findtext("staff", "1")
-        semitones = self.semitones.get(staff, self.semitones.get(None, 0))
+        semitones = 0
+        if self.semitones:
+            semitones = self.semitones.get(note.findtext("staff", "1"), self.semitones.get(None, 0))
         ties = {tie.get("type") for tie in note.findall("tie")}
-        self.notes.append(
-            _Note(
-                start,
-                end,
-                _midi_number(pitch, semitones),
-                _velocity(note),
-                not ties.isdisjoint(("stop", "continue")),
-                not ties.isdisjoint(("start", "continue")),
-            )
-        )
+        before, after = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
+        self.notes.append(_Note(start, end, _midi_number(pitch, semitones), _velocity(note), before, after))
 
-    def _quarters(self, element: Element) -> Fraction:
-        return _number(element.findtext("duration")) / self.divisions
+    def _duration(self, element: Element) -> int:
+        return round(_number(element.findtext("duration")) * self.division)
+
+
+def _units_per_quarter(part: Element) -> int:
+    """The least common multiple of the divisions of a part; a fine grid, where that is large or they are fractions."""
+    divisions = [_number(element.text, 1) for element in part.iterfind("measure/attributes/divisions")]
+    if any(division % 1 for division in divisions):
+        return FINE_GRID
+    units = math.lcm(LEAST_GRID, *{int(division) for division in divisions})
+    return units if units <= FINE_GRID else FINE_GRID
 
 
 def _joined(notes: list[_Note]) -> list[list[int]]:
-    """[onset tick, duration in ticks, pitch, velocity] of the notes of a part, tied notes joined.
+    """[start, end, pitch, velocity] of the notes of a part, tied notes joined.
 
     A key is struck again by any voice. So the end of a tie lengthens the last note of its pitch if that still sounds,
     and is a note of its own if another voice has ended it.
     """
     rows: list[list[int]] = []
-    last: dict[int, tuple[list[int], Fraction]] = {}  # pitch -> (row of the last note, its exact end)
-    ties: set[tuple[int, Fraction]] = set()  # (pitch, end) of the notes that are tied to a next one
+    last: dict[int, list[int]] = {}  # pitch -> row of its last note
+    ties: set[tuple[int, int]] = set()  # (pitch, end) of the notes that are tied to a next one
     for note in sorted(notes, key=lambda note: (note.start, not note.tied_before)):
-        row, row_end = last.get(note.pitch, (None, note.start))
-        if row is None or not note.tied_before or row_end < note.start or (note.pitch, note.start) not in ties:
-            row, row_end = [nearest_tick(note.start), 0, note.pitch, note.velocity], note.end
+        row = last.get(note.pitch)
+        if row is None or not note.tied_before or row[1] < note.start or (note.pitch, note.start) not in ties:
+            row = last[note.pitch] = [note.start, note.end, note.pitch, note.velocity]
             rows.append(row)
-        end = max(row_end, note.end)
-        row[1] = max(nearest_tick(end) - row[0], 1)
-        last[note.pitch] = row, end
+        row[1] = max(row[1], note.end)
         if note.tied_after:
             ties.add((note.pitch, note.end))
     return rows
 
 
-def _number(text: str | None) -> Fraction:
-    """The value of a text that the tree has checked; 0 for a missing one."""
+def _number(text: str | None, default: float = 0) -> float:
+    """The value of a text that the tree has checked; the default for a missing one."""
     if not text:
-        return Fraction(0)
-    return Fraction(int(text)) if text.isdecimal() else Fraction(float(text)).limit_denominator(MAX_DENOMINATOR)
+        return default
+    return int(text) if text.isdecimal() else float(text)
 
 
-def _beats(time: Element) -> Fraction:
+def _beats(time: Element) -> float:
     """Quarters in a bar of a time signature, such as 3 for 6/8; 0 where it has none."""
     numerators = [sum(int(number) for number in beats.text.split("+")) for beats in time.findall("beats") if beats.text]
     units = [_number(unit.text) for unit in time.findall("beat-type") if unit.text]
-    return sum((4 * count / unit for count, unit in zip(numerators, units, strict=False)), Fraction(0))
+    return sum(4 * count / unit for count, unit in zip(numerators, units, strict=False))
 
 
 def _midi_number(pitch: Element, semitones: int) -> int:
@@ -208,11 +220,11 @@ def _midi_number(pitch: Element, semitones: int) -> int:
     Raises:
         ValueError: when it is outside 0..127, or has no such step.
     """
-    step = pitch.findtext("step", "")
-    if step not in STEPS or not pitch.findtext("octave"):
-        raise ValueError(f"has a pitch of step {step[:20]!r} and octave {pitch.findtext('octave', '')!r}")
-    number = STEPS[step] + 12 * (_number(pitch.findtext("octave")) + 1) + _number(pitch.findtext("alter")) + semitones
-    rounded = math.floor(number + Fraction(1, 2))
+    step, octave = pitch.findtext("step", ""), pitch.findtext("octave")
+    if step not in STEPS or not octave:
+        raise ValueError(f"has a pitch of step {step[:20]!r} and octave {octave or ''!r}")
+    number = STEPS[step] + 12 * (_number(octave) + 1) + _number(pitch.findtext("alter")) + semitones
+    rounded = math.floor(number + 0.5)
     if not 0 <= rounded <= 127:
         raise ValueError(f"has a pitch of MIDI number {rounded}, outside 0..127")
     return rounded

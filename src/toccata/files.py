@@ -139,3 +139,22 @@ def inside(folder: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path
     except (OSError, ValueError, RuntimeError):  # null characters, names that are too long, loops of links
         raise FileError(f"{folder}: {str(name)[:200]!r} is no name of a file") from None
     raise FileError(f"{folder}: {str(name)[:200]!r} leads out of this folder; only files in it are read")
+
+
+def existing_name(folder: str | os.PathLike[str], name: str) -> Path:
+    """The file `name` in `folder`, for names in a table that was read as UTF-8 or Latin-1.
+
+    Old file systems have names in Latin-1, which Python reads as bytes that are not UTF-8. A name that is no file is
+    tried as such bytes too.
+
+    Raises:
+        FileError: as `inside`.
+    """
+    path = inside(folder, name)
+    try:
+        if not path.exists():
+            other = inside(folder, os.fsdecode(name.encode("latin-1")))
+            return other if other.exists() else path
+    except (OSError, ValueError):
+        pass
+    return path
