@@ -20,7 +20,7 @@ from toccata.files import FileError, existing_name, read_bytes
 from toccata.music.corpus.cache import UnparsedWork, load_or_parse
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job
 from toccata.music.corpus.versions import version_groups
-from toccata.music.corpus.works import Corpus, CorpusError, CorpusWarning, Work, name_bytes, unknown_name_message
+from toccata.music.corpus.works import Corpus, CorpusError, CorpusWarning, GenreError, Work, name_bytes, unknown_name_message
 from toccata.music.musicxml import decode_text
 from toccata.music.score import Score
 
@@ -35,6 +35,7 @@ OTHER_SUFFIXES = frozenset(
     ".abc .krn .mei .mscz .mscx .sib .mus .musx .ly .cap .capx .nwc .enc .gp .gp3 .gp4 .gp5 .gpx .gtp .ptb .tg .xmf "
     ".mod .xm .it .s3m .smf .mid.gz .midi.gz .kar.gz .musicxml.gz .xml.gz .zip".split()
 )
+NO_GENRE = "has no genre"
 CHORALE_PARTS = 4  # 368 works in the bach folder of music21 are four-part chorales
 
 
@@ -111,7 +112,7 @@ def _load_folder(root: Path, genre: str | None) -> Corpus:
     table = root / "metadata.csv"
     works, failures = _works_of_table(table, genre) if table.exists() else _works_of_genre_folders(root, genre)
     if not works:
-        raise CorpusError(f"{root}: has no MIDI or MusicXML file" + "".join(f"; {f}" for f in failures[:1]))
+        raise _no_works(root, failures)
     path_hash = hashlib.sha256(name_bytes(str(root.resolve()))).hexdigest()[:12]
     corpus = load_or_parse(f"{root.name}-{path_hash}", _cache_key(works, genre), lambda: works)
     name, failures = printable(root.name), [*map(printable, failures), *corpus.failures]
@@ -123,6 +124,14 @@ def _load_folder(root: Path, genre: str | None) -> Corpus:
         count = f"{len(failures)} of {len(corpus) + len(failures)} files of {root} were left out: "
         warnings.warn(printable(count) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=3)
     return corpus
+
+
+def _no_works(root: Path, failures: list[str]) -> CorpusError:
+    """The error for a folder without works."""
+    without_genre = [failure for failure in failures if failure.endswith(NO_GENRE)]
+    if without_genre:
+        return GenreError(f"{root}: none of its works has a genre, and none is given; {without_genre[0]}")
+    return CorpusError(f"{root}: has no MIDI or MusicXML file" + "".join(f"; {f}" for f in failures[:1]))
 
 
 def _cache_key(works: list[UnparsedWork], genre: str | None) -> str:
@@ -174,7 +183,7 @@ def _works_of_genre_folders(root: Path, genre: str | None) -> tuple[list[Unparse
         if not _is_file(path):
             failures.append(f"{path}: is no file, or a link to none")
         elif genre is None and len(relative.parts) == 1:
-            failures.append(f"{path}: is in no genre folder, and no genre is given")
+            failures.append(f"{path}: is in no genre folder, so it {NO_GENRE}")
         else:
             work = Work(
                 printable(f"{root.name}/{relative.as_posix()}"),
@@ -206,7 +215,7 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
             failures.append(f"{place}: {error}")
             continue
         if not label:
-            failures.append(f"{path}: has no genre")
+            failures.append(f"{path}: {NO_GENRE}")
         elif path.resolve() in seen:
             failures.append(f"{place}: {name!r} is in the table already")
         else:
@@ -238,7 +247,8 @@ def _table_rows(table: Path, genre: str | None) -> list[tuple[int, dict[str, str
     missing = [name for name in ("file", *(() if genre else ("genre",))) if name not in columns]
     if missing:
         named = ", ".join(columns)[:200]
-        raise CorpusError(f"{table}: has no column {' nor '.join(missing)}, only {named}")
+        error = GenreError if missing == ["genre"] else CorpusError
+        raise error(f"{table}: has no column {' nor '.join(missing)}, only {named}")
     return rows
 
 

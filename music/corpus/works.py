@@ -17,6 +17,10 @@ class CorpusError(ToccataError, ValueError):
     """A corpus that cannot be loaded, or that has no such genre or split; one line."""
 
 
+class GenreError(CorpusError):
+    """A folder whose works have no genres, neither by folders nor in metadata.csv: one must be given."""
+
+
 class CorpusWarning(UserWarning):
     """Files of a corpus that were left out."""
 
