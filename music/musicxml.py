@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from toccata.errors import ToccataError, one_line
+from toccata.errors import ToccataError, one_line, printable
 from toccata.files import FileError, read_bytes, write_atomically
 from toccata.music.metre import main_metre, time_signature
 from toccata.music.musicxml_score import DEFAULT_VELOCITY, MAX_TICKS, score_from_tree, staves
@@ -185,9 +185,14 @@ def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
             staff.append(measure)
         staves.append(staff)
     notation = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
-    notation.metadata = metadata.Metadata(title=Path(path).stem, composer="Toccata")
+    notation.metadata = metadata.Metadata(title=_title(path), composer="Toccata")
     xml = GeneralObjectExporter(notation).parse()
     write_atomically(path, re.sub(rb"(?<=id=\")P[0-9a-f]{32}(?=\")", b"P1", xml))  # music21's part ids are random
+
+
+def _title(path: str | PathLike[str]) -> str:
+    """The name of a file without suffix, with "?" for what XML cannot hold."""
+    return re.sub("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", printable(Path(path).stem))
 
 
 def _sounding_notes(part: Stream) -> list[list[int]]:
