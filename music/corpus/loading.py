@@ -20,7 +20,15 @@ from toccata.files import FileError, existing_name, read_bytes
 from toccata.music.corpus.cache import UnparsedWork, load_or_parse
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job
 from toccata.music.corpus.versions import version_groups
-from toccata.music.corpus.works import Corpus, CorpusError, CorpusWarning, GenreError, Work, name_bytes, unknown_name_message
+from toccata.music.corpus.works import (
+    Corpus,
+    CorpusError,
+    CorpusWarning,
+    GenreError,
+    Work,
+    name_bytes,
+    unknown_name_message,
+)
 from toccata.music.musicxml import decode_text
 from toccata.music.score import Score
 
@@ -32,8 +40,11 @@ MAX_TABLE_BYTES = 64 * 2**20  # of metadata.csv
 MAX_TABLE_ROWS = 200_000
 # Formats of music that are not read: such files are listed among the failures.
 OTHER_SUFFIXES = frozenset(
-    ".abc .krn .mei .mscz .mscx .sib .mus .musx .ly .cap .capx .nwc .enc .gp .gp3 .gp4 .gp5 .gpx .gtp .ptb .tg .xmf "
-    ".mod .xm .it .s3m .smf .mid.gz .midi.gz .kar.gz .musicxml.gz .xml.gz .zip".split()
+    {
+        *(".abc", ".krn", ".mei", ".ly", ".mscz", ".mscx", ".sib", ".mus", ".musx", ".cap", ".capx", ".nwc", ".enc"),
+        *(".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".gtp", ".ptb", ".tg", ".smf", ".xmf", ".mod", ".xm", ".it", ".s3m"),
+        *(".mid.gz", ".midi.gz", ".kar.gz", ".musicxml.gz", ".xml.gz", ".zip"),
+    }
 )
 NO_GENRE = "has no genre"
 CHORALE_PARTS = 4  # 368 works in the bach folder of music21 are four-part chorales
@@ -200,7 +211,7 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
     """The works that metadata.csv lists, and a line for each row that is no work, and each file that has no row."""
     folder = table.parent / "midi" if (table.parent / "midi").is_dir() else table.parent
     works: dict[str, UnparsedWork] = {}
-    seen: dict[Path, str] = {}
+    seen: set[Path] = set()
     failures = []
     for number, row in _table_rows(table, genre):
         name = row.get("file") or ""
@@ -216,14 +227,16 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
             continue
         if not label:
             failures.append(f"{path}: {NO_GENRE}")
-        elif path.resolve() in seen:
+        elif _resolved(path) in seen:
             failures.append(f"{place}: {name!r} is in the table already")
         else:
-            work = _work_with_title(f"{table.parent.name}/{name}", label, row.get("title") or "", row.get("composer") or "")
+            work = _work_with_title(
+                f"{table.parent.name}/{name}", label, row.get("title") or "", row.get("composer") or ""
+            )
             works[name] = replace(work, licence=row.get("licence") or ""), Job(str(path))
-        seen[path.resolve()] = name
+        seen.add(_resolved(path))
     paths, not_read = _files(folder)
-    not_read += [f"{path}: is not in metadata.csv" for path in paths if path.resolve() not in seen]
+    not_read += [f"{path}: is not in metadata.csv" for path in paths if _resolved(path) not in seen]
     return [works[name] for name in sorted(works)], failures + not_read
 
 
@@ -247,9 +260,17 @@ def _table_rows(table: Path, genre: str | None) -> list[tuple[int, dict[str, str
     missing = [name for name in ("file", *(() if genre else ("genre",))) if name not in columns]
     if missing:
         named = ", ".join(columns)[:200]
-        error = GenreError if missing == ["genre"] else CorpusError
-        raise error(f"{table}: has no column {' nor '.join(missing)}, only {named}")
+        kind = GenreError if missing == ["genre"] else CorpusError
+        raise kind(f"{table}: has no column {' nor '.join(missing)}, only {named}")
     return rows
+
+
+def _resolved(path: Path) -> Path:
+    """The path without links; itself, where links go round in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
 
 
 def _is_file(path: Path) -> bool:

@@ -31,7 +31,7 @@ class AudioError(ToccataError, ValueError):
     """An audio file that cannot be read; names the file and the reason."""
 
 
-class NotFinite(Exception):
+class NotFiniteError(Exception):
     """Samples without a sound; raised and caught in this module."""
 
 
@@ -82,11 +82,13 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
             most = min(MAX_SAMPLES // sound.channels, MAX_FRAMES, MAX_FRAMES * rate // sample_rate)
             mono = _mono(sound, min(frames, most + 1))
             if len(mono) > most:
-                raise AudioError(f"{path}: is longer than {most:,} samples a channel; an excerpt in seconds can be read")
+                raise AudioError(
+                    f"{path}: is longer than {most:,} samples a channel; an excerpt in seconds can be read"
+                )
     except soundfile.LibsndfileError as error:
         reason = error.error_string.replace(NO_FILE, "is no sound file, or damaged")
         raise AudioError(f"{path}: {reason}") from None
-    except NotFinite:
+    except NotFiniteError:
         raise AudioError(f"{path}: holds samples that are NaN, infinite or beyond {MAX_MAGNITUDE:g}") from None
     except TypeError as error:  # .raw files, which have no header
         raise AudioError(f"{path}: {error}") from None
@@ -123,7 +125,7 @@ def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
     """(at most frames,) float32: the mean of the channels, up to the actual end of the file.
 
     Raises:
-        NotFinite: for samples that are not finite, or larger than `MAX_MAGNITUDE`.
+        NotFiniteError: for samples that are not finite, or larger than `MAX_MAGNITUDE`.
     """
     blocks = []
     while frames > 0:
@@ -132,7 +134,7 @@ def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
             break
         mono = (block / block.shape[1]).sum(axis=1)  # divided first: the sum could overflow
         if not (np.abs(mono) <= MAX_MAGNITUDE).all():
-            raise NotFinite
+            raise NotFiniteError
         blocks.append(mono)
         frames -= len(block)
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)

@@ -52,7 +52,7 @@ def open_text(path: Path) -> TextIO:
     """
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    source = gzip.open(path, "rb") if compressed else path.open("rb")
+    source = gzip.GzipFile(path) if compressed else path.open("rb")
     buffer = io.BufferedReader(_Bounded(cast("BinaryIO", source), path))
     return io.TextIOWrapper(buffer, encoding="utf-8-sig", errors="surrogateescape", newline="")
 

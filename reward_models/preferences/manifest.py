@@ -20,8 +20,8 @@ def is_manifest(rows: Sequence[Sequence[str]]) -> bool:
 def read_manifest(path: Path, delimiter: str = ",") -> PreferenceTable:
     """Read a table with the columns `file`, `plays`, `likes` and optionally `genre` and `split`, in any order and case.
 
-    Files are sound or MIDI; their paths are relative to the table's folder. Rows whose path leads out of it (an absolute
-    one, or by "..") are left out. Other columns are ignored. Each file is a group.
+    Files are sound or MIDI; their paths are relative to the table's folder. Rows whose path leads out of it (an
+    absolute one, or by "..") are left out. Other columns are ignored. Each file is a group.
 
     Raises:
         PreferenceError: for a split that is not in `SPLITS`, or two columns of one name.

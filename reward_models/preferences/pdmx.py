@@ -28,7 +28,8 @@ def read_pdmx(path: Path, delimiter: str = ",") -> PreferenceTable:
     """Read `PDMX.csv`: `likes` are favourites, `plays` are views, the pieces are its MIDI files (`mid`).
 
     Scores whose licence on the site contradicts the one in their file are left out, as the authors of the data set
-    advise. Files outside the table's folder are left out. The genre is the first of the genres joined by "-". Versions of one song (`best_path`) are one group.
+    advise, and files outside the table's folder. The genre is the first of the genres joined by "-". Versions of one
+    song (`best_path`) are one group.
 
     Raises:
         PreferenceError: for a table without the column of these licence conflicts, as in the first release.

@@ -16,7 +16,7 @@ class ToccataError(Exception):
 
 
 def printable(text: str) -> str:
-    """The text with `\\xe9` in place of each byte of a file name that is not UTF-8: any terminal can print it."""
+    """The text with an escape, as in bytes, for each byte of a file name that is not UTF-8: it can be printed."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # other halves of characters, which no file name gives
