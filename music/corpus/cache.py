@@ -65,13 +65,17 @@ def _to_npz(corpus: Corpus, key: str) -> bytes:
     works = []
     for work in corpus.works:
         score = work.score
-        fields = [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks]
-        works.append([work.id, work.genre, work.title, work.licence, work.group, len(score), fields])
+        works.append([work.id, work.genre, work.title, work.licence, work.group, len(score), _fields(score)])
     about = json.dumps({"key": key, "works": works, "failures": corpus.failures}).encode()
     notes = np.concatenate([np.empty(0, NOTE_DTYPE), *(work.score.notes for work in corpus.works)])
     buffer = BytesIO()
     np.savez(buffer, notes=notes, about=np.frombuffer(about, np.uint8))
     return buffer.getvalue()
+
+
+def _fields(score: Score) -> list[float]:
+    """The fields of a score beside its notes, in the order of its constructor."""
+    return [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks]
 
 
 def _read_cache(path: Path, name: str, key: str) -> Corpus | None:
@@ -102,7 +106,7 @@ def _cached_work(fields: list, notes: np.ndarray) -> Work:
     if len(notes) != count or any(type(value) not in (int, float) for value in score_fields):
         raise ValueError("damaged")
     score = Score(notes, *score_fields)
-    if score.notes.tobytes() != notes.tobytes():  # what was saved is in canonical form
+    if score.notes.tobytes() != notes.tobytes() or _fields(score) != score_fields:  # what was saved is canonical
         raise ValueError("damaged")
     return Work(number, genre, score, title, licence, group)
 

@@ -20,6 +20,7 @@ from toccata.music.score import NOTE_DTYPE, Score
 
 MAX_WORKERS = 8
 JOBS_PER_WORKER = 16  # fewer are parsed faster than a process starts
+SERVE = "from toccata.music.corpus.parsing import serve; serve()"
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 NOTATION_SUFFIXES = (".musicxml", ".mxl", ".xml")
 
@@ -82,7 +83,7 @@ def _run_process(jobs: Sequence[Job], share: range, on_result: Callable[[int, Re
     """As `_run_worker`, up to a crash; the number of results."""
     done = 0
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "from toccata.music.corpus.parsing import serve; serve()"]
+    command = [sys.executable, "-c", SERVE]
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
