@@ -175,7 +175,8 @@ def test_rows_of_a_table_stay_in_their_folder(tmp_path, tune):
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "message"), [("MAX_TABLE_BYTES", 10, "larger than 10 bytes"), ("MAX_TABLE_ROWS", 1, "more than 1 r")]
+    ("limit", "value", "message"),
+    [("MAX_TABLE_BYTES", 10, "larger than 10 bytes"), ("MAX_TABLE_ROWS", 1, "more than 1 r")],
 )
 def test_tables_are_bounded(tmp_path, monkeypatch, tune, limit, value, message):
     root = table(tmp_path / "lib", "file,genre\na.mid,jazz\nb.mid,jazz\n", a=tune(), b=tune())
