@@ -71,7 +71,7 @@ def test_folders_of_music(toy: Toy, corpus_folder: Path, tmp_path: Path) -> None
 
 def test_names_that_are_not_utf_8_have_splits(toy: Toy, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/mine/classical"
-    os.makedirs(folder)
+    Path(os.fsdecode(folder)).mkdir(parents=True)
     for index in range(24):
         score = Score([(24 * beat, 24, 40 + beat * beat * (index + 3) % 41, 80) for beat in range(20)])
         score.to_midi(os.fsdecode(folder + b"/caf\xe9%d.mid" % index))
