@@ -15,11 +15,37 @@ TRANSPOSITION = 6  # semitones up or down: every key of a mode is about equally 
 EDGE_SHARE = 0.25  # of the excerpts are openings of works, and as many are endings
 
 
+def usable_scores(scores: Sequence[Score], beats_per_bar: float) -> list[Score]:
+    """The scores that excerpts with bars of that many beats can be taken from."""
+    return [score for score in _in_metre(scores, beats_per_bar) if score.bars > 1]
+
+
+def why_unusable(scores: Sequence[Score], beats_per_bar: float) -> str:
+    """Why none of the scores is in `usable_scores`."""
+    in_metre = _in_metre(scores, beats_per_bar)
+    if in_metre:
+        return f"none of the {len(in_metre)} scores in a metre of {beats_per_bar:g} beats is longer than one bar"
+    found = sorted({score.beats_per_bar for score in scores if len(score)})
+    if not found:
+        return f"none of the {len(scores)} scores has a note"
+    metres = ", ".join(f"{beats:g}" for beats in found[:8]) + (", ..." if len(found) > 8 else "")
+    return (
+        f"none of the {len(scores)} scores has a metre that divides a bar of {beats_per_bar:g} beats; "
+        f"their bars have {metres} beats"
+    )
+
+
+def _in_metre(scores: Sequence[Score], beats_per_bar: float) -> list[Score]:
+    """The scores with notes of whose bars a whole number is as long as a bar of that many beats."""
+    return [score for score in scores if len(score) and beats_per_bar * score.ticks_per_beat % score.ticks_per_bar == 0]
+
+
 class ExcerptDataset:
     """Excerpts of real scores, encoded for a piano, at random positions and in random keys.
 
     Args:
-        scores: whole works. Those in another metre are left out; a bar of the environment may be several of theirs.
+        scores: whole works. Those in another metre are left out, and those of one bar; a bar of the environment may be
+            several of theirs.
         bars: length of an excerpt in bars of the environment; shorter works are used whole.
         piano: the instrument; by default `Piano()`.
         beats_per_bar: quarter notes in a bar of the environment.
@@ -28,7 +54,7 @@ class ExcerptDataset:
         genre: of the scores; None if unknown.
 
     Raises:
-        ValueError: when no score is in that metre.
+        ValueError: when no score is left: none has a note, all are in other metres, or shorter than two bars.
     """
 
     def __init__(
@@ -46,15 +72,9 @@ class ExcerptDataset:
         self.beats_per_bar = beats_per_bar
         self.tempo_bpm = tempo_bpm
         self.genre = genre
-        self.scores = [
-            score
-            for score in scores
-            if len(score) and beats_per_bar * score.ticks_per_beat % score.ticks_per_bar == 0 and score.bars > 1
-        ]
+        self.scores = usable_scores(scores, beats_per_bar)
         if not self.scores:
-            raise ValueError(
-                f"none of the {len(scores)} scores has a metre that divides a bar of {beats_per_bar} beats"
-            )
+            raise ValueError(why_unusable(scores, beats_per_bar))
 
     def sample(self, count: int, rng: np.random.Generator, *, transpose: bool = True) -> list[Piece]:
         """`count` excerpts of works drawn uniformly, each with the actions that play it."""

@@ -1,4 +1,4 @@
-"""Reading MusicXML files, and other notation that music21 reads; writing MusicXML files."""
+"""Reading MusicXML, ABC and Humdrum files; writing MusicXML files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from itertools import pairwise
 from math import floor
 from os import PathLike
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from toccata.errors import ToccataError, one_line
-from toccata.files import write_atomically
+from toccata.errors import ToccataError, one_line, printable
+from toccata.files import FileError, read_bytes, write_atomically
 from toccata.music.metre import main_metre, time_signature
+from toccata.music.musicxml_score import DEFAULT_VELOCITY, MAX_TICKS, score_from_tree, staves
+from toccata.music.musicxml_tree import MAX_BYTES, musicxml_tree
 from toccata.music.score import TICKS_PER_BEAT, Score
 
 if TYPE_CHECKING:
-    from music21.note import GeneralNote
+    from music21.note import GeneralNote, Note
     from music21.stream import Stream
 
-DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
+MUSICXML_SUFFIXES = (".musicxml", ".xml", ".mxl")
+TEXT_SUFFIXES = (".abc", ".krn")
+MUSICXML_STARTS = (b"<", b"PK", b"\xff\xfe", b"\xfe\xff", b"\0<")  # of XML in UTF-8 and UTF-16, and of .mxl
+UTF8_MARK = b"\xef\xbb\xbf"
+MAX_TEXT_BYTES = 128 * 2**10  # of ABC or Humdrum; a movement of a quartet has 80 KB
 MIDDLE_C = 60  # the lowest pitch of the treble staff
 # Durations on the grid of 24 ticks a quarter that one written note can have: plain, dotted, or in triplets. The last is
 # a triplet of sixty-fourths, so every duration is a sum of them, tied.
@@ -34,25 +41,87 @@ class MusicXMLError(ToccataError, ValueError):
 
 
 def read_musicxml(path: str | PathLike[str]) -> Score:
-    """Read a MusicXML file, or any other that music21 reads, onto the grid; see `score_from_stream`.
+    """Read a MusicXML file, plain or packed (.mxl), or an ABC (.abc) or Humdrum (.krn) file, onto the grid.
+
+    See `score_from_tree`; ABC and Humdrum are read by music21, see `score_from_stream`. The content decides whether a
+    file is MusicXML. Other formats of music21 are not read: some would execute what the file says. Nothing outside the
+    file is read, and no entity is expanded.
 
     Raises:
-        MusicXMLError: when music21 cannot read the file, or finds several pieces in it.
+        MusicXMLError: for a file that cannot be read, has several pieces, or exceeds a bound: 64 MiB of XML, 16 MiB
+            packed, 300,000 notes, bars and other events, 128 KiB of ABC or Humdrum, 4 million ticks.
         OSError: when the file does not exist or cannot be opened.
     """
-    from music21 import converter, stream
+    return read_notation(path)[0]
 
+
+def read_notation(path: str | PathLike[str]) -> tuple[Score, int]:
+    """`read_musicxml`, and the number of staves of the file, in all its parts."""
     path = Path(path)
-    if path.is_dir():
-        raise MusicXMLError(f"{path}: is a folder, not a file")
-    path.open("rb").close()  # music21 would parse the name of a missing file as music
+    mode = path.stat().st_mode
+    if not S_ISREG(mode):
+        raise MusicXMLError(f"{path}: is {'a folder' if S_ISDIR(mode) else 'no regular file'}, not a notation file")
+    path.open("rb").close()
     try:
-        parsed = converter.parse(path, forceSource=True, storePickle=False)
-        if not isinstance(parsed, stream.Opus):
-            return score_from_stream(parsed)
+        data = read_bytes(path, MAX_BYTES)
+        suffix = path.suffix.lower()
+        if suffix in MUSICXML_SUFFIXES or data[:100].removeprefix(UTF8_MARK).lstrip().startswith(MUSICXML_STARTS):
+            tree = musicxml_tree(data)
+            return score_from_tree(tree), staves(tree)
+        stream = _text_stream(data, suffix)
+        return score_from_stream(stream), len(getattr(stream, "parts", ()))
+    except FileError as error:
+        raise MusicXMLError(str(error)) from None
     except Exception as error:  # music21 raises any kind of error for a damaged file
-        raise MusicXMLError(f"{path}: {one_line(error)}") from None
-    raise MusicXMLError(f"{path}: has {len(parsed.scores)} pieces, expected one")
+        raise MusicXMLError(f"{path}: {_reason(error)}") from None
+
+
+def stream_from_text(text: str, suffix: str) -> Stream:
+    """The music21 stream of one piece in ABC (".abc") or Humdrum (".krn").
+
+    The converters are called directly: `music21.converter.parse` would take the text for the name of a file, or for an
+    address to fetch, if it looks like one.
+
+    Raises:
+        ValueError: for several pieces, and for more than 128 KiB.
+        Exception: of any kind, what music21 raises for a damaged text.
+    """
+    from music21.converter.subConverters import ConverterABC, ConverterHumdrum
+    from music21.stream import Opus
+
+    if len(text) > MAX_TEXT_BYTES:
+        raise ValueError(f"is larger than {MAX_TEXT_BYTES:,} bytes")
+    converter = ConverterABC() if suffix == ".abc" else ConverterHumdrum()
+    converter.parseData(text)
+    if isinstance(converter.stream, Opus):
+        raise ValueError(f"has {len(converter.stream.scores)} pieces, expected one")
+    return converter.stream
+
+
+def _text_stream(data: bytes, suffix: str) -> Stream:
+    """The music21 stream of the bytes of an ABC or Humdrum file."""
+    if suffix not in TEXT_SUFFIXES:
+        raise ValueError(f"is no MusicXML; by their names {' and '.join(TEXT_SUFFIXES)} files are read too")
+    text = decode_text(data)
+    pieces = len(re.findall(r"(?m)^X:", text)) if suffix == ".abc" else 1
+    if pieces > 1:
+        raise ValueError(f"has {pieces} pieces, expected one")
+    return stream_from_text(text, suffix)
+
+
+def decode_text(data: bytes) -> str:
+    """Text in UTF-8, or in Latin-1, as older tune books are."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be read, in one line."""
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    return "needs too much memory" if isinstance(error, MemoryError) else one_line(error)
 
 
 def score_from_stream(stream: Stream) -> Score:
@@ -66,12 +135,15 @@ def score_from_stream(stream: Stream) -> Score:
     - The score ends with the bar of the last measure.
 
     Raises:
-        ValueError: when the metre or the tempo is outside the range of a `Score`.
+        ValueError: when a pitch, the metre or the tempo is outside the range of a `Score`, or the length above 4
+            million ticks.
     """
     parts = list(getattr(stream, "parts", ())) or [stream]
     rows = [row for part in parts for row in _sounding_notes(part)]
     sections = _sections(parts[0])
     end = max([onset + duration for onset, duration, _, _ in rows] + [start + ticks for start, ticks, _ in sections])
+    if end > MAX_TICKS:
+        raise ValueError(f"lasts {end:,} ticks, at most {MAX_TICKS:,} are read")
     beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
     ticks_per_bar = round(beats_per_bar * TICKS_PER_BEAT)
     return Score(
@@ -113,9 +185,14 @@ def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
             staff.append(measure)
         staves.append(staff)
     notation = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
-    notation.metadata = metadata.Metadata(title=Path(path).stem, composer="Toccata")
+    notation.metadata = metadata.Metadata(title=_title(path), composer="Toccata")
     xml = GeneralObjectExporter(notation).parse()
     write_atomically(path, re.sub(rb"(?<=id=\")P[0-9a-f]{32}(?=\")", b"P1", xml))  # music21's part ids are random
+
+
+def _title(path: str | PathLike[str]) -> str:
+    """The name of a file without suffix, with "?" for what XML cannot hold."""
+    return re.sub("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", printable(Path(path).stem))
 
 
 def _sounding_notes(part: Stream) -> list[list[int]]:
@@ -134,7 +211,7 @@ def _sounding_notes(part: Stream) -> list[list[int]]:
         for member in element.notes if isinstance(element, chord.ChordBase) else (element,):
             if not isinstance(member, note.Note):
                 continue
-            pitch = member.pitch.midi
+            pitch = _midi_number(member)
             tie = member.tie.type if member.tie else None
             row, row_end = tied.pop(pitch, (None, None))
             if row is None or row_end != start or tie not in ("stop", "continue"):
@@ -144,6 +221,17 @@ def _sounding_notes(part: Stream) -> list[list[int]]:
             if tie in ("start", "continue"):
                 tied[pitch] = row, end
     return rows
+
+
+def _midi_number(note: Note) -> int:
+    """The MIDI number of a note, microtones rounded.
+
+    Raises:
+        ValueError: when it is outside 0..127, where music21 would move the note by octaves.
+    """
+    if not -0.5 <= note.pitch.ps < 127.5:
+        raise ValueError(f"has the pitch {note.pitch.ps:g}, outside MIDI's 0..127")
+    return note.pitch.midi
 
 
 def _tick(quarters: Fraction) -> int:

@@ -17,9 +17,9 @@ from toccata.agents.prior.prior import SHIPPED, Prior
 from toccata.agents.runs.config import NO_PRIOR, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.run_folder import RunError
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.excerpts import ExcerptDataset
+from toccata.envs.excerpts import ExcerptDataset, usable_scores, why_unusable
 from toccata.envs.instrument import Piano
-from toccata.music.corpus import ALIASES, NAMED, Corpus, CorpusError, load_corpus
+from toccata.music.corpus import ALIASES, NAMED, Corpus, GenreError, load_corpus
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
 
@@ -39,7 +39,7 @@ def run_corpus(config: TrainConfig) -> Corpus:
         )
     try:
         corpus = load_corpus(list(sources))
-    except CorpusError:  # perhaps a folder without genres: then all of it is of the run's genre
+    except GenreError:  # a folder without genres: then all of it is of the run's genre
         corpus = load_corpus(list(sources), genre=config.genre)
     return corpus.genre(config.genre)
 
@@ -57,22 +57,17 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
 def excerpt_dataset(config: TrainConfig, part: str) -> ExcerptDataset:
     """Excerpts, as long as the run's pieces, of the works of a split: "train", "valid" or "test".
 
-    A corpus too small to have works in the split gives all of its works.
+    A corpus too small to have usable works in the split gives all of its works.
 
     Raises:
-        ConfigError: when nothing is in the run's metre; else as `run_corpus`.
+        ConfigError: when no work has the run's metre and more than one bar; else as `run_corpus`.
     """
     corpus = run_corpus(config)
-    try:
-        return _excerpts(corpus.split(part), config)
-    except ValueError:
-        try:
-            return _excerpts(corpus, config)
-        except ValueError as error:
-            raise ConfigError(f"corpus {corpus.name}: {error}") from error
-
-
-def _excerpts(works: Corpus, config: TrainConfig) -> ExcerptDataset:
+    works = corpus.split(part)
+    if not usable_scores(works.scores, config.beats_per_bar):
+        works = corpus
+    if not usable_scores(works.scores, config.beats_per_bar):
+        raise ConfigError(f"corpus {corpus.name}: {why_unusable(works.scores, config.beats_per_bar)}")
     return ExcerptDataset(
         works.scores,
         config.bars,

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import os
 import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
-from toccata.files import write_atomically
+from toccata.errors import printable
+from toccata.files import read_npz, write_atomically
 from toccata.music.corpus.parsing import Job, parse_all
 from toccata.music.corpus.works import Corpus, CorpusWarning, Work
 from toccata.music.score import NOTE_DTYPE, Score
@@ -45,7 +46,7 @@ def load_or_parse(name: str, key: str, unparsed_works: Callable[[], list[Unparse
     if corpus is not None:
         return corpus
     works, jobs = zip(*unparsed_works(), strict=True)
-    results = parse_all(jobs, f"Reading {name}")
+    results = parse_all(jobs, printable(f"Reading {name}"))
     parsed = sorted(
         (replace(work, score=result.score) for work, result in zip(works, results, strict=True) if result.score),
         key=lambda work: work.id,
@@ -55,7 +56,7 @@ def load_or_parse(name: str, key: str, unparsed_works: Callable[[], list[Unparse
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, _to_npz(corpus, key))
     except OSError as error:
-        warnings.warn(f"the corpus is not cached: {error}", CorpusWarning, stacklevel=4)
+        warnings.warn(printable(f"the corpus is not cached: {error}"), CorpusWarning, stacklevel=4)
     return corpus
 
 
@@ -64,8 +65,7 @@ def _to_npz(corpus: Corpus, key: str) -> bytes:
     works = []
     for work in corpus.works:
         score = work.score
-        fields = [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks]
-        works.append([work.id, work.genre, work.title, work.licence, work.group, len(score), fields])
+        works.append([work.id, work.genre, work.title, work.licence, work.group, len(score), _fields(score)])
     about = json.dumps({"key": key, "works": works, "failures": corpus.failures}).encode()
     notes = np.concatenate([np.empty(0, NOTE_DTYPE), *(work.score.notes for work in corpus.works)])
     buffer = BytesIO()
@@ -73,17 +73,45 @@ def _to_npz(corpus: Corpus, key: str) -> bytes:
     return buffer.getvalue()
 
 
+def _fields(score: Score) -> list[float]:
+    """The fields of a score beside its notes, in the order of its constructor."""
+    return [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks]
+
+
 def _read_cache(path: Path, name: str, key: str) -> Corpus | None:
-    """The corpus in a cache file; None if the file is missing, damaged, or has another key."""
+    """The corpus in a cache file; None if the file is missing, in any way damaged, or has another key."""
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            about = json.loads(arrays["about"].tobytes())
-            if about["key"] != key:
-                return None
-            notes, end, works = arrays["notes"], 0, []
-            for number, genre, title, licence, group, count, fields in about["works"]:
-                start, end = end, end + count
-                works.append(Work(number, genre, Score(notes[start:end], *fields), title, licence, group))
-            return Corpus(name, tuple(works), tuple(about["failures"]))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        arrays = read_npz(path)
+        about = json.loads(arrays["about"].tobytes())
+        if about["key"] != key:
+            return None
+        notes, works = arrays["notes"], about["works"]
+        ends = list(accumulate(work[-2] for work in works))
+        if notes.dtype != NOTE_DTYPE or notes.shape != (ends[-1] if ends else 0,):
+            return None
+        parts = [_cached_work(work, notes[end - work[-2] : end]) for work, end in zip(works, ends, strict=True)]
+        return Corpus(name, tuple(parts), _checked_texts(about["failures"]))
+    except Exception:  # whatever is wrong with it, the files are there
         return None
+
+
+def _cached_work(fields: list, notes: np.ndarray) -> Work:
+    """A work from its entry in the cache.
+
+    Raises:
+        Exception: of any kind, when the entry is damaged.
+    """
+    *texts, count, score_fields = fields
+    number, genre, title, licence, group = _checked_texts(texts)
+    if len(notes) != count or any(type(value) not in (int, float) for value in score_fields):
+        raise ValueError("damaged")
+    score = Score(notes, *score_fields)
+    if score.notes.tobytes() != notes.tobytes() or _fields(score) != score_fields:  # what was saved is canonical
+        raise ValueError("damaged")
+    return Work(number, genre, score, title, licence, group)
+
+
+def _checked_texts(texts: list) -> tuple[str, ...]:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("damaged")
+    return tuple(texts)

@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 
+from toccata.errors import printable
+from toccata.files import FileError, existing_name, read_bytes
 from toccata.music.corpus.cache import UnparsedWork, load_or_parse
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job
 from toccata.music.corpus.versions import version_groups
-from toccata.music.corpus.works import Corpus, CorpusError, CorpusWarning, Work, unknown_name_message
+from toccata.music.corpus.works import (
+    Corpus,
+    CorpusError,
+    CorpusWarning,
+    GenreError,
+    Work,
+    name_bytes,
+    unknown_name_message,
+)
+from toccata.music.musicxml import decode_text
 from toccata.music.score import Score
 
-CACHE_FORMAT = 1  # increase it when a change of a reader or of the cache changes the scores
+CACHE_FORMAT = 2  # increase it when a change of a reader or of the cache changes the scores
 NAMED = {"bach": "classical", "ryan": "folk", "oneill": "folk", "aird": "folk"}  # corpus -> genre
 ALIASES = {"classical": ("bach",), "folk": ("ryan", "oneill", "aird")}
 FOLDERS = {"bach": "bach", "ryan": "ryansMammoth", "oneill": "oneills1850", "aird": "airdsAirs"}
+MAX_TABLE_BYTES = 64 * 2**20  # of metadata.csv
+MAX_TABLE_ROWS = 200_000
+# Formats of music that are not read: such files are listed among the failures.
+OTHER_SUFFIXES = frozenset(
+    {
+        *(".abc", ".krn", ".mei", ".ly", ".mscz", ".mscx", ".sib", ".mus", ".musx", ".cap", ".capx", ".nwc", ".enc"),
+        *(".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".gtp", ".ptb", ".tg", ".smf", ".xmf", ".mod", ".xm", ".it", ".s3m"),
+        *(".mid.gz", ".midi.gz", ".kar.gz", ".musicxml.gz", ".xml.gz", ".zip"),
+    }
+)
+NO_GENRE = "has no genre"
 CHORALE_PARTS = 4  # 368 works in the bach folder of music21 are four-part chorales
 
 
@@ -83,7 +107,7 @@ def _works_in_music21(name: str) -> list[UnparsedWork]:
             work = Work(f"bach/{number}", NAMED[name], Score(), title=path.stem.upper(), group=group)
             works.append((work, Job(str(path), parts=CHORALE_PARTS)))
         elif path.suffix == ".abc":
-            text = _decode_text(path.read_bytes())
+            text = decode_text(path.read_bytes())
             for tune in re.split(r"(?m)^(?=X:)", text)[1:]:
                 title = re.search(r"(?m)^T:\s*(.*?)\s*$", tune)
                 number = f"{name}/{path.stem}/{len(works):04}"
@@ -97,85 +121,168 @@ def _load_folder(root: Path, genre: str | None) -> Corpus:
     if not root.is_dir():
         raise CorpusError(unknown_name_message("corpus", str(root), [*NAMED, *ALIASES], ", and no such folder exists"))
     table = root / "metadata.csv"
-    works, failures = _works_of_table(table, genre) if table.is_file() else _works_of_genre_folders(root, genre)
+    works, failures = _works_of_table(table, genre) if table.exists() else _works_of_genre_folders(root, genre)
     if not works:
-        raise CorpusError(f"{root}: has no MIDI or MusicXML file" + "".join(f"; {f}" for f in failures[:1]))
-    key = hashlib.sha256(f"{CACHE_FORMAT} {genre}".encode())
-    for work, job in works:
-        path = Path(job.path)
-        status = path.stat() if path.is_file() else None
-        key.update(repr((replace(work, score=Score()), status and (status.st_size, status.st_mtime_ns))).encode())
-        if path.suffix.lower() in NOTATION_SUFFIXES:
-            key.update(version("music21").encode())
-    path_hash = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
-    corpus = load_or_parse(f"{root.name}-{path_hash}", key.hexdigest(), lambda: works)
-    corpus = replace(corpus, name=root.name, failures=(*failures, *corpus.failures))
+        raise _no_works(root, failures)
+    path_hash = hashlib.sha256(name_bytes(str(root.resolve()))).hexdigest()[:12]
+    corpus = load_or_parse(f"{root.name}-{path_hash}", _cache_key(works, genre), lambda: works)
+    name, failures = printable(root.name), [*map(printable, failures), *corpus.failures]
+    corpus = replace(corpus, name=name, failures=tuple(failures))
     if not corpus.works:
         raise CorpusError(f"{root}: none of its {len(works)} files can be read; {corpus.failures[0]}")
-    message = f"{len(corpus.failures)} of {len(works) + len(failures)} files of {root} were left out: "
-    if corpus.failures:
-        rest = f"; and {len(corpus.failures) - 3} more" if len(corpus.failures) > 3 else ""
-        warnings.warn(message + "; ".join(corpus.failures[:3]) + rest, CorpusWarning, stacklevel=3)
+    if failures:
+        rest = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+        count = f"{len(failures)} of {len(corpus) + len(failures)} files of {root} were left out: "
+        warnings.warn(printable(count) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=3)
     return corpus
+
+
+def _no_works(root: Path, failures: list[str]) -> CorpusError:
+    """The error for a folder without works."""
+    without_genre = [failure for failure in failures if failure.endswith(NO_GENRE)]
+    if without_genre:
+        return GenreError(f"{root}: none of its works has a genre, and none is given; {without_genre[0]}")
+    return CorpusError(f"{root}: has no MIDI or MusicXML file" + "".join(f"; {f}" for f in failures[:1]))
+
+
+def _cache_key(works: list[UnparsedWork], genre: str | None) -> str:
+    """A hash of all that the parsed works depend on."""
+    key = hashlib.sha256(f"{CACHE_FORMAT} {genre}".encode())
+    for work, job in works:
+        try:
+            status = Path(job.path).stat()
+            size_and_time = status.st_size, status.st_mtime_ns
+        except OSError:
+            size_and_time = None
+        key.update(repr((replace(work, score=Score()), size_and_time)).encode())
+    return key.hexdigest()
+
+
+def _files(root: Path) -> tuple[list[Path], list[str]]:
+    """The files of music in a folder and the folders in it, sorted; and a line for each thing that is not read.
+
+    Hidden files and folders, as file managers make them ("._song.mid"), count for nothing. Links to folders are not
+    followed, since they may lead out of the folder, or round in a circle.
+    """
+    paths: list[Path] = []
+    failures: list[str] = []
+
+    def on_error(error: OSError) -> None:
+        failures.append(f"{error.filename}: cannot be read: {error.strerror}")
+
+    for folder, folders, names in os.walk(root, onerror=on_error):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        failures += [f"{path}: is a link to a folder, which is not followed" for path in _links(folder, folders)]
+        for path in (Path(folder, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in MIDI_SUFFIXES + NOTATION_SUFFIXES:
+                paths.append(path)
+            elif {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()} & OTHER_SUFFIXES:
+                failures.append(f"{path}: {path.suffix} files are not read, only MIDI and MusicXML")
+    return sorted(paths), sorted(failures)
+
+
+def _links(folder: str, names: list[str]) -> list[Path]:
+    return [path for name in names if (path := Path(folder, name)).is_symlink()]
 
 
 def _works_of_genre_folders(root: Path, genre: str | None) -> tuple[list[UnparsedWork], list[str]]:
     """The works in root/GENRE/**, and a line for each file that is no work."""
-    works, failures = [], []
-    for path in sorted(root.rglob("*")):
+    works = []
+    paths, failures = _files(root)
+    for path in paths:
         relative = path.relative_to(root)
-        if path.suffix.lower() not in MIDI_SUFFIXES + NOTATION_SUFFIXES or not path.is_file():
-            continue
-        if any(part.startswith(".") for part in relative.parts):
-            continue  # files of file managers
-        if genre is None and len(relative.parts) == 1:
-            failures.append(f"{path}: is in no genre folder, and no genre is given")
-            continue
-        work = Work(
-            f"{root.name}/{relative.as_posix()}",
-            genre or relative.parts[0],
-            Score(),
-            title=path.stem,
-            group=f"file:{relative.as_posix()}",
-        )
-        works.append((work, Job(str(path))))
+        if not _is_file(path):
+            failures.append(f"{path}: is no file, or a link to none")
+        elif genre is None and len(relative.parts) == 1:
+            failures.append(f"{path}: is in no genre folder, so it {NO_GENRE}")
+        else:
+            work = Work(
+                printable(f"{root.name}/{relative.as_posix()}"),
+                printable(genre or relative.parts[0]),
+                Score(),
+                title=printable(path.stem),
+                group=f"file:{relative.as_posix()}",
+            )
+            works.append((work, Job(str(path))))
     return works, failures
 
 
 def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork], list[str]]:
-    """The works that metadata.csv lists, and a line for each row that is no work."""
+    """The works that metadata.csv lists, and a line for each row that is no work, and each file that has no row."""
+    folder = table.parent / "midi" if (table.parent / "midi").is_dir() else table.parent
+    works: dict[str, UnparsedWork] = {}
+    seen: set[Path] = set()
+    failures = []
+    for number, row in _table_rows(table, genre):
+        name = row.get("file") or ""
+        label = genre or (row.get("genre") or "").strip()
+        place = f"{table}, row {number}"
+        if not name or Path(name).suffix.lower() not in MIDI_SUFFIXES + NOTATION_SUFFIXES:
+            failures.append(f"{place}: bad file {name[:200]!r}")
+            continue
+        try:
+            path = existing_name(folder, name)
+        except FileError as error:
+            failures.append(f"{place}: {error}")
+            continue
+        if not label:
+            failures.append(f"{path}: {NO_GENRE}")
+        elif _resolved(path) in seen:
+            failures.append(f"{place}: {name!r} is in the table already")
+        else:
+            work = _work_with_title(
+                f"{table.parent.name}/{name}", label, row.get("title") or "", row.get("composer") or ""
+            )
+            works[name] = replace(work, licence=row.get("licence") or ""), Job(str(path))
+        seen.add(_resolved(path))
+    paths, not_read = _files(folder)
+    not_read += [f"{path}: is not in metadata.csv" for path in paths if _resolved(path) not in seen]
+    return [works[name] for name in sorted(works)], failures + not_read
+
+
+def _table_rows(table: Path, genre: str | None) -> list[tuple[int, dict[str, str]]]:
+    """(row number, cells by column) of metadata.csv; the header is row 1, as in a spreadsheet.
+
+    Raises:
+        CorpusError: when it cannot be read, has no columns `file` and `genre`, or exceeds a bound.
+    """
     try:
-        rows = list(csv.DictReader(_decode_text(table.read_bytes()).splitlines()))
+        text = decode_text(read_bytes(table, MAX_TABLE_BYTES))
+        reader = csv.DictReader(text.splitlines())
+        rows = list(islice(enumerate(reader, 2), MAX_TABLE_ROWS + 1))
+    except FileError as error:
+        raise CorpusError(str(error)) from None
     except csv.Error as error:
         raise CorpusError(f"{table}: {error}") from None
-    columns = list(rows[0]) if rows else []
+    if len(rows) > MAX_TABLE_ROWS:
+        raise CorpusError(f"{table}: has more than {MAX_TABLE_ROWS:,} rows")
+    columns = list(reader.fieldnames or ())
     missing = [name for name in ("file", *(() if genre else ("genre",))) if name not in columns]
     if missing:
-        raise CorpusError(f"{table}: has no column {' nor '.join(missing)}, only {', '.join(map(str, columns))}")
-    folder = table.parent / "midi" if (table.parent / "midi").is_dir() else table.parent
-    works, failures = {}, []
-    for row in rows:
-        name = row["file"] or ""
-        label = genre or (row["genre"] or "").strip()
-        if not label or Path(name).suffix.lower() not in MIDI_SUFFIXES + NOTATION_SUFFIXES:
-            failures.append(f"{folder / name}: has no genre" if name and not label else f"{table}: bad file {name!r}")
-            continue
-        title = row.get("title") or ""
-        work = _work_with_title(f"{table.parent.name}/{name}", label, title, row.get("composer") or "")
-        works[name] = replace(work, licence=row.get("licence") or ""), Job(str(folder / name))
-    return [works[name] for name in sorted(works)], failures
+        named = ", ".join(columns)[:200]
+        kind = GenreError if missing == ["genre"] else CorpusError
+        raise kind(f"{table}: has no column {' nor '.join(missing)}, only {named}")
+    return rows
+
+
+def _resolved(path: Path) -> Path:
+    """The path without links; itself, where links go round in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file, False where that cannot be known."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _work_with_title(number: str, genre: str, title: str, composer: str = "") -> Work:
     """A work with an empty score, whose group is its composer and title."""
     words = [word for word in re.split(r"[^a-z0-9]+", f"{composer} {title}".casefold()) if word not in ("", "the")]
     group = f"title:{' '.join(words)}" if title and words else f"file:{number}"
-    return Work(number, genre, Score(), title, group=group)
-
-
-def _decode_text(data: bytes) -> str:
-    """Text in UTF-8, or in Latin-1, as older tune books are."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return Work(printable(number), genre, Score(), title, group=group)

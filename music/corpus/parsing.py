@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from toccata.errors import one_line
+from toccata.errors import ToccataError, one_line, printable
 from toccata.music.score import NOTE_DTYPE, Score
 
 MAX_WORKERS = 8
 JOBS_PER_WORKER = 16  # fewer are parsed faster than a process starts
-MIDI_SUFFIXES = (".mid", ".midi")
+SERVE = "from toccata.music.corpus.parsing import serve; serve()"
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 NOTATION_SUFFIXES = (".musicxml", ".mxl", ".xml")
 
 
@@ -64,13 +65,25 @@ def parse_all(jobs: Sequence[Job], title: str) -> list[Result]:
             shares = [range(worker, len(jobs), workers) for worker in range(workers)]
             for done in [pool.submit(_run_worker, jobs, share, on_result) for share in shares]:
                 done.result()
-    return [results.get(index, Result(error=f"{job.path}: its parser crashed")) for index, job in enumerate(jobs)]
+    crashed = (Result(error=printable(f"{job.path}: its parser crashed")) for job in jobs)
+    return [results.get(index, missing) for index, missing in enumerate(crashed)]
 
 
 def _run_worker(jobs: Sequence[Job], share: range, on_result: Callable[[int, Result], None]) -> None:
-    """Parse the jobs with the indices `share` in a process, and call `on_result` with each index and result."""
+    """Parse the jobs with the indices `share` in a process, and call `on_result` with each index and result.
+
+    After a crash the job at which it happened is left out, and a new process goes on with the next.
+    """
+    while share:
+        done = _run_process(jobs, share, on_result)
+        share = share[done + 1 :]
+
+
+def _run_process(jobs: Sequence[Job], share: range, on_result: Callable[[int, Result], None]) -> int:
+    """As `_run_worker`, up to a crash; the number of results."""
+    done = 0
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "from toccata.music.corpus.parsing import serve; serve()"]
+    command = [sys.executable, "-c", SERVE]
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
@@ -83,8 +96,12 @@ def _run_worker(jobs: Sequence[Job], share: range, on_result: Callable[[int, Res
             process.stdin.close()
             for index, line in zip(share, process.stdout, strict=False):
                 on_result(index, _result_from_json(json.loads(line)))
+                done += 1
+        except (BrokenPipeError, ValueError):  # it ended while it read its jobs, or in the middle of a line
+            pass
         finally:
             process.kill()
+    return done
 
 
 def serve() -> None:
@@ -105,28 +122,28 @@ def serve() -> None:
 
 def _parse(job: Job) -> Result:
     """Parse one piece; errors in the file are not raised but returned."""
-    from toccata.music.midi import MidiError, read_midi
-    from toccata.music.musicxml import MusicXMLError, read_musicxml, score_from_stream
-
     try:
-        if job.abc or job.parts:
-            from music21 import converter
+        score = _read(job)
+    except (ToccataError, OSError) as error:
+        return Result(error=printable(str(error)))
+    except Exception as error:  # music21 raises nearly any kind of error for a tune
+        return Result(error=printable(f"{job.path}: {one_line(error)}"))
+    if score is None:
+        return Result()
+    return Result(score) if len(score) else Result(error=printable(f"{job.path}: has no notes"))
 
-            try:
-                source, kind = (job.abc, "abc") if job.abc else (job.path, None)
-                piece = converter.parse(source, format=kind, forceSource=True, storePickle=False)
-                if job.parts and len(getattr(piece, "parts", ())) != job.parts:
-                    return Result()
-                score = score_from_stream(piece)
-            except Exception as error:  # music21 raises nearly any kind of error
-                return Result(error=f"{job.path}: {one_line(error)}")
-        elif Path(job.path).suffix.lower() in MIDI_SUFFIXES:
-            score = read_midi(job.path)
-        else:
-            score = read_musicxml(job.path)
-    except (MidiError, MusicXMLError, OSError) as error:
-        return Result(error=str(error))
-    return Result(score) if len(score) else Result(error=f"{job.path}: has no notes")
+
+def _read(job: Job) -> Score | None:
+    """The score of a job, None when it has another number of parts."""
+    from toccata.music.midi import read_midi
+    from toccata.music.musicxml import read_notation, score_from_stream, stream_from_text
+
+    if job.abc:
+        return score_from_stream(stream_from_text(job.abc, ".abc"))
+    if Path(job.path).suffix.lower() in MIDI_SUFFIXES:
+        return read_midi(job.path)
+    score, parts = read_notation(job.path)
+    return score if job.parts in (0, parts) else None
 
 
 def _result_to_json(result: Result) -> dict:

@@ -17,6 +17,10 @@ class CorpusError(ToccataError, ValueError):
     """A corpus that cannot be loaded, or that has no such genre or split; one line."""
 
 
+class GenreError(CorpusError):
+    """A folder whose works have no genres, neither by folders nor in metadata.csv: one must be given."""
+
+
 class CorpusWarning(UserWarning):
     """Files of a corpus that were left out."""
 
@@ -88,7 +92,15 @@ class Corpus:
 
 def _tenth(group: str) -> int:
     """0 to 9, from a hash of the group."""
-    return int(hashlib.sha256(f"group {group}".encode()).hexdigest()[:8], 16) % 10
+    return int(hashlib.sha256(name_bytes(f"group {group}")).hexdigest()[:8], 16) % 10
+
+
+def name_bytes(name: str) -> bytes:
+    """The bytes of a name on disk: UTF-8, or what else a system of old has written."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character, which no file name gives
+        return name.encode("utf-8", "surrogatepass")
 
 
 def unknown_name_message(kind: str, name: str, known: Iterable[str], where: str = "") -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     import soundfile
 
 BLOCK_FRAMES = 2**16  # decoded at once: a wrong length in the header cannot allocate memory
+MAX_SAMPLES = 2**28  # decoded from one file, frames times channels: 46 minutes of stereo at 48 kHz, a minute's work
+MAX_FRAMES = 2**27  # of the result, and before its rate is converted: half a gigabyte
+MAX_CHANNELS = 64
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # samples a second; other rates are from damaged headers
 MAX_MAGNITUDE = 2.0**31  # greatest 32-bit integer stored as a float; with larger samples spectra are not finite
 NO_FILE = "File does not exist or is not a regular file (possibly a pipe?)."  # libsndfile's message for damaged MP3s
@@ -24,6 +29,10 @@ NO_FILE = "File does not exist or is not a regular file (possibly a pipe?)."  # 
 
 class AudioError(ToccataError, ValueError):
     """An audio file that cannot be read; names the file and the reason."""
+
+
+class NotFiniteError(Exception):
+    """Samples without a sound; raised and caught in this module."""
 
 
 def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: float | None = None) -> np.ndarray:
@@ -41,7 +50,9 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
         files may have samples up to 2^31.
 
     Raises:
-        AudioError: for a file that is no audio file, is damaged, or has no samples, or NaN, infinite or larger ones.
+        AudioError: for a file that is no audio file, is damaged, or has no samples, or NaN, infinite or larger ones;
+            and when it has more than 64 channels, or more than 2^28 samples (46 minutes of stereo at 48 kHz) or 2^27
+            at either rate would have to be read.
         OSError: when the file does not exist or cannot be opened.
         ValueError: for `sample_rate` or `seconds` out of range.
     """
@@ -52,29 +63,37 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
     if seconds is not None and not 0 < seconds < math.inf:
         raise ValueError(f"seconds must be above 0, got {seconds}")
     path = Path(path)
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder, not a sound file")
+    mode = path.stat().st_mode
+    if not S_ISREG(mode):
+        raise AudioError(f"{path}: is {'a folder' if S_ISDIR(mode) else 'no regular file'}, not a sound file")
     with path.open("rb") as file:  # soundfile has one error for missing and damaged files
         if not file.read(1):
             raise AudioError(f"{path}: is empty")
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(_system_name(path)) as sound:
             rate = sound.samplerate
             if not LOWEST_RATE <= rate <= HIGHEST_RATE:
                 raise AudioError(f"{path}: has {rate} samples a second, not {LOWEST_RATE}..{HIGHEST_RATE}")
+            if sound.channels > MAX_CHANNELS:
+                raise AudioError(f"{path}: has {sound.channels} channels, at most {MAX_CHANNELS} are read")
             frames = sound.frames if seconds is None else min(sound.frames, max(1, round(seconds * rate)))
             if frames < sound.frames:
                 sound.seek((sound.frames - frames) // 2)
-            mono = _mono(sound, frames)
+            most = min(MAX_SAMPLES // sound.channels, MAX_FRAMES, MAX_FRAMES * rate // sample_rate)
+            mono = _mono(sound, min(frames, most + 1))
+            if len(mono) > most:
+                raise AudioError(
+                    f"{path}: is longer than {most:,} samples a channel; an excerpt in seconds can be read"
+                )
     except soundfile.LibsndfileError as error:
         reason = error.error_string.replace(NO_FILE, "is no sound file, or damaged")
         raise AudioError(f"{path}: {reason}") from None
+    except NotFiniteError:
+        raise AudioError(f"{path}: holds samples that are NaN, infinite or beyond {MAX_MAGNITUDE:g}") from None
     except TypeError as error:  # .raw files, which have no header
         raise AudioError(f"{path}: {error}") from None
     if not len(mono):
         raise AudioError(f"{path}: holds no sound")
-    if not (np.abs(mono) <= MAX_MAGNITUDE).all():
-        raise AudioError(f"{path}: holds samples that are NaN, infinite or beyond {MAX_MAGNITUDE:g}")
     if rate != sample_rate:
         mono = _resampled(mono, rate, sample_rate)
     return mono if seconds is None else mono[: max(1, round(seconds * sample_rate))]
@@ -92,19 +111,31 @@ def write_wav(path: str | PathLike[str], audio: np.ndarray, sample_rate: int = 1
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 1 or not np.isfinite(audio).all():
         raise ValueError(f"{path}: sound must be (samples,) finite values, got shape {audio.shape}")
-    wav = BytesIO()  # libsndfile does not notice a full disk
-    soundfile.write(wav, np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
-    write_atomically(path, wav.getvalue())
+    buffer = BytesIO()  # libsndfile does not notice a full disk
+    soundfile.write(buffer, np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
+    write_atomically(path, buffer.getvalue())
+
+
+def _system_name(path: Path) -> str | bytes:
+    """The name as soundfile takes it: as text it would have to be UTF-8, which names of old archives are not."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
-    """(at most frames,) float32: the mean of the channels, up to the actual end of the file."""
+    """(at most frames,) float32: the mean of the channels, up to the actual end of the file.
+
+    Raises:
+        NotFiniteError: for samples that are not finite, or larger than `MAX_MAGNITUDE`.
+    """
     blocks = []
     while frames > 0:
         block = sound.read(min(frames, BLOCK_FRAMES), dtype="float32", always_2d=True)
         if not len(block):
             break
-        blocks.append((block / block.shape[1]).sum(axis=1))  # divided first: the sum could overflow
+        mono = (block / block.shape[1]).sum(axis=1)  # divided first: the sum could overflow
+        if not (np.abs(mono) <= MAX_MAGNITUDE).all():
+            raise NotFiniteError
+        blocks.append(mono)
         frames -= len(block)
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from toccata.music.score import TICKS_PER_BEAT, Score
-from toccata.reward_models.preferences.csv_rows import open_text
+from toccata.reward_models.preferences.csv_rows import lines, open_text
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
     UNREADABLE,
@@ -28,6 +28,7 @@ TICKS_PER_STEP = TICKS_PER_BEAT // 4  # the doodle's grid is sixteenths
 STEPS = 32  # two bars of four quarters
 MAX_STEPS = 256  # sixteen bars; the pieces of the data set have two, longer ones are damaged rows
 TEMPO_BPM = 120.0  # of melodies, whose tempo is unknown; the default of the agent's pieces
+MAX_ARRAY = 64 * 2**20  # characters of a JSON array, which takes twenty times as much memory
 VELOCITY = 80  # that of every note of the agent's piano
 SESSION_FIELDS = ("output_sequence", "loops_listened", "feedback")  # lists with one entry a harmonization
 GOOD = "2"  # feedback: 0 is poor, 1 neutral, 2 good; empty where there is none
@@ -127,34 +128,52 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
 
     For a line that cannot be parsed, the error takes the place of the object.
     """
+    if _begins_with_bracket(path):
+        yield from _rows_of_array(path)
+        return
     with open_text(path) as text:
-        start = text.read(1)
-        while start.isspace():
-            start = text.read(1)
-        text.seek(0)
-        if start == "[":
-            try:
-                rows = json.load(text)
-            except (ValueError, RecursionError, EOFError, OSError, zlib.error) as error:
-                raise PreferenceError(f"{path}: begins like a JSON array, but {error}") from error
-            yield from ((f"session {number}", row) for number, row in enumerate(rows, 1))
-            return
+        numbered = enumerate(lines(text, path), 1)
         number = 0
         while True:
-            number += 1
             try:
-                line = text.readline()
+                number, line = next(numbered, (number + 1, ""))
                 row = json.loads(line) if line.strip() else None
             except (ValueError, RecursionError) as error:
+                if isinstance(error, PreferenceError):
+                    raise
                 yield f"line {number}", error
                 continue
             except (EOFError, OSError, zlib.error) as error:  # damaged compressed data: nothing after it can be read
-                yield f"line {number}", error
+                yield f"line {number + 1}", error
                 return
             if not line:
                 return
             if line.strip():
                 yield f"line {number}", row
+
+
+def _begins_with_bracket(path: Path) -> bool:
+    """Whether a file begins like a JSON array."""
+    with open_text(path) as text:
+        start = text.read(1)
+        while start.isspace():
+            start = text.read(1)
+    return start == "["
+
+
+def _rows_of_array(path: Path) -> Iterator[tuple[str, Any]]:
+    """("session 3", object) of each element of an array."""
+    try:
+        with open_text(path) as text:
+            data = text.read(MAX_ARRAY + 1)
+        if len(data) > MAX_ARRAY:
+            raise PreferenceError(f"{path}: is an array of more than {MAX_ARRAY:,} characters; write a session a line")
+        rows = json.loads(data)
+    except (ValueError, RecursionError, EOFError, OSError, zlib.error) as error:
+        if isinstance(error, PreferenceError):
+            raise
+        raise PreferenceError(f"{path}: begins like a JSON array, but {error}") from error
+    yield from ((f"session {number}", row) for number, row in enumerate(rows, 1))
 
 
 def _harmonization_score(sequence: dict) -> Score:

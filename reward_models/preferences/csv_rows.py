@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
+from toccata.files import FileError, existing_name
 from toccata.reward_models.preferences.table import (
+    MISSING_FILE,
+    NO_FILE_NAME,
     NOT_A_NUMBER,
+    OUTSIDE,
     UNREADABLE,
     LeftOut,
     Preference,
@@ -30,16 +35,70 @@ SPLITS = {
     "eval": "valid",
     "test": "test",
 }
+MAX_BYTES = 2 * 2**30  # unpacked; a file of the full Bach Doodle has 1.1 GB, tracks.csv of the FMA 0.26 GB
+MAX_ROWS = 1_000_000  # PDMX has 254,077
+MAX_LINE = 16 * 2**20  # characters; a session of the Bach Doodle has 10,000 a harmonization
+LONGEST_NAME = 300  # characters of a cell that are kept in the name of a row
 MISSING_VALUES = ("", "na", "nan", "none")  # as pandas writes them, in lower case
 
 
 def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 text file, with or without byte order mark, gzipped or not; invalid bytes are replaced."""
+    """Open a UTF-8 text file, with or without byte order mark, gzipped or not, of at most 2 GiB unpacked.
+
+    Bytes that are not UTF-8 become surrogates, as in the names that Python lists, so that files are found whose names
+    are in an old encoding.
+
+    Reading raises PreferenceError when the bound is exceeded.
+    """
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    if compressed:
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
-    return path.open(encoding="utf-8-sig", errors="replace", newline="")
+    source = gzip.GzipFile(path) if compressed else path.open("rb")
+    buffer = io.BufferedReader(_Bounded(cast("BinaryIO", source), path))
+    return io.TextIOWrapper(buffer, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+class _Bounded(io.RawIOBase):
+    """A file that raises PreferenceError after `MAX_BYTES`."""
+
+    def __init__(self, source: BinaryIO, path: Path) -> None:
+        self.source = source
+        self.path = path
+        self.count = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes into the buffer; their number, 0 at the end."""
+        data = self.source.read(len(buffer))
+        buffer[: len(data)] = data
+        self.count += len(data)
+        if self.count > MAX_BYTES:
+            raise PreferenceError(f"{self.path}: is larger than {MAX_BYTES:,} bytes (unpacked)")
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.source.close()
+        super().close()
+
+
+def lines(text: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a text, with their ends.
+
+    Raises:
+        PreferenceError: for a line longer than `MAX_LINE` characters, and for more than `MAX_ROWS` lines.
+    """
+    for _ in range(MAX_ROWS):
+        line = text.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE:
+            raise PreferenceError(f"{path}: has a line of more than {MAX_LINE:,} characters")
+        yield line
+    if text.read(1):
+        raise PreferenceError(f"{path}: has more than {MAX_ROWS:,} lines")
 
 
 class TableBuilder:
@@ -55,7 +114,7 @@ class TableBuilder:
 
     def leave_out(self, name: str, reason: str, detail: str = "") -> None:
         """Record a row that gives no preference; see `LeftOut`."""
-        self.left_out.append(LeftOut(name, reason, detail))
+        self.left_out.append(LeftOut(name[:LONGEST_NAME], reason, detail[:LONGEST_NAME]))
 
     def parse_counts(self, name: str, plays: str, likes: str) -> tuple[float, float] | None:
         """(plays, likes); or None, and the row is left out, where they have no popularity."""
@@ -89,7 +148,7 @@ def read_rows(
         PreferenceError: if `lower`, for two columns of one name.
     """
     with open_text(path) as text:
-        records = csv.reader(text, delimiter=delimiter, strict=True)
+        records = csv.reader(lines(text, path), delimiter=delimiter, strict=True)
         header = [next(records) for _ in range(header_rows)]
         names = lower_names(header[0]) if lower else header[0]
         columns = names if header_rows == 1 else [INDEX, *zip(header[0][1:], header[1][1:], strict=False)]
@@ -137,6 +196,22 @@ def parse_split(path: Path, number: int, cell: str) -> str | None:
 def value_or_empty(cell: str) -> str:
     """The cell, or "" for a missing value."""
     return "" if cell.lower() in MISSING_VALUES else cell
+
+
+def find_file(folder: Path, cell: str, name: str, table: TableBuilder) -> Path | None:
+    """The file that a cell names; or None, and the row is left out, where there is none in the folder."""
+    if not cell:
+        table.leave_out(name, NO_FILE_NAME)
+        return None
+    try:
+        file = existing_name(folder, cell)
+    except FileError as error:
+        table.leave_out(name, OUTSIDE, str(error))
+        return None
+    if not is_file(file):
+        table.leave_out(name, MISSING_FILE)
+        return None
+    return file
 
 
 def is_file(path: Path) -> bool:

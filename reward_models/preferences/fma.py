@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from toccata.errors import printable
 from toccata.reward_models.preferences.csv_rows import INDEX, TableBuilder, is_file, parse_split, read_rows
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
@@ -17,6 +18,7 @@ from toccata.reward_models.preferences.table import (
 
 FMA_COLUMNS = (("track", "favorites"), ("track", "listens"))
 FMA_SIZES = ("small", "medium", "large", "full")  # each contains those before it
+LONGEST_ID = 9  # digits; the full data set has six
 NOT_DOWNLOADED = "not in the downloaded subset"
 
 
@@ -49,7 +51,7 @@ def read_fma(path: Path, delimiter: str = ",") -> PreferenceTable:
         if text == "track_id":  # a third header row names the index
             continue
         name = f"row {number}: track {text}"
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_ID):
             table.leave_out(name, UNREADABLE, "its first cell is not a track id")
             continue
         split = parse_split(path, number, row.get(("set", "split"), ""))
@@ -68,12 +70,12 @@ def read_fma(path: Path, delimiter: str = ",") -> PreferenceTable:
             table.leave_out(name, DUPLICATE)
         else:
             seen.add(int(text))
-            artist = row.get(("artist", "id"), "")
+            artist = printable(row.get(("artist", "id"), ""))
             table.add(
                 Preference(
                     f"{file.parent.parent.name}/{track[:3]}/{file.name}",
                     *counts,
-                    genre=row.get(("track", "genre_top")) or None,
+                    genre=printable(row.get(("track", "genre_top"), "")) or None,
                     split=split,
                     group=f"artist {artist}" if artist else "",
                     file=file,

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toccata.reward_models.preferences.csv_rows import TableBuilder, is_file, lower_names, parse_split, read_rows
-from toccata.reward_models.preferences.table import (
-    DUPLICATE,
-    MISSING_FILE,
-    NO_FILE_NAME,
-    Preference,
-    PreferenceTable,
-)
+from toccata.errors import printable
+from toccata.reward_models.preferences.csv_rows import TableBuilder, find_file, lower_names, parse_split, read_rows
+from toccata.reward_models.preferences.table import DUPLICATE, Preference, PreferenceTable
 
 MANIFEST_COLUMNS = ("file", "plays", "likes")  # required; genre and split are optional
 
@@ -25,8 +20,8 @@ def is_manifest(rows: Sequence[Sequence[str]]) -> bool:
 def read_manifest(path: Path, delimiter: str = ",") -> PreferenceTable:
     """Read a table with the columns `file`, `plays`, `likes` and optionally `genre` and `split`, in any order and case.
 
-    Files are sound or MIDI; their paths are absolute or relative to the table's folder. Other columns are ignored. Each
-    file is a group.
+    Files are sound or MIDI; their paths are relative to the table's folder. Rows whose path leads out of it (an
+    absolute one, or by "..") are left out. Other columns are ignored. Each file is a group.
 
     Raises:
         PreferenceError: for a split that is not in `SPLITS`, or two columns of one name.
@@ -40,14 +35,13 @@ def read_manifest(path: Path, delimiter: str = ",") -> PreferenceTable:
         counts = table.parse_counts(name, row["plays"], row["likes"])
         if counts is None:
             continue
-        file = path.parent / cell
-        if not cell:
-            table.leave_out(name, NO_FILE_NAME)
-        elif not is_file(file):
-            table.leave_out(name, MISSING_FILE)
-        elif file.resolve() in seen:
+        file = find_file(path.parent, cell, name, table)
+        if file is None:
+            continue
+        if file.resolve() in seen:
             table.leave_out(name, DUPLICATE)
         else:
             seen.add(file.resolve())
-            table.add(Preference(cell, *counts, genre=row.get("genre") or None, split=split, file=file))
+            genre = printable(row.get("genre", "")) or None
+            table.add(Preference(printable(cell), *counts, genre=genre, split=split, file=file))
     return table.build()

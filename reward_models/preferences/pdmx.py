@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from toccata.reward_models.preferences.csv_rows import TableBuilder, is_file, read_rows, value_or_empty
+from toccata.errors import printable
+from toccata.reward_models.preferences.csv_rows import TableBuilder, find_file, read_rows, value_or_empty
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
-    MISSING_FILE,
-    NO_FILE_NAME,
     Preference,
     PreferenceError,
     PreferenceTable,
@@ -29,13 +28,14 @@ def read_pdmx(path: Path, delimiter: str = ",") -> PreferenceTable:
     """Read `PDMX.csv`: `likes` are favourites, `plays` are views, the pieces are its MIDI files (`mid`).
 
     Scores whose licence on the site contradicts the one in their file are left out, as the authors of the data set
-    advise. The genre is the first of the genres joined by "-". Versions of one song (`best_path`) are one group.
+    advise, and files outside the table's folder. The genre is the first of the genres joined by "-". Versions of one
+    song (`best_path`) are one group.
 
     Raises:
         PreferenceError: for a table without the column of these licence conflicts, as in the first release.
     """
     table = TableBuilder()
-    seen: set[str] = set()
+    seen: set[Path] = set()
     for number, row in read_rows(path, delimiter, table):
         cell = value_or_empty(row["mid"])
         name = f"row {number}: {cell}" if cell else f"row {number}"
@@ -47,16 +47,15 @@ def read_pdmx(path: Path, delimiter: str = ",") -> PreferenceTable:
         counts = table.parse_counts(name, row["n_views"], row["n_favorites"])
         if counts is None:
             continue
-        file = path.parent / cell
-        if not cell:
-            table.leave_out(name, NO_FILE_NAME)
-        elif not is_file(file):
-            table.leave_out(name, MISSING_FILE)
-        elif str(file) in seen:
+        file = find_file(path.parent, cell, name, table)
+        if file is None:
+            continue
+        if file.resolve() in seen:
             table.leave_out(name, DUPLICATE)
         else:
-            seen.add(str(file))
-            song = value_or_empty(row.get("best_path", ""))
-            genre = value_or_empty(row.get("genres", "")).split("-")[0]
-            table.add(Preference(cell, *counts, genre=genre or None, group=f"song {song}" if song else "", file=file))
+            seen.add(file.resolve())
+            song = printable(value_or_empty(row.get("best_path", "")))
+            genre = printable(value_or_empty(row.get("genres", "")).split("-")[0])
+            group = f"song {song}" if song else ""
+            table.add(Preference(printable(cell), *counts, genre=genre or None, group=group, file=file))
     return table.build()

@@ -36,7 +36,7 @@ def read_preferences(path: str | PathLike[str]) -> PreferenceTable:
     """Read preference data of any supported kind, recognised by its content.
 
     - A manifest: a CSV file (comma, semicolon or tab) with the columns `file`, `plays`, `likes` and optionally `genre`
-      and `split`; `file` is sound (WAV, FLAC, OGG, MP3) or MIDI, absolute or relative to the manifest.
+      and `split`; `file` is sound (WAV, FLAC, OGG, MP3) or MIDI, in the folder of the manifest or below.
     - The Google Bach Doodle: sessions in the full schema (`.json`, `.jsonl`, `.jsonl.gz`), or `melodies.jsonl`.
     - The Free Music Archive: `tracks.csv`, with `fma_small` or another of its archives next to it or to its folder.
     - PDMX: `PDMX.csv`, with its MIDI files in the same folder.

@@ -11,13 +11,14 @@ from textwrap import shorten
 
 import numpy as np
 
-from toccata.errors import ToccataError
+from toccata.errors import ToccataError, printable
+from toccata.music.corpus.parsing import MIDI_SUFFIXES
+from toccata.music.midi import MidiError
 from toccata.music.score import Score
 from toccata.music.sound.audio_files import AudioError, read_audio
 from toccata.music.sound.spectrogram import SAMPLE_RATE
 
 LONGEST_EXAMPLE = 160  # characters of a row shown in a summary
-MIDI_SUFFIXES = (".mid", ".midi", ".kar")
 
 # Why a row is left out: fixed phrases, so that they can be counted.
 NO_PLAYS = "no plays"
@@ -26,6 +27,7 @@ NEGATIVE = "negative count"
 NOT_A_NUMBER = "count is not a number"
 NO_FILE_NAME = "no file name"
 MISSING_FILE = "missing file"
+OUTSIDE = "outside the folder"
 DUPLICATE = "duplicate"
 UNREADABLE = "unreadable row"
 
@@ -132,12 +134,10 @@ class Preference:
             if not _is_midi(self.file):
                 return read_audio(self.file, SAMPLE_RATE, seconds)
             score = Score.from_midi(self.file)
-        except AudioError as error:
+        except (AudioError, MidiError) as error:
             raise PreferenceError(str(error)) from error
         except OSError as error:
             raise PreferenceError(f"{self.file}: {error.strerror or error}") from error
-        except ValueError as error:
-            raise PreferenceError(str(error)) from error
         if not len(score):
             raise PreferenceError(f"{self.file}: holds no note")
         return _crop_to_middle(score, seconds)
@@ -155,7 +155,7 @@ class LeftOut:
     """The values that were refused."""
 
     def __str__(self) -> str:
-        text = f"{self.name}: {self.detail}" if self.detail else self.name
+        text = printable(f"{self.name}: {self.detail}" if self.detail else self.name)
         return shorten(text, LONGEST_EXAMPLE, placeholder=" ...")  # a broken row may hold lines, or half a file
 
 
@@ -219,4 +219,5 @@ def _is_midi(path: str | PathLike[str]) -> bool:
     if path.suffix.lower() in MIDI_SUFFIXES:
         return True
     with path.open("rb") as file:
-        return file.read(4) == b"MThd"
+        start = file.read(12)
+    return start.startswith(b"MThd") or (start[:4], start[8:]) == (b"RIFF", b"RMID")

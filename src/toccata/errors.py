@@ -10,6 +10,18 @@ class ToccataError(Exception):
     `ValueError` or `RuntimeError` too.
     """
 
+    def __str__(self) -> str:
+        """The message, printable also where it holds a file name that is not UTF-8."""
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """The text with an escape, as in bytes, for each byte of a file name that is not UTF-8: it can be printed."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # other halves of characters, which no file name gives
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 def one_line(error: BaseException, longest: int = 300) -> str:
     """The message of an exception in one line of at most `longest` characters; its type where it has none."""

@@ -228,7 +228,10 @@ def check_unpacked_size(archive: zipfile.ZipFile, path: str | os.PathLike[str], 
 
     A member that is larger than its entry says cannot be read: zipfile stops there, and its CRC is wrong.
     """
-    size = sum(member.file_size for member in archive.infolist())
+    members = archive.infolist()
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise FileError(f"{path}: is packed with another method than deflate")  # zipfile unpacks those without a bound
+    size = sum(member.file_size for member in members)
     if size > most:
         raise FileError(f"{path}: unpacks to {size:,} bytes, at most {most:,} are read")
 
@@ -263,3 +266,31 @@ def inside(folder: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path
     except (OSError, ValueError, RuntimeError):  # null characters, names that are too long, loops of links
         raise FileError(f"{folder}: {str(name)[:200]!r} is no name of a file") from None
     raise FileError(f"{folder}: {str(name)[:200]!r} leads out of this folder; only files in it are read")
+
+
+def existing_name(folder: str | os.PathLike[str], name: str) -> Path:
+    """The file `name` in `folder`, for names in a table.
+
+    Names are bytes on disk, UTF-8 or Latin-1 in old archives, and so may the table be. So a name that is no file is
+    tried in the other encoding too. Bytes that are not UTF-8 are surrogates in `name`, as in the names that Python
+    lists.
+
+    Raises:
+        FileError: as `inside`.
+    """
+    path = inside(folder, name)
+    with contextlib.suppress(OSError, ValueError):
+        for other in _spellings(name) if not path.exists() else ():
+            if inside(folder, other).exists():
+                return inside(folder, other)
+    return path
+
+
+def _spellings(name: str) -> list[str]:
+    """The name with its characters outside ASCII in the other encoding, where that is possible."""
+    spellings = []
+    with contextlib.suppress(UnicodeError):  # UTF-8 in the table, Latin-1 on disk
+        spellings.append(os.fsdecode(name.encode("latin-1")))
+    with contextlib.suppress(UnicodeError):  # Latin-1 in the table, UTF-8 on disk
+        spellings.append(os.fsencode(name).decode("latin-1"))
+    return [other for other in spellings if other != name]

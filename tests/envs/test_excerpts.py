@@ -1,5 +1,7 @@
 """Excerpts of real music."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -44,8 +46,24 @@ def test_short_works_are_used_whole_and_other_metres_are_left_out() -> None:
     (piece,) = dataset.sample(1, np.random.default_rng(0), transpose=False)
     assert piece.score == SHORT
     assert ExcerptDataset([SHORT, WALTZ], 4, beats_per_bar=3).scores == [WALTZ]
-    with pytest.raises(ValueError, match="none of the 1 scores has a metre that divides a bar of 4 beats"):
-        ExcerptDataset([WALTZ], 4)
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason"),
+    [
+        ([], "none of the 0 scores has a note"),
+        ([Score(length_ticks=960), Score()], "none of the 2 scores has a note"),
+        ([SHORT.slice(0, 96), WALTZ], "none of the 1 scores in a metre of 4 beats is longer than one bar"),
+        ([WALTZ], "none of the 1 scores has a metre that divides a bar of 4 beats; their bars have 3 beats"),
+        (
+            [WALTZ, Score([(0, 24, 60, 80)], beats_per_bar=3.5), Score()],
+            "none of the 3 scores has a metre that divides a bar of 4 beats; their bars have 3, 3.5 beats",
+        ),
+    ],
+)
+def test_the_error_gives_the_right_reason(scores: list[Score], reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        ExcerptDataset(scores, 4)
 
 
 def test_one_seed_gives_one_sample() -> None:

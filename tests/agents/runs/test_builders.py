@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from helpers.runs import (
 from toccata.agents.devices import resolve_device
 from toccata.agents.runs.builders import excerpt_dataset, run_corpus
 from toccata.agents.runs.run_folder import RunError
-from toccata.music.corpus import CorpusError
+from toccata.music.corpus import Corpus, CorpusError
+from toccata.music.score import Score
 from toccata.options import ConfigError
 from toccata.reward_models import RewardSpecError
 
@@ -63,6 +65,34 @@ def test_folders_of_music(toy: Toy, corpus_folder: Path, tmp_path: Path) -> None
     assert set(flat.genres) == {"jazz"}, "a folder that names no genres is of the run's"
     part = len(excerpt_dataset(toy("run"), "train").scores)
     assert 0 < part <= 10
+
+
+def test_names_that_are_not_utf_8_have_splits(toy: Toy, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/mine/classical"
+    Path(os.fsdecode(folder)).mkdir(parents=True)
+    for index in range(24):
+        score = Score([(24 * beat, 24, 40 + beat * beat * (index + 3) % 41, 80) for beat in range(20)])
+        score.to_midi(os.fsdecode(folder + b"/caf\xe9%d.mid" % index))
+    config = toy("run", corpus=(str(tmp_path / "mine"),))
+    train, test = (excerpt_dataset(config, part).scores for part in ("train", "test"))
+    assert len(train) + len(test) <= 24
+    assert not set(train) & set(test)
+
+
+def test_a_split_without_usable_works_is_the_whole_corpus(toy: Toy, tmp_path: Path) -> None:
+    (tmp_path / "mine/classical").mkdir(parents=True)
+    Score([(24 * beat, 24, 60, 80) for beat in range(20)]).to_midi(tmp_path / "mine/classical/a.mid")
+    config = toy("run", corpus=(str(tmp_path / "mine"),))
+    assert [len(excerpt_dataset(config, part).scores) for part in ("train", "valid", "test")] == [1, 1, 1]
+
+
+def test_other_errors_are_not_taken_for_an_empty_split(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def split(corpus: Corpus, name: str) -> Corpus:
+        raise UnicodeEncodeError("utf-8", "x", 0, 1, "of another kind")
+
+    monkeypatch.setattr(Corpus, "split", split)
+    with pytest.raises(UnicodeEncodeError, match="of another kind"):
+        excerpt_dataset(toy("run"), "train")
 
 
 def test_an_existing_folder_is_not_touched(toy: Toy) -> None:

@@ -1,8 +1,14 @@
 """Loading of folders of files, tables and collections."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from toccata.music.corpus import CorpusError, CorpusWarning, load_corpus, loading
+from toccata.music.corpus import CorpusError, CorpusWarning, GenreError, load_corpus, loading
+from toccata.music.score import Score
 
 
 def table(root, text, **scores):
@@ -63,7 +69,7 @@ def test_folder_with_a_table(tmp_path, tune):
 
 def test_table_without_genres(tmp_path, tune):
     root = table(tmp_path / "lib", "file,title\na.mid,A\n", a=tune())
-    with pytest.raises(CorpusError, match=r"metadata\.csv: has no column genre, only file, title"):
+    with pytest.raises(GenreError, match=r"metadata\.csv: has no column genre, only file, title"):
         load_corpus(root)
     assert load_corpus(root, genre="classical").genres == ("classical",)
 
@@ -122,3 +128,113 @@ def test_the_chorales():
     assert corpus.genres == ("classical",)
     works = {work.id: work.score for work in corpus}
     assert (works["bach/bwv269"].beats_per_bar, works["bach/bwv269"].notes["onset_tick"][0]) == (3, 48)
+
+
+def test_what_looks_like_music_and_is_not_read_is_listed(root, tune):
+    (root / "rock/silent.mid").unlink()
+    tune(61).to_midi(root / "rock/words.kar")
+    tune(62).to_midi(root / "rock/._words.mid")
+    for name in ("a.mscz", "b.mid.gz", "c.krn", "d.gp5"):
+        (root / "rock" / name).touch()
+    (root / "rock/gone.mid").symlink_to(root / "nowhere.mid")
+    (root / "rock/loop.mid").symlink_to("loop.mid")
+    (root / "rock/circle").symlink_to(root)
+    with pytest.warns(CorpusWarning, match=r"8 of 13 files of .* were left out: .*; and 5 more"):
+        corpus = load_corpus(root)
+    assert "mine/rock/words.kar" in {work.id for work in corpus}
+    reasons = dict(failure.removeprefix(f"{root}/rock/").split(": ", 1) for failure in corpus.failures)
+    assert reasons.keys() == {
+        *("a.mscz", "b.mid.gz", "c.krn", "d.gp5", "gone.mid", "loop.mid", "circle", "broken.mid"),
+    }
+    assert reasons["a.mscz"] == ".mscz files are not read, only MIDI and MusicXML"
+    assert reasons["circle"] == "is a link to a folder, which is not followed"
+    assert reasons["loop.mid"] == reasons["gone.mid"] == "is no file, or a link to none"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_without_permission_is_listed(root):
+    (root / "secret").mkdir(mode=0)
+    with pytest.warns(CorpusWarning):
+        assert any("secret: cannot be read" in failure for failure in load_corpus(root).failures)
+
+
+def test_rows_of_a_table_stay_in_their_folder(tmp_path, tune):
+    tune(40).to_midi(tmp_path / "outside.mid")
+    names = ["a.mid", "../../outside.mid", str(tmp_path / "outside.mid"), "link.mid", "./a.mid", "x" * 300 + ".mid"]
+    root = table(tmp_path / "lib", "\n".join(["file,genre", *(f"{name},jazz" for name in names)]), a=tune(), b=tune(61))
+    (root / "midi/link.mid").symlink_to(tmp_path / "outside.mid")
+    with pytest.warns(CorpusWarning):
+        corpus = load_corpus(root)
+    assert corpus.scores == (tune(),)
+    assert [failure.partition("metadata.csv, ")[2].partition(":")[0] for failure in corpus.failures[:4]] == [
+        *("row 3", "row 4", "row 5", "row 6"),
+    ]
+    assert all("leads out of this folder" in failure for failure in corpus.failures[:3])
+    assert "in the table already" in corpus.failures[3]
+    assert any("b.mid: is not in metadata.csv" in failure for failure in corpus.failures)
+    assert len(corpus.failures) == 7
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [("MAX_TABLE_BYTES", 10, "larger than 10 bytes"), ("MAX_TABLE_ROWS", 1, "more than 1 r")],
+)
+def test_tables_are_bounded(tmp_path, monkeypatch, tune, limit, value, message):
+    root = table(tmp_path / "lib", "file,genre\na.mid,jazz\nb.mid,jazz\n", a=tune(), b=tune())
+    monkeypatch.setattr(loading, limit, value)
+    with pytest.raises(CorpusError, match=message):
+        load_corpus(root)
+
+
+def test_a_cell_that_is_too_long_is_one_clear_error(tmp_path):
+    with pytest.raises(CorpusError, match=r"metadata\.csv: field larger than field limit"):
+        load_corpus(table(tmp_path / "lib", "file,genre\na.mid," + "x" * 200_000))
+
+
+CAFE = b"caf\xe9.mid"  # Latin-1, as old archives have it
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/l\xe9/jazz/"
+    Path(os.fsdecode(folder)).mkdir(parents=True)
+    for index in range(40):  # more than one process parses
+        score = Score([(24 * beat, 24, 40 + beat * beat * (index + 3) % 41, 80) for beat in range(20)])
+        score.to_midi(os.fsdecode(folder + b"%d" % index + CAFE))
+    (tmp_path / os.fsdecode(b"l\xe9") / "jazz" / os.fsdecode(b"br\xe9.mid")).write_bytes(b"no music")
+    root = tmp_path / os.fsdecode(b"l\xe9")
+    with pytest.warns(CorpusWarning, match=r"1 of 41 files of .*/l\\xe9 were left out: .*br\\xe9\.mid"):
+        corpus = load_corpus(root)
+    with pytest.warns(CorpusWarning):
+        assert load_corpus(root) == corpus, "from the cache"
+    assert len(corpus) == 40
+    assert (corpus.works[0].id, corpus.works[0].title) == (r"l\xe9/jazz/0caf\xe9.mid", r"0caf\xe9")
+    parts = [{work.id for work in corpus.split(name)} for name in ("train", "valid", "test")]
+    assert sum(map(len, parts)) == 40
+    assert len(parts[0]) < 40
+    str(corpus.failures).encode()
+
+
+def test_a_warning_about_such_a_name_can_be_printed(tmp_path, tune):
+    (tmp_path / "jazz").mkdir()
+    tune().to_midi(tmp_path / "jazz/a.mid")
+    (tmp_path / "jazz" / os.fsdecode(CAFE)).write_bytes(b"no music")
+    code = (
+        "import warnings; from toccata.music.corpus import load_corpus\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        f"    warnings.simplefilter('always'); load_corpus({str(tmp_path)!r})\n"
+        "print(caught[0].message)"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+    assert b"caf\\xe9.mid" in run.stdout
+
+
+@pytest.mark.parametrize("table_encoding", ["latin-1", "utf-8"])
+@pytest.mark.parametrize("disk_encoding", ["latin-1", "utf-8"])
+def test_tables_and_disks_of_any_encoding(tmp_path, tune, table_encoding, disk_encoding):
+    (tmp_path / "midi").mkdir()
+    tune().to_midi(os.fsdecode(os.fsencode(tmp_path) + b"/midi/" + "café.mid".encode(disk_encoding)))
+    (tmp_path / "metadata.csv").write_bytes("file,genre\ncafé.mid,jazz\n".encode(table_encoding))
+    (work,) = load_corpus(tmp_path)
+    assert work.id == f"{tmp_path.name}/café.mid"
+    assert work.score == tune()

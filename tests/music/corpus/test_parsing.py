@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from toccata.music.corpus import CorpusWarning, load_corpus
+from toccata.music.corpus import CorpusWarning, load_corpus, parsing
 
 
 def test_many_files_are_parsed_in_processes_without_a_main_guard(tmp_path, tune):
@@ -19,3 +19,17 @@ def test_many_files_are_parsed_in_processes_without_a_main_guard(tmp_path, tune)
     with pytest.warns(CorpusWarning, match=r"1 of 34 files .*03\.mid"):
         corpus = load_corpus(tmp_path / "many")
     assert list(corpus.scores) == [tune(30 + index) for index in range(34) if index != 3]
+
+
+def test_a_crash_costs_one_file(tmp_path, tune, monkeypatch):
+    (tmp_path / "many/rock").mkdir(parents=True)
+    for index in range(40):
+        tune(30 + index).to_midi(tmp_path / f"many/rock/{index:02}.mid")
+    code = (
+        "import os, toccata.music.midi as m; plain = m.read_midi\n"
+        "m.read_midi = lambda p: os._exit(1) if p.endswith('07.mid') else plain(p)\n"
+        "from toccata.music.corpus.parsing import serve; serve()"
+    )
+    monkeypatch.setattr(parsing, "SERVE", code)
+    with pytest.warns(CorpusWarning, match=r"1 of 40 files .*07\.mid: its parser crashed"):
+        assert len(load_corpus(tmp_path / "many")) == 39

@@ -1,5 +1,7 @@
 """Splits of a corpus."""
 
+import hashlib
+
 import pytest
 
 from toccata.music.corpus import Corpus, CorpusError, Work
@@ -19,3 +21,14 @@ def test_splits_are_complete_stable_and_keep_versions_together():
     assert [work.id for work in Corpus("synthetic", works[::-1]).split("valid")][::-1] == [work.id for work in valid]
     with pytest.raises(CorpusError, match="did you mean valid"):
         corpus.split("valld")
+
+
+def test_the_split_of_plain_names_is_that_of_their_utf_8_and_any_bytes_have_one():
+    groups = ["title:für elise", "file:a.mid", "file:caf\udce9.mid", "half a character \ud800"]
+    works = tuple(Work(group, "folk", Score(), group=group) for group in groups)
+    splits = {name: {work.id for work in Corpus("c", works).split(name)} for name in ("train", "valid", "test")}
+    assert set.union(*splits.values()) == set(groups)
+    assert sum(map(len, splits.values())) == 4
+    tenths = [int(hashlib.sha256(f"group {group}".encode()).hexdigest()[:8], 16) % 10 for group in groups[:2]]
+    expected = ["train" if tenth < 8 else {8: "valid", 9: "test"}[tenth] for tenth in tenths]
+    assert [next(name for name in splits if group in splits[name]) for group in groups[:2]] == expected

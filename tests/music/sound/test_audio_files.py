@@ -1,5 +1,8 @@
 """Reading of every audio format as mono, errors for damaged files, and writing of WAV files."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 from helpers.rounding import float32_rounding
 from toccata.music import AudioError, Score, read_audio
+from toccata.music.sound import audio_files
 from toccata.music.sound.audio_files import write_wav
 
 FORMATS = ("wav", "flac", "ogg", "mp3")
@@ -146,3 +150,42 @@ def test_written_wav_files_are_read_back(tmp_path):
     with pytest.raises(ValueError, match="finite"):
         write_wav(tmp_path / "nan.wav", np.full(10, np.nan), 16_000)
     assert not (tmp_path / "nan.wav").exists()
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    write_wav(path, tone(1, 16_000))
+    assert read_audio(path).shape == (16_000,)
+    path.write_bytes(b"no sound")
+    with pytest.raises(AudioError, match=r"caf\\xe9\.wav"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MAX_SAMPLES", 32_000, "longer than 16,000 samples a channel"),
+        ("MAX_FRAMES", 20_000, "longer than 20,000 samples a channel"),
+        ("MAX_CHANNELS", 1, "has 2 channels, at most 1 are read"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_every_bound_is_named(tmp_path, monkeypatch, limit, value, message, suffix):
+    path = tmp_path / f"long.{suffix}"
+    soundfile.write(path, np.zeros((48_000, 2), np.float32), 16_000)
+    assert len(read_audio(path)) == 48_000
+    monkeypatch.setattr(audio_files, limit, value)
+    with pytest.raises(AudioError, match=rf"long\.{suffix}: .*{message}"):
+        read_audio(path)
+    if limit != "MAX_CHANNELS":
+        assert len(read_audio(path, seconds=1)) == 16_000
+        with pytest.raises(AudioError, match=message):
+            read_audio(path, seconds=2)
+
+
+def test_the_result_is_bounded_at_its_own_rate(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "slow.wav", np.zeros(2_000), 1_000)
+    monkeypatch.setattr(audio_files, "MAX_FRAMES", 200_000)
+    assert len(read_audio(tmp_path / "slow.wav", 100_000)) == 200_000
+    with pytest.raises(AudioError, match="longer than 1,041 samples"):
+        read_audio(tmp_path / "slow.wav", 192_000)

@@ -2,11 +2,12 @@ import gzip
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toccata.reward_models.preferences import PreferenceError, read_preferences
+from toccata.reward_models.preferences import PreferenceError, bach_doodle, csv_rows, read_preferences
 
 
 def note(pitch, start, end, voice=0):
@@ -207,3 +208,37 @@ def test_a_damaged_melody_is_left_out_with_a_reason(tmp_path, row, reason):
     write_melodies(tmp_path, row)
     with pytest.raises(PreferenceError, match=r"melodies\.jsonl"):
         read_preferences(tmp_path)
+
+
+def test_an_array_is_bounded(tmp_path, monkeypatch):
+    path = write_sessions(tmp_path / "s.json", SESSIONS)
+    monkeypatch.setattr(bach_doodle, "MAX_ARRAY", 100)
+    with pytest.raises(
+        PreferenceError, match=r"s\.json: is an array of more than 100 characters; write a session a line"
+    ):
+        read_preferences(path)
+
+
+@pytest.mark.parametrize("limit", ["MAX_LINE", "MAX_BYTES"])
+def test_lines_are_bounded(tmp_path, monkeypatch, limit):
+    path = write_sessions(tmp_path / "s.jsonl.gz", SESSIONS)
+    monkeypatch.setattr(csv_rows, limit, 100)
+    with pytest.raises(PreferenceError, match=r"s\.jsonl\.gz: .* 100 "):
+        read_preferences(path)
+
+
+def test_mutated_files_are_read_or_are_one_clear_error(tmp_path):
+    rng = np.random.default_rng(0)
+    whole = "\n".join(json.dumps(each) for each in SESSIONS).encode()
+    for number in range(150):
+        data = bytearray(whole)
+        for at in rng.integers(len(data), size=rng.integers(1, 8)):
+            data[at : at + int(rng.integers(3))] = rng.choice(
+                [b"", b"[", b"{", b'"', b"9" * 400, b"-1", b"null", b"1e999"]
+            )
+        path = tmp_path / "s.jsonl"
+        path.write_bytes(gzip.compress(data)[: rng.integers(20, 10**6)] if number % 3 == 0 else data)
+        try:
+            read_preferences(path).summary()
+        except PreferenceError as error:
+            assert str(path) in str(error)

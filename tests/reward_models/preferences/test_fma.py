@@ -94,3 +94,12 @@ def test_every_row_of_random_cells_is_kept_or_left_out(tmp_path_factory, touch, 
     write_tracks(folder / "tracks.csv", (3, 1, "test", "large", 2, "", 9), *tracks)
     table = read_preferences(folder)
     assert len(table) + len(table.left_out) == 1 + len(tracks)
+
+
+def test_a_track_id_of_thousands_of_digits_is_left_out(tmp_path, touch, write_tracks):
+    touch(tmp_path / "fma_small/000/000002.mp3")
+    tracks = ((2, 1, "training", "small", 2, "", 9), ("9" * 5000, 1, "training", "small", 2, "", 9))
+    write_tracks(tmp_path / "tracks.csv", *tracks)
+    table = read_preferences(tmp_path)
+    assert len(table) == 1
+    assert [row.reason for row in table.left_out] == ["unreadable row"]

@@ -1,12 +1,16 @@
 import csv
+import gzip
 import io
 import math
+import os
+from pathlib import Path
 
 import pytest
+import soundfile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from toccata.reward_models.preferences import PreferenceError, read_preferences
+from toccata.reward_models.preferences import PreferenceError, csv_rows, read_preferences
 
 CELL = st.text(max_size=12) | st.sampled_from(
     ["a.wav", "b.mid", "3", "-1", "1e999", "nan", "", "valid", "0", "\x00", '"']
@@ -53,10 +57,57 @@ def test_columns_have_any_order_and_case_among_others(songs, write_csv):
     assert (only.likes, only.plays, only.genre, only.split) == (1, 2, None, None)
 
 
-def test_files_may_have_absolute_paths(songs, tmp_path_factory, write_csv):
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    write_csv(elsewhere / "manifest.csv", [["file", "plays", "likes"], [songs / "a.wav", 3, 2]])
-    assert read_preferences(elsewhere).preferences[0].file == songs / "a.wav"
+def test_rows_that_leave_the_folder_are_left_out(songs, touch, write_csv):
+    folder = songs / "data"
+    (folder / "sub").mkdir(parents=True)
+    touch(folder / "in.wav")
+    (folder / "link.wav").symlink_to(songs / "a.wav")
+    names = ["in.wav", songs / "a.wav", "../a.wav", "sub/../../a.wav", "link.wav", "sub/../in.wav", "\0.wav"]
+    write_csv(folder / "manifest.csv", [["file", "plays", "likes"], *([name, 3, 2] for name in names)])
+    table = read_preferences(folder)
+    assert [p.file for p in table.preferences] == [folder / "in.wav"]
+    assert [row.reason for row in table.left_out] == [*["outside the folder"] * 4, "duplicate", "outside the folder"]
+    assert "leads out of this folder" in table.left_out[0].detail
+
+
+@pytest.mark.parametrize("table_encoding", ["latin-1", "utf-8"])
+@pytest.mark.parametrize("disk_encoding", ["latin-1", "utf-8"])
+def test_tables_and_disks_of_any_encoding(tmp_path, table_encoding, disk_encoding):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/" + "café.wav".encode(disk_encoding))
+    soundfile.write(io_file := io.BytesIO(), [0.5] * 16_000, 16_000, format="WAV")
+    Path(name).write_bytes(io_file.getvalue())
+    (tmp_path / "manifest.csv").write_bytes(
+        "file,plays,likes,genre\ncafé.wav,3,2,é\nñ.wav,1,1,\n".encode(table_encoding)
+    )
+    table = read_preferences(tmp_path)
+    (only,) = table.preferences
+    assert only.load().shape == (16_000,)
+    f"{only.name} {only.genre} {table.summary()}".encode()
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MAX_BYTES", 100, r"larger than 100 bytes \(unpacked\)"),
+        ("MAX_ROWS", 3, "has more than 3 lines"),
+        ("MAX_LINE", 20, "has a line of more than 20 characters"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_bound_is_named(songs, monkeypatch, limit, value, message, packed):
+    text = "file,plays,likes\n" + "a.wav,1,1\n" * 20 + "a.wav,1,1,,,,,,,,,,,,,,,,,,,\n"
+    (songs / "manifest.csv").write_bytes((gzip.compress if packed else bytes)(text.encode()))
+    assert len(read_preferences(songs)) == 1
+    monkeypatch.setattr(csv_rows, limit, value)
+    with pytest.raises(PreferenceError, match=rf"manifest\.csv: .*{message}"):
+        read_preferences(songs)
+
+
+def test_a_cell_that_is_too_long_is_left_out(songs):
+    (songs / "manifest.csv").write_text("file,plays,likes\n" + "x" * 200_000 + ",1,1\na.wav,1,1\n")
+    table = read_preferences(songs)
+    assert [row.reason for row in table.left_out] == ["unreadable row"]
+    assert "field larger than field limit" in table.left_out[0].detail
 
 
 def test_unusable_rows_are_left_out_with_a_reason(songs, write_csv):

@@ -78,3 +78,12 @@ def test_every_row_of_random_cells_is_kept_or_left_out(tmp_path_factory, touch, 
     write_pdmx(folder, {"mid": "a.mid"}, *songs)
     table = read_preferences(folder)
     assert len(table) + len(table.left_out) == 1 + len(songs)
+
+
+def test_scores_outside_the_folder_are_left_out(tmp_path, touch, write_pdmx):
+    touch(tmp_path / "outside.mid")
+    touch(tmp_path / "pdmx/in.mid")
+    write_pdmx(tmp_path / "pdmx", {"mid": "in.mid"}, {"mid": "../outside.mid"}, {"mid": str(tmp_path / "outside.mid")})
+    table = read_preferences(tmp_path / "pdmx")
+    assert [p.name for p in table.preferences] == ["in.mid"]
+    assert [row.reason for row in table.left_out] == ["outside the folder"] * 2

@@ -1,0 +1,261 @@
+"""From the element tree of a MusicXML file to a score."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from toccata.music.metre import main_metre
+from toccata.music.score import TICKS_PER_BEAT, Score
+
+DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
+VELOCITY_PER_PERCENT = 0.9  # MusicXML gives dynamics in per cent of the velocity 90
+DEFAULT_TEMPO_BPM = 120.0
+MAX_TICKS = 4_000_000  # 23 hours at 120 bpm
+LEAST_GRID = 16 * TICKS_PER_BEAT  # units in a quarter: sixty-fourths, and ticks
+FINE_GRID = 10_080 * 2**16  # at most as many: a file of many odd divisions is rounded
+STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+BEAT_UNITS = {
+    "maxima": 32.0,
+    "long": 16.0,
+    "breve": 8.0,
+    "whole": 4.0,
+    "half": 2.0,
+    "quarter": 1.0,
+    "eighth": 0.5,
+    **{f"{2**power}{'nd' if power == 5 else 'th'}": 4 / 2**power for power in range(4, 11)},
+}
+
+
+class _Note(NamedTuple):
+    """One written note that sounds."""
+
+    start: int  # in units, from the start of the piece
+    end: int
+    pitch: int
+    velocity: int
+    tied_before: bool
+    tied_after: bool
+
+
+def score_from_tree(root: Element) -> Score:
+    """The notes of a `musicxml_tree` on the grid of 24 ticks a quarter, with all parts merged.
+
+    - Pitches are sounding pitches; tied notes are one note, also across voices and staves; grace notes and unpitched
+      notes are left out; repeats are not unfolded. The velocity is that of the note's `dynamics`, 80 without.
+    - The metre is the one with the longest total duration in the first part. An upbeat ends at a bar line: its notes
+      are moved to the end of the first bar.
+    - The tempo is that of the first metronome mark or sounding tempo, 120 quarters a minute if there is none.
+    - The score ends with the bar of the last measure.
+
+    Raises:
+        ValueError: when a pitch, the metre or the tempo is outside the range of a `Score`, or the length above 4
+            million ticks.
+    """
+    parts = [_Part(part) for part in root.iter("part")]
+    rows = [row for part in parts for row in part.rows()]
+    sections = parts[0].sections() if parts else []
+    ends = [onset + duration for onset, duration, _, _ in rows] + [start + ticks for start, ticks, _ in sections]
+    end = max(ends, default=0)
+    if end > MAX_TICKS:
+        raise ValueError(f"lasts {end:,} ticks, at most {MAX_TICKS:,} are read")
+    beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
+    ticks_per_bar = round(beats_per_bar * TICKS_PER_BEAT)
+    return Score(
+        notes=[(onset + shift, duration, pitch, velocity) for onset, duration, pitch, velocity in rows],
+        beats_per_bar=beats_per_bar,
+        tempo_bpm=next((part.tempo_bpm for part in parts if part.tempo_bpm), DEFAULT_TEMPO_BPM),
+        length_ticks=-(-(end + shift) // ticks_per_bar) * ticks_per_bar,
+    )
+
+
+def staves(root: Element) -> int:
+    """Number of staves that have notes or rests, in all parts; at least one a part."""
+    return sum(len({staff.text for staff in part.iterfind("measure/note/staff")} or "1") for part in root.iter("part"))
+
+
+class _Part:
+    """The notes and bars of one part. Times are in units, a whole number of which make a division of the file."""
+
+    def __init__(self, part: Element) -> None:
+        self.units = _units_per_quarter(part)
+        self.notes: list[_Note] = []
+        self.tempo_bpm: float | None = None  # the first
+        self.bars: list[tuple[int, float]] = []  # (start of each bar, its quarters as its signature says)
+        self.end = 0  # of the last bar so far
+        self.beats = 4.0  # quarters in a bar, as the signature in force says
+        self.division = float(self.units)  # units in one
+        self.semitones: dict[str | None, int] = {}  # staff -> from the written to the sounding pitch; None: all staves
+        for measure in part:
+            self._read_measure(measure)
+
+    def rows(self) -> list[list[int]]:
+        """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined."""
+        rows = []
+        for start, end, pitch, velocity in _joined(self.notes):
+            onset = self._tick(start)
+            rows.append([onset, max(self._tick(end) - onset, 1), pitch, velocity])
+        return rows
+
+    def sections(self) -> list[tuple[int, int, float]]:
+        """(first tick, ticks, quarters in a bar) of every bar; signatures of no whole number of ticks are ignored."""
+        ticks = [*(self._tick(start) for start, _ in self.bars), self._tick(self.end)]
+        sections, beats = [], 4.0
+        for (_, written), start, end in zip(self.bars, ticks, ticks[1:], strict=False):
+            beats = written if written * TICKS_PER_BEAT % 1 == 0 else beats
+            sections.append((start, end - start, beats))
+        return sections
+
+    def _tick(self, units: int) -> int:
+        """The nearest tick of the grid, halves up."""
+        return (2 * units * TICKS_PER_BEAT + self.units) // (2 * self.units)
+
+    def _read_measure(self, measure: Element) -> None:
+        """Add the notes of a bar. Its length is that of its content; of an empty bar, that of its signature."""
+        position = onset = content = 0  # from its start: of the next note, of the last one, of the end
+        empty = True
+        beats_at_start, signature_seen = self.beats, False
+        for child in measure:
+            if child.tag == "note":
+                duration = 0 if child.find("grace") is not None else self._duration(child)
+                if child.find("chord") is None:
+                    onset, position = position, position + duration
+                content = max(content, onset + duration)
+                empty = False
+                self._read_note(child, self.end + onset, self.end + onset + duration)
+            elif child.tag == "backup":
+                position = max(position - self._duration(child), 0)
+            elif child.tag == "forward":
+                position += self._duration(child)
+            elif child.tag == "attributes":
+                if self._read_attributes(child) and not signature_seen:
+                    beats_at_start, signature_seen = self.beats, True
+            elif self.tempo_bpm is None:
+                self.tempo_bpm = _tempo_bpm(child)
+        self.bars.append((self.end, beats_at_start))
+        written = round(self.beats * self.units)
+        self.end += written if empty or self._is_rounding(content - written) else content
+
+    def _is_rounding(self, excess: int) -> bool:
+        """Whether a bar is longer than its signature by an error of rounding, and not by notes."""
+        quarter = self.units
+        return 0 < excess <= quarter / 2 and excess * 16 % quarter > 0 and excess * 12 % quarter > 0
+
+    def _read_attributes(self, attributes: Element) -> bool:
+        """Take over divisions, transposition and time signature; whether there is one."""
+        changed = False
+        for child in attributes:
+            if child.tag == "divisions":
+                self.division = self.units / _number(child.text, 1)
+            elif child.tag == "transpose":
+                semitones = _number(child.findtext("chromatic")) + 12 * _number(child.findtext("octave-change"))
+                self.semitones[child.get("number")] = int(semitones)
+            elif child.tag == "time" and (beats := _beats(child)):
+                self.beats, changed = beats, True
+        return changed
+
+    def _read_note(self, note: Element, start: int, end: int) -> None:
+        """Add a note, unless it is a rest, a grace note or unpitched."""
+        pitch = note.find("pitch")
+        if pitch is None or note.find("grace") is not None:
+            return
+        semitones = 0
+        if self.semitones:
+            semitones = self.semitones.get(note.findtext("staff", "1"), self.semitones.get(None, 0))
+        ties = {tie.get("type") for tie in note.findall("tie")}
+        before, after = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
+        self.notes.append(_Note(start, end, _midi_number(pitch, semitones), _velocity(note), before, after))
+
+    def _duration(self, element: Element) -> int:
+        return round(_number(element.findtext("duration")) * self.division)
+
+
+def _units_per_quarter(part: Element) -> int:
+    """The least common multiple of the divisions of a part; a fine grid, where that is large or they are fractions."""
+    divisions = [_number(element.text, 1) for element in part.iterfind("measure/attributes/divisions")]
+    if any(division % 1 for division in divisions):
+        return FINE_GRID
+    units = math.lcm(LEAST_GRID, *{int(division) for division in divisions})
+    return units if units <= FINE_GRID else FINE_GRID
+
+
+def _joined(notes: list[_Note]) -> list[list[int]]:
+    """[start, end, pitch, velocity] of the notes of a part, tied notes joined.
+
+    A key is struck again by any voice. So the end of a tie lengthens the last note of its pitch if that still sounds,
+    and is a note of its own if another voice has ended it.
+    """
+    rows: list[list[int]] = []
+    last: dict[int, list[int]] = {}  # pitch -> row of its last note
+    ties: set[tuple[int, int]] = set()  # (pitch, end) of the notes that are tied to a next one
+    for note in sorted(notes, key=lambda note: (note.start, not note.tied_before)):
+        row = last.get(note.pitch)
+        if row is None or not note.tied_before or row[1] < note.start or (note.pitch, note.start) not in ties:
+            row = last[note.pitch] = [note.start, note.end, note.pitch, note.velocity]
+            rows.append(row)
+        row[1] = max(row[1], note.end)
+        if note.tied_after:
+            ties.add((note.pitch, note.end))
+    return rows
+
+
+def _number(text: str | None, default: float = 0) -> float:
+    """The value of a text that the tree has checked; the default for a missing one."""
+    if not text:
+        return default
+    return int(text) if text.isdecimal() else float(text)
+
+
+def _beats(time: Element) -> float:
+    """Quarters in a bar of a time signature, such as 3 for 6/8; 0 where it has none."""
+    numerators = [sum(int(number) for number in beats.text.split("+")) for beats in time.findall("beats") if beats.text]
+    units = [_number(unit.text) for unit in time.findall("beat-type") if unit.text]
+    return sum(4 * count / unit for count, unit in zip(numerators, units, strict=False))
+
+
+def _midi_number(pitch: Element, semitones: int) -> int:
+    """The sounding MIDI number, microtones rounded, halves up.
+
+    Raises:
+        ValueError: when it is outside 0..127, or has no such step.
+    """
+    step, octave = pitch.findtext("step", ""), pitch.findtext("octave")
+    if step not in STEPS or not octave:
+        raise ValueError(f"has a pitch of step {step[:20]!r} and octave {octave or ''!r}")
+    number = STEPS[step] + 12 * (_number(octave) + 1) + _number(pitch.findtext("alter")) + semitones
+    rounded = math.floor(number + 0.5)
+    if not 0 <= rounded <= 127:
+        raise ValueError(f"has a pitch of MIDI number {rounded}, outside 0..127")
+    return rounded
+
+
+def _velocity(note: Element) -> int:
+    """The velocity of a note: its `dynamics`, else the default."""
+    try:
+        velocity = round(float(note.get("dynamics", "nan")) * VELOCITY_PER_PERCENT)
+    except (ValueError, OverflowError):  # no number, or infinite
+        return DEFAULT_VELOCITY
+    return min(max(velocity, 1), 127)
+
+
+def _tempo_bpm(element: Element) -> float | None:
+    """Quarters a minute of a direction or sound element; None where it has no tempo."""
+    metronome = element.find("direction-type/metronome")
+    if metronome is not None and len(metronome.findall("beat-unit")) == 1:
+        unit = BEAT_UNITS.get(metronome.findtext("beat-unit", ""), 0.0)
+        dotted = 2 - 0.5 ** len(metronome.findall("beat-unit-dot"))
+        tempo = _positive(metronome.findtext("per-minute")) * unit * dotted
+        if tempo:
+            return tempo
+    sounds = [element] if element.tag == "sound" else element.findall("sound")
+    return next((tempo for sound in sounds if (tempo := _positive(sound.get("tempo")))), None)
+
+
+def _positive(text: str | None) -> float:
+    """The number in a text, 0 where it is none, or not above 0 and finite."""
+    try:
+        number = float(text or 0)
+    except ValueError:
+        return 0.0
+    return number if 0 < number < math.inf else 0.0
