@@ -195,7 +195,7 @@ def test_names_that_are_not_utf8_are_printed_with_backslashes(tmp_path: Path) ->
     code = "import sys; from toccata.cli import run_command; sys.exit(run_command('evaluate'))"
     done = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], cwd=tmp_path, capture_output=True, timeout=120)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr == b"error: caf\\udce9: no such run folder\n"
+    assert done.stderr == b"error: caf\\xe9: no such run folder\n"
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])

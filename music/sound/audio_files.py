@@ -31,7 +31,7 @@ class AudioError(ToccataError, ValueError):
     """An audio file that cannot be read; names the file and the reason."""
 
 
-class NotFiniteError(Exception):
+class _NotFinite(Exception):  # noqa: N818  # no error that leaves this module
     """Samples without a sound; raised and caught in this module."""
 
 
@@ -88,7 +88,7 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
     except soundfile.LibsndfileError as error:
         reason = error.error_string.replace(NO_FILE, "is no sound file, or damaged")
         raise AudioError(f"{path}: {reason}") from None
-    except NotFiniteError:
+    except _NotFinite:
         raise AudioError(f"{path}: holds samples that are NaN, infinite or beyond {MAX_MAGNITUDE:g}") from None
     except TypeError as error:  # .raw files, which have no header
         raise AudioError(f"{path}: {error}") from None
@@ -125,7 +125,7 @@ def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
     """(at most frames,) float32: the mean of the channels, up to the actual end of the file.
 
     Raises:
-        NotFiniteError: for samples that are not finite, or larger than `MAX_MAGNITUDE`.
+        _NotFinite: for samples that are not finite, or larger than `MAX_MAGNITUDE`.
     """
     blocks = []
     while frames > 0:
@@ -134,7 +134,7 @@ def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
             break
         mono = (block / block.shape[1]).sum(axis=1)  # divided first: the sum could overflow
         if not (np.abs(mono) <= MAX_MAGNITUDE).all():
-            raise NotFiniteError
+            raise _NotFinite
         blocks.append(mono)
         frames -= len(block)
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)

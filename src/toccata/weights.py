@@ -150,20 +150,17 @@ def load_weights(
     config, path = read_config(folder), Path(folder) / f"{name}{SUFFIX}"
     if not path.is_file():
         raise WeightsError(f"{folder}: no weights here, {path.name} is missing")
-    tensors = read_tensors(folder, name)
     try:
-        needed, given = count_numbers(lambda: build(config)), sum(tensor.numel() for tensor in tensors.values())
-        if needed > given:
-            raise WeightsError(
-                f"{path}: not the weights of this network, which has {needed:,} numbers; the file has {given:,}"
-            )
-        network = build(config)
-    except WeightsError:
-        raise
+        needed = count_numbers(lambda: build(config))
     except BROKEN as error:
         raise WeightsError(
             f"{Path(folder) / CONFIG_FILE}: not the configuration of {name}: {one_line(error)}"
         ) from error
+    tensors = read_tensors(folder, name)
+    given = sum(tensor.numel() for tensor in tensors.values())
+    if needed > given:
+        raise WeightsError(f"{path}: not the weights of this network, which has {needed:,} numbers, not {given:,}")
+    network = build(config)
     try:
         network.load_state_dict(tensors)
     except BROKEN as error:

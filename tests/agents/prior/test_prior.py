@@ -109,9 +109,8 @@ def test_weights_of_another_network_are_errors(folder: Path, tmp_path: Path) -> 
 def test_weights_that_are_not_finite_are_errors(tmp_path: Path) -> None:
     prior = prior_of()
     prior.network.actor.weight[0, 0] = 1e6  # infinite in float16
-    prior.save(tmp_path)
-    with pytest.raises(WeightsError, match="not finite"):
-        Prior.load(tmp_path)
+    with pytest.raises(WeightsError, match="not finite; it is not written"):
+        prior.save(tmp_path)
 
 
 def without(*keys: str) -> Callable[[dict[str, Any]], Any]:
