@@ -10,6 +10,8 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from toccata.errors import ToccataError
+
 MAX_PACKED_BYTES = 16 * 2**20  # of an .mxl file; MusicXML is packed to a twentieth
 MAX_BYTES = 64 * 2**20  # of XML; a symphony of 100,000 notes has about 50 MB
 MAX_EVENTS = 300_000  # notes, bars and other children of bars
@@ -55,7 +57,7 @@ RANGES: Mapping[str, tuple[float, float]] = {  # of the texts that are numbers
 MAX_BEATS = 1_000  # in a bar, one number or a sum
 
 
-class MusicXMLTreeError(ValueError):
+class MusicXMLTreeError(ToccataError, ValueError):
     """Data that is no MusicXML, or exceeds a bound; gives the reason."""
 
 

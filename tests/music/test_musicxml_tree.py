@@ -312,7 +312,7 @@ def test_texts_are_read_and_bounded(tmp_path):
     four = [(0, 24, 60), (24, 24, 62), (48, 24, 64), (72, 24, 65)]
     assert triples(tmp_path / "a.abc") == triples(tmp_path / "a.krn") == four
     (tmp_path / "a.abc").write_text("X:1\nK:C\n" + "C" * 2**18)
-    with pytest.raises(MusicXMLError, match="larger than 131,072 bytes"):
+    with pytest.raises(MusicXMLError, match="has more than 8,192 characters"):
         read_musicxml(tmp_path / "a.abc")
     (tmp_path / "a.mid").write_bytes(b"MThd")
     with pytest.raises(MusicXMLError, match="is no MusicXML"):
