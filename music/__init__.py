@@ -1,6 +1,6 @@
 """Scores, music files, corpora, sound, metrics and pictures; independent of reinforcement learning and torch."""
 
-from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, Work, load_corpus
+from toccata.music.corpus import Corpus, CorpusError, CorpusWarning, GenreError, Work, load_corpus
 from toccata.music.midi import MidiError, read_midi, write_midi
 from toccata.music.musicxml import MusicXMLError, read_musicxml, score_from_stream, write_musicxml
 from toccata.music.reduction import ReductionReport, fits_two_hands, reduce_to_two_hands
@@ -14,6 +14,7 @@ __all__ = [
     "Corpus",
     "CorpusError",
     "CorpusWarning",
+    "GenreError",
     "MidiError",
     "MusicXMLError",
     "ReductionReport",

@@ -113,13 +113,13 @@ class _Part:
 
     def _read_measure(self, measure: Element) -> None:
         """Add the notes of a bar. Its length is that of its content; of an empty bar, that of its signature."""
-        position = onset = content = 0  # from its start: of the next note, of the last one, of the end
+        position = onset = duration = content = 0  # from its start: of the next note, of the last one, of the end
         empty = True
         beats_at_start, signature_seen = self.beats, False
         for child in measure:
             if child.tag == "note":
-                duration = 0 if child.find("grace") is not None else self._duration(child)
-                if child.find("chord") is None:
+                if child.find("chord") is None:  # the notes of a chord last as long as its first
+                    duration = 0 if child.find("grace") is not None else self._duration(child)
                     onset, position = position, position + duration
                 content = max(content, onset + duration)
                 empty = False

@@ -195,7 +195,7 @@ class Score:
 
     @classmethod
     def from_musicxml(cls, path: str | PathLike[str]) -> Score:
-        """Read a MusicXML file (or any other that music21 reads); see `toccata.music.musicxml`."""
+        """Read a MusicXML file, plain or packed, or an ABC or Humdrum file; see `toccata.music.musicxml`."""
         from toccata.music.musicxml import read_musicxml
 
         return read_musicxml(path)

@@ -31,10 +31,6 @@ class AudioError(ToccataError, ValueError):
     """An audio file that cannot be read; names the file and the reason."""
 
 
-class _NotFinite(Exception):  # noqa: N818  # no error that leaves this module
-    """Samples without a sound; raised and caught in this module."""
-
-
 def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: float | None = None) -> np.ndarray:
     """Read a WAV, FLAC, OGG or MP3 file (any format of libsndfile) as mono.
 
@@ -80,7 +76,7 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
             if frames < sound.frames:
                 sound.seek((sound.frames - frames) // 2)
             most = min(MAX_SAMPLES // sound.channels, MAX_FRAMES, MAX_FRAMES * rate // sample_rate)
-            mono = _mono(sound, min(frames, most + 1))
+            mono = _mono(path, sound, min(frames, most + 1))
             if len(mono) > most:
                 raise AudioError(
                     f"{path}: is longer than {most:,} samples a channel; an excerpt in seconds can be read"
@@ -88,8 +84,6 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
     except soundfile.LibsndfileError as error:
         reason = error.error_string.replace(NO_FILE, "is no sound file, or damaged")
         raise AudioError(f"{path}: {reason}") from None
-    except _NotFinite:
-        raise AudioError(f"{path}: holds samples that are NaN, infinite or beyond {MAX_MAGNITUDE:g}") from None
     except TypeError as error:  # .raw files, which have no header
         raise AudioError(f"{path}: {error}") from None
     if not len(mono):
@@ -121,11 +115,11 @@ def _system_name(path: Path) -> str | bytes:
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
-def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
+def _mono(path: Path, sound: soundfile.SoundFile, frames: int) -> np.ndarray:
     """(at most frames,) float32: the mean of the channels, up to the actual end of the file.
 
     Raises:
-        _NotFinite: for samples that are not finite, or larger than `MAX_MAGNITUDE`.
+        AudioError: for samples that are not finite, or larger than `MAX_MAGNITUDE`.
     """
     blocks = []
     while frames > 0:
@@ -134,7 +128,7 @@ def _mono(sound: soundfile.SoundFile, frames: int) -> np.ndarray:
             break
         mono = (block / block.shape[1]).sum(axis=1)  # divided first: the sum could overflow
         if not (np.abs(mono) <= MAX_MAGNITUDE).all():
-            raise _NotFinite
+            raise AudioError(f"{path}: holds samples that are NaN, infinite or beyond {MAX_MAGNITUDE:g}")
         blocks.append(mono)
         frames -= len(block)
     return np.concatenate(blocks) if blocks else np.empty(0, np.float32)

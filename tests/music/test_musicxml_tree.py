@@ -175,6 +175,11 @@ def test_ties(tmp_path, bars, expected):
     assert read(tmp_path, xml(*bars)) == expected
 
 
+def test_the_notes_of_a_chord_last_as_long_as_its_first(tmp_path):
+    tied = [note("C4", 16) + note("E4", 8, "<chord/>", '<tie type="start"/>'), note("E4", 16, "", '<tie type="stop"/>')]
+    assert read(tmp_path, xml(*tied)) == [(0, 96, 60), (0, 192, 64)]
+
+
 def test_transposition_and_microtones(tmp_path):
     clarinet = "<attributes><transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>"
     octave = "<attributes><transpose><chromatic>0</chromatic><octave-change>-1</octave-change></transpose></attributes>"
@@ -312,7 +317,7 @@ def test_texts_are_read_and_bounded(tmp_path):
     four = [(0, 24, 60), (24, 24, 62), (48, 24, 64), (72, 24, 65)]
     assert triples(tmp_path / "a.abc") == triples(tmp_path / "a.krn") == four
     (tmp_path / "a.abc").write_text("X:1\nK:C\n" + "C" * 2**18)
-    with pytest.raises(MusicXMLError, match="larger than 131,072 bytes"):
+    with pytest.raises(MusicXMLError, match="has more than 8,192 characters"):
         read_musicxml(tmp_path / "a.abc")
     (tmp_path / "a.mid").write_bytes(b"MThd")
     with pytest.raises(MusicXMLError, match="is no MusicXML"):
