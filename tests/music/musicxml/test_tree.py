@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toccata.music import musicxml_tree as tree_module
 from toccata.music.musicxml import MusicXMLError, read_musicxml
+from toccata.music.musicxml import tree as tree_module
 
 DOCTYPE = '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://x.org/partwise.dtd">'
 SIGNATURE = "<attributes><divisions>4</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
