@@ -139,7 +139,7 @@ class Run:
         steps = {
             int(name[1]): path
             for path in (self.folder / "checkpoints").glob("step-*")
-            if (name := STEP_NAME.fullmatch(path.name)) and all((path / file).is_file() for file in CHECKPOINT_FILES)
+            if (name := STEP_NAME.fullmatch(path.name)) and is_complete(path)
         }
         return [steps[step] for step in sorted(steps)]
 
@@ -196,7 +196,7 @@ class Run:
 class Checkpoint:
     """Writes a checkpoint folder that appears only when it is complete: `with run.checkpoint(n) as folder: ...`.
 
-    One of that step that is there already stays: between two rollouts a run has one state.
+    A complete one of that step that is there already stays: between two rollouts a run has one state.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -209,9 +209,16 @@ class Checkpoint:
         return self.part
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        if failure is None and not self.folder.exists():
+        if failure is None and not is_complete(self.folder):
+            if self.folder.exists():  # of a run that was copied in part
+                self.folder.rename(self.folder.with_name(f"{self.folder.name}.incomplete-{token_hex(4)}"))
             self.part.rename(self.folder)
         shutil.rmtree(self.part, ignore_errors=True)
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether a folder has all files of a checkpoint."""
+    return all((checkpoint / file).is_file() for file in CHECKPOINT_FILES)
 
 
 def make_link(path: Path, target: str) -> None:

@@ -148,6 +148,9 @@ def test_checkpoints_appear_whole_or_not_at_all(run: Run) -> None:
     assert run.last_checkpoint() == first
     write_checkpoint(run, 200, "two")
     assert (first / "model.zip").read_text() == "one", "one of that step stays"
+    (first / "state.json").unlink()
+    write_checkpoint(run, 200, "two")
+    assert (first / "model.zip").read_text() == "two", "what was incomplete is replaced"
     assert not list((run.folder / "checkpoints").glob("*.part"))
 
 
