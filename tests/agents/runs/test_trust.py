@@ -107,21 +107,25 @@ def test_a_payload_in_any_file_of_a_run_does_not_fire(run: Run, tmp_path: Path) 
 
 
 def test_a_payload_in_a_model_does_not_fire(run: Run, tmp_path: Path) -> None:
+    """The slow test has every payload in every file, and every use."""
     marker = tmp_path / "fired"
-    for payload in [*payloads(marker)][::3]:  # pickle, and model of Stable-Baselines3; the slow test has all
-        for name in ("model.zip", "reference.zip", "checkpoints/last/envs.npz"):
-            original = (run.folder / name).read_bytes()
-            (run.folder / name).write_bytes(payload)
-            with pytest.raises((ToccataError, OSError)):
-                train_quietly(resumed_config(run.folder, total_timesteps=256))
-            (run.folder / name).write_bytes(original)
-            assert not marker.exists()
-        (run.folder / "model.zip").write_bytes(payload)
-        for use in uses(run.folder):
-            with pytest.raises((ToccataError, OSError)):
-                use()
-            assert not marker.exists()
-        (run.folder / "model.zip").write_bytes(original)
+    raw, _, arrays, stable_baselines3, *_ = payloads(marker)
+    resume, evaluation, composing, loading = uses(run.folder)
+    for name, payload, use in (
+        ("model.zip", stable_baselines3, resume),
+        ("model.zip", raw, evaluation),
+        ("model.zip", stable_baselines3, composing),
+        ("model.zip", stable_baselines3, loading),
+        ("reference.zip", stable_baselines3, resume),
+        ("checkpoints/last/envs.npz", arrays, resume),
+        ("reward_models/realism/training.safetensors", raw, evaluation),
+    ):
+        original = (run.folder / name).read_bytes()
+        (run.folder / name).write_bytes(payload)
+        with pytest.raises((ToccataError, OSError)):
+            use()
+        (run.folder / name).write_bytes(original)
+        assert not marker.exists()
 
 
 PLANTED = "from pathlib import Path\nPath({marker!r}).touch()\n" + USER_REWARDS
