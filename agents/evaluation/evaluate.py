@@ -59,7 +59,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
         raise ConfigError(f"samples must be at most {most:,} for pieces of {run.config.bars:,} bars, got {samples:,}")
     device = resolve_device(config.device)
     agent = load_agent(run.model_path, run.config, device)
-    rewards = load_rewards(run.folder / "reward_models", run.folder, trust=config.trust)
+    rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
     gold = gold_rating(rewards)
     environment = environment_arguments(run.config)
     real = excerpt_dataset(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)

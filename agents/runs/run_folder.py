@@ -53,7 +53,7 @@ class Run:
     """A run folder.
 
     `checkpoints/last` is a link to the newest checkpoint, and `model.zip` and `reward_models/` are links into it: one
-    rename publishes a checkpoint whole. Where the file system has no links, they are copies.
+    rename publishes a checkpoint whole. Where the file system has no links, model.zip is a copy; see `published`.
 
     Attributes:
         folder: its path; it holds config.json, command.txt, versions.json, model.zip, reference.zip, reward_models/,
@@ -118,16 +118,28 @@ class Run:
         return cls(folder, TrainConfig.from_json(folder / "config.json"))
 
     @property
+    def published(self) -> Path:
+        """The folder that holds model.zip and reward_models/ of one moment: the run folder or a checkpoint.
+
+        It is the newest checkpoint where the links of the run folder were lost, as by packing it into a zip file.
+
+        Raises:
+            RunError: when there is no model yet.
+        """
+        if all((self.folder / file).is_file() for file in ("model.zip", "reward_models/rewards.json")):
+            return self.folder
+        if (checkpoint := self.last_checkpoint()) is not None:
+            return checkpoint
+        raise RunError(f"{self.folder}: has no model.zip; its training was stopped before the first checkpoint")
+
+    @property
     def model_path(self) -> Path:
         """The trained model.
 
         Raises:
             RunError: when there is none yet.
         """
-        path = self.folder / "model.zip"
-        if not path.is_file():
-            raise RunError(f"{self.folder}: has no model.zip; its training was stopped before the first checkpoint")
-        return path
+        return self.published / "model.zip"
 
     @property
     def reference_path(self) -> Path:
@@ -164,11 +176,11 @@ class Run:
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
-            self._publish_copies(checkpoint)
+            self._publish_copy(checkpoint)
 
-    def _publish_copies(self, checkpoint: Path) -> None:
-        """`publish` on a file system without links: the files one by one, the model last."""
-        shutil.copytree(checkpoint / "reward_models", self.folder / "reward_models", dirs_exist_ok=True)
+    def _publish_copy(self, checkpoint: Path) -> None:
+        """`publish` on a file system without links: model.zip only, so that it cannot be of another moment."""
+        shutil.rmtree(self.folder / "reward_models", ignore_errors=True)
         if (checkpoint / "model.zip").is_file():
             write_atomically(self.folder / "model.zip", (checkpoint / "model.zip").read_bytes())
 

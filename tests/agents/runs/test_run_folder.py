@@ -164,7 +164,7 @@ def test_stray_names_are_no_checkpoints(run: Run) -> None:
 
 
 def published(run: Run) -> tuple[str, str]:
-    return run.model_path.read_text(), (run.folder / "reward_models" / "rewards.json").read_text()
+    return run.model_path.read_text(), (run.published / "reward_models" / "rewards.json").read_text()
 
 
 def test_model_and_rewards_are_published_together(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +194,18 @@ def test_a_run_that_was_copied_without_links_is_published_again(run: Run, tmp_pa
     copy.publish(write_checkpoint(copy, 2, "two"))
     assert published(copy) == ("two", "two")
     assert published(run) == ("one", "one")
+
+
+def test_a_run_that_lost_its_links_in_a_zip_file(run: Run, tmp_path: Path) -> None:
+    run.publish(write_checkpoint(run, 1, "one"))
+    write_checkpoint(run, 2, "two")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", run.folder)
+    shutil.unpack_archive(tmp_path / "packed.zip", tmp_path / "unpacked")
+    unpacked = Run.open(tmp_path / "unpacked")
+    assert not (unpacked.folder / "reward_models/rewards.json").exists()
+    assert published(unpacked) == ("two", "two")
+    unpacked.publish(unpacked.checkpoints()[0])
+    assert published(unpacked) == ("one", "one")
 
 
 def test_a_file_system_without_links(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
