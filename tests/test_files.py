@@ -103,3 +103,9 @@ def test_names_stay_in_their_folder(tmp_path: Path) -> None:
             inside(folder, name)
     with pytest.raises(FileError, match="is no name of a file"):
         inside(folder, "a\0b")
+
+
+def test_members_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text("{" + "".join(f'"{number}":0,' for number in range(100_000)) + '"7":1}')
+    with pytest.raises(FileError, match="two members are called '7'"):
+        read_json(tmp_path / "file.json")

@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.ppo.composer_ppo import ComposerPPO, DivergenceError
@@ -292,7 +292,7 @@ def _run_ppo(training: Training, stop: StopOnSignals, bar: Bar) -> None:
     if done >= config.total_timesteps:
         bar.console.print(f"nothing to do: {done:,} steps are done; set more with --total-timesteps")
         return
-    model.set_logger(Logger(str(folder), [ProgressWriter(training.progress), TensorBoardOutputFormat(str(folder))]))
+    model.set_logger(Logger(str(folder), [ProgressWriter(training.progress), *tensorboard_output(folder)]))
     for name, (value, excluded) in training.pending.items():
         model.logger.record(name, value, excluded)
     task = bar.add_task("PPO", total=config.total_timesteps, completed=done, note="")
@@ -330,6 +330,15 @@ def _run_ppo(training: Training, stop: StopOnSignals, bar: Bar) -> None:
             raise DivergenceError(f"{error}; {kept}") from error
         training.save()
     bar.update(task, completed=config.total_timesteps)
+
+
+def tensorboard_output(folder: Path) -> list[KVWriter]:
+    """TensorBoard's events in `folder`; none where its name is not UTF-8, which TensorBoard needs."""
+    try:
+        str(folder.resolve()).encode()
+    except UnicodeEncodeError:
+        return []
+    return [TensorBoardOutputFormat(str(folder))]
 
 
 def resume_option(folder: Path) -> str:

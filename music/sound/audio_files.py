@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toccata.errors import ToccataError
+from toccata.errors import ToccataError, one_line
 from toccata.files import write_atomically
 
 if TYPE_CHECKING:
@@ -84,8 +84,10 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
     except soundfile.LibsndfileError as error:
         reason = error.error_string.replace(NO_FILE, "is no sound file, or damaged")
         raise AudioError(f"{path}: {reason}") from None
-    except TypeError as error:  # .raw files, which have no header
-        raise AudioError(f"{path}: {error}") from None
+    except AudioError:
+        raise
+    except (TypeError, ValueError) as error:  # .raw files, which have no header; a length below 0 in a damaged one
+        raise AudioError(f"{path}: {one_line(error)}") from None
     if not len(mono):
         raise AudioError(f"{path}: holds no sound")
     if rate != sample_rate:

@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -199,8 +200,7 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object as a dict; of two members of one name json.loads would keep the last without a word."""
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in members if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"two members are called {twice[:200]!r}")
     return members
 
@@ -238,18 +238,18 @@ def check_unpacked_size(archive: zipfile.ZipFile, path: str | os.PathLike[str], 
 
 def _read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """One array, once its header is known to describe no more than there is."""
-    data = archive.read(name)
-    header = BytesIO(data)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(header)
-    if version not in read:
-        raise ValueError(f"{name} is of an unknown version {version}")
-    shape, _, dtype = read[version](header)
+    with archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in read:
+            raise ValueError(f"{name} is of an unknown version {version}")
+        shape, _, dtype = read[version](file)
     if dtype.hasobject:
         raise ValueError(f"{name} holds pickled objects")
-    if math.prod(shape) * dtype.itemsize > len(data):
+    if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
         raise ValueError(f"{name} ends too early")
-    return np.lib.format.read_array(BytesIO(data), allow_pickle=False)
+    with archive.open(name) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def inside(folder: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:

@@ -188,3 +188,10 @@ def test_rewards_that_are_finite_each_and_infinite_together(toy: Toy) -> None:
         train_quietly(config)
     assert config.run_dir is not None
     assert all(torch.isfinite(each).all() for each in policy_of(config.run_dir).values())
+
+
+def test_a_run_whose_name_is_not_utf8_has_no_tensorboard_events(toy: Toy) -> None:
+    run = train_quietly(toy(os.fsdecode(b"r\xfcn"), total_timesteps=128, clone_epochs=0))
+    train_quietly(resumed_config(run.folder, total_timesteps=256))
+    assert run.model_path.is_file()
+    assert not list(run.folder.glob("events*"))
