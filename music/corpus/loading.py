@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 
 from toccata.errors import printable
-from toccata.files import FileError, existing_name, read_bytes
+from toccata.files import FileError, existing_name, inside, read_bytes
 from toccata.music.corpus.cache import UnparsedWork, load_or_parse
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job
 from toccata.music.corpus.versions import version_groups
@@ -27,6 +28,7 @@ from toccata.music.corpus.works import (
     GenreError,
     Work,
     name_bytes,
+    shown,
     unknown_name_message,
 )
 from toccata.music.musicxml import decode_text
@@ -38,12 +40,17 @@ ALIASES = {"classical": ("bach",), "folk": ("ryan", "oneill", "aird")}
 FOLDERS = {"bach": "bach", "ryan": "ryansMammoth", "oneill": "oneills1850", "aird": "airdsAirs"}
 MAX_TABLE_BYTES = 64 * 2**20  # of metadata.csv
 MAX_TABLE_ROWS = 200_000
+MAX_TABLE_COLUMNS = 1_000
+MAX_TABLE_LINE = 2**20  # characters
+TABLE_COLUMNS = ("file", "genre", "title", "composer", "licence")  # the others are not read
+LONGEST_CACHE_NAME = 50  # characters of a folder's name in that of its cache file
 # Formats of music that are not read: such files are listed among the failures.
 OTHER_SUFFIXES = frozenset(
     {
         *(".abc", ".krn", ".mei", ".ly", ".mscz", ".mscx", ".sib", ".mus", ".musx", ".cap", ".capx", ".nwc", ".enc"),
         *(".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".gtp", ".ptb", ".tg", ".smf", ".xmf", ".mod", ".xm", ".it", ".s3m"),
-        *(".mid.gz", ".midi.gz", ".kar.gz", ".musicxml.gz", ".xml.gz", ".zip"),
+        *(".mid.gz", ".midi.gz", ".kar.gz", ".musicxml.gz", ".xml.gz", ".zip", ".7z", ".rar", ".mid.xz", ".mid.bz2"),
+        *(".mid.bak", ".mid~", ".syx", ".mxml"),
     }
 )
 NO_GENRE = "has no genre"
@@ -75,6 +82,8 @@ def load_corpus(
     sources = [source] if isinstance(source, (str, PathLike)) else list(source)
     if not sources:
         raise CorpusError("no corpus given")
+    if "" in sources:
+        raise CorpusError("the name of the corpus is empty")
     parts: dict[str, Corpus] = {}
     for each in sources:
         names = ALIASES.get(each, (each,)) if isinstance(each, str) else (each,)
@@ -89,7 +98,7 @@ def load_corpus(
 
 def _load_named(name: str) -> Corpus:
     """One of the corpora of music21."""
-    key = f"{CACHE_FORMAT} music21 {version('music21')}"
+    key = f"{CACHE_FORMAT} music21 {version('music21')} {name}"
     return load_or_parse(name, key, lambda: _works_in_music21(name))
 
 
@@ -118,31 +127,50 @@ def _works_in_music21(name: str) -> list[UnparsedWork]:
 
 def _load_folder(root: Path, genre: str | None) -> Corpus:
     """A folder of files, with or without a metadata.csv."""
-    if not root.is_dir():
+    if not _is_dir(root):
         raise CorpusError(unknown_name_message("corpus", str(root), [*NAMED, *ALIASES], ", and no such folder exists"))
     table = root / "metadata.csv"
+    if table.is_symlink() and not table.exists():
+        raise CorpusError(f"{table}: is a link to no file")
     works, failures = _works_of_table(table, genre) if table.exists() else _works_of_genre_folders(root, genre)
     if not works:
-        raise _no_works(root, failures)
+        raise _no_works(root, failures, table.exists())
+    works = _with_printable_ids(works)
     path_hash = hashlib.sha256(name_bytes(str(root.resolve()))).hexdigest()[:12]
-    corpus = load_or_parse(f"{root.name}-{path_hash}", _cache_key(works, genre), lambda: works)
-    name, failures = printable(root.name), [*map(printable, failures), *corpus.failures]
-    corpus = replace(corpus, name=name, failures=tuple(failures))
+    corpus = load_or_parse(f"{root.name[:LONGEST_CACHE_NAME]}-{path_hash}", _cache_key(works, genre), lambda: works)
     if not corpus.works:
-        raise CorpusError(f"{root}: none of its {len(works)} files can be read; {corpus.failures[0]}")
+        raise CorpusError(f"{root}: none of its {len(works)} files can be read; {shown(corpus.failures[0])}")
+    failures = [shown(failure) for failure in (*failures, *corpus.failures)]
+    corpus = replace(corpus, name=printable(root.name), failures=tuple(failures))
     if failures:
         rest = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         count = f"{len(failures)} of {len(corpus) + len(failures)} files of {root} were left out: "
-        warnings.warn(printable(count) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=3)
+        warnings.warn(shown(count) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=3)
     return corpus
 
 
-def _no_works(root: Path, failures: list[str]) -> CorpusError:
+def _with_printable_ids(works: list[UnparsedWork]) -> list[UnparsedWork]:
+    """The works with printable ids, which stay unique.
+
+    An escape of bytes that are not UTF-8 may be the literal name of another file: there backslashes are doubled.
+    """
+    escaped: set[str] = set()
+    while True:
+        ids = [printable(work.id.replace("\\", "\\\\") if work.id in escaped else work.id) for work, _ in works]
+        counts = Counter(ids)
+        colliding = {work.id for (work, _), number in zip(works, ids, strict=True) if counts[number] > 1} - escaped
+        if not colliding:
+            return [(replace(work, id=number), job) for (work, job), number in zip(works, ids, strict=True)]
+        escaped |= colliding
+
+
+def _no_works(root: Path, failures: list[str], has_table: bool) -> CorpusError:
     """The error for a folder without works."""
     without_genre = [failure for failure in failures if failure.endswith(NO_GENRE)]
     if without_genre:
         return GenreError(f"{root}: none of its works has a genre, and none is given; {without_genre[0]}")
-    return CorpusError(f"{root}: has no MIDI or MusicXML file" + "".join(f"; {f}" for f in failures[:1]))
+    reason = "no row of its metadata.csv gives a work" if has_table else "has no MIDI or MusicXML file"
+    return CorpusError(f"{root}: {reason}" + "".join(f"; {shown(failure)}" for failure in failures[:1]))
 
 
 def _cache_key(works: list[UnparsedWork], genre: str | None) -> str:
@@ -193,11 +221,13 @@ def _works_of_genre_folders(root: Path, genre: str | None) -> tuple[list[Unparse
         relative = path.relative_to(root)
         if not _is_file(path):
             failures.append(f"{path}: is no file, or a link to none")
+        elif _leads_out(root, relative):
+            failures.append(f"{path}: is a link to a file outside this folder, which is not followed")
         elif genre is None and len(relative.parts) == 1:
             failures.append(f"{path}: is in no genre folder, so it {NO_GENRE}")
         else:
             work = Work(
-                printable(f"{root.name}/{relative.as_posix()}"),
+                f"{root.name}/{relative.as_posix()}",
                 printable(genre or relative.parts[0]),
                 Score(),
                 title=printable(path.stem),
@@ -209,7 +239,8 @@ def _works_of_genre_folders(root: Path, genre: str | None) -> tuple[list[Unparse
 
 def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork], list[str]]:
     """The works that metadata.csv lists, and a line for each row that is no work, and each file that has no row."""
-    folder = table.parent / "midi" if (table.parent / "midi").is_dir() else table.parent
+    root = table.parent
+    folder = root / "midi" if _is_dir(root / "midi") and not _leads_out(root, Path("midi")) else root
     works: dict[str, UnparsedWork] = {}
     seen: set[Path] = set()
     failures = []
@@ -225,14 +256,14 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
         except FileError as error:
             failures.append(f"{place}: {error}")
             continue
-        if not label:
+        if not _is_file(path):
+            failures.append(f"{place}: {path}: is no file, or a link to none")
+        elif not label:
             failures.append(f"{path}: {NO_GENRE}")
         elif _resolved(path) in seen:
             failures.append(f"{place}: {name!r} is in the table already")
         else:
-            work = _work_with_title(
-                f"{table.parent.name}/{name}", label, row.get("title") or "", row.get("composer") or ""
-            )
+            work = _work_with_title(f"{root.name}/{name}", label, row.get("title") or "", row.get("composer") or "")
             works[name] = replace(work, licence=row.get("licence") or ""), Job(str(path))
         seen.add(_resolved(path))
     paths, not_read = _files(folder)
@@ -241,28 +272,63 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
 
 
 def _table_rows(table: Path, genre: str | None) -> list[tuple[int, dict[str, str]]]:
-    """(row number, cells by column) of metadata.csv; the header is row 1, as in a spreadsheet.
+    """(row number, cells of `TABLE_COLUMNS` by column) of metadata.csv; the header is row 1, as in a spreadsheet.
 
     Raises:
-        CorpusError: when it cannot be read, has no columns `file` and `genre`, or exceeds a bound.
+        CorpusError: when it cannot be read, has no columns `file` and `genre`, no rows, or exceeds a bound.
     """
+    rows = []
     try:
-        text = decode_text(read_bytes(table, MAX_TABLE_BYTES))
-        reader = csv.DictReader(text.splitlines())
-        rows = list(islice(enumerate(reader, 2), MAX_TABLE_ROWS + 1))
+        reader = csv.reader(_table_lines(table, decode_text(read_bytes(table, MAX_TABLE_BYTES))))
+        places = _places(table, next(reader, []), genre)
+        for number, cells in enumerate(reader, 2):
+            if number > MAX_TABLE_ROWS + 1:
+                raise CorpusError(f"{table}: has more than {MAX_TABLE_ROWS:,} rows")
+            if cells:
+                rows.append((number, {name: cells[place] for name, place in places.items() if place < len(cells)}))
     except FileError as error:
         raise CorpusError(str(error)) from None
     except csv.Error as error:
         raise CorpusError(f"{table}: {error}") from None
-    if len(rows) > MAX_TABLE_ROWS:
-        raise CorpusError(f"{table}: has more than {MAX_TABLE_ROWS:,} rows")
-    columns = list(reader.fieldnames or ())
-    missing = [name for name in ("file", *(() if genre else ("genre",))) if name not in columns]
-    if missing:
-        named = ", ".join(columns)[:200]
-        kind = GenreError if missing == ["genre"] else CorpusError
-        raise kind(f"{table}: has no column {' nor '.join(missing)}, only {named}")
+    if not rows:
+        raise CorpusError(f"{table}: has no rows below its header")
     return rows
+
+
+def _table_lines(table: Path, text: str) -> Iterator[str]:
+    """The lines of metadata.csv with their ends, as a CSV reader needs them.
+
+    Raises:
+        CorpusError: for a line longer than `MAX_TABLE_LINE` characters.
+    """
+    for line in io.StringIO(text, newline=""):
+        if len(line) > MAX_TABLE_LINE:
+            raise CorpusError(f"{table}: has a line of more than {MAX_TABLE_LINE:,} characters")
+        yield line
+
+
+def _places(table: Path, header: list[str], genre: str | None) -> dict[str, int]:
+    """The index of each of `TABLE_COLUMNS` that the header has.
+
+    Raises:
+        CorpusError: when a column that is needed is missing, or there are more than `MAX_TABLE_COLUMNS`.
+    """
+    if len(header) > MAX_TABLE_COLUMNS:
+        raise CorpusError(f"{table}: has {len(header):,} columns, at most {MAX_TABLE_COLUMNS:,} are read")
+    missing = [name for name in ("file", *(() if genre else ("genre",))) if name not in header]
+    if missing:
+        kind = GenreError if missing == ["genre"] else CorpusError
+        named = ", ".join(header)[:200]
+        raise kind(f"{table}: has no column {' nor '.join(missing)}, {f'only {named}' if named else 'it is empty'}")
+    return {name: place for place, name in enumerate(header) if name in TABLE_COLUMNS}
+
+
+def _leads_out(root: Path, name: Path) -> bool:
+    """Whether `name` in the folder is a link that leads out of it."""
+    try:
+        return (root / name).is_symlink() and not inside(root, name)
+    except (FileError, OSError):
+        return True
 
 
 def _resolved(path: Path) -> Path:
@@ -281,8 +347,16 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_dir(path: Path) -> bool:
+    """Whether it is a folder, False where that cannot be known."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def _work_with_title(number: str, genre: str, title: str, composer: str = "") -> Work:
     """A work with an empty score, whose group is its composer and title."""
     words = [word for word in re.split(r"[^a-z0-9]+", f"{composer} {title}".casefold()) if word not in ("", "the")]
     group = f"title:{' '.join(words)}" if title and words else f"file:{number}"
-    return Work(printable(number), genre, Score(), title, group=group)
+    return Work(number, genre, Score(), title, group=group)

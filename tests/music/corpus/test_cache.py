@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import toccata.music.corpus.cache as cache_module
-from toccata.music.corpus import CorpusWarning, load_corpus
+from toccata.music.corpus import Corpus, CorpusWarning, load_corpus, loading
 from toccata.music.corpus.parsing import parse_all
 from toccata.music.score import NOTE_DTYPE
 
@@ -139,3 +139,10 @@ def test_a_cache_with_random_damage_gives_the_same_music(root, cache):
             damaged[at] ^= int(rng.integers(256))
         file.write_bytes(damaged)
         assert load_corpus(root) == first
+
+
+def test_the_key_of_a_named_corpus_has_its_name(monkeypatch):
+    keys = []
+    monkeypatch.setattr(loading, "load_or_parse", lambda name, key, works: keys.append(key) or Corpus(name, ()))
+    load_corpus("folk")
+    assert len(set(keys)) == 3

@@ -63,8 +63,9 @@ def test_folder_with_a_table(tmp_path, tune):
         ("lib/a.mid", "classical", "Für Elise", "Public Domain"),
         ("lib/b.mid", "jazz", "Solace, a Serenade", "CC BY 4.0"),
     ]
-    assert "c.mid: has no genre" in corpus.failures[0]
-    assert "missing.mid" in corpus.failures[1]
+    assert "metadata.csv, row 4: " in corpus.failures[0]
+    assert "missing.mid: is no file" in corpus.failures[0]
+    assert "c.mid: has no genre" in corpus.failures[1]
 
 
 def test_table_without_genres(tmp_path, tune):
@@ -238,3 +239,81 @@ def test_tables_and_disks_of_any_encoding(tmp_path, tune, table_encoding, disk_e
     (work,) = load_corpus(tmp_path)
     assert work.id == f"{tmp_path.name}/café.mid"
     assert work.score == tune()
+
+
+def test_columns_of_a_table_are_bounded(tmp_path, tune):
+    header = "file,genre," + ",".join(f"c{index}" for index in range(100_000))
+    root = table(tmp_path / "lib", header + "\na.mid,jazz\n" * 1000, a=tune())
+    with pytest.raises(CorpusError, match=r"metadata\.csv: has 100,002 columns, at most 1,000 are read"):
+        load_corpus(root)
+    (root / "metadata.csv").write_text("file,genre\na.mid,jazz" + "," * 2**20)
+    with pytest.raises(CorpusError, match="line of more than 1,048,576 characters"):
+        load_corpus(root)
+
+
+def test_only_line_ends_outside_quotes_end_a_row(tmp_path, tune):
+    text = 'file,genre,title\r\na.mid,jazz,"one\ntwo"\r\nb.mid,jazz,x\x85y\u2028z\x0bw\r\n'
+    root = table(tmp_path / "lib", "", a=tune(), b=tune(50))
+    (root / "metadata.csv").write_bytes(text.encode())
+    assert [work.title for work in load_corpus(root)] == ["one\ntwo", "x\x85y\u2028z\x0bw"]
+
+
+def test_a_table_without_rows_and_a_link_to_none_are_named(tmp_path, tune):
+    root = table(tmp_path / "lib", "file,genre\n", a=tune())
+    with pytest.raises(CorpusError, match=r"metadata\.csv: has no rows below its header"):
+        load_corpus(root)
+    (root / "metadata.csv").unlink()
+    (root / "metadata.csv").symlink_to("nowhere")
+    with pytest.raises(CorpusError, match=r"metadata\.csv: is a link to no file"):
+        load_corpus(root)
+
+
+def test_links_out_of_the_folder_are_listed(tmp_path, tune, root):
+    tune(41).to_midi(tmp_path / "outside.mid")
+    (root / "rock/link.mid").symlink_to(tmp_path / "outside.mid")
+    with pytest.warns(CorpusWarning):
+        corpus = load_corpus(root)
+    assert any("link.mid: is a link to a file outside" in failure for failure in corpus.failures)
+    assert len(corpus) == 4
+    lib = table(tmp_path / "lib", "file,genre\na.mid,jazz\nb.mid,jazz\n", a=tune())
+    (lib / "midi").rename(tmp_path / "elsewhere")
+    (lib / "midi").symlink_to(tmp_path / "elsewhere")
+    tune(50).to_midi(lib / "b.mid")
+    with pytest.warns(CorpusWarning):
+        corpus = load_corpus(lib)
+    assert [work.id for work in corpus] == ["lib/b.mid"]
+    assert any("midi: is a link to a folder, which is not followed" in failure for failure in corpus.failures)
+
+
+def test_the_reason_shown_is_of_a_file_that_was_tried(tmp_path):
+    (tmp_path / "jazz").mkdir()
+    (tmp_path / "jazz/a.mid").write_bytes(b"junk")
+    for name in ("0.abc", "1.mid.bz2", "2.mid~", "3.7z", "4.mid.bak"):
+        (tmp_path / "jazz" / name).touch()
+    with pytest.raises(CorpusError, match=r"none of its 1 files can be read; .*a\.mid: "):
+        load_corpus(tmp_path)
+
+
+def test_odd_names_are_shown_in_one_line(tmp_path, tune):
+    text = f'file,genre\na.mid,jazz\n"new\nline\x1b.mid",jazz\n{"x" * 10_000}.mid,jazz\n'
+    with pytest.warns(CorpusWarning) as caught:
+        corpus = load_corpus(table(tmp_path / "lib", text, a=tune()))
+    assert r"new\nline\x1b.mid: is no file" in corpus.failures[0]
+    assert all(len(failure) < 700 and failure.isprintable() for failure in corpus.failures)
+    assert str(caught[0].message).isprintable()
+    for name in ("A" * 10_000, "a\nb", "a\0b"):
+        with pytest.raises(CorpusError, match="unknown corpus") as error:
+            load_corpus(name)
+        assert len(str(error.value)) < 700
+        assert str(error.value).isprintable()
+    with pytest.raises(CorpusError, match="empty"):
+        load_corpus("")
+
+
+def test_ids_are_unique(tmp_path, tune):
+    (tmp_path / "jazz").mkdir()
+    for index, name in enumerate((os.fsdecode(CAFE), r"caf\xe9.mid", r"caf\\xe9.mid", r"other\x.mid")):
+        tune(40 + index).to_midi(tmp_path / "jazz" / name)
+    ids = {work.id.rpartition("/")[2] for work in load_corpus(tmp_path)}
+    assert len(ids) == 4
+    assert r"other\x.mid" in ids
