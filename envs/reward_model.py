@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from toccata.envs.pieces import Pieces
-from toccata.errors import ToccataError
+from toccata.errors import ToccataError, one_line
 from toccata.options import shown
 
 
@@ -125,7 +125,7 @@ def _call(who: str, method: Callable[[Pieces], Any], pieces: Pieces) -> Any:
     except RewardModelError:
         raise  # also from a model inside this one, which the message names
     except Exception as error:  # a user's model may raise anything, and the message must name the model
-        raise RewardModelError(f"{who} raised {type(error).__name__}: {error}") from error
+        raise RewardModelError(f"{who} raised {type(error).__name__}: {one_line(error)}") from error
 
 
 def _working_directory() -> str | None:

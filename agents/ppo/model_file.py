@@ -152,6 +152,8 @@ def _read(path: Path, data: bytes | None) -> tuple[dict[str, Any], dict[str, dic
             names = archive.namelist()
             if ABOUT not in names:
                 raise FileError(f"{path}: not a readable model: it has no {ABOUT}, so it was not written by Toccata")
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise FileError(f"{path}: not a readable model: its members are packed, which save_model does not do")
             check_unpacked_size(archive, path, MAX_BYTES)
             if data != with_digest(data):
                 raise FileError(f"{path}: not a readable model: its SHA-256 is not the one at its end; it was damaged")

@@ -6,9 +6,11 @@ import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 
+from toccata.files import check_unpacked_size
 from toccata.signatures import is_signed, sign
 
 MEMBER = "toccata_signature"  # of the zip file; Stable-Baselines3 ignores members that it does not know
+MAX_BYTES = 2 * 2**30  # unpacked
 PURPOSE = b"Stable-Baselines3 model"
 
 
@@ -26,6 +28,7 @@ def has_signature(data: bytes) -> bool:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             if archive.namelist().count(MEMBER) != 1:
                 return False
+            check_unpacked_size(archive, MEMBER, MAX_BYTES)
             return is_signed(archive.read(MEMBER).decode(), PURPOSE, *_contents(archive))
     except Exception:  # no zip file, or a damaged one, which fails in many ways
         return False

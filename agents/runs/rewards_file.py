@@ -83,7 +83,12 @@ def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = 
 def _load_entry(entry: dict[str, Any], folder: Path) -> RewardModel:
     """The reward model of one entry of rewards.json."""
     spec, weights = entry["reward"], None
-    if entry["folder"] is not None:
+    if not isinstance(entry["weight"], (int, float)) or isinstance(entry["weight"], bool):
+        raise ValueError(f"the weight of {spec!r} must be a number, got {entry['weight']!r}")
+    if has_weights(spec):  # whatever path the user gave, the run has its own copy
+        for name, kind in (("folder", str), ("hash", str), ("files", dict)):
+            if not isinstance(entry[name], kind) or not entry[name]:
+                raise ValueError(f"{spec!r} has weights, but no {name}")
         weights = inside(folder, entry["folder"])
         spec = f"{spec.partition(':')[0]}:{weights}"
     model = load_reward(spec)

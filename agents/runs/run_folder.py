@@ -79,10 +79,14 @@ class Run:
             raise
         except (OSError, ValueError) as error:
             raise RunError(f"{folder}: cannot be made: {getattr(error, 'strerror', None) or error}") from error
-        write_atomically(folder / "versions.json", (json.dumps(versions(), indent=2) + "\n").encode())
-        write_atomically(folder / "command.txt", _as_line(command))
-        (folder / "checkpoints").mkdir()
-        write_atomically(folder / "config.json", (config.to_json() + "\n").encode())  # last: it makes the folder a run
+        try:
+            write_atomically(folder / "versions.json", (json.dumps(versions(), indent=2) + "\n").encode())
+            write_atomically(folder / "command.txt", _as_line(command))
+            (folder / "checkpoints").mkdir()
+            write_atomically(folder / "config.json", (config.to_json() + "\n").encode())  # last: now it is a run
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # made above
+            raise
         return cls(folder, config)
 
     @staticmethod
@@ -113,8 +117,8 @@ class Run:
         if not (folder / "config.json").is_file():
             raise RunError(f"{folder}: not a run folder, it has no config.json")
         for path in (*folder.iterdir(), *(folder / "checkpoints").glob("*")):
-            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-                raise RunError(f"{path}: is a link that leads out of the run folder; it is not followed")
+            if path.is_symlink() and not _is_own_link(path, folder):
+                raise RunError(f"{path}: is a link that leads out of the run folder, or is none of a run; delete it")
         return cls(folder, TrainConfig.from_json(folder / "config.json"))
 
     @property
@@ -216,6 +220,8 @@ class Checkpoint:
         self.part = folder.with_name(folder.name + ".part")
 
     def __enter__(self) -> Path:
+        if self.part.is_file() or self.part.is_symlink():
+            self.part.unlink()
         shutil.rmtree(self.part, ignore_errors=True)
         self.part.mkdir(parents=True)
         return self.part
@@ -231,6 +237,16 @@ class Checkpoint:
 def is_complete(checkpoint: Path) -> bool:
     """Whether a folder has all files of a checkpoint."""
     return all((checkpoint / file).is_file() for file in CHECKPOINT_FILES)
+
+
+def _is_own_link(path: Path, run_folder: Path) -> bool:
+    """Whether a link is one that `Run.publish` makes, and leads to a place in the run folder."""
+    name = path.relative_to(run_folder).as_posix()
+    try:
+        inside = path.resolve().is_relative_to(run_folder.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        return False
+    return inside and name in (*PUBLISHED, f"checkpoints/{LAST}")
 
 
 def make_link(path: Path, target: str) -> None:

@@ -108,7 +108,7 @@ class Training:
         self.env.set_state(read_npz(folder / ENVS_FILE))
         self.env.set_random_state(state["envs"])
         set_random_state(state["random"], music=self.rng)
-        self.pending = state["logged"]
+        self.pending = _checked_log(state["logged"])
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -126,6 +126,19 @@ def read_state(folder: Path) -> dict[str, Any]:
                 "damaged or exchanged. Delete this checkpoint to go on from the one before it"
             )
     return state
+
+
+def _checked_log(values: Any) -> dict[str, Any]:
+    """What `logged` returned, read from a file.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    for name, (value, excluded) in values.items():
+        names = [excluded] if isinstance(excluded, str) else excluded or []
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not all(isinstance(x, str) for x in names):
+            raise ValueError(f"{STATE_FILE} has a logged value {name[:100]!r} that is no number")
+    return dict(values)
 
 
 def logged(logger: Logger) -> dict[str, Any]:

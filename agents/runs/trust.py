@@ -42,7 +42,7 @@ def require_trust(specs: Sequence[object], source: Path, run_folder: Path | None
             named by this user on this machine, nor are trusted.
         ConfigError: for a signature.json that cannot be read.
     """
-    foreign = [spec for spec in specs if not (isinstance(spec, str) and is_registered(spec))]
+    foreign = [spec for spec in specs if not (isinstance(spec, str) and (is_registered(spec) or ":" not in spec))]
     if not foreign:
         return
     modules, signed = _read_signature(run_folder)

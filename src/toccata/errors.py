@@ -25,4 +25,7 @@ def printable(text: str) -> str:
 
 def one_line(error: BaseException, longest: int = 300) -> str:
     """The message of an exception in one line of at most `longest` characters; its type where it has none."""
-    return " ".join(str(error).split())[:longest] or type(error).__name__
+    try:
+        return " ".join(str(error).split())[:longest] or type(error).__name__
+    except Exception:  # an error of somebody's own may fail to say what it is
+        return type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.evaluation.evaluate import evaluate
 from toccata.agents.runs.builders import excerpt_dataset
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
+from toccata.agents.runs.run_folder import RunError
 from toccata.errors import ToccataError
 from toccata.options import ConfigError
 from toccata.reward_models import RewardSpecError, load_reward, parse_rewards
@@ -86,3 +88,41 @@ def test_a_flipped_byte_of_the_discriminator_is_refused(toy: Toy) -> None:
         load_rewards(run.folder / "reward_models")
     (path.parent / "more.safetensors").unlink()
     load_rewards(run.folder / "reward_models")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"folder": None, "reward": "realism:../critic"},
+        {"folder": None, "hash": None},
+        {"folder": "../../critic"},
+        {"hash": None},
+        {"files": None},
+        {"files": {"../x": "y"}},
+        {"weight": True},
+        {"weight": "1"},
+    ],
+)
+def test_entries_that_would_read_elsewhere_or_unverified_are_refused(toy: Toy, changes: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    Realism(Discriminator(4)).save("critic")
+    config = toy("run", rewards=(("realism:critic", 1.0),))
+    folder = Path("rewards")
+    folder.mkdir()
+    save_rewards(parse_rewards(config.rewards), config, folder)
+    load_rewards(folder)
+    entries = json.loads((folder / "rewards.json").read_text())
+    entries[0] |= changes
+    (folder / "rewards.json").write_text(json.dumps(entries))
+    with pytest.raises(ConfigError, match="rewards"):
+        load_rewards(folder)
+
+
+@pytest.mark.parametrize("values", [None, 5, [1], {"a": 1}, {"a": ["text", None]}, {"a": [1.0, [{}]]}])
+def test_logged_values_of_a_checkpoint_are_checked(toy: Toy, values: object) -> None:
+    run = train_quietly(toy("run", total_timesteps=128, clone_epochs=0))
+    path = run.folder / "checkpoints/last/state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "logged": values}))
+    with pytest.raises(RunError, match="not a readable checkpoint"):
+        train_quietly(resumed_config(run.folder, total_timesteps=256))
+    assert (run.folder / "command.txt").read_text().count("\n") == 1

@@ -224,6 +224,13 @@ def test_a_link_that_leads_out_of_the_run_is_not_followed(run: Run, tmp_path: Pa
     (run.folder / "progress.csv").symlink_to(tmp_path / "mine")
     with pytest.raises(RunError, match=r"progress\.csv: is a link that leads out of the run folder"):
         Run.open(run.folder)
+    (run.folder / "progress.csv").unlink()
+    for name, target in (("evaluation", "."), ("evaluation", "checkpoints"), ("x", "x"), ("model.zip", "model.zip")):
+        (run.folder / name).symlink_to(target)
+        with pytest.raises(RunError, match=f"{name}: is a link that"):
+            Run.open(run.folder)
+        (run.folder / name).unlink()
+    Run.open(run.folder)
 
 
 def test_two_processes_do_not_write_one_run(run: Run) -> None:
