@@ -7,17 +7,18 @@ the number of sessions that entered them, where the like rate is unknown.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from toccata.music.score import TICKS_PER_BEAT, Score
-from toccata.reward_models.preferences.csv_rows import lines, open_text
+from toccata.reward_models.preferences.csv_rows import MAX_LINE, lines, open_text
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
     UNREADABLE,
-    LeftOut,
+    LeftOutRows,
     Preference,
     PreferenceError,
     PreferenceTable,
@@ -28,7 +29,11 @@ TICKS_PER_STEP = TICKS_PER_BEAT // 4  # the doodle's grid is sixteenths
 STEPS = 32  # two bars of four quarters
 MAX_STEPS = 256  # sixteen bars; the pieces of the data set have two, longer ones are damaged rows
 TEMPO_BPM = 120.0  # of melodies, whose tempo is unknown; the default of the agent's pieces
-MAX_ARRAY = 64 * 2**20  # characters of a JSON array, which takes twenty times as much memory
+MAX_ARRAY = 64 * 2**20  # characters of a JSON array
+MAX_VALUES = 2_000_000  # commas in one line or element; 1 in 15 characters of a session is one
+MAX_HARMONIZATIONS = 1_000_000  # of a file; those of the data set have 300,000
+MAX_MELODIES = 200_000  # lines of melodies.jsonl
+WINDOW = 2**16  # characters of an array in which its elements are decoded, where they are not longer
 VELOCITY = 80  # that of every note of the agent's piano
 SESSION_FIELDS = ("output_sequence", "loops_listened", "feedback")  # lists with one entry a harmonization
 GOOD = "2"  # feedback: 0 is poor, 1 neutral, 2 good; empty where there is none
@@ -54,7 +59,7 @@ def read_sessions(path: Path) -> PreferenceTable:
     and tempo) are summed over all sessions: a single session has at most one like, and then p is always 0.
     """
     counts: dict[Score, list] = {}  # the first name, plays, likes
-    left_out: list[LeftOut] = []
+    left_out = LeftOutRows()
     rows = 0
     for position, session in _json_rows(path):
         fields = [session[key] for key in SESSION_FIELDS] if holds_sessions(session) else []
@@ -62,8 +67,10 @@ def read_sessions(path: Path) -> PreferenceTable:
             rows += 1
             shape = f"{', '.join(SESSION_FIELDS)} are not lists of one length"
             reason = str(session) if isinstance(session, Exception) else shape
-            left_out.append(LeftOut(f"{path.name}, {position}", UNREADABLE, reason))
+            left_out.add(f"{path.name}, {position}", UNREADABLE, reason)
+            _check_count(path, rows, MAX_HARMONIZATIONS, "sessions and harmonizations")
             continue
+        _check_count(path, rows + len(fields[0]), MAX_HARMONIZATIONS, "sessions and harmonizations")
         for number, (sequence, plays, feedback) in enumerate(zip(*fields, strict=True), 1):
             rows += 1
             name = f"{path.name}, {position}, harmonization {number}"
@@ -72,23 +79,23 @@ def read_sessions(path: Path) -> PreferenceTable:
                 plays = float(plays)
                 problem = count_problem(0, plays) if plays else None  # 0 loops may be added to those of another session
             except BROKEN as error:
-                left_out.append(LeftOut(name, UNREADABLE, _reason(error)))
+                left_out.add(name, UNREADABLE, _reason(error))
                 continue
             if problem:
-                left_out.append(LeftOut(name, problem, f"loops_listened {plays:g}"))
+                left_out.add(name, problem, f"loops_listened {plays:g}")
                 continue
             sums = counts.setdefault(score, [name, 0.0, 0.0])
             sums[1] += plays
             sums[2] += str(feedback) == GOOD
     preferences = []
-    merged = rows - len(left_out) - len(counts)
+    merged = rows - len(left_out.rows) - len(counts)
     for score, (name, plays, likes) in counts.items():
         problem = count_problem(likes, plays)
         if problem:
-            left_out.append(LeftOut(name, problem, f"loops_listened {plays:g}, rated good {likes:g} times"))
+            left_out.add(name, problem, f"loops_listened {plays:g}, rated good {likes:g} times")
         else:
             preferences.append(Preference(name, plays, likes, score=score))
-    return PreferenceTable(tuple(preferences), tuple(left_out), merged)
+    return PreferenceTable(tuple(preferences), tuple(left_out.rows), merged)
 
 
 def read_counts(path: Path) -> PreferenceTable:
@@ -102,9 +109,10 @@ def read_counts(path: Path) -> PreferenceTable:
     p = log(sessions). Another constant would be an affine transform of p.
     """
     preferences: list[Preference] = []
-    left_out: list[LeftOut] = []
+    left_out = LeftOutRows()
     seen: set[Score] = set()
-    for position, row in _json_rows(path):
+    for count, (position, row) in enumerate(_json_rows(path), 1):
+        _check_count(path, count, MAX_MELODIES, "melodies")
         name = f"{path.name}, {position}"
         try:
             if isinstance(row, Exception):
@@ -113,14 +121,26 @@ def read_counts(path: Path) -> PreferenceTable:
             sessions, source = _session_count(row)
             preference = Preference(name, sessions, sessions, source=source, score=score)
         except BROKEN as error:
-            left_out.append(LeftOut(name, UNREADABLE, _reason(error)))
+            left_out.add(name, UNREADABLE, _reason(error))
             continue
         if score in seen:
-            left_out.append(LeftOut(name, DUPLICATE))
+            left_out.add(name, DUPLICATE)
         else:
             seen.add(score)
             preferences.append(preference)
-    return PreferenceTable(tuple(preferences), tuple(left_out))
+    return PreferenceTable(tuple(preferences), tuple(left_out.rows))
+
+
+def _check_count(path: Path, count: int, most: int, what: str) -> None:
+    """Raise PreferenceError for more than `most`."""
+    if count > most:
+        raise PreferenceError(f"{path}: has more than {most:,} {what}; divide it into several files")
+
+
+def _check_values(text: str) -> None:
+    """Raise ValueError for JSON of more than `MAX_VALUES` values, before it is decoded."""
+    if text.count(",") > MAX_VALUES:
+        raise ValueError(f"holds more than {MAX_VALUES:,} values")
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
@@ -137,6 +157,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
         while True:
             try:
                 number, line = next(numbered, (number + 1, ""))
+                _check_values(line)
                 row = json.loads(line) if line.strip() else None
             except (ValueError, RecursionError) as error:
                 if isinstance(error, PreferenceError):
@@ -168,12 +189,64 @@ def _rows_of_array(path: Path) -> Iterator[tuple[str, Any]]:
             data = text.read(MAX_ARRAY + 1)
         if len(data) > MAX_ARRAY:
             raise PreferenceError(f"{path}: is an array of more than {MAX_ARRAY:,} characters; write a session a line")
-        rows = json.loads(data)
+        for number, row in enumerate(_elements(data), 1):
+            yield f"session {number}", row
     except (ValueError, RecursionError, EOFError, OSError, zlib.error) as error:
         if isinstance(error, PreferenceError):
             raise
         raise PreferenceError(f"{path}: begins like a JSON array, but {error}") from error
-    yield from ((f"session {number}", row) for number, row in enumerate(rows, 1))
+
+
+def _elements(data: str) -> Iterator[Any]:
+    """The elements of a JSON array, decoded one after the other: they may take twenty times as much memory as the text.
+
+    Raises:
+        ValueError: for text that is no array, and for an element with more than `MAX_VALUES` values.
+    """
+    blank = re.compile(r"[ \t\n\r]*")
+    start = blank.match(data, blank.match(data).end() + 1).end()  # type: ignore[union-attr]
+    size = WINDOW
+    window, offset = data[start : start + size], start
+    position = 0
+    if window.startswith("]"):
+        _check_end(data, start + 1)
+        return
+    decoder = json.JSONDecoder()
+    while True:
+        try:
+            row, end = decoder.raw_decode(window, position)
+            end = blank.match(window, end).end()  # type: ignore[union-attr]
+            after = window[end : end + 1]
+        except json.JSONDecodeError as error:
+            after = ""
+            problem = f"{error.msg} at character {offset + error.pos:,}"
+        else:
+            problem = f"it ends without ] at character {offset + end:,}"
+        if after == ",":
+            yield row
+            position = blank.match(window, end + 1).end()  # type: ignore[union-attr]
+            if position < len(window):
+                continue
+        elif after == "]":
+            yield row
+            _check_end(data, offset + end + 1)
+            return
+        elif after:
+            raise ValueError(f"there is no comma at character {offset + end:,}")
+        elif position == 0:  # the element is longer than the window, if it is not damaged
+            if size >= MAX_LINE or offset + size >= len(data):
+                raise ValueError(problem)
+            size = min(8 * size, MAX_LINE)
+        offset, position = blank.match(data, offset + position).end(), 0  # type: ignore[union-attr]
+        window = data[offset : offset + size]
+        _check_values(window)
+        if after:
+            size = WINDOW
+
+
+def _check_end(data: str, end: int) -> None:
+    if data[end:].strip():
+        raise ValueError(f"it goes on after its end at character {end:,}")
 
 
 def _harmonization_score(sequence: dict) -> Score:

@@ -7,6 +7,7 @@ import gzip
 import io
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
@@ -18,7 +19,7 @@ from toccata.reward_models.preferences.table import (
     NOT_A_NUMBER,
     OUTSIDE,
     UNREADABLE,
-    LeftOut,
+    LeftOutRows,
     Preference,
     PreferenceError,
     PreferenceTable,
@@ -38,7 +39,7 @@ SPLITS = {
 MAX_BYTES = 2 * 2**30  # unpacked; a file of the full Bach Doodle has 1.1 GB, tracks.csv of the FMA 0.26 GB
 MAX_ROWS = 1_000_000  # PDMX has 254,077
 MAX_LINE = 16 * 2**20  # characters; a session of the Bach Doodle has 10,000 a harmonization
-LONGEST_NAME = 300  # characters of a cell that are kept in the name of a row
+MAX_COLUMNS = 1_000  # the FMA has 53, PDMX about 60
 MISSING_VALUES = ("", "na", "nan", "none")  # as pandas writes them, in lower case
 
 
@@ -106,7 +107,7 @@ class TableBuilder:
 
     def __init__(self) -> None:
         self.preferences: list[Preference] = []
-        self.left_out: list[LeftOut] = []
+        self.left_out = LeftOutRows()
 
     def add(self, preference: Preference) -> None:
         """Add a piece."""
@@ -114,7 +115,7 @@ class TableBuilder:
 
     def leave_out(self, name: str, reason: str, detail: str = "") -> None:
         """Record a row that gives no preference; see `LeftOut`."""
-        self.left_out.append(LeftOut(name[:LONGEST_NAME], reason, detail[:LONGEST_NAME]))
+        self.left_out.add(name, reason, detail)
 
     def parse_counts(self, name: str, plays: str, likes: str) -> tuple[float, float] | None:
         """(plays, likes); or None, and the row is left out, where they have no popularity."""
@@ -130,7 +131,7 @@ class TableBuilder:
 
     def build(self) -> PreferenceTable:
         """The table of all rows so far."""
-        return PreferenceTable(tuple(self.preferences), tuple(self.left_out))
+        return PreferenceTable(tuple(self.preferences), tuple(self.left_out.rows))
 
 
 Row = dict  # cells by column, stripped of blanks
@@ -145,14 +146,17 @@ def read_rows(
     case if `lower`; with two it is a pair of names, and the first column is `INDEX`.
 
     Raises:
-        PreferenceError: if `lower`, for two columns of one name.
+        PreferenceError: for more than `MAX_COLUMNS`; if `lower`, for two columns of one name.
     """
     with open_text(path) as text:
         records = csv.reader(lines(text, path), delimiter=delimiter, strict=True)
         header = [next(records) for _ in range(header_rows)]
+        widest = max(map(len, header))
+        if widest > MAX_COLUMNS:
+            raise PreferenceError(f"{path}: has {widest:,} columns, at most {MAX_COLUMNS:,} are read")
         names = lower_names(header[0]) if lower else header[0]
         columns = names if header_rows == 1 else [INDEX, *zip(header[0][1:], header[1][1:], strict=False)]
-        repeated = [name for index, name in enumerate(columns) if name and name in columns[:index]]
+        repeated = [name for name, count in Counter(columns).items() if name and count > 1]
         if lower and repeated:
             raise PreferenceError(f"{path}: has two columns {repeated[0]!r}")
         number = header_rows

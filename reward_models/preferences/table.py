@@ -19,6 +19,8 @@ from toccata.music.sound.audio_files import AudioError, read_audio
 from toccata.music.sound.spectrogram import SAMPLE_RATE
 
 LONGEST_EXAMPLE = 160  # characters of a row shown in a summary
+LONGEST_NAME = 300  # characters of a cell that are kept in the name or the detail of a row
+MAX_EXAMPLES = 10_000  # rows left out that are kept with name and detail, others only with the reason
 
 # Why a row is left out: fixed phrases, so that they can be counted.
 NO_PLAYS = "no plays"
@@ -157,6 +159,21 @@ class LeftOut:
     def __str__(self) -> str:
         text = printable(f"{self.name}: {self.detail}" if self.detail else self.name)
         return shorten(text, LONGEST_EXAMPLE, placeholder=" ...")  # a broken row may hold lines, or half a file
+
+
+class LeftOutRows:
+    """Collects rows that give no preference. Of many rows all are counted, the first keep their names and details."""
+
+    def __init__(self) -> None:
+        self.rows: list[LeftOut] = []
+        self._further: dict[str, LeftOut] = {}  # by reason: one object for all further rows
+
+    def add(self, name: str, reason: str, detail: str = "") -> None:
+        """Record a row; see `LeftOut`."""
+        if len(self.rows) < MAX_EXAMPLES:
+            self.rows.append(LeftOut(name[:LONGEST_NAME], reason, detail[:LONGEST_NAME]))
+        else:
+            self.rows.append(self._further.setdefault(reason, LeftOut("further row", reason)))
 
 
 @dataclass(frozen=True)

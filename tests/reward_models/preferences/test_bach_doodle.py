@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toccata.reward_models.preferences import PreferenceError, bach_doodle, csv_rows, read_preferences
+from toccata.reward_models.preferences import table as table_module
 
 
 def note(pitch, start, end, voice=0):
@@ -242,3 +243,50 @@ def test_mutated_files_are_read_or_are_one_clear_error(tmp_path):
             read_preferences(path).summary()
         except PreferenceError as error:
             assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("name", ["s.json", "s.jsonl"])
+def test_many_bad_elements_are_counted_and_few_kept(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(table_module, "MAX_EXAMPLES", 3)
+    table = read_preferences(write_sessions(tmp_path / name, [SESSIONS[0], *[0] * 1000]))
+    assert len(table.left_out) == 1000
+    assert len({id(row) for row in table.left_out}) == 4
+    assert "left out 1000: 1000 unreadable row" in table.summary()
+
+
+def test_counts_of_elements_are_bounded(tmp_path, monkeypatch):
+    path = tmp_path / "s.json.gz"
+    path.write_bytes(gzip.compress(b"[" + b"0," * 2_000_000 + b"0]"))
+    with pytest.raises(PreferenceError, match="more than 1,000,000 sessions and harmonizations"):
+        read_preferences(path)
+    monkeypatch.setattr(bach_doodle, "MAX_HARMONIZATIONS", 4)
+    for name in ("s.json", "s.jsonl"):
+        with pytest.raises(PreferenceError, match="more than 4 sessions and harmonizations"):
+            read_preferences(write_sessions(tmp_path / name, [session(*[(0, 0, "")] * 5)]))
+    monkeypatch.setattr(bach_doodle, "MAX_MELODIES", 2)
+    line = json.dumps({"notes": [[60, 0, 4]], "sessions": 2})
+    (tmp_path / "melodies.jsonl").write_text("\n".join([line] * 3))
+    with pytest.raises(PreferenceError, match="more than 2 melodies"):
+        read_preferences(tmp_path / "melodies.jsonl")
+
+
+def test_values_of_one_row_are_bounded_before_they_are_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(bach_doodle, "MAX_VALUES", 1000)
+    long = "[" + "0," * 1000 + "0,0]"
+    (tmp_path / "s.jsonl").write_text(json.dumps(SESSIONS[0]) + "\n" + long)
+    (row,) = read_preferences(tmp_path / "s.jsonl").left_out
+    assert "more than 1,000 values" in row.detail
+    monkeypatch.setattr(bach_doodle, "WINDOW", 100)
+    with pytest.raises(PreferenceError, match="more than 1,000 values"):
+        read_preferences(write_sessions(tmp_path / "s.json", [json.loads(long)]))
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 7, 100])
+def test_elements_of_an_array_are_those_of_json(monkeypatch, window):
+    monkeypatch.setattr(bach_doodle, "WINDOW", window)
+    for value in ([], [1234567, -1.5e10, "a,]", [], {}], [[1, [2]], {"a": [1]}, True, None], [12] * 50, SESSIONS):
+        for text in (json.dumps(value), json.dumps(value, indent=3), f" \n{json.dumps(value)} \n"):
+            assert list(bach_doodle._elements(text)) == value
+    for text in ("[", "[1", "[1,", "[1,]", "[1 2]", "[1] 2", "[,1]", "[a]", "[1}", '["a', "[] []"):
+        with pytest.raises(ValueError, match="character"):
+            list(bach_doodle._elements(text))

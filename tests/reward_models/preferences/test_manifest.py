@@ -198,3 +198,10 @@ def test_random_bytes_after_the_header_never_fail(tmp_path_factory, touch, garba
     touch(folder / "a.wav")
     (folder / "manifest.csv").write_bytes(b"file,plays,likes\na.wav,3,2\n" + garbage)
     assert read_preferences(folder).summary().startswith("1 piece")
+
+
+def test_columns_are_bounded(tmp_path):
+    header = "file,plays,likes" + "".join(f",c{index}" for index in range(100_000))
+    (tmp_path / "manifest.csv").write_text(f"{header}\na.mid,1,1\n")
+    with pytest.raises(PreferenceError, match=r"manifest\.csv: has 100,003 columns, at most 1,000 are read"):
+        read_preferences(tmp_path)
