@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -28,10 +30,25 @@ BEAT_UNITS = {
 }
 
 
+class _Bar(NamedTuple):
+    """One bar of one part. Lengths are in units."""
+
+    beats: float  # quarters, as the signature at its start says
+    written: int  # length that the signature in force says
+    content: int  # to the end of its last note or rest; 0 of an empty bar, and of one that only rests a bar long fill
+
+    def length(self, units: int) -> int:
+        """The length of its content, without an error of rounding. `units` are those of a quarter."""
+        excess = self.content - self.written
+        rounded = 0 < excess <= units / 2 and excess * 16 % units > 0 and excess * 12 % units > 0
+        return self.written if rounded else self.content
+
+
 class _Note(NamedTuple):
     """One written note that sounds."""
 
-    start: int  # in units, from the start of the piece
+    bar: int
+    start: int  # in units, from the start of the bar
     end: int
     pitch: int
     velocity: int
@@ -47,17 +64,21 @@ def score_from_tree(root: Element) -> Score:
     - The metre is the one with the longest total duration in the first part. An upbeat ends at a bar line: its notes
       are moved to the end of the first bar.
     - The tempo is that of the first metronome mark or sounding tempo, 120 quarters a minute if there is none.
+    - Bars begin together in all parts. A bar lasts as long as its content in the part where that is longest, and as
+      its signature says where no part has any. A rest a bar long is no content: it doesn't stretch an upbeat.
     - The score ends with the bar of the last measure.
 
     Raises:
         ValueError: when a pitch, the metre or the tempo is outside the range of a `Score`, or the length above 4
             million ticks.
     """
-    parts = [_Part(part) for part in root.iter("part")]
-    rows = [row for part in parts for row in part.rows()]
-    sections = parts[0].sections() if parts else []
-    ends = [onset + duration for onset, duration, _, _ in rows] + [start + ticks for start, ticks, _ in sections]
-    end = max(ends, default=0)
+    units = _units_per_quarter(root)
+    parts = [_Part(part, units) for part in root.iter("part")]
+    starts = _bar_starts(parts, units)
+    rows = [row for part in parts for row in part.rows(starts)]
+    sections = _sections(parts, [_tick(start, units) for start in starts])
+    ends = [onset + duration for onset, duration, _, _ in rows] + [_tick(starts[-1], units)]
+    end = max(ends)
     if end > MAX_TICKS:
         raise ValueError(f"lasts {end:,} ticks, at most {MAX_TICKS:,} are read")
     beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
@@ -78,52 +99,52 @@ def staves(root: Element) -> int:
 class _Part:
     """The notes and bars of one part. Times are in units, a whole number of which make a division of the file."""
 
-    def __init__(self, part: Element) -> None:
-        self.units = _units_per_quarter(part)
+    def __init__(self, part: Element, units: int) -> None:
+        self.units = units  # in a quarter
         self.notes: list[_Note] = []
         self.tempo_bpm: float | None = None  # the first
-        self.bars: list[tuple[int, float]] = []  # (start of each bar, its quarters as its signature says)
-        self.end = 0  # of the last bar so far
+        self.bars: list[_Bar] = []
         self.beats = 4.0  # quarters in a bar, as the signature in force says
         self.division = float(self.units)  # units in one
         self.semitones: dict[str | None, int] = {}  # staff -> from the written to the sounding pitch; None: all staves
         for measure in part:
             self._read_measure(measure)
 
-    def rows(self) -> list[list[int]]:
-        """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined."""
+    def rows(self, starts: Sequence[int]) -> list[list[int]]:
+        """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined.
+
+        Args:
+            starts: of every bar, and the end of the last.
+        """
+        notes = []
+        for note in self.notes:
+            start, end = starts[note.bar], starts[note.bar] + note.end
+            if note.tied_after and note.end == self.bars[note.bar].content:
+                end = max(end, starts[note.bar + 1])  # a tie holds to the bar line that another part sets
+            notes.append(note._replace(start=start + note.start, end=end))
         rows = []
-        for start, end, pitch, velocity in _joined(self.notes):
-            onset = self._tick(start)
-            rows.append([onset, max(self._tick(end) - onset, 1), pitch, velocity])
+        for start, end, pitch, velocity in _joined(notes):
+            onset = _tick(start, self.units)
+            rows.append([onset, max(_tick(end, self.units) - onset, 1), pitch, velocity])
         return rows
 
-    def sections(self) -> list[tuple[int, int, float]]:
-        """(first tick, ticks, quarters in a bar) of every bar; signatures of no whole number of ticks are ignored."""
-        ticks = [*(self._tick(start) for start, _ in self.bars), self._tick(self.end)]
-        sections, beats = [], 4.0
-        for (_, written), start, end in zip(self.bars, ticks, ticks[1:], strict=False):
-            beats = written if written * TICKS_PER_BEAT % 1 == 0 else beats
-            sections.append((start, end - start, beats))
-        return sections
-
-    def _tick(self, units: int) -> int:
-        """The nearest tick of the grid, halves up."""
-        return (2 * units * TICKS_PER_BEAT + self.units) // (2 * self.units)
-
     def _read_measure(self, measure: Element) -> None:
-        """Add the notes of a bar. Its length is that of its content; of an empty bar, that of its signature."""
+        """Add the bar and its notes."""
         position = onset = duration = content = 0  # from its start: of the next note, of the last one, of the end
-        empty = True
+        silent = True  # so far it has nothing but rests a bar long
         beats_at_start, signature_seen = self.beats, False
         for child in measure:
             if child.tag == "note":
+                rest = child.find("rest")
+                whole = rest is not None and rest.get("measure") == "yes"
                 if child.find("chord") is None:  # the notes of a chord last as long as its first
                     duration = 0 if child.find("grace") is not None else self._duration(child)
+                    if whole and child.find("duration") is None:
+                        duration = self._written()
                     onset, position = position, position + duration
-                content = max(content, onset + duration)
-                empty = False
-                self._read_note(child, self.end + onset, self.end + onset + duration)
+                content = max(content, min(onset + duration, self._written()) if whole else onset + duration)
+                silent = silent and (whole or not duration)
+                self._read_note(child, onset, onset + duration)
             elif child.tag == "backup":
                 position = max(position - self._duration(child), 0)
             elif child.tag == "forward":
@@ -133,14 +154,11 @@ class _Part:
                     beats_at_start, signature_seen = self.beats, True
             elif self.tempo_bpm is None:
                 self.tempo_bpm = _tempo_bpm(child)
-        self.bars.append((self.end, beats_at_start))
-        written = round(self.beats * self.units)
-        self.end += written if empty or self._is_rounding(content - written) else content
+        self.bars.append(_Bar(beats_at_start, self._written(), 0 if silent else content))
 
-    def _is_rounding(self, excess: int) -> bool:
-        """Whether a bar is longer than its signature by an error of rounding, and not by notes."""
-        quarter = self.units
-        return 0 < excess <= quarter / 2 and excess * 16 % quarter > 0 and excess * 12 % quarter > 0
+    def _written(self) -> int:
+        """Units in a bar of the signature in force."""
+        return round(self.beats * self.units)
 
     def _read_attributes(self, attributes: Element) -> bool:
         """Take over divisions, transposition and time signature; whether there is one."""
@@ -156,7 +174,7 @@ class _Part:
         return changed
 
     def _read_note(self, note: Element, start: int, end: int) -> None:
-        """Add a note, unless it is a rest, a grace note or unpitched."""
+        """Add a note to the bar that is read, unless it is a rest, a grace note or unpitched."""
         pitch = note.find("pitch")
         if pitch is None or note.find("grace") is not None:
             return
@@ -165,19 +183,58 @@ class _Part:
             semitones = self.semitones.get(note.findtext("staff", "1"), self.semitones.get(None, 0))
         ties = {tie.get("type") for tie in note.findall("tie")}
         before, after = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
-        self.notes.append(_Note(start, end, _midi_number(pitch, semitones), _velocity(note), before, after))
+        number, velocity = _midi_number(pitch, semitones), _velocity(note)
+        self.notes.append(_Note(len(self.bars), start, end, number, velocity, before, after))
 
     def _duration(self, element: Element) -> int:
         return round(_number(element.findtext("duration")) * self.division)
 
 
-def _units_per_quarter(part: Element) -> int:
-    """The least common multiple of the divisions of a part; a fine grid, where that is large or they are fractions."""
-    divisions = [_number(element.text, 1) for element in part.iterfind("measure/attributes/divisions")]
-    if any(division % 1 for division in divisions):
-        return FINE_GRID
-    units = math.lcm(LEAST_GRID, *{int(division) for division in divisions})
-    return units if units <= FINE_GRID else FINE_GRID
+def _units_per_quarter(root: Element) -> int:
+    """The least common multiple of all divisions; a fine grid, where that is large or they are fractions."""
+    texts = {element.text for element in root.iterfind("part/measure/attributes/divisions")}
+    units = LEAST_GRID
+    for division in (_number(text, 1) for text in texts):
+        units = math.lcm(units, int(division))
+        if division % 1 or units > FINE_GRID:
+            return FINE_GRID
+    return units
+
+
+def _bar_starts(parts: list[_Part], units: int) -> list[int]:
+    """Where each bar begins in all parts, and the end of the last."""
+    lengths: list[tuple[int, int]] = []  # of each bar: of its content, and of its signature
+    for part in parts:
+        for index, bar in enumerate(part.bars):
+            own = bar.length(units), bar.written
+            if index == len(lengths):
+                lengths.append(own)
+            else:
+                content, written = lengths[index]
+                lengths[index] = max(content, own[0]), max(written, own[1])
+    return [0, *accumulate(content or written for content, written in lengths)]
+
+
+def _sections(parts: list[_Part], ticks: list[int]) -> list[tuple[int, int, float]]:
+    """(first tick, ticks, quarters in a bar) of every bar; signatures of no whole number of ticks are ignored.
+
+    Args:
+        parts: the first that has a bar gives its signature.
+        ticks: where each bar begins, and the end of the last.
+    """
+    signatures: list[float] = []
+    for part in parts:
+        signatures += [bar.beats for bar in part.bars[len(signatures) :]]
+    sections, beats = [], 4.0
+    for written, start, end in zip(signatures, ticks, ticks[1:], strict=False):
+        beats = written if written * TICKS_PER_BEAT % 1 == 0 else beats
+        sections.append((start, end - start, beats))
+    return sections
+
+
+def _tick(time: int, units: int) -> int:
+    """The nearest tick of the grid to a time in units, halves up."""
+    return (2 * time * TICKS_PER_BEAT + units) // (2 * units)
 
 
 def _joined(notes: list[_Note]) -> list[list[int]]:
