@@ -15,6 +15,8 @@ from toccata.errors import ToccataError
 MAX_PACKED_BYTES = 16 * 2**20  # of an .mxl file; MusicXML is packed to a twentieth
 MAX_BYTES = 64 * 2**20  # of XML; a symphony of 100,000 notes has about 50 MB
 MAX_EVENTS = 300_000  # notes, bars and other children of bars
+MAX_PARTS = 1_000  # the largest orchestral scores have about a hundred
+MAX_EVENT_ELEMENTS = 64  # that are read, of a note or another event; a note has about ten
 MAX_ELEMENTS = 4_000_000  # of XML, about twenty a note
 MAX_DEPTH = 64  # of nested elements; MusicXML has about ten
 MAX_TEXT = 1_000  # characters of a text or an attribute that is read
@@ -23,6 +25,7 @@ CONTAINER = "META-INF/container.xml"
 ROOT_TYPES = (None, "", "application/vnd.recordare.musicxml+xml", "application/vnd.recordare.musicxml")
 SUFFIXES = (".musicxml", ".xml", ".mxl")  # of the root file, where no container names it; .mxl is XML of a wrong name
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what MusicXML allows; others are unpacked without a bound
+UTF8_MARK = b"\xef\xbb\xbf"
 
 # parent -> its children that are read
 READ: Mapping[str, frozenset[str]] = {
@@ -54,6 +57,7 @@ RANGES: Mapping[str, tuple[float, float]] = {  # of the texts that are numbers
     "chromatic": (-99, 99),
     "octave-change": (-9, 9),
 }
+EVENT_DEPTH = 4  # of notes and other children of bars; the root's is 1
 MAX_BEATS = 1_000  # in a bar, one number or a sum
 
 
@@ -90,17 +94,21 @@ def _root_file(packed: bytes) -> bytes:
         raise MusicXMLTreeError(f"is larger than {MAX_PACKED_BYTES:,} bytes")
     try:
         with zipfile.ZipFile(BytesIO(packed)) as archive:
-            members = {_normal_name(_name(member)): member for member in reversed(archive.infolist())}
-            container = members.get(CONTAINER)
-            name = None if container is None else _named_root(_unpacked(archive, container))
-            if name is None:
-                files = (_normal_name(_name(member)) for member in archive.infolist())
-                name = next((n for n in files if n.endswith(SUFFIXES) and not n.startswith("META-INF/")), None)
-            if name is None:
+            members = [(_name(member), member) for member in archive.infolist()]
+            files = {name: member for name, member in reversed(members) if not _is_of_macos(name)}  # of each the first
+            folded = {_normal_name(name).lower(): member for name, member in files.items()}  # of each the first
+            container = files.get(CONTAINER, folded.get(CONTAINER.lower()))
+            named = None if container is None else _named_root(_unpacked(archive, container))
+            if named is None:
+                member = next((file for name, file in members if name in files and _is_notation(name)), None)
+            else:
+                normal = {_normal_name(name): member for name, member in files.items()}
+                member = files.get(named, normal.get(_normal_name(named)))
+            if member is None and named is None:
                 raise MusicXMLTreeError("holds no MusicXML file")
-            if _normal_name(name) not in members:
-                raise MusicXMLTreeError(f"its {CONTAINER} names {name[:200]!r}, which is not in it")
-            return _unpacked(archive, members[_normal_name(name)])
+            if member is None:
+                raise MusicXMLTreeError(f"its {CONTAINER} names {named[:200]!r}, which is not in it")
+            return _unpacked(archive, member)
     except MusicXMLTreeError:
         raise
     except Exception as error:  # zipfile raises nearly any kind for a damaged file
@@ -142,6 +150,18 @@ def _normal_name(name: str) -> str:
     return posixpath.normpath(unquote(name).replace("\\", "/")).lstrip("/")
 
 
+def _is_of_macos(name: str) -> bool:
+    """Whether a member is what macOS adds to an archive: a copy of a file's attributes under its name."""
+    folders = _normal_name(name).split("/")
+    return "__MACOSX" in folders or folders[-1].startswith("._")
+
+
+def _is_notation(name: str) -> bool:
+    """Whether a member may be the root file where no container names one."""
+    name = _normal_name(name).lower()
+    return name.endswith(SUFFIXES) and not name.startswith("meta-inf/")
+
+
 def _local(tag: str) -> str:
     return tag.rpartition(":")[2]
 
@@ -158,7 +178,8 @@ class _Reader:
         self.builder = TreeBuilder()
         self.open = [""]  # tags of the open elements that are read
         self.skipped = 0  # open elements below one that is not read
-        self.elements = self.events = 0
+        self.elements = self.events = self.parts = 0
+        self.event_elements = 0  # that are read, of the event that is open
         self.text: list[str] = []  # of the element that is open
 
     def tree(self, data: bytes) -> Element:
@@ -167,7 +188,8 @@ class _Reader:
         Raises:
             MusicXMLTreeError: as `musicxml_tree`.
         """
-        parser = expat.ParserCreate(_encoding(data))
+        encoding, data = _encoding(data), _without_blanks(data)
+        parser = expat.ParserCreate(encoding)
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -197,14 +219,28 @@ class _Reader:
             return
         if self.read is not None:
             attributes = {name: value for name, value in attributes.items() if name in ATTRIBUTES}
-            self.events += tag == "measure" or self.open[-1] == "measure"
-            if self.events > MAX_EVENTS:
-                raise MusicXMLTreeError(f"has more than {MAX_EVENTS:,} notes, bars and other events")
+            self._count(tag)
         if any(len(value) > MAX_TEXT for value in attributes.values()):
             raise MusicXMLTreeError(f"has an attribute of <{tag[:50]}> of more than {MAX_TEXT:,} characters")
         self.builder.start(tag, attributes)
         self.open.append(tag)
         self.text = []
+
+    def _count(self, tag: str) -> None:
+        """Count an element that is read."""
+        if tag == "part":
+            self.parts += 1
+            if self.parts > MAX_PARTS:
+                raise MusicXMLTreeError(f"has more than {MAX_PARTS:,} parts")
+        elif tag == "measure" or self.open[-1] == "measure":
+            self.event_elements = 0
+            self.events += 1
+            if self.events > MAX_EVENTS:
+                raise MusicXMLTreeError(f"has more than {MAX_EVENTS:,} notes, bars and other events")
+        elif len(self.open) > EVENT_DEPTH:
+            self.event_elements += 1
+            if self.event_elements > MAX_EVENT_ELEMENTS:
+                raise MusicXMLTreeError(f"has a {self.open[EVENT_DEPTH]} of more than {MAX_EVENT_ELEMENTS} elements")
 
     def _data(self, text: str) -> None:
         if not self.skipped:
@@ -247,9 +283,16 @@ def _encoding(data: bytes) -> str | None:
 
     Files in UTF-16 whose declaration says UTF-8 are common: programs convert the text and not the declaration.
     """
-    starts = ((b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+    starts = ((UTF8_MARK, "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
     bare = ((b"<\0", "UTF-16LE"), (b"\0<", "UTF-16BE"))
     return next((name for start, name in starts + bare if data.startswith(start)), None)
+
+
+def _without_blanks(data: bytes) -> bytes:
+    """The data without blanks before the XML declaration, of which XML allows none; UTF-16 as it is."""
+    start = data[:MAX_TEXT]
+    bare = start.lstrip().removeprefix(UTF8_MARK).lstrip()
+    return data[len(start) - len(bare) :] if bare.startswith(b"<") and not bare.startswith(b"<\0") else data
 
 
 def _silence_cues(measure: Element) -> None:
@@ -257,23 +300,25 @@ def _silence_cues(measure: Element) -> None:
 
     Where only the first notes of a chord are cues, the next one takes their place.
     """
-    children: list[Element] = []
-    rests: list[Element] | None = None  # in a chord whose notes so far are cues: the rest in their place, if any
+    children: list[Element | None] = []  # None: a rest that a note of its chord has replaced
+    chord_is_cue = False  # all its notes so far
+    rest: int | None = None  # the index of the rest in the place of that chord, if any
     for child in measure:
         if child.tag != "note":
             children.append(child)
             continue
         chord = child.find("chord")
         if child.find("cue") is None:
-            if chord is not None and rests is not None:
+            if chord is not None and chord_is_cue:
                 child.remove(chord)
-                children = [other for other in children if other not in rests] if rests else children
-            rests = None
+                if rest is not None:
+                    children[rest] = None
+            chord_is_cue, rest = False, None
             children.append(child)
         elif chord is None:
-            rests = []
+            chord_is_cue, rest = True, None
             if child.find("grace") is None:
                 child[:] = [Element("rest"), *(part for part in child if part.tag == "duration")]
-                rests.append(child)
+                rest = len(children)
                 children.append(child)
-    measure[:] = children
+    measure[:] = [child for child in children if child is not None]
