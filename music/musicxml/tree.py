@@ -47,7 +47,7 @@ READ: Mapping[str, frozenset[str]] = {
         "metronome": "beat-unit beat-unit-dot per-minute",
     }.items()
 }
-ATTRIBUTES = frozenset(("number", "type", "dynamics", "tempo", "measure"))  # of the elements that are read
+ATTRIBUTES = frozenset(("number", "type", "dynamics", "tempo", "measure", "implicit"))  # of the elements that are read
 RANGES: Mapping[str, tuple[float, float]] = {  # of the texts that are numbers
     "divisions": (1e-3, 1e6),
     "duration": (0, 1e9),

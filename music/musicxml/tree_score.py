@@ -35,13 +35,22 @@ class _Bar(NamedTuple):
 
     beats: float  # quarters, as the signature at its start says
     written: int  # length that the signature in force says
-    content: int  # to the end of its last note or rest; 0 of an empty bar, and of one that only rests a bar long fill
+    content: int  # to the end of its last note or rest; 0 of an empty bar, and of one of rests for the whole bar only
+    sounds: bool  # it has notes and not only rests
+    short: bool  # it may be an upbeat, or a part of a bar
 
-    def length(self, units: int) -> int:
-        """The length of its content, without an error of rounding. `units` are those of a quarter."""
-        excess = self.content - self.written
+    def lengths(self, units: int) -> tuple[int, int, int, int]:
+        """Of its notes, its rests beside notes in other parts, its rests alone, and its signature.
+
+        Args:
+            units: in a quarter.
+        """
+        if not self.sounds:
+            beside = 0 if self.short and self.content >= self.written else min(self.content, self.written)
+            return 0, beside, self.content, self.written
+        excess = self.content - self.written  # by an error of rounding, and not by notes?
         rounded = 0 < excess <= units / 2 and excess * 16 % units > 0 and excess * 12 % units > 0
-        return self.written if rounded else self.content
+        return self.written if rounded else self.content, 0, 0, self.written
 
 
 class _Note(NamedTuple):
@@ -65,7 +74,7 @@ def score_from_tree(root: Element) -> Score:
       are moved to the end of the first bar.
     - The tempo is that of the first metronome mark or sounding tempo, 120 quarters a minute if there is none.
     - Bars begin together in all parts. A bar lasts as long as its content in the part where that is longest, and as
-      its signature says where no part has any. A rest a bar long is no content: it doesn't stretch an upbeat.
+      its signature says where no part has any. A rest for a whole bar does not stretch an upbeat.
     - The score ends with the bar of the last measure.
 
     Raises:
@@ -132,6 +141,7 @@ class _Part:
         """Add the bar and its notes."""
         position = onset = duration = content = 0  # from its start: of the next note, of the last one, of the end
         silent = True  # so far it has nothing but rests a bar long
+        sounds = False
         beats_at_start, signature_seen = self.beats, False
         for child in measure:
             if child.tag == "note":
@@ -144,6 +154,7 @@ class _Part:
                     onset, position = position, position + duration
                 content = max(content, min(onset + duration, self._written()) if whole else onset + duration)
                 silent = silent and (whole or not duration)
+                sounds = sounds or (rest is None and duration > 0)
                 self._read_note(child, onset, onset + duration)
             elif child.tag == "backup":
                 position = max(position - self._duration(child), 0)
@@ -154,7 +165,8 @@ class _Part:
                     beats_at_start, signature_seen = self.beats, True
             elif self.tempo_bpm is None:
                 self.tempo_bpm = _tempo_bpm(child)
-        self.bars.append(_Bar(beats_at_start, self._written(), 0 if silent else content))
+        short = not self.bars or measure.get("implicit") == "yes"
+        self.bars.append(_Bar(beats_at_start, self._written(), 0 if silent else content, sounds, short))
 
     def _written(self) -> int:
         """Units in a bar of the signature in force."""
@@ -203,16 +215,15 @@ def _units_per_quarter(root: Element) -> int:
 
 def _bar_starts(parts: list[_Part], units: int) -> list[int]:
     """Where each bar begins in all parts, and the end of the last."""
-    lengths: list[tuple[int, int]] = []  # of each bar: of its content, and of its signature
+    longest: list[tuple[int, ...]] = []  # the lengths of each bar
     for part in parts:
         for index, bar in enumerate(part.bars):
-            own = bar.length(units), bar.written
-            if index == len(lengths):
-                lengths.append(own)
+            lengths = bar.lengths(units)
+            if index == len(longest):
+                longest.append(lengths)
             else:
-                content, written = lengths[index]
-                lengths[index] = max(content, own[0]), max(written, own[1])
-    return [0, *accumulate(content or written for content, written in lengths)]
+                longest[index] = tuple(map(max, longest[index], lengths))
+    return [0, *accumulate(max(notes, beside) if notes else alone or bar for notes, beside, alone, bar in longest)]
 
 
 def _sections(parts: list[_Part], ticks: list[int]) -> list[tuple[int, int, float]]:

@@ -358,3 +358,103 @@ def test_mutated_files_are_read_or_are_one_clear_error(tmp_path, packed):
         except MusicXMLError as error:
             assert str(error).startswith(f"{path}: ")
             assert "\n" not in str(error)
+
+
+def parts_xml(*parts):
+    bars = ("".join(f"<measure{bar}</measure>" for bar in part) for part in parts)
+    return f"<score-partwise>{''.join(f'<part>{part}</part>' for part in bars)}</score-partwise>"
+
+
+def rest(duration=None, first="<rest/>"):
+    return f"<note>{first}{'' if duration is None else f'<duration>{duration}</duration>'}</note>"
+
+
+WHOLE = '<rest measure="yes"/>'
+THREE = SIGNATURE.replace("<beats>4", "<beats>3")
+UPBEAT = ">" + SIGNATURE + note("G4", 4)
+FULL = ">" + note("C5", 16)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "onsets"),
+    [
+        ([">" + SIGNATURE + note("G4", 12), FULL], [">" + SIGNATURE + note("C4", 16), FULL], [0, 0, 96, 96]),
+        ([UPBEAT, FULL], [">" + SIGNATURE + rest(16, WHOLE), FULL], [72, 96, 96]),
+        ([UPBEAT, FULL], [">" + SIGNATURE + rest(None, WHOLE), FULL], [72, 96, 96]),
+        ([UPBEAT, FULL], [">" + SIGNATURE + rest(16), FULL], [72, 96, 96]),
+        ([UPBEAT, FULL], [">" + SIGNATURE + rest(), FULL], [72, 96, 96]),
+        ([UPBEAT, FULL], [">" + SIGNATURE + rest(8), FULL], [48, 96, 96]),  # half a bar of the upbeat is written
+        ([">" + SIGNATURE, FULL], [">" + SIGNATURE, FULL], [96, 96]),
+        ([">" + SIGNATURE, FULL, FULL], [">" + SIGNATURE, FULL], [96, 96, 192]),
+        ([">" + SIGNATURE + note("G4", 16), FULL], [">" + SIGNATURE + rest(32), FULL], [0, 96, 96]),
+        (
+            [">" + SIGNATURE + note("G4", 16), ' implicit="yes">' + note("G4", 4), FULL],
+            [">" + SIGNATURE + rest(16), ' implicit="yes">' + rest(16), FULL],
+            [0, 96, 120, 120],
+        ),
+        (  # divisions of 3 and of 4
+            [">" + SIGNATURE + note("G4", 16), FULL],
+            [">" + SIGNATURE.replace(">4</div", ">3</div") + note("C4", 11), ">" + note("C4", 12)],
+            [0, 0, 96, 96],
+        ),
+    ],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_bars_begin_together_in_all_parts(tmp_path, first, second, onsets, swapped):
+    second = [bar.replace("<step>C", "<step>E") for bar in second]  # no unisons
+    parts = [second, first] if swapped else [first, second]
+    assert sorted(onset for onset, *_ in read(tmp_path, parts_xml(*parts))) == onsets
+
+
+def test_a_tie_holds_over_the_bar_line_that_another_part_sets(tmp_path):
+    tied = [">" + SIGNATURE + note("G4", 15, "", '<tie type="start"/>'), ">" + note("G4", 16, "", '<tie type="stop"/>')]
+    assert read(tmp_path, parts_xml(tied, [">" + SIGNATURE + note("C4", 16)])) == [(0, 96, 60), (0, 192, 67)]
+
+
+@pytest.mark.parametrize("duration", [None, 4, 12, 16])
+def test_a_rest_for_the_whole_bar_lasts_as_its_signature_says(tmp_path, duration):
+    bars = [">" + THREE + note("C4", 12), ">" + rest(duration, WHOLE), ">" + note("D4", 12)]
+    assert read(tmp_path, parts_xml(bars)) == [(0, 72, 60), (144, 72, 62)]
+
+
+def test_many_cue_chords_and_divisions_are_read_fast(tmp_path):
+    pair = note("A5", 1, CUE) + note("C4", 1, "<chord/>")
+    assert len(read(tmp_path, xml(pair * 20_000))) == 20_000
+    primes = [n for n in range(2, 20_000) if all(n % d for d in range(2, int(n**0.5) + 1))]
+    divisions = "".join(f"<attributes><divisions>{n}</divisions></attributes>" for n in primes)
+    assert read(tmp_path, xml(divisions + note("C4", primes[-1] * 4))) == [(0, 96, 60)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"<score-partwise>{'<part/>' * 1001}</score-partwise>", "has more than 1,000 parts"),
+        (xml(note("C4", 4, "", "<tie/>" * 65)), "has a note of more than 64 elements"),
+        (xml(f"<attributes>{'<divisions>1</divisions>' * 65}</attributes>"), "has a attributes of more than 64"),
+    ],
+)
+def test_parts_and_elements_of_a_note_are_bounded(tmp_path, text, message):
+    with pytest.raises(MusicXMLError, match=message):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a b.xml": ONE, "META-INF/container.xml": container("a%20b.xml"), "a%20b.xml": OTHER},
+        {"a%20b.xml": OTHER, "META-INF/container.xml": container("a%20b.xml"), "a b.xml": ONE},
+        {"a.xml": ONE, "meta-inf/Container.xml": container("b.xml"), "b.xml": OTHER},
+        {"__MACOSX/._b.xml": "x", "__MACOSX/b.xml": ONE, "d/._b.xml": "x", "b.xml": OTHER},
+        {"readme.txt": "x", "B.MusicXML": OTHER},
+        {"B.XML": OTHER},
+    ],
+)
+def test_names_in_archives(tmp_path, files):
+    assert len(triples(write_mxl(tmp_path / "a.mxl", files))) == 3
+
+
+@pytest.mark.parametrize("start", [" \n", "\ufeff", "\ufeff\r\n", "\n\ufeff \t"])
+def test_blanks_before_the_declaration(tmp_path, start):
+    data = (start + xml(note("G4", 16))).encode()
+    assert read(tmp_path, data) == [(0, 96, 67)]
+    assert triples(write_mxl(tmp_path / "a.mxl", {"a.xml": data})) == [(0, 96, 67)]
