@@ -104,11 +104,11 @@ def _root_file(packed: bytes) -> bytes:
             else:
                 normal = {_normal_name(name): member for name, member in files.items()}
                 member = files.get(named, normal.get(_normal_name(named)))
-            if member is None and named is None:
+            if member is not None:
+                return _unpacked(archive, member)
+            if named is None:
                 raise MusicXMLTreeError("holds no MusicXML file")
-            if member is None:
-                raise MusicXMLTreeError(f"its {CONTAINER} names {named[:200]!r}, which is not in it")
-            return _unpacked(archive, member)
+            raise MusicXMLTreeError(f"its {CONTAINER} names {named[:200]!r}, which is not in it")
     except MusicXMLTreeError:
         raise
     except Exception as error:  # zipfile raises nearly any kind for a damaged file
@@ -218,9 +218,10 @@ class _Reader:
             self.skipped += 1
             return
         if self.read is not None:
-            attributes = {name: value for name, value in attributes.items() if name in ATTRIBUTES}
+            if attributes:
+                attributes = {name: value for name, value in attributes.items() if name in ATTRIBUTES}
             self._count(tag)
-        if any(len(value) > MAX_TEXT for value in attributes.values()):
+        if attributes and any(len(value) > MAX_TEXT for value in attributes.values()):
             raise MusicXMLTreeError(f"has an attribute of <{tag[:50]}> of more than {MAX_TEXT:,} characters")
         self.builder.start(tag, attributes)
         self.open.append(tag)
@@ -240,7 +241,8 @@ class _Reader:
         elif len(self.open) > EVENT_DEPTH:
             self.event_elements += 1
             if self.event_elements > MAX_EVENT_ELEMENTS:
-                raise MusicXMLTreeError(f"has a {self.open[EVENT_DEPTH]} of more than {MAX_EVENT_ELEMENTS} elements")
+                event = "a note" if self.open[EVENT_DEPTH] == "note" else f"a <{self.open[EVENT_DEPTH]}>"
+                raise MusicXMLTreeError(f"has {event} of more than {MAX_EVENT_ELEMENTS} elements")
 
     def _data(self, text: str) -> None:
         if not self.skipped:
