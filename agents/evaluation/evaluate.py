@@ -58,7 +58,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
         most = MAX_BARS_OF_ENVS // run.config.bars
         raise ConfigError(f"samples must be at most {most:,} for pieces of {run.config.bars:,} bars, got {samples:,}")
     device = resolve_device(config.device)
-    agent = load_agent(run.model_path, run.config, device)
+    agent = load_agent(run.published / "model.zip", run.config, device)
     rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
     gold = gold_rating(rewards)
     environment = environment_arguments(run.config)

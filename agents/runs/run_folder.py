@@ -130,20 +130,24 @@ class Run:
         Raises:
             RunError: when there is no model yet.
         """
-        if all((self.folder / file).is_file() for file in ("model.zip", "reward_models/rewards.json")):
+        has_model = (self.folder / "model.zip").is_file()
+        if has_model and (self.folder / "reward_models/rewards.json").is_file():
             return self.folder
         if (checkpoint := self.last_checkpoint()) is not None:
             return checkpoint
+        if has_model:
+            return self.folder
         raise RunError(f"{self.folder}: has no model.zip; its training was stopped before the first checkpoint")
 
     @property
     def model_path(self) -> Path:
-        """The trained model.
+        """The trained model, which may be all that a run was shared with.
 
         Raises:
             RunError: when there is none yet.
         """
-        return self.published / "model.zip"
+        path = self.folder / "model.zip"
+        return path if path.is_file() else self.published / "model.zip"
 
     @property
     def reference_path(self) -> Path:
