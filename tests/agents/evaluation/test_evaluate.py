@@ -211,6 +211,7 @@ def test_a_run_that_cannot_be_evaluated(toy_run: Path, tmp_path: Path) -> None:
     with pytest.raises(ToccataError, match=r"model\.zip: not a readable model"):
         evaluate(EvaluateConfig(run))
     (run / "model.zip").unlink()
+    shutil.rmtree(run / "checkpoints")
     with pytest.raises(RunError, match=r"has no model\.zip"):
         evaluate(EvaluateConfig(run))
     assert not (run / "evaluation").exists()

@@ -164,7 +164,8 @@ def test_stray_names_are_no_checkpoints(run: Run) -> None:
 
 
 def published(run: Run) -> tuple[str, str]:
-    return run.model_path.read_text(), (run.published / "reward_models" / "rewards.json").read_text()
+    folder = run.published
+    return (folder / "model.zip").read_text(), (folder / "reward_models" / "rewards.json").read_text()
 
 
 def test_model_and_rewards_are_published_together(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
