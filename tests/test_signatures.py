@@ -38,6 +38,14 @@ def test_the_key_is_of_this_user_and_lasts(state: Path) -> None:
     assert not is_signed(signature, b"a")
 
 
+def test_every_state_folder_has_a_key_of_its_own(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = sign(b"a")
+    monkeypatch.setenv("TOCCATA_STATE", str(state.parent / "of-another-user"))
+    assert not is_signed(signature, b"a")
+    monkeypatch.setenv("TOCCATA_STATE", str(state))
+    assert is_signed(signature, b"a")
+
+
 def test_without_a_state_folder_signatures_last_as_long_as_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

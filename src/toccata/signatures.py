@@ -55,7 +55,7 @@ def _key() -> bytes:
             part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
             try:
                 with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(_unsaved_key)
+                    file.write(secrets.token_bytes(KEY_BYTES))
                 with contextlib.suppress(FileExistsError):
                     os.link(part, path)  # unlike a rename it never replaces the key of another process
             finally:
