@@ -146,10 +146,12 @@ class ComposerPPO(OpenMaskablePPO):
         # 2. The KL of every step from the reference policy, where there is one.
         kl_penalty = self.kl_penalty(rollout_buffer, dones)
 
+        # 3. Score the pieces in one batch.
+        piece_rewards = self.piece_rewards(pending)
+
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
-            # 3. Score the pieces in one batch. 4. Add their rewards, subtract the KL.
-            rollout_buffer.rewards += self.piece_rewards(pending) - kl_penalty
-            # 5. Advantages (GAE).
+            # 4. Add their rewards, subtract the KL. 5. Advantages (GAE).
+            rollout_buffer.rewards += piece_rewards - kl_penalty
             rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
         for name in ("rewards", "values", "returns", "advantages"):
             if not np.isfinite(getattr(rollout_buffer, name)).all():

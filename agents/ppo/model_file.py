@@ -56,9 +56,11 @@ ARGUMENTS = (  # of the constructor, and attributes of the same names
     "ent_coef",
     "vf_coef",
     "max_grad_norm",
+    "normalize_advantage",
     "target_kl",
     "seed",
 )
+SCHEDULES = ("clip_range", "clip_range_vf")  # those that are arguments too; None or constant
 KL_ARGUMENTS = ("prior_kl_coef", "prior_kl_target")
 
 
@@ -76,6 +78,7 @@ def save_model(model: ComposerPPO, path: str | PathLike[str]) -> None:
         path: of the file.
 
     Raises:
+        ValueError: for a model that cannot be rebuilt from such a file; `model.save` takes any.
         OSError: naming the file, when it cannot be written.
     """
     members = {
@@ -177,9 +180,20 @@ def _read(path: Path, data: bytes | None) -> tuple[dict[str, Any], dict[str, dic
 def _about(model: ComposerPPO) -> dict[str, Any]:
     """What `_build` and `_set_counters` need, as JSON."""
     policy = model.policy
-    assert isinstance(policy, (SequencePolicy, FeedforwardPolicy))
+    if not isinstance(policy, (SequencePolicy, FeedforwardPolicy)):
+        raise ValueError(
+            f"the policy is a {type(policy).__name__}; a model file holds a sequence or feedforward policy"
+        )
+    if not isinstance(model.learning_rate, (int, float)):
+        raise ValueError("learning_rate changes while training; a model file holds constants only")
+    if type(policy.optimizer) is not torch.optim.Adam:
+        raise ValueError(f"the optimizer is {type(policy.optimizer).__name__}; a model file holds Adam's state only")
     arguments: dict[str, Any] = {name: getattr(model, name) for name in ARGUMENTS}
-    arguments["clip_range"] = float(model.clip_range(1.0))  # type: ignore[operator]  # a schedule since set-up
+    for name in SCHEDULES:
+        schedule = getattr(model, name)
+        arguments[name] = None if schedule is None else float(schedule(1.0))
+        if schedule is not None and schedule(0.0) != arguments[name]:
+            raise ValueError(f"{name} changes while training; a model file holds constants only")
     if isinstance(model, SequenceComposerPPO):
         arguments["prior_kl_coef"] = model.kl_controller.coef
         arguments["prior_kl_target"] = model.kl_controller.target
@@ -208,7 +222,7 @@ def _build(
     }
     piano = Piano(**fields)
     sequence = "backbone" in about["policy"]
-    names = (*ARGUMENTS, "clip_range", *(KL_ARGUMENTS if sequence else ()))
+    names = (*ARGUMENTS, *SCHEDULES, *(KL_ARGUMENTS if sequence else ()))
     arguments = {name: about["arguments"][name] for name in names}
     if env is None:  # spaces are all that playing needs: the smallest rollout buffer will do
         env = PianoVecEnv(1, bars=1, piano=piano, observation="actions" if sequence else "full")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import guarded
+from toccata.interrupts import Interrupted
 from toccata.music.metrics import repeated_note_rate, silence_rate
 
 if TYPE_CHECKING:
@@ -95,3 +97,33 @@ class CheckpointCallback(BaseCallback):
         if self.num_timesteps >= self.next_step:
             self.save()
             self.next_step = (self.num_timesteps // self.every + 1) * self.every
+
+
+class StopBetweenRollouts(BaseCallback):
+    """Turns a signal into a stop before the next rollout, where a run can be resumed exactly; a second Ctrl-C at once.
+
+    `on_signals(callback.on_signal)` around `learn`.
+
+    Attributes:
+        signal: number of the signal that arrived; None before.
+        stopped: it has stopped before a rollout.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signal: int | None = None
+        self.stopped = False
+
+    def on_signal(self, number: int, _: object) -> None:
+        """Remember the signal. Only a second Ctrl-C interrupts, as clusters send SIGTERM more than once."""
+        if self.signal is not None and number == SIGINT:
+            raise Interrupted(number=number)
+        self.signal = number
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.signal is not None:
+            self.stopped = True
+            raise Interrupted(number=self.signal)

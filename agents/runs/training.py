@@ -38,19 +38,20 @@ from toccata.agents.runs.callbacks import (
     CheckpointCallback,
     DiscriminatorCallback,
     MetricsCallback,
+    StopBetweenRollouts,
 )
 from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.progress import Progress, ProgressWriter
 from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import Run, RunError
-from toccata.agents.runs.signals import StopOnSignals
 from toccata.agents.runs.trust import require_trust, sign_rewards
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import RewardModelError
 from toccata.errors import ToccataError, one_line
 from toccata.files import read_json, read_npz, sha256_of_file, write_atomically
+from toccata.interrupts import Interrupted, on_signals
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum, parse_rewards
 
@@ -164,16 +165,15 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
     """
     console = console or Console(stderr=True)
     with ExitStack() as stack:
-        stop = stack.enter_context(StopOnSignals())
         if config.resume is None:
             training, has_reference = _new(config, command, console, stack)
         else:
             training, has_reference = _resumed(config, command, console, stack)
-        _train(training, has_reference, stop, console)
+        _train(training, has_reference, console)
     return training.run
 
 
-def _train(training: Training, has_reference: bool, stop: StopOnSignals, console: Console) -> None:
+def _train(training: Training, has_reference: bool, console: Console) -> None:
     """Behaviour cloning, unless that is done, and PPO, under a progress bar."""
     with Bar(
         TextColumn("{task.description}"),
@@ -184,8 +184,8 @@ def _train(training: Training, has_reference: bool, stop: StopOnSignals, console
         console=console,
     ) as bar:
         if not has_reference:
-            _make_reference(training, stop, bar)
-        _run_ppo(training, stop, bar)
+            _make_reference(training, bar)
+        _run_ppo(training, bar)
 
 
 def _new(
@@ -218,7 +218,7 @@ def _new(
     ), False
 
 
-def _make_reference(training: Training, stop: StopOnSignals, bar: Bar) -> None:
+def _make_reference(training: Training, bar: Bar) -> None:
     """Fit the policy of a new run to real music by behaviour cloning, and save it as the reference policy."""
     config, model, folder = training.run.config, training.model, training.run.folder
     if config.clone_epochs:
@@ -232,8 +232,8 @@ def _make_reference(training: Training, stop: StopOnSignals, bar: Bar) -> None:
                 learning_rate=RANDOM_INIT_LEARNING_RATE if config.prior == NO_PRIOR else PRIOR_LEARNING_RATE,
                 on_batch=lambda done, loss: bar.update(task, completed=done, note=f"{loss:.2f} nats an action"),
             )
-        except KeyboardInterrupt as interrupt:
-            raise stop.interrupt(f"stopped before PPO; start again with {resume_option(folder)}") from interrupt
+        except KeyboardInterrupt as stop:
+            raise _interrupted(stop, f"stopped before PPO; start again with {resume_option(folder)}") from stop
         text = json.dumps({"nats_per_action": losses}, indent=2) + "\n"
         write_atomically(folder / "cloning.json", text.encode())
     save_model(model, training.run.reference_path)
@@ -298,7 +298,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     return training, True
 
 
-def _run_ppo(training: Training, stop: StopOnSignals, bar: Bar) -> None:
+def _run_ppo(training: Training, bar: Bar) -> None:
     """PPO for the remaining steps; the run is saved at the end, also after a signal or a failing reward."""
     config, model, folder = training.run.config, training.model, training.run.folder
     done = model.num_timesteps
@@ -321,19 +321,20 @@ def _run_ppo(training: Training, stop: StopOnSignals, bar: Bar) -> None:
     ]
     callbacks += [MetricsCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
     resume = f"resume with {resume_option(folder)}"
-    with stop.between_rollouts() as stop_callback:
+    between_rollouts = StopBetweenRollouts()
+    with on_signals(between_rollouts.on_signal):
         try:
             model.learn(
                 config.total_timesteps - done,
-                CallbackList([*callbacks, stop_callback]),
+                CallbackList([*callbacks, between_rollouts]),
                 log_interval=1,
                 reset_num_timesteps=done == 0,
             )
-        except KeyboardInterrupt as interrupt:
-            if not stop_callback.stopped:
-                raise stop.interrupt(f"stopped at once, at the last checkpoint; {resume}") from interrupt
+        except KeyboardInterrupt as stop:
+            if not between_rollouts.stopped:
+                raise _interrupted(stop, f"stopped at once, at the last checkpoint; {resume}") from stop
             training.save()
-            raise stop.interrupt(f"stopped and saved at step {model.num_timesteps:,}; {resume}") from interrupt
+            raise _interrupted(stop, f"stopped and saved at step {model.num_timesteps:,}; {resume}") from stop
         except RewardModelError as error:
             training.save()
             raise RewardModelError(f"{error}; the run is saved in {folder}, {resume}") from error
@@ -343,6 +344,11 @@ def _run_ppo(training: Training, stop: StopOnSignals, bar: Bar) -> None:
             raise DivergenceError(f"{error}; {kept}") from error
         training.save()
     bar.update(task, completed=config.total_timesteps)
+
+
+def _interrupted(stop: KeyboardInterrupt, message: str) -> Interrupted:
+    """The interrupt with a message that says how to go on."""
+    return Interrupted(message, stop.signal) if isinstance(stop, Interrupted) else Interrupted(message)
 
 
 def tensorboard_output(folder: Path) -> list[KVWriter]:

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 
-from toccata.errors import printable
-from toccata.files import FileError, existing_name, inside, read_bytes
+from toccata.errors import printable, shortened
+from toccata.files import FileError, existing_name, inside, is_file, is_folder, read_bytes
 from toccata.music.corpus.cache import UnparsedWork, load_or_parse
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job
 from toccata.music.corpus.versions import version_groups
@@ -28,7 +28,6 @@ from toccata.music.corpus.works import (
     GenreError,
     Work,
     name_bytes,
-    shown,
     unknown_name_message,
 )
 from toccata.music.musicxml import decode_text
@@ -43,6 +42,7 @@ MAX_TABLE_ROWS = 200_000
 MAX_TABLE_COLUMNS = 1_000
 MAX_TABLE_LINE = 2**20  # characters
 TABLE_COLUMNS = ("file", "genre", "title", "composer", "licence")  # the others are not read
+LONGEST_FAILURE = 600  # characters of a line of `Corpus.failures`
 LONGEST_CACHE_NAME = 50  # characters of a folder's name in that of its cache file
 # Formats of music that are not read: such files are listed among the failures.
 OTHER_SUFFIXES = frozenset(
@@ -127,7 +127,7 @@ def _works_in_music21(name: str) -> list[UnparsedWork]:
 
 def _load_folder(root: Path, genre: str | None) -> Corpus:
     """A folder of files, with or without a metadata.csv."""
-    if not _is_dir(root):
+    if not is_folder(root):
         raise CorpusError(unknown_name_message("corpus", str(root), [*NAMED, *ALIASES], ", and no such folder exists"))
     table = root / "metadata.csv"
     if table.is_symlink() and not table.exists():
@@ -139,13 +139,13 @@ def _load_folder(root: Path, genre: str | None) -> Corpus:
     path_hash = hashlib.sha256(name_bytes(str(root.resolve()))).hexdigest()[:12]
     corpus = load_or_parse(f"{root.name[:LONGEST_CACHE_NAME]}-{path_hash}", _cache_key(works, genre), lambda: works)
     if not corpus.works:
-        raise CorpusError(f"{root}: none of its {len(works)} files can be read; {shown(corpus.failures[0])}")
-    failures = [shown(failure) for failure in (*failures, *corpus.failures)]
+        raise CorpusError(f"{root}: none of its {len(works)} files can be read; {corpus.failures[0]}")
+    failures = [shortened(failure, LONGEST_FAILURE) for failure in (*failures, *corpus.failures)]
     corpus = replace(corpus, name=printable(root.name), failures=tuple(failures))
     if failures:
         rest = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         count = f"{len(failures)} of {len(corpus) + len(failures)} files of {root} were left out: "
-        warnings.warn(shown(count) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=3)
+        warnings.warn(shortened(count, LONGEST_FAILURE) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=3)
     return corpus
 
 
@@ -170,7 +170,7 @@ def _no_works(root: Path, failures: list[str], has_table: bool) -> CorpusError:
     if without_genre:
         return GenreError(f"{root}: none of its works has a genre, and none is given; {without_genre[0]}")
     reason = "no row of its metadata.csv gives a work" if has_table else "has no MIDI or MusicXML file"
-    return CorpusError(f"{root}: {reason}" + "".join(f"; {shown(failure)}" for failure in failures[:1]))
+    return CorpusError(f"{root}: {reason}" + "".join(f"; {failure}" for failure in failures[:1]))
 
 
 def _cache_key(works: list[UnparsedWork], genre: str | None) -> str:
@@ -219,7 +219,7 @@ def _works_of_genre_folders(root: Path, genre: str | None) -> tuple[list[Unparse
     paths, failures = _files(root)
     for path in paths:
         relative = path.relative_to(root)
-        if not _is_file(path):
+        if not is_file(path):
             failures.append(f"{path}: is no file, or a link to none")
         elif _leads_out(root, relative):
             failures.append(f"{path}: is a link to a file outside this folder, which is not followed")
@@ -240,7 +240,7 @@ def _works_of_genre_folders(root: Path, genre: str | None) -> tuple[list[Unparse
 def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork], list[str]]:
     """The works that metadata.csv lists, and a line for each row that is no work, and each file that has no row."""
     root = table.parent
-    folder = root / "midi" if _is_dir(root / "midi") and not _leads_out(root, Path("midi")) else root
+    folder = root / "midi" if is_folder(root / "midi") and not _leads_out(root, Path("midi")) else root
     works: dict[str, UnparsedWork] = {}
     seen: set[Path] = set()
     failures = []
@@ -256,7 +256,7 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
         except FileError as error:
             failures.append(f"{place}: {error}")
             continue
-        if not _is_file(path):
+        if not is_file(path):
             failures.append(f"{place}: {path}: is no file, or a link to none")
         elif not label:
             failures.append(f"{path}: {NO_GENRE}")
@@ -337,22 +337,6 @@ def _resolved(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError):
         return path
-
-
-def _is_file(path: Path) -> bool:
-    """Whether it is a file, False where that cannot be known."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def _is_dir(path: Path) -> bool:
-    """Whether it is a folder, False where that cannot be known."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _work_with_title(number: str, genre: str, title: str, composer: str = "") -> Work:

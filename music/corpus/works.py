@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from toccata.errors import ToccataError, printable
+from toccata.errors import ToccataError, shortened
 from toccata.music.score import Score
 
 SPLITS = {"train": range(8), "valid": range(8, 9), "test": range(9, 10)}  # tenths of the groups of works
-LONGEST_LINE = 600  # characters of a message that are shown
+LONGEST_MESSAGE = 1_200  # characters of an error; names of files may have thousands
 LONGEST_NAME = 200  # characters of an unknown name that are shown
 
 
@@ -20,8 +19,8 @@ class CorpusError(ToccataError, ValueError):
     """A corpus that cannot be loaded, or that has no such genre or split; one line."""
 
     def __str__(self) -> str:
-        """The message in one line, with escapes for control characters in names."""
-        return shown(super().__str__(), 2 * LONGEST_LINE)
+        """The message in one line, whatever the names of files in it are."""
+        return shortened(super().__str__(), LONGEST_MESSAGE)
 
 
 class GenreError(CorpusError):
@@ -110,21 +109,10 @@ def name_bytes(name: str) -> bytes:
         return name.encode("utf-8", "surrogatepass")
 
 
-def shown(text: str, longest: int = LONGEST_LINE) -> str:
-    """The text in one line: with escapes for control characters, and shortened in the middle."""
-    text = printable(text)
-    if len(text) > longest:
-        text = f"{text[: longest // 2]} ... {text[-(longest // 2) :]}"
-    return "".join(
-        char if char.isprintable() or unicodedata.category(char) == "Zs" else char.encode("unicode_escape").decode()
-        for char in text
-    )
-
-
 def unknown_name_message(kind: str, name: str, known: Iterable[str], where: str = "") -> str:
     """The error message for an unknown name, with the known ones and the nearest of them."""
     known = sorted(known)
-    name = shown(name, LONGEST_NAME)
+    name = shortened(name, LONGEST_NAME)
     nearest = get_close_matches(name, known, 1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"unknown {kind} '{name}'{where}; known are {', '.join(known)}{hint}"

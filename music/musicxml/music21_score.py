@@ -7,8 +7,7 @@ from itertools import pairwise
 from math import floor
 from typing import TYPE_CHECKING
 
-from toccata.music.metre import main_metre
-from toccata.music.musicxml.tree_score import DEFAULT_VELOCITY, MAX_TICKS
+from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, assembled_score
 from toccata.music.score import TICKS_PER_BEAT, Score
 
 if TYPE_CHECKING:
@@ -66,18 +65,7 @@ def score_from_stream(stream: Stream) -> Score:
     """
     parts = list(getattr(stream, "parts", ())) or [stream]
     rows = [row for part in parts for row in _sounding_notes(part)]
-    sections = _sections(parts[0])
-    end = max([onset + duration for onset, duration, _, _ in rows] + [start + ticks for start, ticks, _ in sections])
-    if end > MAX_TICKS:
-        raise ValueError(f"lasts {end:,} ticks, at most {MAX_TICKS:,} are read")
-    beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
-    ticks_per_bar = round(beats_per_bar * TICKS_PER_BEAT)
-    return Score(
-        notes=[(onset + shift, duration, pitch, velocity) for onset, duration, pitch, velocity in rows],
-        beats_per_bar=beats_per_bar,
-        tempo_bpm=_tempo_bpm(stream),
-        length_ticks=-(-(end + shift) // ticks_per_bar) * ticks_per_bar,
-    )
+    return assembled_score(rows, _sections(parts[0]), _tempo_bpm(stream))
 
 
 def _sounding_notes(part: Stream) -> list[list[int]]:
@@ -144,9 +132,9 @@ def _sections(part: Stream) -> list[tuple[int, int, float]]:
     return sections
 
 
-def _tempo_bpm(stream: Stream) -> float:
-    """Quarters a minute of the first metronome mark with a number, 120 without one."""
+def _tempo_bpm(stream: Stream) -> float | None:
+    """Quarters a minute of the first metronome mark with a number; None without one."""
     from music21.tempo import MetronomeMark
 
     tempi = (mark.getQuarterBPM() for mark in stream.recurse().getElementsByClass(MetronomeMark))
-    return next((tempo for tempo in tempi if tempo), 120.0)
+    return next((tempo for tempo in tempi if tempo), None)

@@ -83,11 +83,6 @@ def musicxml_tree(data: bytes) -> Element:
     return root
 
 
-def check_xml(data: bytes) -> None:
-    """Raise MusicXMLTreeError for XML of another kind that is damaged, declares entities, or exceeds a bound."""
-    _Reader(None).tree(data)
-
-
 def _root_file(packed: bytes) -> bytes:
     """The MusicXML file in an .mxl: the one that META-INF/container.xml names; without a container, the first."""
     if len(packed) > MAX_PACKED_BYTES:

@@ -8,13 +8,10 @@ from itertools import accumulate
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from toccata.music.metre import main_metre
+from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, assembled_score
 from toccata.music.score import TICKS_PER_BEAT, Score
 
-DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
 VELOCITY_PER_PERCENT = 0.9  # MusicXML gives dynamics in per cent of the velocity 90
-DEFAULT_TEMPO_BPM = 120.0
-MAX_TICKS = 4_000_000  # 23 hours at 120 bpm
 LEAST_GRID = 16 * TICKS_PER_BEAT  # units in a quarter: sixty-fourths, and ticks
 FINE_GRID = 10_080 * 2**16  # at most as many: a file of many odd divisions is rounded
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -86,18 +83,8 @@ def score_from_tree(root: Element) -> Score:
     starts = _bar_starts(parts, units)
     rows = [row for part in parts for row in part.rows(starts)]
     sections = _sections(parts, [_tick(start, units) for start in starts])
-    ends = [onset + duration for onset, duration, _, _ in rows] + [_tick(starts[-1], units)]
-    end = max(ends)
-    if end > MAX_TICKS:
-        raise ValueError(f"lasts {end:,} ticks, at most {MAX_TICKS:,} are read")
-    beats_per_bar, shift = main_metre(sections or [(0, 0, 4)], TICKS_PER_BEAT)
-    ticks_per_bar = round(beats_per_bar * TICKS_PER_BEAT)
-    return Score(
-        notes=[(onset + shift, duration, pitch, velocity) for onset, duration, pitch, velocity in rows],
-        beats_per_bar=beats_per_bar,
-        tempo_bpm=next((part.tempo_bpm for part in parts if part.tempo_bpm), DEFAULT_TEMPO_BPM),
-        length_ticks=-(-(end + shift) // ticks_per_bar) * ticks_per_bar,
-    )
+    tempo_bpm = next((part.tempo_bpm for part in parts if part.tempo_bpm), None)
+    return assembled_score(rows, sections, tempo_bpm)
 
 
 def staves(root: Element) -> int:

@@ -7,14 +7,13 @@ the number of sessions that entered them, where the like rate is unknown.
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from toccata.music.score import TICKS_PER_BEAT, Score
-from toccata.reward_models.preferences.csv_rows import MAX_LINE, lines, open_text
+from toccata.reward_models.preferences.csv_rows import lines, open_text
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
     UNREADABLE,
@@ -30,10 +29,9 @@ STEPS = 32  # two bars of four quarters
 MAX_STEPS = 256  # sixteen bars; the pieces of the data set have two, longer ones are damaged rows
 TEMPO_BPM = 120.0  # of melodies, whose tempo is unknown; the default of the agent's pieces
 MAX_ARRAY = 64 * 2**20  # characters of a JSON array
-MAX_VALUES = 2_000_000  # commas in one line or element; 1 in 15 characters of a session is one
+MAX_VALUES = 6_000_000  # in one line or array, by its commas and brackets: 1 in 12 characters of a session is one
 MAX_HARMONIZATIONS = 1_000_000  # of a file; those of the data set have 300,000
 MAX_MELODIES = 200_000  # lines of melodies.jsonl
-WINDOW = 2**16  # characters of an array in which its elements are decoded, where they are not longer
 VELOCITY = 80  # that of every note of the agent's piano
 SESSION_FIELDS = ("output_sequence", "loops_listened", "feedback")  # lists with one entry a harmonization
 GOOD = "2"  # feedback: 0 is poor, 1 neutral, 2 good; empty where there is none
@@ -139,7 +137,7 @@ def _check_count(path: Path, count: int, most: int, what: str) -> None:
 
 def _check_values(text: str) -> None:
     """Raise ValueError for JSON of more than `MAX_VALUES` values, before it is decoded."""
-    if text.count(",") > MAX_VALUES:
+    if sum(map(text.count, ",[{")) > MAX_VALUES:
         raise ValueError(f"holds more than {MAX_VALUES:,} values")
 
 
@@ -189,64 +187,14 @@ def _rows_of_array(path: Path) -> Iterator[tuple[str, Any]]:
             data = text.read(MAX_ARRAY + 1)
         if len(data) > MAX_ARRAY:
             raise PreferenceError(f"{path}: is an array of more than {MAX_ARRAY:,} characters; write a session a line")
-        for number, row in enumerate(_elements(data), 1):
-            yield f"session {number}", row
+        _check_values(data)
+        rows = json.loads(data)
     except (ValueError, RecursionError, EOFError, OSError, zlib.error) as error:
         if isinstance(error, PreferenceError):
             raise
         raise PreferenceError(f"{path}: begins like a JSON array, but {error}") from error
-
-
-def _elements(data: str) -> Iterator[Any]:
-    """The elements of a JSON array, decoded one after the other: they may take twenty times as much memory as the text.
-
-    Raises:
-        ValueError: for text that is no array, and for an element with more than `MAX_VALUES` values.
-    """
-    blank = re.compile(r"[ \t\n\r]*")
-    start = blank.match(data, blank.match(data).end() + 1).end()  # type: ignore[union-attr]
-    size = WINDOW
-    window, offset = data[start : start + size], start
-    position = 0
-    if window.startswith("]"):
-        _check_end(data, start + 1)
-        return
-    decoder = json.JSONDecoder()
-    while True:
-        try:
-            row, end = decoder.raw_decode(window, position)
-            end = blank.match(window, end).end()  # type: ignore[union-attr]
-            after = window[end : end + 1]
-        except json.JSONDecodeError as error:
-            after = ""
-            problem = f"{error.msg} at character {offset + error.pos:,}"
-        else:
-            problem = f"it ends without ] at character {offset + end:,}"
-        if after == ",":
-            yield row
-            position = blank.match(window, end + 1).end()  # type: ignore[union-attr]
-            if position < len(window):
-                continue
-        elif after == "]":
-            yield row
-            _check_end(data, offset + end + 1)
-            return
-        elif after:
-            raise ValueError(f"there is no comma at character {offset + end:,}")
-        elif position == 0:  # the element is longer than the window, if it is not damaged
-            if size >= MAX_LINE or offset + size >= len(data):
-                raise ValueError(problem)
-            size = min(8 * size, MAX_LINE)
-        offset, position = blank.match(data, offset + position).end(), 0  # type: ignore[union-attr]
-        window = data[offset : offset + size]
-        _check_values(window)
-        if after:
-            size = WINDOW
-
-
-def _check_end(data: str, end: int) -> None:
-    if data[end:].strip():
-        raise ValueError(f"it goes on after its end at character {end:,}")
+    for number, row in enumerate(rows, 1):
+        yield f"session {number}", row
 
 
 def _harmonization_score(sequence: dict) -> Score:

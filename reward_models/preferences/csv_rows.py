@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from toccata.files import FileError, existing_name
+from toccata.files import FileError, existing_name, is_file
 from toccata.reward_models.preferences.table import (
     MISSING_FILE,
     NO_FILE_NAME,
@@ -216,11 +216,3 @@ def find_file(folder: Path, cell: str, name: str, table: TableBuilder) -> Path |
         table.leave_out(name, MISSING_FILE)
         return None
     return file
-
-
-def is_file(path: Path) -> bool:
-    """Whether it is a file; False for a path that the system refuses."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or has a null character, in a damaged row
-        return False

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toccata.errors import printable
-from toccata.reward_models.preferences.csv_rows import INDEX, TableBuilder, is_file, parse_split, read_rows
+from toccata.files import is_file
+from toccata.reward_models.preferences.csv_rows import INDEX, TableBuilder, parse_split, read_rows
 from toccata.reward_models.preferences.table import (
     DUPLICATE,
     MISSING_FILE,

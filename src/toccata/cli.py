@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +16,7 @@ import tyro
 
 from toccata._version import __version__
 from toccata.errors import ToccataError, one_line
+from toccata.interrupts import Interrupted, on_signals
 from toccata.options import refuse_empty
 
 
@@ -86,11 +85,11 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
         config = tyro.cli(config_type, prog=prog, args=arguments)
         if getattr(config, "resume", None) is not None:  # what is not given is as in the run
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
-        with _signals_as_interrupts():
+        with on_signals():
             command(config)
     except KeyboardInterrupt as stop:
         print(" ".join(str(stop).split()) or "stopped", file=sys.stderr)
-        return 128 + int(getattr(stop, "signal", signal.SIGINT))
+        return 128 + (stop.signal if isinstance(stop, Interrupted) else signal.SIGINT)
     except MemoryError as error:
         print(f"error: not enough memory: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
         return 1
@@ -98,27 +97,6 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
         print(f"error: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
         return 1
     return 0
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGHUP, where nobody handles or ignores them, stop a command as Ctrl-C does: it clears up then."""
-
-    def stop(number: int, _: object) -> None:
-        interrupt = KeyboardInterrupt("stopped")
-        interrupt.signal = number  # type: ignore[attr-defined]  # the exit status is made of it
-        raise interrupt
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    main = threading.current_thread() is threading.main_thread()
-    taken = [number for number in numbers if main and signal.getsignal(number) is signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _settings_of(folder: Path) -> Any:

@@ -87,4 +87,4 @@ def _read(path: str) -> Any:
     digest, data = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     if sha256(data).digest() != digest:
         raise ValueError(f"{path}: is damaged")
-    return pickle.loads(data)
+    return pickle.loads(data)  # beside the code or in this user's cache folder: who can write there needs no pickle

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 
 class ToccataError(Exception):
     """An error that a user can mend: its message is one line with the file or field, the value and what is allowed.
@@ -21,6 +23,17 @@ def printable(text: str) -> str:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # other halves of characters, which no file name gives
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text in one printable line, with escapes for control characters, and shortened in the middle."""
+    text = printable(text)
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-(longest // 2) :]}"
+    return "".join(
+        char if char.isprintable() or unicodedata.category(char) == "Zs" else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:

@@ -286,6 +286,22 @@ def existing_name(folder: str | os.PathLike[str], name: str) -> Path:
     return path
 
 
+def is_file(path: Path) -> bool:
+    """Whether it is a file; False for a path that the system refuses, such as one of a damaged table."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long a name, a null character, a loop of links
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder; False for a path that the system refuses."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # as above
+        return False
+
+
 def _spellings(name: str) -> list[str]:
     """The name with its characters outside ASCII in the other encoding, where that is possible."""
     spellings = []

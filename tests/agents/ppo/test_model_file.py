@@ -78,6 +78,44 @@ def test_a_model_plays_without_environments_and_in_any_number_of_them(tmp_path: 
     again.learn(80)
 
 
+def test_every_setting_returns(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "n_epochs": 3,
+        "learning_rate": 0.5,
+        "gamma": 0.25,
+        "gae_lambda": 0.125,
+        "ent_coef": 0.75,
+        "vf_coef": 0.375,
+        "max_grad_norm": 2.0,
+        "normalize_advantage": False,
+        "clip_range": 0.3,
+        "clip_range_vf": 0.4,
+        "target_kl": 0.01,
+    }
+    policy_kwargs = {"piano": SMALL, "network_config": {"width": 24, "layers": 2, "heads": 2}}
+    env = PianoVecEnv(2, bars=1, piano=SMALL, observation="actions")
+    model = SequenceComposerPPO(SequencePolicy, env, policy_kwargs=policy_kwargs, device="cpu", **settings)
+    save_model(model, tmp_path / "model.zip")
+    again = load_model(tmp_path / "model.zip")
+    for name, value in settings.items():
+        found = getattr(again, name)
+        assert (found(0.5) if callable(found) else found) == value, name
+
+
+def test_a_model_that_such_a_file_cannot_hold_is_refused(tmp_path: Path) -> None:
+    env = PianoVecEnv(2, bars=1, piano=SMALL)
+    usual: dict[str, Any] = {"n_steps": 16, "batch_size": 32, "device": "cpu", "policy_kwargs": {"piano": SMALL}}
+    sgd = {"piano": SMALL, "optimizer_class": torch.optim.SGD, "optimizer_kwargs": {}}
+    for message, settings in (
+        ("learning_rate changes", {"learning_rate": lambda left: left}),
+        ("clip_range changes", {"clip_range": lambda left: left}),
+        ("the optimizer is SGD", {"policy_kwargs": sgd}),
+    ):
+        with pytest.raises(ValueError, match=message):
+            save_model(ComposerPPO(FeedforwardPolicy, env, **{**usual, **settings}), tmp_path / "model.zip")
+    assert not list(tmp_path.iterdir())
+
+
 def rewritten(path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
     """Change the members of a model file; its digest follows."""
     with zipfile.ZipFile(path) as archive:

@@ -16,7 +16,7 @@ from helpers.runs import (
     train_quietly,
 )
 from toccata.agents.runs.run_folder import Run, RunError
-from toccata.agents.runs.signals import Interrupted
+from toccata.interrupts import Interrupted
 
 
 def interrupting(

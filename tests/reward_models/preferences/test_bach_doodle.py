@@ -276,17 +276,21 @@ def test_values_of_one_row_are_bounded_before_they_are_decoded(tmp_path, monkeyp
     (tmp_path / "s.jsonl").write_text(json.dumps(SESSIONS[0]) + "\n" + long)
     (row,) = read_preferences(tmp_path / "s.jsonl").left_out
     assert "more than 1,000 values" in row.detail
-    monkeypatch.setattr(bach_doodle, "WINDOW", 100)
     with pytest.raises(PreferenceError, match="more than 1,000 values"):
         read_preferences(write_sessions(tmp_path / "s.json", [json.loads(long)]))
 
 
-@pytest.mark.parametrize("window", [1, 2, 3, 7, 100])
-def test_elements_of_an_array_are_those_of_json(monkeypatch, window):
-    monkeypatch.setattr(bach_doodle, "WINDOW", window)
-    for value in ([], [1234567, -1.5e10, "a,]", [], {}], [[1, [2]], {"a": [1]}, True, None], [12] * 50, SESSIONS):
-        for text in (json.dumps(value), json.dumps(value, indent=3), f" \n{json.dumps(value)} \n"):
-            assert list(bach_doodle._elements(text)) == value
-    for text in ("[", "[1", "[1,", "[1,]", "[1 2]", "[1] 2", "[,1]", "[a]", "[1}", '["a', "[] []"):
-        with pytest.raises(ValueError, match="character"):
-            list(bach_doodle._elements(text))
+@pytest.mark.parametrize("indent", [None, 3])
+def test_the_elements_of_an_array_are_sessions(tmp_path, indent):
+    path = tmp_path / "s.json"
+    path.write_text(f" \n{json.dumps(SESSIONS, indent=indent)} \n")
+    lines = write_sessions(tmp_path / "s.jsonl", SESSIONS)
+    scores = [[each.score for each in read_preferences(file).preferences] for file in (path, lines)]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("text", ["[", "[1", "[1,", "[1,]", "[1 2]", "[1] 2", "[,1]", "[a]", "[1}", '["a', "[] []"])
+def test_a_damaged_array_is_one_clear_error(tmp_path, text):
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(PreferenceError, match=r"s\.json: begins like a JSON array, but .* column"):
+        read_preferences(tmp_path / "s.json")
