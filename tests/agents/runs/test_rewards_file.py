@@ -90,9 +90,16 @@ def test_a_flipped_byte_of_the_discriminator_is_refused(toy: Toy) -> None:
     load_rewards(run.folder / "reward_models")
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_entries_that_would_read_elsewhere_or_unverified_are_refused(toy: Toy) -> None:
+    torch.manual_seed(0)
+    Realism(Discriminator(4)).save("critic")
+    config = toy("run", rewards=(("realism:critic", 1.0),))
+    folder = Path("rewards")
+    folder.mkdir()
+    save_rewards(parse_rewards(config.rewards), config, folder)
+    load_rewards(folder)
+    (entry,) = json.loads((folder / "rewards.json").read_text())
+    changes: list[dict[str, object]] = [
         {"folder": None, "reward": "realism:../critic"},
         {"folder": None, "hash": None},
         {"folder": "../../critic"},
@@ -101,28 +108,20 @@ def test_a_flipped_byte_of_the_discriminator_is_refused(toy: Toy) -> None:
         {"files": {"../x": "y"}},
         {"weight": True},
         {"weight": "1"},
-    ],
-)
-def test_entries_that_would_read_elsewhere_or_unverified_are_refused(toy: Toy, changes: dict[str, object]) -> None:
-    torch.manual_seed(0)
-    Realism(Discriminator(4)).save("critic")
-    config = toy("run", rewards=(("realism:critic", 1.0),))
-    folder = Path("rewards")
-    folder.mkdir()
-    save_rewards(parse_rewards(config.rewards), config, folder)
-    load_rewards(folder)
-    entries = json.loads((folder / "rewards.json").read_text())
-    entries[0] |= changes
-    (folder / "rewards.json").write_text(json.dumps(entries))
-    with pytest.raises(ConfigError, match="rewards"):
-        load_rewards(folder)
+    ]
+    for change in changes:
+        (folder / "rewards.json").write_text(json.dumps([{**entry, **change}]))
+        with pytest.raises(ConfigError, match="rewards"):
+            load_rewards(folder)
 
 
-@pytest.mark.parametrize("values", [None, 5, [1], {"a": 1}, {"a": ["text", None]}, {"a": [1.0, [{}]]}])
-def test_logged_values_of_a_checkpoint_are_checked(toy: Toy, values: object) -> None:
+def test_logged_values_of_a_checkpoint_are_checked(toy: Toy) -> None:
     run = train_quietly(toy("run", total_timesteps=128, clone_epochs=0))
     path = run.folder / "checkpoints/last/state.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "logged": values}))
-    with pytest.raises(RunError, match="not a readable checkpoint"):
-        train_quietly(resumed_config(run.folder, total_timesteps=256))
+    state = json.loads(path.read_text())
+    values: list[object] = [None, 5, [1], {"a": 1}, {"a": ["text", None]}, {"a": [1.0, [{}]]}]
+    for value in values:
+        path.write_text(json.dumps({**state, "logged": value}))
+        with pytest.raises(RunError, match="not a readable checkpoint"):
+            train_quietly(resumed_config(run.folder, total_timesteps=256))
     assert (run.folder / "command.txt").read_text().count("\n") == 1
