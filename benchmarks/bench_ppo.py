@@ -24,13 +24,14 @@ from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.runs.builders import build_agent, build_envs, excerpt_dataset
-from toccata.agents.runs.callbacks import DiscriminatorCallback, MetricsCallback
+from toccata.agents.runs.callbacks import MetricsCallback, UpdateRewardsCallback
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.training import set_reference
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel
 from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.learning import learns
 from toccata.reward_models.realism.model import Realism
 from toccata.reward_models.weighted_sum import WeightedSum, parse_rewards
 
@@ -112,7 +113,7 @@ def measured(model: ComposerPPO, clock: Clock) -> Iterator[None]:
         clock.wrap(buffer, "add", "rollout buffer"),
         clock.wrap(buffer, "reset", "rollout buffer"),
         clock.wrap(buffer, "compute_returns_and_advantage", "rollout buffer"),
-        clock.wrap(DiscriminatorCallback, "_on_rollout_end", "discriminator"),
+        clock.wrap(UpdateRewardsCallback, "_on_rollout_end", "discriminator"),
         clock.wrap(MetricsCallback, "_on_rollout_end", "metrics"),
     ]
     usual_train, model.train = model.train, train  # type: ignore[method-assign]  # to time it
@@ -134,7 +135,7 @@ def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]
     set_reference(config, model, model)
     callbacks = CallbackList(
         [
-            *(DiscriminatorCallback(each, music, rng) for each in rewards.models.values() if isinstance(each, Realism)),
+            UpdateRewardsCallback({term: each for term, each in rewards.models.items() if learns(each)}, music, rng),
             MetricsCallback(lambda step, values: None),
         ]
     )

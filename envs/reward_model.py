@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from toccata.envs.pieces import Pieces
-from toccata.errors import ToccataError, one_line
+from toccata.errors import ToccataError
 from toccata.options import shown
+from toccata.user_code import guarded, type_and_message
 
 
 @runtime_checkable
@@ -32,6 +31,10 @@ class RewardModel(Protocol):
 
 class RewardModelError(ToccataError, RuntimeError):
     """A reward model raised an error, or returned something that cannot be a reward."""
+
+
+class RewardSpecError(RewardModelError, ValueError):
+    """A spec that does not give a reward model; the message is one line with the spec and the reason."""
 
 
 RESERVED_NAMES = ("total", "pieces", "kl", "illegal")  # logged next to the terms as reward/NAME
@@ -96,54 +99,15 @@ def total(terms: Mapping[str, np.ndarray]) -> np.ndarray:
     return sums
 
 
-@contextmanager
-def guarded(who: str, error: type[RewardModelError] = RewardModelError) -> Iterator[None]:
-    """A block of users' code, which must not end the process or change the working directory.
-
-    Raises:
-        RewardModelError: or `error`, naming `who`, instead of SystemExit and the like (not of Ctrl-C), and when the
-            working directory is another one after the block. It is changed back.
-    """
-    folder = _working_directory()
-    try:
-        yield
-    except (KeyboardInterrupt, Exception):
-        _restore(folder)
-        raise
-    except BaseException as stop:
-        _restore(folder)
-        raise error(f"{who} raised {type(stop).__name__}: {stop}") from stop
-    if moved := _restore(folder):
-        raise error(f"{who} changed the working directory to {moved}; it is {folder} again")
-
-
 def _call(who: str, method: Callable[[Pieces], Any], pieces: Pieces) -> Any:
     """The result of a method of a model; its errors as `RewardModelError`."""
     try:
-        with guarded(who):
+        with guarded(who, RewardModelError):
             return method(pieces)
     except RewardModelError:
         raise  # also from a model inside this one, which the message names
     except Exception as error:  # a user's model may raise anything, and the message must name the model
-        raise RewardModelError(f"{who} raised {type(error).__name__}: {one_line(error)}") from error
-
-
-def _working_directory() -> str | None:
-    """The working directory; None when it was deleted."""
-    try:
-        return os.getcwd()  # noqa: PTH109  # called for every batch: as text it is twice as fast
-    except OSError:
-        return None
-
-
-def _restore(folder: str | None) -> str | None:
-    """Change back to the working directory `folder`; the other one that it was changed to, if it was."""
-    now = _working_directory()
-    if folder is None or now == folder:
-        return None
-    with suppress(OSError):
-        os.chdir(folder)
-    return now or "a deleted one"
+        raise RewardModelError(f"{who} raised {type_and_message(error)}") from error
 
 
 def _as_scores(model: RewardModel, result: Any, pieces: Pieces, term: str = "") -> np.ndarray:

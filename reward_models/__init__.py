@@ -4,17 +4,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from toccata.envs.pieces import Piece, Pieces
-from toccata.envs.reward_model import RewardModel, RewardModelError, checked, contributions
-from toccata.reward_models.loading import RewardSpecError, has_weights, is_registered, load_reward, reward_names
+from toccata.envs.reward_model import RewardModel, RewardModelError, RewardSpecError, checked, contributions
+from toccata.reward_models.loading import (
+    has_weights,
+    is_builtin,
+    is_registered,
+    load_reward,
+    parse_rewards,
+    reward_names,
+)
 from toccata.reward_models.rules import Density, Repetition, Silence
-from toccata.reward_models.weighted_sum import WeightedSum, parse_rewards
+from toccata.reward_models.weighted_sum import WeightedSum
 
 if TYPE_CHECKING:
+    from toccata.reward_models.learning import LearningRewardModel
     from toccata.reward_models.rating.model import RatingModel
     from toccata.reward_models.realism.model import Realism
 
 __all__ = [
     "Density",
+    "LearningRewardModel",
     "Piece",
     "Pieces",
     "RatingModel",
@@ -28,13 +37,18 @@ __all__ = [
     "checked",
     "contributions",
     "has_weights",
+    "is_builtin",
     "is_registered",
     "load_reward",
     "parse_rewards",
     "reward_names",
 ]
 
-_NEEDS_TORCH = {"RatingModel": "rating.model", "Realism": "realism.model"}  # imported at first access
+_NEEDS_TORCH = {  # imported at first access
+    "LearningRewardModel": "learning",
+    "RatingModel": "rating.model",
+    "Realism": "realism.model",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,18 +1,23 @@
-"""Load reward models by name, path, or `package.module:Attribute`."""
+"""Load reward models by name, path, or `package.module:Attribute`, each with arguments, and weighted sums of them."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from toccata.envs.reward_model import RewardModel, RewardModelError, check_name, guarded
+from toccata.envs.reward_model import RewardModel, RewardModelError, RewardSpecError, check_name
+from toccata.options import shown
+from toccata.reward_models.weighted_sum import WeightedSum
+from toccata.specs import WEIGHT_KEY, Spec, SpecError, parse_spec, spec_from_data, weighted_spec
+from toccata.user_code import import_attribute, made
 
+RewardSpec = str | Mapping[str, Any] | Sequence[Any] | RewardModel | Callable[[], RewardModel]
 ENTRY_POINTS = "toccata.reward_models"
 
 
@@ -34,56 +39,101 @@ _BUILTIN = {
 }
 
 
-class RewardSpecError(RewardModelError, ValueError):
-    """A spec that does not give a reward model; the message is one line with the spec and the reason."""
-
-
 def reward_names() -> tuple[str, ...]:
     """The names that `load_reward` takes: those of Toccata, then those of installed packages in alphabetical order."""
     return (*_BUILTIN, *(name for name in sorted(_entry_points()) if name not in _BUILTIN))
 
 
-def load_reward(spec: str | RewardModel | Callable[[], RewardModel]) -> RewardModel:
-    """The reward model of a spec.
+def load_reward(reward: RewardSpec) -> RewardModel:
+    """The reward model that a spec names; the grammar is in docs/rewards.md.
 
     Args:
-        spec: one of
+        reward: one of
 
-            - a name of `reward_names()`: `rating`;
-            - `rating:FOLDER` or `realism:FOLDER`, for custom weights;
-            - `package.module:Attribute`: a class without arguments, a function that returns a model, or a model.
-              Modules are searched in the current directory, then on `sys.path`;
-            - a reward model, which is returned as it is, or such a class or function itself.
+            - a text: a name of `reward_names()`; `rating:FOLDER` or `realism:FOLDER`, for custom weights; or
+              `package.module:Attribute`, a class, a function that returns a model, or a model, whose module is searched
+              in the current directory, then on `sys.path`. Each may have arguments: `my_rewards:Steps(limit=2)`;
+            - the same as data: `{"model": "my_rewards:Steps", "args": {"limit": 2}}`; with a `weight` it is weighted;
+            - a list of pairs `[spec, weight]` and of these objects: their weighted sum, see `parse_rewards`;
+            - a reward model, which is returned as it is, or a class or function that takes no arguments.
 
     Raises:
         RewardSpecError: when there is no such reward model, or it fails to load.
     """
-    if not isinstance(spec, str):
-        return _validated(_instantiate(spec, repr(spec)), repr(spec))
-    name, colon, rest = spec.partition(":")
+    if isinstance(reward, (list, tuple)) or (isinstance(reward, Mapping) and WEIGHT_KEY in reward):
+        return parse_rewards([reward] if isinstance(reward, Mapping) else reward)
+    if isinstance(reward, str) or (isinstance(reward, Mapping) and not _is_model(reward)):
+        return _load(_spec(reward))
+    who = f"reward {shown(reward)}"
+    return _validated(_made(reward, Spec("it"), who), who)
+
+
+def parse_rewards(weighted_rewards: Iterable[tuple[RewardSpec, float] | Mapping[str, Any] | str]) -> WeightedSum:
+    """The weighted sum of pairs such as `[("rating", 1.0), ("my_lab.tension:Tension(limit=2)", 0.2)]`.
+
+    Args:
+        weighted_rewards: pairs of what `load_reward` takes and its weight; or `{"model", "weight", "args"}`, where the
+            weight is 1 by default.
+
+    Raises:
+        RewardSpecError: for a spec without a reward model, or a weight that is not a finite number.
+    """
+    models: list[tuple[RewardModel, float]] = []
+    for entry in weighted_rewards:
+        if isinstance(entry, (list, tuple)) and len(entry) == 2 and not isinstance(entry[0], str):
+            models.append((load_reward(entry[0]), entry[1]))
+            continue
+        try:
+            spec, weight = weighted_spec(entry)
+        except SpecError as error:
+            raise RewardSpecError(str(error)) from None
+        models.append((_load(spec), weight))
+    return WeightedSum(models)
+
+
+def is_builtin(target: str) -> bool:
+    """Whether the target of a spec is a reward model of Toccata."""
+    return target.partition(":")[0] in _BUILTIN
+
+
+def is_registered(target: str) -> bool:
+    """Whether the target of a spec is a reward model of Toccata, or an entry point of an installed package.
+
+    Others name Python code of one's own, which is imported when they are loaded.
+    """
+    return is_builtin(target) or (":" not in target and target in _entry_points())
+
+
+def has_weights(target: str) -> bool:
+    """Whether a target is a reward model of Toccata with weights, and so with `save`, `load` and `weights_hash`."""
+    return is_builtin(target) and _BUILTIN[target.partition(":")[0]].has_weights
+
+
+def _is_model(thing: Any) -> bool:
+    """Whether an object has the method of a reward model; a dict may, too."""
+    return callable(getattr(thing, "score", None))
+
+
+def _spec(reward: str | Mapping[str, Any]) -> Spec:
+    """The spec of a text or of data."""
+    try:
+        return parse_spec(reward) if isinstance(reward, str) else spec_from_data(reward)
+    except SpecError as error:
+        raise RewardSpecError(f"reward {error}") from None
+
+
+def _load(spec: Spec) -> RewardModel:
+    """The reward model of a spec."""
+    who = f"reward {shown(str(spec))}"
+    name, colon, folder = spec.target.partition(":")
     if name in _BUILTIN:
-        return _validated(_load_builtin(spec, name, rest if colon else None), spec)
+        return _validated(_load_builtin(spec, name, folder if colon else None, who), who)
     if colon:
-        return _validated(_instantiate(_attribute(spec, name, rest), spec), spec)
+        return _validated(_made(import_attribute(spec.target, who, RewardSpecError), spec, who), who)
     installed = _entry_points()
     if name in installed:
-        return _validated(_instantiate(_call_user_code(installed[name].load, spec), spec), spec)
-    raise RewardSpecError(_unknown_name(spec))
-
-
-def is_registered(spec: str) -> bool:
-    """Whether `spec` names a reward model of Toccata or an entry point of an installed package.
-
-    Other specs name Python code of one's own, which is imported when they are loaded.
-    """
-    name, colon, _ = spec.partition(":")
-    return name in _BUILTIN or (not colon and name in _entry_points())
-
-
-def has_weights(spec: str) -> bool:
-    """Whether `spec` is a reward model of Toccata with weights, and so with `save`, `load` and `weights_hash`."""
-    name = spec.partition(":")[0]
-    return name in _BUILTIN and _BUILTIN[name].has_weights
+        return _validated(_made(made(installed[name].load, {}, who, RewardSpecError), spec, who), who)
+    raise RewardSpecError(_unknown_name(spec.target))
 
 
 def _entry_points() -> dict[str, EntryPoint]:
@@ -93,97 +143,48 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 def _unknown_name(spec: str) -> str:
     """The message for an unknown name, with the nearest known one."""
+    if "(" in spec:
+        return f"reward {spec!r}: a bracket is not closed"
     names = reward_names()
     nearest = get_close_matches(spec, names, 1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(names)}"
     return f"reward {spec!r}: no such name; {hint} (write custom rewards as package.module:Attribute)"
 
 
-def _load_builtin(spec: str, name: str, folder: str | None) -> Any:
+def _load_builtin(spec: Spec, name: str, folder: str | None, who: str) -> Any:
     """The model `name` of Toccata, with the weights in `folder` if one is given."""
     builtin = _BUILTIN[name]
     if folder is not None and not builtin.has_weights:
-        raise RewardSpecError(f"reward {spec!r}: {name} has no weights to read from {folder!r}")
+        raise RewardSpecError(f"{who}: {name} has no weights to read from {folder!r}")
     if folder is not None and not Path(folder).expanduser().is_dir():
-        raise RewardSpecError(f"reward {spec!r}: there is no folder {folder!r}")
-    weights = Path(folder).expanduser() if folder is not None else None  # shells do not expand ~ after a colon
+        raise RewardSpecError(f"{who}: there is no folder {folder!r}")
     model = getattr(importlib.import_module(f"toccata.reward_models.{builtin.module}"), builtin.attribute)
-    try:
-        return model.load(weights) if builtin.has_weights else model()
-    except (ValueError, OSError) as error:  # these name file and reason
-        raise RewardSpecError(f"reward {spec!r}: {' '.join(str(error).split())}") from error
+    make = model
+    if builtin.has_weights:
+        weights = Path(folder).expanduser() if folder is not None else None  # shells do not expand ~ after a colon
+        make = partial(model.load, weights)
+    return made(make, spec.args, who, RewardSpecError)
 
 
-def _attribute(spec: str, module_name: str, path: str) -> Any:
-    """The object `module_name:path`; the path may have dots."""
-    if not module_name or not path:
-        raise RewardSpecError(f"reward {spec!r}: write package.module:Attribute")
-    if module_name.endswith(".py") or "/" in module_name or "\\" in module_name:
-        dotted = ".".join(Path(module_name.replace("\\", "/")).with_suffix("").parts)
-        raise RewardSpecError(f"reward {spec!r}: write the module with dots, as in {dotted}:{path}")
-    current = str(Path.cwd())
-    if current not in sys.path and "" not in sys.path:
-        sys.path.insert(0, current)  # stays there, as with `python -m`: modules may import others later
-    importlib.invalidate_caches()
-    try:
-        with guarded(f"reward {spec!r}: importing {module_name}", RewardSpecError):
-            target: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise RewardSpecError(
-                f"reward {spec!r}: module {module_name} needs {error.name!r}, which is not installed"
-            ) from error
-        raise RewardSpecError(
-            f"reward {spec!r}: there is no module {error.name!r} in {current} or among the installed packages"
-        ) from error
-    except RewardSpecError:
-        raise
-    except Exception as error:  # a user's module may raise anything
-        raise RewardSpecError(f"reward {spec!r}: importing {module_name} raised {_type_and_message(error)}") from error
-    name = module_name
-    for part in path.split("."):
-        try:
-            target = getattr(target, part)
-        except AttributeError:
-            nearest = get_close_matches(part, [public for public in dir(target) if not public.startswith("_")], 1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise RewardSpecError(f"reward {spec!r}: {name} has no {part!r}{hint}") from None
-        name = f"{name}.{part}"
-    return target
+def _made(found: Any, spec: Spec, who: str) -> Any:
+    """A model as it is; the result of a class or function called with the arguments of `spec`."""
+    if callable(getattr(found, "score", None)) and not isinstance(found, type):
+        if spec.args:
+            raise RewardSpecError(f"{who}: {spec.target} is a model already; only classes and functions take arguments")
+        return found
+    return made(found, spec.args, who, RewardSpecError) if callable(found) else found
 
 
-def _instantiate(target: Any, spec: str) -> Any:
-    """A model as it is; the result of a class or function called without arguments."""
-    is_model = callable(getattr(target, "score", None)) and not isinstance(target, type)
-    return _call_user_code(target, spec) if callable(target) and not is_model else target
-
-
-def _call_user_code(function: Callable[[], Any], spec: str) -> Any:
-    """The result of `function`; an exception becomes a `RewardSpecError` that names the spec."""
-    try:
-        with guarded(f"reward {spec!r}: creating it", RewardSpecError):
-            return function()
-    except RewardSpecError:
-        raise
-    except Exception as error:  # a user's constructor may raise anything
-        raise RewardSpecError(f"reward {spec!r}: creating it raised {_type_and_message(error)}") from error
-
-
-def _validated(model: Any, spec: str) -> RewardModel:
+def _validated(model: Any, who: str) -> RewardModel:
     """The model, once it has the members of the protocol."""
     kind = type(model).__name__
-    if not callable(getattr(model, "score", None)):
-        raise RewardSpecError(f"reward {spec!r}: {kind} has no method score(pieces)")
+    if not _is_model(model):
+        raise RewardSpecError(f"{who}: {kind} has no method score(pieces)")
     name = getattr(model, "name", None)
     if not isinstance(name, str) or not name:
-        raise RewardSpecError(f"reward {spec!r}: {kind} needs a name, a non-empty string, got {name!r}")
+        raise RewardSpecError(f"{who}: {kind} needs a name, a non-empty string, got {name!r}")
     try:
         check_name(name)
     except RewardModelError as error:
-        raise RewardSpecError(f"reward {spec!r}: {error}") from None
+        raise RewardSpecError(f"{who}: {error}") from None
     return model
-
-
-def _type_and_message(error: Exception) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

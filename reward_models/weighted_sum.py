@@ -8,8 +8,7 @@ from math import isfinite
 import numpy as np
 
 from toccata.envs.pieces import Pieces
-from toccata.envs.reward_model import RewardModel, RewardModelError, check_name, checked, total
-from toccata.reward_models.loading import RewardSpecError, load_reward
+from toccata.envs.reward_model import RewardModel, RewardModelError, RewardSpecError, check_name, checked, total
 
 
 class WeightedSum:
@@ -82,15 +81,6 @@ class WeightedSum:
             RewardModelError: naming the failing model, or all terms when their sum is not finite.
         """
         return total(self.contributions(pieces))
-
-
-def parse_rewards(weighted_specs: Iterable[tuple[str | RewardModel, float]]) -> WeightedSum:
-    """The weighted sum of pairs such as `[("rating", 1.0), ("my_lab.tension:Tension", 0.2)]`; see `load_reward`.
-
-    Raises:
-        RewardSpecError: for a spec without a reward model, or a weight that is not a finite number.
-    """
-    return WeightedSum([(load_reward(spec), weight) for spec, weight in weighted_specs])
 
 
 def _unique_name(name: str, taken: dict[str, RewardModel]) -> str:

@@ -252,7 +252,7 @@ def logged_by_a_small_run() -> set[str]:
     from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
     from toccata.agents.policies.sequence_policy import SequencePolicy
     from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
-    from toccata.agents.runs.callbacks import DiscriminatorCallback, MetricsCallback
+    from toccata.agents.runs.callbacks import MetricsCallback, UpdateRewardsCallback
     from toccata.agents.vec_env import PianoVecEnv
     from toccata.envs.excerpts import ExcerptDataset
     from toccata.reward_models import Realism, Silence, WeightedSum
@@ -282,7 +282,7 @@ def logged_by_a_small_run() -> set[str]:
     )
     agent.set_logger(Logger(None, [names]))
     callbacks = [
-        DiscriminatorCallback(realism, music, np.random.default_rng(0)),
+        UpdateRewardsCallback({"realism": realism}, music, np.random.default_rng(0)),
         MetricsCallback(lambda step, logged: None),
     ]
     agent.learn(512, CallbackList(callbacks), log_interval=1)

@@ -1,35 +1,43 @@
-"""Callbacks of a training run: discriminator updates, metrics, checkpoints, interrupts."""
+"""Callbacks of a training run: updates of reward models that learn, metrics, checkpoints, interrupts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from signal import SIGINT
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.envs.excerpts import ExcerptDataset
-from toccata.envs.reward_model import guarded
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModelError
 from toccata.interrupts import Interrupted
 from toccata.music.metrics import repeated_note_rate, silence_rate
-
-if TYPE_CHECKING:
-    from toccata.reward_models.realism.model import Realism
+from toccata.reward_models.learning import LearningRewardModel, updated
+from toccata.user_code import guarded
 
 METRICS_LOGGED = {"repeated_note_rate": repeated_note_rate, "silence_rate": silence_rate}  # the first to degenerate
 
 
-class DiscriminatorCallback(BaseCallback):
-    """Trains the discriminator after each rollout, on the pieces finished in it and as many real excerpts."""
+class UpdateRewardsCallback(BaseCallback):
+    """Trains the reward models that learn after each rollout, on the pieces finished in it and as many real excerpts.
+
+    Args:
+        models: reward models with the method `update(pieces, real, rng)`, by term.
+        music: the real excerpts.
+        rng: draws the excerpts, and is given to the models.
+    """
 
     model: ComposerPPO
 
-    def __init__(self, realism: Realism, music: ExcerptDataset, rng: np.random.Generator) -> None:
+    def __init__(
+        self, models: Mapping[str, LearningRewardModel], music: ExcerptDataset, rng: np.random.Generator
+    ) -> None:
         super().__init__()
-        self.realism = realism
+        self.models = models
         self.music = music
         self.rng = rng
 
@@ -37,15 +45,15 @@ class DiscriminatorCallback(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        if not len(self.model.finished):
+        pieces = self.model.finished
+        if not self.models or not len(pieces):
             return
         started = time.perf_counter()
-        real = [piece.score for piece in self.music.sample(len(self.model.finished), self.rng)]
-        with guarded(f"reward model {self.realism.name!r}"):
-            metrics = self.realism.update(self.model.finished, real, self.rng)
-        for name, value in metrics.items():
-            self.logger.record(f"realism/{name}", value)
-        self.logger.record("time/discriminator_seconds", time.perf_counter() - started)
+        for term, model in self.models.items():
+            real = Pieces(self.music.sample(len(pieces), self.rng), pieces.piano)
+            for name, value in updated(model, term, pieces, real, self.rng).items():
+                self.logger.record(f"{term}/{name}", value)
+        self.logger.record("time/reward_update_seconds", time.perf_counter() - started)
 
 
 class MetricsCallback(BaseCallback):
@@ -70,7 +78,7 @@ class MetricsCallback(BaseCallback):
                 self.logger.record(f"music/{name}", value)
         for name, model in getattr(self.model.reward_model, "models", {}).items():
             if hasattr(model, "diagnostics") and len(self.model.finished):
-                with guarded(f"reward model {name!r}"):
+                with guarded(f"reward model {name!r}", RewardModelError):
                     diagnostics = model.diagnostics(self.model.finished)
                 for quantity, values in diagnostics.items():
                     self.logger.record(f"{name}/{quantity}", float(np.mean(values)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,7 @@ from toccata.options import (
     shown,
     tuples,
 )
+from toccata.specs import Spec, SpecError, parse_spec, weighted_texts
 
 POLICIES = ("mlp", "cnn", "lstm", "transformer")
 SEQUENCE_POLICIES = ("lstm", "transformer")  # on all actions of the episode so far
@@ -83,7 +85,8 @@ class TrainConfig:
     """Environment steps of PPO; a bar takes 20 (chorales) to 40 of them."""
 
     rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
-    """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own."""
+    """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own, each with
+    arguments if need be: 'my_rewards:Steps(limit=2)'. `--rewards + my_rewards:Steps 0.5` adds to the default ones."""
 
     bars_per_reward: int = 2
     """With --reward-at bar: bars from one reward to the next. Fewer bars give more frequent rewards and take longer to
@@ -176,6 +179,7 @@ class TrainConfig:
         check_fields(self, TRAIN_RANGES)
         for reward, weight in self.rewards:
             WEIGHT.check(f"reward {shown(reward)}: its weight", weight)
+        object.__setattr__(self, "rewards", tuple((str(spec), weight) for spec, weight in self.reward_specs))
         check_length(self.bars, self.beats_per_bar, self.tempo_bpm)
         check_product(self, ("num_envs", "n_steps"), MAX_ROLLOUT_STEPS, "steps of a rollout")
         check_product(self, ("num_envs", "bars"), MAX_BARS_OF_ENVS, "bars of all environments")
@@ -187,6 +191,18 @@ class TrainConfig:
                 f"num_envs * n_steps = {self.num_envs * self.n_steps} leaves a last minibatch of a single step with "
                 f"batch_size {self.batch_size}, whose advantage cannot be normalised; choose another of the three"
             )
+
+    @property
+    def reward_specs(self) -> list[tuple[Spec, float]]:
+        """The rewards with their arguments read.
+
+        Raises:
+            ConfigError: for arguments that cannot be read.
+        """
+        try:
+            return [(parse_spec(reward), weight) for reward, weight in self.rewards]
+        except SpecError as error:
+            raise ConfigError(f"rewards: {error}") from None
 
     def _fill_in_reference(self) -> None:
         """Fill in the defaults of prior, clone_epochs and prior_kl_coef, which depend on each other."""
@@ -232,9 +248,13 @@ class TrainConfig:
                 raise ConfigError(f"{path}: unknown field {shown(name)}{hint}")
         hints = get_type_hints(cls)
         try:
+            if "rewards" in settings:
+                settings["rewards"] = weighted_texts(settings["rewards"])
             return cls(**{name: tuples(value, hints[name]) for name, value in settings.items()})
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
+        except SpecError as error:
+            raise ConfigError(f"{path}: rewards: {error}") from error
 
     def resumed(self, folder: Path) -> TrainConfig:
         """These settings, of the run in `folder`, for resuming it: `replace` may change those of `RENEWABLE`."""
@@ -244,3 +264,30 @@ class TrainConfig:
         """Names of the settings in which this and `other` differ, apart from `RENEWABLE`, run_dir and resume."""
         names = [field.name for field in fields(self) if field.name not in (*RENEWABLE, *UNSAVED)]
         return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+
+def with_added_rewards(arguments: Sequence[str], base: Sequence[tuple[str, float]]) -> list[str]:
+    """The arguments of a command, with `--rewards + SPEC WEIGHT ...` replaced by `base` and those.
+
+    One that names the same model as one of `base` takes its place.
+    """
+    arguments = list(arguments)
+    if "--rewards" not in arguments:
+        return arguments
+    start = arguments.index("--rewards") + 1
+    if arguments[start : start + 1] != ["+"]:
+        return arguments
+    end = start + 1
+    while end < len(arguments) and not arguments[end].startswith("--"):
+        end += 1
+    added = arguments[start + 1 : end]
+    if not added or len(added) % 2:
+        raise ConfigError(
+            f"--rewards + takes models and their weights, as in: + my_rewards:Steps 0.5; got {shown(added)}"
+        )
+    try:
+        replaced = {parse_spec(spec).target for spec in added[::2]}
+        kept = [[spec, repr(weight)] for spec, weight in base if parse_spec(spec).target not in replaced]
+    except SpecError as error:
+        raise ConfigError(f"--rewards: {error}") from None
+    return [*arguments[:start], *(each for pair in kept for each in pair), *added, *arguments[end:]]

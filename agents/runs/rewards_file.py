@@ -1,4 +1,4 @@
-"""The reward models of a run and their files: rewards.json and the weights next to it."""
+"""The reward models of a run and their files: rewards.json, and weights and states next to it."""
 
 from __future__ import annotations
 
@@ -16,36 +16,63 @@ from toccata.envs.reward_model import RewardModel
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, inside, read_json, sha256_of_file, write_atomically
 from toccata.options import ConfigError
-from toccata.reward_models import Density, Repetition, Silence, WeightedSum, has_weights, load_reward
+from toccata.reward_models import (
+    Density,
+    Repetition,
+    Silence,
+    WeightedSum,
+    has_weights,
+    is_builtin,
+    load_reward,
+)
+from toccata.reward_models.learning import has_state, load_state, save_state
+from toccata.specs import Spec, spec_from_data
 
 RULES = (Silence, Repetition, Density)  # reward models whose limits are percentiles of real pieces
 LIMIT_EXCERPTS = 256  # real excerpts that the limits are taken from
 REWARDS_FILE = "rewards.json"  # in the run folder's reward_models/: which models, their weights and hashes
 
 
-def with_corpus_limits(music: ExcerptDataset, rewards: WeightedSum, seed: int) -> WeightedSum:
-    """The reward models, rules with limits taken from real music, the others as they are."""
-    rng = np.random.default_rng([seed, 3])
+def with_corpus_limits(music: ExcerptDataset, rewards: WeightedSum, config: TrainConfig) -> WeightedSum:
+    """The reward models, rules named in `config` with limits taken from real music, but for those given as arguments.
+
+    Rules that functions of a user's own return stay as they are, as do all other models.
+    """
+    rng = np.random.default_rng([config.seed, 3])
     scores = [piece.score for piece in music.sample(LIMIT_EXCERPTS, rng, transpose=False)]
-    return WeightedSum(
-        [
-            (type(model).from_scores(scores) if isinstance(model, RULES) else model, rewards.weights[term])
-            for term, model in rewards.models.items()
-        ]
-    )
+    models: list[tuple[RewardModel, float]] = []
+    for (spec, weight), model in zip(config.reward_specs, rewards.models.values(), strict=True):
+        if is_builtin(spec.target) and isinstance(model, RULES):
+            model = replace(type(model).from_scores(scores), **spec.args)
+        models.append((model, weight))
+    return WeightedSum(models)
 
 
 def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> None:
-    """Write rewards.json and the weights of the reward models that have some into a run's reward_models/."""
+    """Write rewards.json, and weights and states of the reward models that have some, into a run's reward_models/.
+
+    Raises:
+        RewardModelError: naming the model whose state cannot be saved.
+    """
     entries = []
-    for (spec, weight), (term, model) in zip(config.rewards, rewards.models.items(), strict=True):
-        entry: dict[str, Any] = {"term": term, "reward": spec, "weight": weight, "folder": None, "hash": None}
-        if isinstance(model, RULES):
+    for (spec, weight), (term, model) in zip(config.reward_specs, rewards.models.items(), strict=True):
+        entry: dict[str, Any] = {
+            "term": term,
+            "model": spec.target,
+            "weight": weight,
+            "args": dict(spec.args),
+            "folder": None,
+            "hash": None,
+        }
+        if is_builtin(spec.target) and isinstance(model, RULES):
             entry["limits"] = asdict(model)
-        if has_weights(spec):
+        if has_weights(spec.target):
             model.save(folder / term)  # type: ignore[attr-defined]  # those with weights have these three
-            entry["folder"] = term
             entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]
+        elif has_state(model):
+            save_state(model, term, folder / term)
+        if (folder / term).is_dir():
+            entry["folder"] = term
             entry["files"] = {path.name: sha256_of_file(path) for path in sorted((folder / term).iterdir())}
         entries.append(entry)
     write_atomically(folder / REWARDS_FILE, (json.dumps(entries, indent=2) + "\n").encode())
@@ -62,14 +89,17 @@ def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = 
     Raises:
         ConfigError: naming the file, when it is missing, is not such a list, or has the hashes of other weights.
         RewardSpecError: for a model that cannot be made.
+        RewardModelError: for one that does not take its saved state.
         UntrustedError: naming the reward models whose loading would run code that is not trusted.
     """
     path = folder / REWARDS_FILE
     try:
         entries = read_json(path)
-        require_trust([entry["reward"] for entry in entries], path, run_folder, trust=trust)
+        specs = [spec_from_data({"model": entry["model"], "args": entry["args"]}) for entry in entries]
+        require_trust(specs, path, run_folder, trust=trust)
         models: list[tuple[RewardModel, float]] = [
-            (_load_entry(entry, folder), float(entry["weight"])) for entry in entries
+            (_load_entry(entry, spec, folder), float(entry["weight"]))
+            for entry, spec in zip(entries, specs, strict=True)
         ]
         return WeightedSum(models)
     except FileError as error:
@@ -80,30 +110,47 @@ def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = 
         raise ConfigError(f"{path}: not a readable list of rewards: {one_line(error)}") from error
 
 
-def _load_entry(entry: dict[str, Any], folder: Path) -> RewardModel:
+def _load_entry(entry: dict[str, Any], spec: Spec, folder: Path) -> RewardModel:
     """The reward model of one entry of rewards.json."""
-    spec, weights = entry["reward"], None
     if not isinstance(entry["weight"], (int, float)) or isinstance(entry["weight"], bool):
-        raise ValueError(f"the weight of {spec!r} must be a number, got {entry['weight']!r}")
-    if has_weights(spec):  # whatever path the user gave, the run has its own copy
-        for name, kind in (("folder", str), ("hash", str), ("files", dict)):
-            if not isinstance(entry[name], kind) or not entry[name]:
-                raise ValueError(f"{spec!r} has weights, but no {name}")
-        weights = inside(folder, entry["folder"])
-        spec = f"{spec.partition(':')[0]}:{weights}"
-    model = load_reward(spec)
-    if entry["hash"] is not None and entry["hash"] != model.weights_hash():  # type: ignore[attr-defined]  # has weights
+        raise ValueError(f"the weight of {spec.target!r} must be a number, got {entry['weight']!r}")
+    if has_weights(spec.target):
+        return _load_with_weights(entry, spec, folder)
+    if entry["folder"] is not None:
+        state_folder = inside(folder, _needed(entry, "folder", str))
+        _check_files(state_folder, _needed(entry, "files", dict), folder / REWARDS_FILE)
+    model = load_reward({"model": spec.target, "args": spec.args})
+    if entry["folder"] is not None:
+        load_state(model, entry["term"], state_folder)
+    return replace(model, **entry["limits"]) if is_builtin(spec.target) and isinstance(model, RULES) else model
+
+
+def _load_with_weights(entry: dict[str, Any], spec: Spec, folder: Path) -> RewardModel:
+    """A reward model of Toccata with weights: whatever path the user gave, the run has its own copy of them."""
+    weights = inside(folder, _needed(entry, "folder", str))
+    digest, files = _needed(entry, "hash", str), _needed(entry, "files", dict)
+    model: Any = load_reward({"model": f"{spec.target.partition(':')[0]}:{weights}", "args": spec.args})
+    if digest != model.weights_hash():
         raise ConfigError(
             f"{weights}: holds other weights of {entry['term']} than this run was trained with; their "
-            f"SHA-256 is {model.weights_hash()[:12]}..., {folder / REWARDS_FILE} says {entry['hash'][:12]}..."  # type: ignore[attr-defined]
+            f"SHA-256 is {model.weights_hash()[:12]}..., {folder / REWARDS_FILE} says {digest[:12]}..."
         )
-    if weights is not None:
-        for name, digest in entry["files"].items():
-            file = inside(weights, name)
-            if sha256_of_file(file) != digest:
-                raise ConfigError(
-                    f"{file}: its SHA-256 is not the one in {folder / REWARDS_FILE}: the file was damaged or exchanged"
-                )
-        if surplus := {path.name for path in weights.iterdir()} - entry["files"].keys():
-            raise ConfigError(f"{weights / min(surplus)}: is not one of the files in {folder / REWARDS_FILE}")
-    return replace(model, **entry["limits"]) if isinstance(model, RULES) else model
+    _check_files(weights, files, folder / REWARDS_FILE)
+    return model
+
+
+def _needed(entry: dict[str, Any], name: str, kind: type) -> Any:
+    """What an entry says of the files of its model."""
+    if not isinstance(entry[name], kind) or not entry[name]:
+        raise ValueError(f"{entry['model']!r} has files, but no {name}")
+    return entry[name]
+
+
+def _check_files(folder: Path, digests: dict[str, str], source: Path) -> None:
+    """Raise ConfigError when `folder` does not hold exactly the files with these SHA-256, which `source` says."""
+    for name, digest in digests.items():
+        file = inside(folder, name)
+        if sha256_of_file(file) != digest:
+            raise ConfigError(f"{file}: its SHA-256 is not the one in {source}: the file was damaged or exchanged")
+    if surplus := {path.name for path in folder.iterdir()} - digests.keys():
+        raise ConfigError(f"{folder / min(surplus)}: is not one of the files in {source}")

@@ -11,9 +11,11 @@ import re
 import shlex
 import shutil
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 
@@ -42,6 +44,7 @@ LAST = "last"  # in checkpoints/: the link to the newest one
 PUBLISHED = ("model.zip", "reward_models")  # links of the run folder into it
 NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 MAX_TEXT_BYTES = 2**20
+LOG_FILE = "log.txt"  # what was paid, warnings, how each training ended, errors with their tracebacks
 
 
 class RunError(ToccataError, ValueError):
@@ -57,7 +60,7 @@ class Run:
 
     Attributes:
         folder: its path; it holds config.json, command.txt, versions.json, model.zip, reference.zip, reward_models/,
-            signature.json, progress.csv, TensorBoard events and checkpoints/.
+            signature.json, progress.csv, log.txt, TensorBoard events and checkpoints/.
         config: its settings.
     """
 
@@ -103,6 +106,15 @@ class Run:
         path = self.folder / "command.txt"
         before = read_bytes(path, MAX_TEXT_BYTES) if path.exists() else b""
         write_atomically(path, before + _as_line(command))
+
+    def log(self, event: str | BaseException) -> None:
+        """Append a line, or an error with its traceback, to log.txt; a log that cannot be written is left."""
+        text = event
+        if isinstance(event, BaseException):
+            text = "".join(traceback.format_exception(event)).rstrip()
+        line = f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n"
+        with suppress(OSError), (self.folder / LOG_FILE).open("ab") as file:
+            file.write(line.encode("utf-8", "backslashreplace"))
 
     @classmethod
     def open(cls, folder: Path) -> Run:

@@ -36,9 +36,9 @@ from toccata.agents.runs.builders import (
 )
 from toccata.agents.runs.callbacks import (
     CheckpointCallback,
-    DiscriminatorCallback,
     MetricsCallback,
     StopBetweenRollouts,
+    UpdateRewardsCallback,
 )
 from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.progress import Progress, ProgressWriter
@@ -54,6 +54,7 @@ from toccata.files import read_json, read_npz, sha256_of_file, write_atomically
 from toccata.interrupts import Interrupted, on_signals
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum, parse_rewards
+from toccata.reward_models.learning import LearningRewardModel, check_learning, learns
 
 STATE_FILE = "state.json"  # in a checkpoint: random states, and values logged since the last row
 ENVS_FILE = "envs.npz"
@@ -72,8 +73,9 @@ class Training:
     env: PianoVecEnv
     rewards: WeightedSum
     music: ExcerptDataset
-    rng: np.random.Generator  # of the real excerpts that the discriminator is trained on
+    rng: np.random.Generator  # of reward models that learn, and the real excerpts that they are trained on
     progress: Progress
+    warnings: list[str]  # about the rewards
     pending: dict[str, Any] = field(default_factory=dict)  # values that were logged since the last row
 
     def save(self) -> Path:
@@ -169,8 +171,40 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
             training, has_reference = _new(config, command, console, stack)
         else:
             training, has_reference = _resumed(config, command, console, stack)
-        _train(training, has_reference, console)
+        try:
+            _print_rewards(training, console)
+            _train(training, has_reference, console)
+        except BaseException as error:
+            training.run.log(error)
+            raise
+        training.run.log(f"finished at step {training.model.num_timesteps:,}")
     return training.run
+
+
+def _print_rewards(training: Training, console: Console) -> None:
+    """Say what is paid, which reward models learn, and what of them is not kept."""
+    learning = _learning(training)
+    terms = " + ".join(f"{weight:g} x {term}" for term, weight in training.rewards.weights.items())
+    trained = f"; trained along: {', '.join(learning)}" if learning else ""
+    for message in (f"reward: {terms}{trained}", *(f"warning: {each}" for each in training.warnings)):
+        console.print(message, soft_wrap=True, markup=False, highlight=False)
+        training.run.log(message)
+
+
+def _check_learning(rewards: WeightedSum) -> list[str]:
+    """Warnings about reward models whose state is not kept; RewardModelError for one that cannot be restored."""
+    return [warning for term, model in rewards.models.items() for warning in check_learning(model, term)]
+
+
+def _learning(training: Training) -> dict[str, LearningRewardModel]:
+    """The reward models that are trained along with the agent, by term."""
+    frozen_names = () if training.run.config.train_realism else ("realism",)
+    specs = [spec.target.partition(":")[0] for spec, _ in training.run.config.reward_specs]
+    return {
+        term: model  # type: ignore[misc]  # which learns
+        for name, (term, model) in zip(specs, training.rewards.models.items(), strict=True)
+        if name not in frozen_names and learns(model)
+    }
 
 
 def _train(training: Training, has_reference: bool, console: Console) -> None:
@@ -202,20 +236,20 @@ def _new(
     env = build_envs(config)
     rewards = parse_rewards(config.rewards)
     music = excerpt_dataset(config, "train")
-    rewards = with_corpus_limits(music, rewards, config.seed)
+    rewards = with_corpus_limits(music, rewards, config)
+    warnings = _check_learning(rewards)
     model = build_agent(config, env, rewards, device)
     if run is None:
         run = Run.create(config, command)
         stack.enter_context(run.lock())
-        sign_rewards([spec for spec, _ in config.rewards], run.folder)
+        sign_rewards([spec for spec, _ in config.reward_specs], run.folder)
         console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)
     first = run.folder / "checkpoints" / BEFORE_TRAINING  # no checkpoint: it has the reward models only
     (first / "reward_models").mkdir(parents=True, exist_ok=True)
     save_rewards(rewards, config, first / "reward_models")
     run.publish(first)
-    return Training(
-        run, model, env, rewards, music, np.random.default_rng([config.seed, 1]), Progress(run.folder / "progress.csv")
-    ), False
+    rng, progress = np.random.default_rng([config.seed, 1]), Progress(run.folder / "progress.csv")
+    return Training(run, model, env, rewards, music, rng, progress, warnings), False
 
 
 def _make_reference(training: Training, bar: Bar) -> None:
@@ -271,7 +305,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     stack.enter_context(run.lock())
     checkpoint = run.last_checkpoint()
     if checkpoint is None:
-        specs = [spec for spec, _ in config.rewards]
+        specs = [spec for spec, _ in config.reward_specs]
         require_trust(specs, run.folder / "config.json", run.folder, trust=config.trust)
         run.renew(config, command)
         console.print(f"{escape(str(run.folder))} has no checkpoint: starting again", soft_wrap=True)
@@ -286,7 +320,8 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
         model.reward_model = rewards
         set_reference(config, model, load_model(run.reference_path, device))
         progress = Progress(run.folder / "progress.csv", model.num_timesteps)
-        training = Training(Run(run.folder, config), model, env, rewards, music, np.random.default_rng(), progress)
+        run_now, rng, warnings = Run(run.folder, config), np.random.default_rng(), _check_learning(rewards)
+        training = Training(run_now, model, env, rewards, music, rng, progress, warnings)
         training.restore(checkpoint, state)
     except ToccataError:
         raise
@@ -315,11 +350,10 @@ def _run_ppo(training: Training, bar: Bar) -> None:
         bar.update(task, completed=min(step, config.total_timesteps), note=note)
 
     callbacks: list[BaseCallback] = [
-        DiscriminatorCallback(model, training.music, training.rng)  # type: ignore[arg-type]  # update makes it a Realism
-        for model in training.rewards.models.values()
-        if config.train_realism and hasattr(model, "update")
+        UpdateRewardsCallback(_learning(training), training.music, training.rng),
+        MetricsCallback(on_rollout),
+        CheckpointCallback(training.save, config.checkpoint_every),
     ]
-    callbacks += [MetricsCallback(on_rollout), CheckpointCallback(training.save, config.checkpoint_every)]
     resume = f"resume with {resume_option(folder)}"
     between_rollouts = StopBetweenRollouts()
     with on_signals(between_rollouts.on_signal):
@@ -336,7 +370,10 @@ def _run_ppo(training: Training, bar: Bar) -> None:
             training.save()
             raise _interrupted(stop, f"stopped and saved at step {model.num_timesteps:,}; {resume}") from stop
         except RewardModelError as error:
-            training.save()
+            try:
+                training.save()
+            except RewardModelError as unsaved:  # of one whose state cannot be saved
+                raise RewardModelError(f"{error}; the run is as at its last checkpoint, {resume}") from unsaved
             raise RewardModelError(f"{error}; the run is saved in {folder}, {resume}") from error
         except DivergenceError as error:
             last = training.run.last_checkpoint()

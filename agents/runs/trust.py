@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from toccata.errors import ToccataError
 from toccata.files import FileError, read_json, write_atomically
-from toccata.reward_models import is_registered
+from toccata.options import shown
+from toccata.reward_models import is_builtin
 from toccata.signatures import UntrustedError, is_signed, sign
+from toccata.specs import Spec
 
 SIGNATURE_FILE = "signature.json"
 PURPOSE = b"reward models of a run"
 MAX_BYTES = 2**20
 
 
-def sign_rewards(specs: Iterable[str], run_folder: Path) -> None:
+def sign_rewards(specs: Iterable[Spec], run_folder: Path) -> None:
     """Write signature.json: the reward models that this user named, and the folders their modules were found in."""
-    modules = {spec: _module_folder(spec) for spec in specs if not is_registered(spec)}
+    modules = {str(spec): _module_folder(spec.target) for spec in specs if _is_own_code(spec)}
     text = json.dumps({"modules": modules, "signature": sign(PURPOSE, _canonical(modules))}, indent=2)
     write_atomically(run_folder / SIGNATURE_FILE, (text + "\n").encode())
 
 
-def require_trust(specs: Sequence[object], source: Path, run_folder: Path | None, *, trust: bool) -> None:
+def require_trust(specs: Iterable[Spec], source: Path, run_folder: Path | None, *, trust: bool) -> None:
     """Refuse reward models whose loading would run code of somebody else; make those of this user's importable.
 
     Args:
@@ -42,21 +44,29 @@ def require_trust(specs: Sequence[object], source: Path, run_folder: Path | None
             named by this user on this machine, nor are trusted.
         ConfigError: for a signature.json that cannot be read.
     """
-    foreign = [spec for spec in specs if not (isinstance(spec, str) and (is_registered(spec) or ":" not in spec))]
+    foreign = [str(spec) for spec in specs if _is_own_code(spec)]
     if not foreign:
         return
     modules, signed = _read_signature(run_folder)
-    if not trust and not (signed and all(isinstance(spec, str) and spec in modules for spec in foreign)):
-        names = ", ".join(map(repr, foreign[:5]))
+    if not trust and not (signed and all(spec in modules for spec in foreign)):
+        names = ", ".join(shown(spec) for spec in foreign[:5])
         raise UntrustedError(
             f"{source}: its rewards {names} are code that does not come with Toccata or an installed package, and this "
             "run was not made by you on this machine; loading them runs that code. If you trust it, add --trust, with "
             "the module in the current folder or installed"
         )
     for spec in foreign:
-        folder = modules.get(spec) if isinstance(spec, str) else None
+        folder = modules.get(spec)
         if isinstance(folder, str) and folder not in sys.path:
             sys.path.append(folder)  # last, as a user's module may be called like any other
+
+
+def _is_own_code(spec: Spec) -> bool:
+    """Whether making what a spec names may run code that was not installed, or installed code with unknown arguments.
+
+    A name without a colon that is not registered is none: it cannot be loaded at all.
+    """
+    return not is_builtin(spec.target) and (":" in spec.target or bool(spec.args))
 
 
 def _read_signature(run_folder: Path | None) -> tuple[dict[str, object], bool]:
@@ -83,8 +93,8 @@ def _canonical(modules: Mapping[str, object]) -> bytes:
     return json.dumps(modules, sort_keys=True).encode()
 
 
-def _module_folder(spec: str) -> str | None:
+def _module_folder(target: str) -> str | None:
     """Where Python found the module of a `package.module:Attribute`, for reading the run from another folder."""
-    module = sys.modules.get(spec.partition(":")[0].partition(".")[0])
+    module = sys.modules.get(target.partition(":")[0].partition(".")[0])
     places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
     return str(Path(places[0]).absolute().parent) if places and places[0] else None

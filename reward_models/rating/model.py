@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -168,14 +168,20 @@ class RatingModel:
         save_weights(folder, {WEIGHTS_NAME: self.network.state_dict()}, config)
 
     @classmethod
-    def load(cls, folder: str | PathLike[str] | None = None) -> RatingModel:
+    def load(cls, folder: str | PathLike[str] | None = None, *, pessimism: float | None = None) -> RatingModel:
         """Read what `save` wrote; by default the weights that come with Toccata.
+
+        Args:
+            folder: of the weights.
+            pessimism: standard deviations that are subtracted, in [0, 10]; by default as saved.
 
         Raises:
             WeightsError: naming the file, when it is missing, damaged or does not match its SHA-256.
+            ValueError: for a pessimism out of range.
         """
         network, config = load_weights(SHIPPED if folder is None else folder, WEIGHTS_NAME, _members)
-        return cls(network, RatingConfig(**config["network"]))
+        sizes = RatingConfig(**config["network"])
+        return cls(network, sizes if pessimism is None else replace(sizes, pessimism=pessimism))
 
 
 def _members(config: Mapping[str, Any]) -> nn.ModuleList:

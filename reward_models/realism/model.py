@@ -81,7 +81,7 @@ class Realism:
     # Training along with the agent
 
     def update(
-        self, fakes: Pieces | Sequence[Score], real: Sequence[Score], rng: np.random.Generator
+        self, pieces: Pieces | Sequence[Score], real: Pieces | Sequence[Score], rng: np.random.Generator
     ) -> dict[str, float]:
         """Train on new pieces of the agent, unless the discriminator already classifies them too well.
 
@@ -89,7 +89,7 @@ class Realism:
         all in random keys; there is a step for every 64 new pieces.
 
         Args:
-            fakes: the agent's new pieces.
+            pieces: the agent's new pieces.
             real: human-written music as the instrument plays it (`encode(score)[1].score`), in the agent's metre and
                 cut into pieces as long as the agent's, so that nothing but the music differs.
             rng: chooses windows, keys and replayed pieces.
@@ -101,7 +101,7 @@ class Realism:
         Raises:
             ValueError: without pieces of either class.
         """
-        own = fakes.own if isinstance(fakes, Pieces) else tuple(fakes)
+        own, real = (each.own if isinstance(each, Pieces) else tuple(each) for each in (pieces, real))
         if not own or not len(real):
             raise ValueError(f"need pieces of both classes, got {len(own)} of the agent's and {len(real)} real ones")
         new_real, new_fake = random_windows(real, BATCH, rng), random_windows(own, BATCH, rng)
@@ -184,6 +184,15 @@ class Realism:
                 path = folder / f"{TRAINING_NAME}{SUFFIX}"
                 raise WeightsError(f"{path}: not its training state: {one_line(error)}") from error
         return realism
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimizer state and replay buffer, where a function of a user's own made this model."""
+        return {WEIGHTS_NAME: self.discriminator.state_dict(), TRAINING_NAME: self._training_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.discriminator.load_state_dict(state[WEIGHTS_NAME])
+        self._restore(state[TRAINING_NAME])
 
     def _training_state(self) -> dict[str, Tensor]:
         """Adam's moments and the replay buffer as tensors."""

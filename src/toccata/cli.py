@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -18,6 +19,7 @@ from toccata._version import __version__
 from toccata.errors import ToccataError, one_line
 from toccata.interrupts import Interrupted, on_signals
 from toccata.options import refuse_empty
+from toccata.user_code import user_line
 
 
 def train(config: Any) -> None:
@@ -58,6 +60,7 @@ def compose(config: Any) -> None:
     run_composing(config)
 
 
+DEBUG = "--debug"  # an option of every command
 LONGEST_MESSAGE = 2000  # characters of an error that are printed
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration class, and the function that runs it
     "train": ("toccata.agents.runs.config:TrainConfig", train),
@@ -79,9 +82,14 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
     config_class, command = COMMANDS[name]
     module, _, attribute = config_class.partition(":")
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    debug = DEBUG in arguments
+    arguments = [argument for argument in arguments if argument != DEBUG]
     try:
         refuse_empty(arguments)
-        config_type = getattr(import_module(module), attribute)
+        config_module = import_module(module)
+        config_type = getattr(config_module, attribute)
+        if name == "train":
+            arguments = config_module.with_added_rewards(arguments, config_module.DEFAULT_REWARDS)
         config = tyro.cli(config_type, prog=prog, args=arguments)
         if getattr(config, "resume", None) is not None:  # what is not given is as in the run
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
@@ -94,9 +102,18 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
         print(f"error: not enough memory: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
         return 1
     except (ToccataError, OSError) as error:  # others are bugs, which keep their traceback
-        print(f"error: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
+        print_error(error, debug)
         return 1
     return 0
+
+
+def print_error(error: BaseException, debug: bool) -> None:
+    """Print an error in one line, and the line of a user's own code that it comes from; with `debug` all tracebacks."""
+    if debug:
+        traceback.print_exception(error)
+    print(f"error: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
+    if not debug and (line := user_line(error)) is not None:
+        print(f"{line}\n({DEBUG} prints the whole traceback)", file=sys.stderr)
 
 
 def _settings_of(folder: Path) -> Any:
@@ -130,5 +147,6 @@ def _usage() -> str:
             "usage: toccata COMMAND ...\n\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
             *lines,
             "\ntoccata COMMAND --help lists the options of a command; toccata --version prints the version.",
+            "With --debug a command prints the whole traceback of an error.",
         ]
     )

@@ -169,14 +169,14 @@ def _check_tuple(name: str, value: Any, inner: tuple[Any, ...], allowed: Range |
 
 
 def _check_name(name: str, text: str) -> None:
-    """Raise ConfigError for a text that is no name, path, or list of both."""
+    """Raise ConfigError for a text that is no name or path; in brackets, arguments may follow."""
     if not text.strip():
         raise ConfigError(f"{name} must not be empty, got {text!r}")
     if "\0" in text:
         raise ConfigError(f"{name} must have no null character, got {shown(text)}")
     if len(text) > MAX_TEXT:
         raise ConfigError(f"{name} must have at most {MAX_TEXT:,} characters, got {len(text):,}")
-    if any(len(part) > MAX_NAME_BYTES for part in _encoded(text).split(b"/")):
+    if any(len(part) > MAX_NAME_BYTES for part in _encoded(text.partition("(")[0]).split(b"/")):
         raise ConfigError(f"{name}: a name in it has more than {MAX_NAME_BYTES} bytes, got {shown(text)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -18,8 +19,8 @@ def register_environments() -> None:
 
 
 def _with_reward(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments, with the name of a reward model replaced by the model."""
-    if isinstance(arguments.get("reward"), str):
+    """The arguments, with what `load_reward` takes as text or data replaced by the reward model."""
+    if isinstance(arguments.get("reward"), (str, Mapping, list, tuple)):
         from toccata.reward_models import load_reward
 
         return {**arguments, "reward": load_reward(arguments["reward"])}

@@ -50,7 +50,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
     """The rows of progress.csv without what the clock says."""
     with (folder / "progress.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    timed = ("time/fps", "time/time_elapsed", "time/reward_seconds", "time/discriminator_seconds")
+    timed = ("time/fps", "time/time_elapsed", "time/reward_seconds", "time/reward_update_seconds")
     return [{key: value for key, value in row.items() if key not in timed} for row in rows]
 
 

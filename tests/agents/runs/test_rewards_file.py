@@ -34,7 +34,7 @@ from toccata.signatures import UntrustedError
 def test_rewards_of_a_run_folder(toy: Toy, tmp_path: Path) -> None:
     Path("my_rewards.py").write_text(USER_REWARDS)
     config = toy("run", rewards=(("silence", 1.0), ("my_rewards:Saves", 0.5), ("silence", 2.0)))
-    rewards = with_corpus_limits(excerpt_dataset(config, "train"), parse_rewards(config.rewards), config.seed)
+    rewards = with_corpus_limits(excerpt_dataset(config, "train"), parse_rewards(config.rewards), config)
     save_rewards(rewards, config, tmp_path)
     with pytest.raises(UntrustedError, match="'my_rewards:Saves' are code"):
         load_rewards(tmp_path)

@@ -1,0 +1,179 @@
+"""Specs: which model to make, with which arguments, as text and as data.
+
+    my_rewards:Weighted(weight=2, mode="fast")
+    {"model": "my_rewards:Weighted", "args": {"weight": 2, "mode": "fast"}}
+
+are the same spec. Arguments are literals: numbers, texts in quotes, True, False, None, lists, and dicts with texts as
+keys. Nothing is evaluated or imported here.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from keyword import iskeyword
+from math import isfinite
+from typing import Any
+
+from toccata.errors import ToccataError
+from toccata.options import MAX_TEXT, shown
+
+MODEL, ARGS, WEIGHT_KEY = "model", "args", "weight"  # keys of a spec as data; the weight is that of a reward
+MAX_DEPTH = 20  # of lists and dicts in arguments
+
+
+class SpecError(ToccataError, ValueError):
+    """A spec that is no name with literal arguments; names the spec and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A model by name, and the arguments that it is made with.
+
+    Attributes:
+        target: a name, `name:path`, or `package.module:Attribute`.
+        args: by name; JSON values, tuples are lists.
+    """
+
+    target: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target, str) or not self.target.strip():
+            raise SpecError(f"a spec must name a model, got {shown(self.target)}")
+        if not isinstance(self.args, Mapping):
+            raise SpecError(f"{self.target}: its args must be names and values, got {shown(self.args)}")
+        for name in self.args:
+            if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+                raise SpecError(f"{self.target}: the name of an argument must be a Python name, got {shown(name)}")
+        values = {name: _literal(value, f"{self.target}: {name}") for name, value in self.args.items()}
+        object.__setattr__(self, "args", values)  # frozen for everyone else
+
+    def __str__(self) -> str:
+        """The text that `parse_spec` reads: `target`, or `target(name=value, ...)`."""
+        if not self.args and not self.target.endswith(")"):
+            return self.target
+        return f"{self.target}({', '.join(f'{name}={value!r}' for name, value in self.args.items())})"
+
+
+def parse_spec(text: str) -> Spec:
+    """The spec of a text: `target`, or `target(name=value, ...)` with literal values.
+
+    The name of a folder that ends with a bracket is told from arguments by `()` at its end.
+
+    Raises:
+        SpecError: naming the text and the argument, for anything else.
+    """
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
+        raise SpecError(f"a spec must be a text of at most {MAX_TEXT:,} characters, got {shown(text)}")
+    if not text.rstrip().endswith(")"):
+        return Spec(text)
+    for start in (i for i, character in enumerate(text) if character == "("):
+        call = _as_call(text[start:])
+        if call is not None:
+            return Spec(text[:start], _arguments(call, text))
+    raise SpecError(f"{shown(text)}: cannot read its arguments; write name(argument=value, ...)")
+
+
+def spec_from_data(data: Mapping[Any, Any]) -> Spec:
+    """The spec of `{"model": ..., "args": {...}}`; a `weight` is left to the caller.
+
+    `model` may have arguments as text, instead of `args`.
+
+    Raises:
+        SpecError: naming what is missing, unknown or no literal.
+    """
+    if unknown := set(data) - {MODEL, ARGS, WEIGHT_KEY}:
+        raise SpecError(f"{shown(dict(data))}: has {shown(min(unknown, key=str))}; there are model, weight and args")
+    if MODEL not in data:
+        raise SpecError(f"{shown(dict(data))}: has no model")
+    if not isinstance(data[MODEL], str):
+        raise SpecError(f"{shown(dict(data))}: its model must be text, got {shown(data[MODEL])}")
+    if data.get(ARGS) is None:
+        return parse_spec(data[MODEL])
+    return Spec(data[MODEL], data[ARGS])
+
+
+def weighted_texts(data: Any) -> tuple[tuple[str, float], ...]:
+    """A weighted sum of specs, as text and weight each, from data.
+
+    Args:
+        data: a text, `{"model": ..., "weight": ..., "args": ...}` with weight 1 by default, or a list of these objects
+            and of pairs `[text, weight]`.
+
+    Raises:
+        SpecError: for anything else, naming the entry.
+    """
+    entries = [data] if isinstance(data, (str, Mapping)) else data
+    if not isinstance(entries, (list, tuple)):
+        raise SpecError(f"rewards must be a list of [model, weight] and of {{model, weight, args}}, got {shown(data)}")
+    return tuple((str(spec), weight) for spec, weight in map(weighted_spec, entries))
+
+
+def weighted_spec(entry: Any) -> tuple[Spec, Any]:
+    """The spec and the weight, which is not checked, of one entry of `weighted_texts`."""
+    if isinstance(entry, str):
+        return parse_spec(entry), 1.0
+    if isinstance(entry, Mapping):
+        return spec_from_data(entry), entry.get(WEIGHT_KEY, 1.0)
+    if isinstance(entry, (list, tuple)) and len(entry) == 2 and isinstance(entry[0], str):
+        return parse_spec(entry[0]), entry[1]
+    raise SpecError(
+        f"an entry of rewards must be [model, weight] or {{model, weight, args}}, got {shown(entry)}; "
+        'as in [["rating", 1.0], ["realism", 0.5]]'
+    )
+
+
+def _as_call(brackets: str) -> ast.Call | None:
+    """`(name=value, ...)` as a call; None when it is no such text."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in texts
+            node = ast.parse(f"f{brackets.rstrip()}", mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    whole = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return node if whole and isinstance(node, ast.Call) else None
+
+
+def _arguments(call: ast.Call, text: str) -> dict[str, Any]:
+    """The literal arguments of a call."""
+    if call.args:
+        raise SpecError(f"{shown(text)}: argument {ast.unparse(call.args[0])[:100]} has no name; write name=value")
+    arguments: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise SpecError(f"{shown(text)}: ** is not possible here; write name=value")
+        if keyword.arg in arguments:
+            raise SpecError(f"{shown(text)}: has the argument {keyword.arg} twice")
+        try:
+            arguments[keyword.arg] = ast.literal_eval(keyword.value)
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            value = ast.unparse(keyword.value)[:100]
+            hint = f'; text needs quotes: {keyword.arg}="{value}"' if value.isidentifier() else ""
+            raise SpecError(
+                f"{shown(text)}: {keyword.arg} must be a number, text in quotes, True, False, None, a list or a dict, "
+                f"got {value}{hint}"
+            ) from None
+    return arguments
+
+
+def _literal(value: Any, where: str, depth: int = 0) -> Any:
+    """A JSON value with tuples as lists, copied.
+
+    Raises:
+        SpecError: beginning with `where`, for anything else.
+    """
+    if value is None or isinstance(value, (bool, str)) or type(value) is int:
+        return value
+    if type(value) is float and isfinite(value):
+        return value
+    if depth < MAX_DEPTH and isinstance(value, (list, tuple)):
+        return [_literal(each, where, depth + 1) for each in value]
+    if depth < MAX_DEPTH and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _literal(each, where, depth + 1) for key, each in value.items()}
+    raise SpecError(
+        f"{where} must be a finite number, a text, true, false, null, or lists and dicts of these, got {shown(value)}"
+    )

@@ -1,0 +1,184 @@
+"""Code of users, such as reward models: imported, made and called so that its errors name it and its line."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from toccata.errors import ToccataError, one_line
+
+ROOMS = ("toccata", "toccata.music", "toccata.envs", "toccata.reward_models", "toccata.agents")
+PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+
+
+@contextmanager
+def guarded(who: str, error: type[ToccataError]) -> Iterator[None]:
+    """A block of users' code, which must not end the process or change the working directory.
+
+    Raises:
+        ToccataError: `error`, naming `who`, instead of SystemExit and the like (not of Ctrl-C), and when the working
+            directory is another one after the block. It is changed back.
+    """
+    folder = _working_directory()
+    try:
+        yield
+    except (KeyboardInterrupt, Exception):
+        _restore(folder)
+        raise
+    except BaseException as stop:
+        _restore(folder)
+        raise error(f"{who} raised {type(stop).__name__}: {stop}") from stop
+    if moved := _restore(folder):
+        raise error(f"{who} changed the working directory to {moved}; it is {folder} again")
+
+
+def import_attribute(target: str, who: str, error: type[ToccataError]) -> Any:
+    """The object `package.module:Attribute`; the attribute may have dots.
+
+    Modules are searched in the current directory, then on `sys.path`.
+
+    Args:
+        target: which one.
+        who: what it is for, such as `reward 'my_rewards:Steps'`: messages begin with it.
+        error: class of the errors.
+
+    Raises:
+        ToccataError: `error`, when there is no such module or attribute, or importing it fails.
+    """
+    module_name, _, path = target.partition(":")
+    if not module_name or not path:
+        raise error(f"{who}: write package.module:Attribute")
+    if module_name.endswith(".py") or "/" in module_name or "\\" in module_name:
+        dotted = ".".join(Path(module_name.replace("\\", "/")).with_suffix("").parts)
+        raise error(f"{who}: write the module with dots, as in {dotted}:{path}")
+    current = str(Path.cwd())
+    if current not in sys.path and "" not in sys.path:
+        sys.path.insert(0, current)  # stays there, as with `python -m`: modules may import others later
+    importlib.invalidate_caches()
+    try:
+        with guarded(f"{who}: importing {module_name}", error):
+            found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not f"{module_name}.".startswith(f"{missing.name}."):
+            raise error(f"{who}: module {module_name} needs {missing.name!r}, which is not installed") from missing
+        raise error(
+            f"{who}: there is no module {missing.name!r} in {current} or among the installed packages"
+        ) from missing
+    except ToccataError:
+        raise
+    except Exception as failure:  # a user's module may raise anything
+        raise error(f"{who}: importing {module_name} raised {type_and_message(failure)}") from failure
+    name = module_name
+    for part in path.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            nearest = get_close_matches(part, [public for public in dir(found) if not public.startswith("_")], 1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise error(f"{who}: {name} has no {part!r}{hint}") from None
+        name = f"{name}.{part}"
+    return found
+
+
+def made(function: Callable[..., Any], args: Mapping[str, Any], who: str, error: type[ToccataError]) -> Any:
+    """The result of a class or function called with `args`.
+
+    Raises:
+        ToccataError: `error`, when it takes other arguments, naming them, or raises.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # of some built-in classes
+        signature = None
+    if signature is not None:
+        try:
+            signature.bind(**args)
+        except TypeError as mismatch:
+            raise error(f"{who}: {mismatch}; its arguments are {_shown_signature(signature)}") from None
+    try:
+        with guarded(f"{who}: creating it", error):
+            return function(**args)
+    except ToccataError as failure:
+        raise failure if isinstance(failure, error) else error(f"{who}: {failure}") from failure
+    except Exception as failure:  # a user's constructor may raise anything
+        raise error(f"{who}: creating it raised {type_and_message(failure)}") from failure
+
+
+def type_and_message(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {one_line(error)}".removesuffix(f": {type(error).__name__}")
+
+
+def user_line(error: BaseException) -> str | None:
+    """Where an error comes from in a user's code, as tracebacks show it: file, line, function and the line's text.
+
+    A user's code is the first that is called in the exception which caused all others and that is neither Toccata's nor
+    Python's, with what lies in the same folder. None where there is none.
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None and cause not in chain:
+        chain.append(cause)
+    for each in reversed(chain):
+        frames = [
+            frame for frame in traceback.extract_tb(each.__traceback__) if not _is_ours_or_pythons(frame.filename)
+        ]
+        if isinstance(each, SyntaxError) and each.filename and each.lineno and Path(each.filename).is_file():
+            frames = [traceback.FrameSummary(each.filename, each.lineno, "<module>")]
+        if frames:
+            own = [frame for frame in frames if _belongs_together(frames[0].filename, frame.filename)]
+            return "".join(traceback.format_list(own[-1:])).rstrip()
+    return None
+
+
+def _is_ours_or_pythons(filename: str) -> bool:
+    """Whether a file of source code is Toccata's, or of Python's standard library."""
+    path = Path(filename)
+    if filename.startswith("<") or (path.is_relative_to(sysconfig.get_path("stdlib")) and not _in_packages(path)):
+        return True
+    modules = [sys.modules[name] for name in ROOMS if name in sys.modules]
+    return any(path.is_relative_to(Path(str(module.__file__)).parent) for module in modules)
+
+
+def _belongs_together(one: str, other: str) -> bool:
+    """Whether two files of source code are the same, or in the same folder or below it."""
+    folder = Path(one).parent
+    inside = Path(other).is_relative_to(folder) and _in_packages(folder) == _in_packages(Path(other))
+    return one == other or (folder.name not in PACKAGE_FOLDERS and inside)
+
+
+def _in_packages(path: Path) -> bool:
+    """Whether a file is in a folder of installed packages."""
+    return any(name in path.parts for name in PACKAGE_FOLDERS)
+
+
+def _shown_signature(signature: inspect.Signature) -> str:
+    """The parameters of a function without annotations."""
+    plain = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+    return str(inspect.Signature(plain)) if plain else "none"
+
+
+def _working_directory() -> str | None:
+    """The working directory; None when it was deleted."""
+    try:
+        return os.getcwd()  # noqa: PTH109  # called for every batch: as text it is twice as fast
+    except OSError:
+        return None
+
+
+def _restore(folder: str | None) -> str | None:
+    """Change back to the working directory `folder`; the other one that it was changed to, if it was."""
+    now = _working_directory()
+    if folder is None or now == folder:
+        return None
+    with suppress(OSError):
+        os.chdir(folder)
+    return now or "a deleted one"
