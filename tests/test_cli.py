@@ -15,6 +15,7 @@ import pytest
 
 from toccata import cli
 from toccata.files import whole_folder
+from toccata.options import ConfigError
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -215,3 +216,39 @@ def test_signals_stop_a_command_so_that_it_clears_up(
     assert command("compose") == (status, "stopped\n")
     assert signal.getsignal(number) is before
     assert not list(tmp_path.iterdir())
+
+
+def test_rewards_can_be_added_to_the_default_ones() -> None:
+    from toccata.agents.runs.config import DEFAULT_REWARDS, with_added_rewards
+
+    def rewards(*arguments: str) -> list[str]:
+        return with_added_rewards(["--bars", "2", "--rewards", *arguments, "--seed", "1"], DEFAULT_REWARDS)[3:-2]
+
+    default = ["rating", "1.0", "realism", "1.0", "silence", "1.0", "repetition", "3.0"]
+    assert rewards("+", "my_rewards:Steps(a=1)", "0.5") == [*default, "my_rewards:Steps(a=1)", "0.5"]
+    assert rewards("+", "repetition", "-1", "my:R", "1e-3") == [*default[:-2], "repetition", "-1", "my:R", "1e-3"]
+    assert rewards("+", "realism:mine(x=1)", "2")[:4] == [*default[:2], *default[4:6]]
+    assert rewards("silence", "1") == ["silence", "1"]
+    assert with_added_rewards(["--bars", "2"], DEFAULT_REWARDS) == ["--bars", "2"]
+    for wrong in (("+",), ("+", "my:R"), ("+", "my:R", "1", "silence")):
+        with pytest.raises(ConfigError, match=r"takes models and their weights, as in: \+ my_rewards:Steps 0.5"):
+            rewards(*wrong)
+
+
+def test_the_line_of_a_failing_reward_and_with_debug_all_of_it(command, tmp_path: Path) -> None:
+    _write(tmp_path / "own_lines.py", "def make(strict):\n    return strict / 0\n")
+    arguments = ["train", "--rewards", "+", "own_lines:make(strict=1)", "1", "--run-dir", "run", "--prior", "none"]
+    status, text = command(*arguments)
+    assert status == 1
+    lines = text.splitlines()
+    assert lines[0].startswith(
+        "error: reward 'own_lines:make(strict=1)': creating it raised ZeroDivisionError: division"
+    )
+    assert lines[1:3] == [f'  File "{tmp_path}/own_lines.py", line 2, in make', "    return strict / 0"]
+    assert lines[-1] == "(--debug prints the whole traceback)"
+    status, text = command(*arguments, "--debug")
+    assert status == 1
+    assert text.startswith("Traceback (most recent call last):")
+    assert "return strict / 0" in text
+    assert text.splitlines()[-1] == lines[0]
+    assert not (tmp_path / "run").exists()

@@ -3,8 +3,10 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 
 import toccata  # noqa: F401  # registers the ids
+from toccata.envs import Pieces
 
 
 class Silent:
@@ -30,3 +32,37 @@ def test_the_spec_of_an_id() -> None:
     assert env.unwrapped.spec.id == "toccata/Piano-v0"
     env.reset(seed=0)
     env.close()
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        "silence(limit=0.1)",
+        {"model": "silence", "args": {"limit": 0.1}},
+        [["silence(limit=0.1)", 1.0]],
+        [{"model": "silence", "weight": 1.0, "args": {"limit": 0.1}}],
+        {"model": "silence", "weight": 1.0, "args": {"limit": 0.1}},
+    ],
+)
+def test_every_form_of_a_reward_survives_the_json_of_a_spec(reward: object) -> None:
+    env = gym.make("toccata/Piano-v0", bars=1, reward=reward)
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    batched = gym.make_vec("toccata/Piano-v0", num_envs=2, bars=1, reward=reward)
+    rewards = []
+    for each in (env, again):
+        _, info = each.reset(seed=0)
+        total = 0.0
+        while "piece" not in info:
+            _, reward_, _, _, info = each.step((0, 12))  # rests only
+            total += reward_
+        rewards.append(total)
+        assert info["reward_terms"] == {"silence": -1.0}
+    assert rewards == [-1.0, -1.0]
+    assert batched.core.reward_model.score(Pieces([info["piece"]])).tolist() == [-1.0]
+
+
+def test_weights_of_a_list_of_rewards() -> None:
+    reward = gym.make("toccata/Piano-v0", reward=[["silence", 0.5], {"model": "density"}]).unwrapped.reward_model
+    assert reward.weights == {"silence": 0.5, "density": 1.0}
+    with pytest.raises(ValueError, match=r"an entry of rewards must be \[model, weight\]"):
+        gym.make("toccata/Piano-v0", reward=["silence", 0.5])

@@ -286,8 +286,17 @@ def with_added_rewards(arguments: Sequence[str], base: Sequence[tuple[str, float
             f"--rewards + takes models and their weights, as in: + my_rewards:Steps 0.5; got {shown(added)}"
         )
     try:
-        replaced = {parse_spec(spec).target for spec in added[::2]}
-        kept = [[spec, repr(weight)] for spec, weight in base if parse_spec(spec).target not in replaced]
+        new = [parse_spec(spec).target for spec in added[::2]]
+        kept = [
+            [spec, repr(weight)]
+            for spec, weight in base
+            if not any(_same_model(parse_spec(spec).target, target) for target in new)
+        ]
     except SpecError as error:
         raise ConfigError(f"--rewards: {error}") from None
     return [*arguments[:start], *(each for pair in kept for each in pair), *added, *arguments[end:]]
+
+
+def _same_model(one: str, other: str) -> bool:
+    """Whether two targets of specs name one model: `realism` and `realism:FOLDER` do."""
+    return one == other or one.startswith(f"{other}:") or other.startswith(f"{one}:")

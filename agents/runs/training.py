@@ -20,6 +20,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.utils import set_random_seed
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.ppo.composer_ppo import ComposerPPO, DivergenceError
@@ -234,6 +235,7 @@ def _new(
         config = with_absolute_paths(config)
     device = resolve_device(config.device)
     env = build_envs(config)
+    set_random_seed(config.seed)  # of reward models that begin with random weights
     rewards = parse_rewards(config.rewards)
     music = excerpt_dataset(config, "train")
     rewards = with_corpus_limits(music, rewards, config)
@@ -312,6 +314,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
         return _new(config, command, console, stack, Run(run.folder, config))
     device = resolve_device(config.device)
     env = build_envs(config)
+    set_random_seed(config.seed)  # as in a new run
     rewards = load_rewards(checkpoint / "reward_models", run.folder, trust=config.trust)
     music = excerpt_dataset(config, "train")
     try:

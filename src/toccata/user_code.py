@@ -17,12 +17,15 @@ from typing import Any
 from toccata.errors import ToccataError, one_line
 
 ROOMS = ("toccata", "toccata.music", "toccata.envs", "toccata.reward_models", "toccata.agents")
+MARK = "toccata_user_code"  # an attribute of exceptions
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
 
 @contextmanager
 def guarded(who: str, error: type[ToccataError]) -> Iterator[None]:
     """A block of users' code, which must not end the process or change the working directory.
+
+    `user_line` knows the exceptions that leave it.
 
     Raises:
         ToccataError: `error`, naming `who`, instead of SystemExit and the like (not of Ctrl-C), and when the working
@@ -31,11 +34,13 @@ def guarded(who: str, error: type[ToccataError]) -> Iterator[None]:
     folder = _working_directory()
     try:
         yield
-    except (KeyboardInterrupt, Exception):
+    except (KeyboardInterrupt, Exception) as failure:
         _restore(folder)
+        _mark(failure)
         raise
     except BaseException as stop:
         _restore(folder)
+        _mark(stop)
         raise error(f"{who} raised {type(stop).__name__}: {stop}") from stop
     if moved := _restore(folder):
         raise error(f"{who} changed the working directory to {moved}; it is {folder} again")
@@ -121,13 +126,15 @@ def type_and_message(error: BaseException) -> str:
 def user_line(error: BaseException) -> str | None:
     """Where an error comes from in a user's code, as tracebacks show it: file, line, function and the line's text.
 
-    A user's code is the first that is called in the exception which caused all others and that is neither Toccata's nor
-    Python's, with what lies in the same folder. None where there is none.
+    A user's code is the first that `guarded` called and that is neither Toccata's nor Python's, with what lies in the
+    same folder. None for an error that did not come through `guarded`.
     """
     chain = [error]
     while (cause := chain[-1].__cause__) is not None and cause not in chain:
         chain.append(cause)
     for each in reversed(chain):
+        if not getattr(each, MARK, False):
+            continue
         frames = [
             frame for frame in traceback.extract_tb(each.__traceback__) if not _is_ours_or_pythons(frame.filename)
         ]
@@ -137,6 +144,12 @@ def user_line(error: BaseException) -> str | None:
             own = [frame for frame in frames if _belongs_together(frames[0].filename, frame.filename)]
             return "".join(traceback.format_list(own[-1:])).rstrip()
     return None
+
+
+def _mark(failure: BaseException) -> None:
+    """Mark an exception as one of users' code."""
+    with suppress(Exception):  # a class of exceptions may forbid it
+        setattr(failure, MARK, True)
 
 
 def _is_ours_or_pythons(filename: str) -> bool:
