@@ -22,7 +22,7 @@ import toccata
 from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.runs.compose_config import ComposeConfig
-from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_rewards
 from toccata.agents.runs.run_folder import Run
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
@@ -43,7 +43,7 @@ COMMANDS = {
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
 }
-OTHER_FLAGS = {"--help", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
+OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def test_commands_can_be_typed_as_they_stand(page: Path, workdir: Path) -> None:
         config_type = COMMANDS.get((words[0], words[1] if len(words) > 1 else ""))
         if config_type is None:
             continue
-        config = tyro.cli(config_type, args=words[2:])  # exits, and so fails, on what it does not know
+        arguments = with_added_rewards(words[2:], DEFAULT_REWARDS)
+        config = tyro.cli(config_type, args=arguments)  # exits, and so fails, on what it does not know
         for name, _ in getattr(config, "rewards", ()):
             if name.startswith(("my_rewards:Steps", "examples.")):
                 assert isinstance(load_reward(name), RewardModel)
