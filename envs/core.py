@@ -16,9 +16,9 @@ from toccata.envs.dynamics import MAX_OBSERVED_BEATS, RECENT_FRAMES, Dynamics
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, check_name, contributions, total
+from toccata.genres import GENRES, check_genres, genre_index
 from toccata.music.score import Score
 
-GENRES = ("classical", "folk", "jazz", "popular", "rock", "electronic")
 OBSERVATIONS = ("full", "actions")
 REWARD_TIMES = ("piece", "bar")
 STEPS_PER_BAR = 128  # limit of an episode: real keyboard music needs 30-40 steps a bar, the densest about 100
@@ -80,8 +80,8 @@ class PianoCore:
         self.bars = _positive_int("bars", bars)
         self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * bars if max_steps is None else max_steps)
         self.piano = piano or Piano()
-        self.genres = tuple(genres)
-        self.genre = None if genre is None else self.genres[_index("genre", genre, self.genres)]
+        self.genres = check_genres(genres)
+        self.genre = None if genre is None else self.genres[genre_index(genre, self.genres)]
         self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
         self.bars_per_reward = _positive_int("bars_per_reward", bars_per_reward)
         self.reward_at = REWARD_TIMES[_index("reward_at", reward_at, REWARD_TIMES)]
@@ -151,7 +151,7 @@ class PianoCore:
             raise ValueError(f"unknown reset option {min(map(str, unknown))!r}; there are primer, genre, tempo_bpm")
         primer = self.primer if options.get("primer") is None else self._read_primer(options["primer"])
         genre = options.get("genre", self.genre)
-        genre_index = None if genre is None else _index("genre", genre, self.genres)
+        number = None if genre is None else genre_index(genre, self.genres)
         tempo_bpm = self.tempo_bpm if primer is None else primer.tempo_bpm
         if "tempo_bpm" in options:
             tempo_bpm = Score(tempo_bpm=options["tempo_bpm"]).tempo_bpm
@@ -160,7 +160,7 @@ class PianoCore:
         end_tick = self._end_tick(ticks_per_bar, 0 if primer is None else primer.bars)
         self.dynamics.begin(rows, ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
         self.dynamics.states["genre"][rows] = [
-            rng.integers(len(self.genres)) if genre_index is None else genre_index for rng in rngs
+            rng.integers(len(self.genres)) if number is None else number for rng in rngs
         ]
         self.tempos_bpm[rows] = tempo_bpm
         self._bars_rewarded[rows] = 0

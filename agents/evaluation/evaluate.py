@@ -62,7 +62,8 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
     gold = gold_rating(rewards)
     environment = environment_arguments(run.config)
-    real = excerpt_dataset(run.config, "test").sample(samples, np.random.default_rng(config.seed), transpose=False)
+    held_out = excerpt_dataset(run.config, "test", console)
+    real = held_out.sample(samples, np.random.default_rng(config.seed), transpose=False)
     reference = load_agent(run.reference_path, run.config, device) if run.reference_path.is_file() else None
     place = run.folder / "evaluation"  # an earlier evaluation stays until this one is complete
     with whole_folder(place, "replace") as folder:  # before the work: a folder that cannot be written fails at once
@@ -78,7 +79,7 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
             values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
         summary = summarise(values, config.seed)
         if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
-            trajectories = record_trajectories(pieces["agent"], agent.policy.piano)
+            trajectories = record_trajectories(pieces["agent"], agent.policy.piano, run.config.all_genres)
             nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, agent.policy.piano)
             interval = bootstrap_mean(nats, np.random.default_rng(config.seed))
             summary["kl"] = {"nats_per_piece": {**interval._asdict(), "values": nats.tolist()}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import NO_GENRE, OBSERVATION_KEYS, SequenceNetwork, tensors_of
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.core import GENRES, STEPS_PER_BAR
+from toccata.envs.core import STEPS_PER_BAR
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.genres import genre_index
 from toccata.music.score import Score
 
 
@@ -49,7 +49,7 @@ def sample_pieces(
         count: number of pieces.
         bars: to sample, after the primer.
         seed: equal seeds give equal pieces.
-        genre: to condition on; None: unconditional.
+        genre: to condition on, one of the network's; None: unconditional.
         primer: a score to continue, in its metre and tempo, from the bar line at or after its end. The network is
             conditioned on its last 64 bars; the pieces contain all of it.
         beats_per_bar: quarter notes in a bar, without a primer.
@@ -68,7 +68,7 @@ def sample_pieces(
         ValueError: for a value outside its range, naming it, and for a primer that the piano cannot play.
     """
     _check_arguments(count, bars, temperature, top_p, max_steps)
-    genre_number = genre_index(genre)
+    genre_number = NO_GENRE if genre is None else genre_index(genre, network.config.genres)
     prepared = PreparedPrimer.from_score(primer, piano, beats_per_bar, tempo_bpm)
     context = prepared.context
     env = PianoVecEnv(
@@ -160,21 +160,6 @@ def nucleus(probs: torch.Tensor, top_p: float) -> torch.Tensor:
     return torch.zeros_like(probs).scatter(1, order, ordered.masked_fill(before >= top_p, 0.0))
 
 
-def genre_index(genre: str | None) -> int:
-    """Index of a genre in a network's observations; `NO_GENRE` for None.
-
-    Raises:
-        ValueError: for an unknown one, naming the closest match.
-    """
-    if genre is None:
-        return NO_GENRE
-    if genre not in GENRES:
-        matches = get_close_matches(genre.lower(), GENRES, 1)
-        hint = f"; did you mean {matches[0]!r}?" if matches else ""
-        raise ValueError(f"unknown genre {genre!r}: it must be one of {', '.join(GENRES)}{hint}")
-    return GENRES.index(genre)
-
-
 def _check_arguments(count: int, bars: int, temperature: float, top_p: float, max_steps: int | None) -> None:
     """Raise ValueError naming the first value that is outside its range."""
     for name, value in (("count", count), ("bars", bars), ("max_steps", max_steps)):
@@ -193,7 +178,7 @@ def _prefilled_cache(
     if not len(prepared.actions):
         return network.empty_cache(count)
     piece = Piece(replace(prepared.context, length_ticks=end_tick), genre=genre, actions=prepared.actions)
-    trajectories = record_trajectories([piece], piano)
+    trajectories = record_trajectories([piece], piano, network.config.genres)
     device = next(network.parameters()).device
     with torch.no_grad():
         lengths = torch.as_tensor(trajectories.lengths, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.feedforward_network import FeedforwardNetwork
 from toccata.agents.sb3 import NetworkPolicy
 from toccata.envs.instrument import Piano
+from toccata.genres import GENRES, check_genres
 
 
 class FeedforwardPolicy(NetworkPolicy):
@@ -22,11 +24,12 @@ class FeedforwardPolicy(NetworkPolicy):
         action_space: of the same environment.
         lr_schedule: learning rate by remaining progress.
         piano: the instrument of the environment.
+        genres: of the environment.
         features: kind of `FeedforwardNetwork`, "mlp" or "cnn".
         arguments: of sb3-contrib's `MaskableActorCriticPolicy`.
 
     Raises:
-        ValueError: for spaces of another environment or piano.
+        ValueError: for spaces of another environment or piano, or of other genres.
     """
 
     action_dist: JointDistribution
@@ -39,10 +42,12 @@ class FeedforwardPolicy(NetworkPolicy):
         lr_schedule: Schedule,
         *,
         piano: Piano | None = None,
+        genres: Sequence[str] = GENRES,
         features: str = "mlp",
         **arguments: Any,
     ) -> None:
         self.piano = piano or Piano()
+        self.genres = check_genres(genres)
         self.features = features
         if features not in ("mlp", "cnn"):
             raise ValueError(f"features must be mlp or cnn, got {features!r}")
@@ -50,6 +55,10 @@ class FeedforwardPolicy(NetworkPolicy):
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "recent" not in observation_space.spaces:
             raise ValueError('the mlp and cnn policies need an environment with observation="full"')
+        if (found := int(observation_space["genre"].n)) != len(self.genres):  # type: ignore[attr-defined]  # Discrete
+            raise ValueError(
+                f"the policy has {len(self.genres)} genres, the environment has {found}; pass its genres as genres"
+            )
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
 
     def build_network(self) -> None:
@@ -60,7 +69,7 @@ class FeedforwardPolicy(NetworkPolicy):
 
     def constructor_arguments(self) -> dict[str, Any]:
         """What the constructor needs to be called again."""
-        return {"piano": self.piano, "features": self.features}
+        return {"piano": self.piano, "genres": self.genres, "features": self.features}
 
     def forward(
         self, obs: Any, deterministic: bool = False, action_masks: Any = None

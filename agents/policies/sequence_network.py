@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from toccata.agents.policies.cache import Cache, Steps
 from toccata.agents.policies.distribution import JointDistribution, chord_shapes
 from toccata.agents.policies.lstm import Lstm
 from toccata.agents.policies.transformer import Transformer
-from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
+from toccata.genres import GENRES, check_genres
 from toccata.music.score import TICKS_PER_BEAT
 
-NO_GENRE = len(GENRES)  # genre index of unconditional music
+NO_GENRE = -1  # genre index of unconditional music, whose embedding is the last row
 MAX_BEATS = 16  # beats of a bar that have an embedding of their own
 MAX_BARS = 32  # bars finished, and bars left, that have an embedding of their own
 PREFILL_STEPS = 65_536  # in one pass of a prefill: all steps of thousands of pianos would need tens of gigabytes
@@ -34,6 +35,7 @@ class NetworkConfig:
         width: channels of a layer.
         layers: how many.
         heads: of a transformer's attention.
+        genres: names of the genres it is conditioned on, in the order of their index.
 
     Raises:
         ValueError: for a field outside its range, naming it.
@@ -43,6 +45,7 @@ class NetworkConfig:
     width: int = 192
     layers: int = 5
     heads: int = 3
+    genres: tuple[str, ...] = GENRES
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -51,6 +54,7 @@ class NetworkConfig:
             size = getattr(self, name)
             if type(size) is not int or not 1 <= size <= most:
                 raise ValueError(f"{name} must be a whole number in 1..{most}, got {size!r}")
+        object.__setattr__(self, "genres", check_genres(self.genres))  # a tuple, where a file has a list
 
 
 BACKBONES: dict[str, Callable[[NetworkConfig], Transformer | Lstm]] = {
@@ -93,7 +97,7 @@ class SequenceNetwork(nn.Module):
         self.bar_beats = nn.Embedding(MAX_BEATS + 1, width)
         self.bars_finished = nn.Embedding(MAX_BARS, width)
         self.bars_left = nn.Embedding(MAX_BARS + 1, width)
-        self.genre = nn.Embedding(NO_GENRE + 1, width)
+        self.genre = nn.Embedding(len(config.genres) + 1, width)  # and unconditional music, `NO_GENRE`
         for embedding in self.children():
             nn.init.normal_(embedding.weight, std=0.1)  # type: ignore[arg-type]  # an Embedding, all of them so far
         self.backbone = BACKBONES[config.backbone](config)
@@ -123,6 +127,7 @@ class SequenceNetwork(nn.Module):
         tick, bar_ticks, finished, left = observations["place"].long().unbind(dim=-1)
         what, value = observations["last"].long().unbind(dim=-1)
         last_action = self.what(what) + self.value(value)
+        genre = observations["genre"].long()
         x = (
             torch.where(episode_starts[..., None], self.begin.weight[0], last_action)
             + self.top(observations["top"].long())
@@ -131,7 +136,7 @@ class SequenceNetwork(nn.Module):
             + self.bar_beats((bar_ticks // TICKS_PER_BEAT).clamp(max=MAX_BEATS))
             + self.bars_finished(finished.clamp(max=MAX_BARS - 1))
             + self.bars_left(left.clamp(max=MAX_BARS))
-            + self.genre(observations["genre"].long())
+            + self.genre(torch.where(genre == NO_GENRE, len(self.config.genres), genre))
         )
         return x, Steps(episode_starts, finished * bar_ticks + tick)
 
@@ -204,6 +209,24 @@ class SequenceNetwork(nn.Module):
             x, steps = self.embed({key: observations[key][some] for key in OBSERVATION_KEYS}, episode_starts[some])
             states.append(self.backbone.prefill(x, steps, lengths[some]).state)
         return Cache(lengths, torch.cat(states, dim=2))
+
+
+def with_genres(network: SequenceNetwork, genres: Sequence[str]) -> SequenceNetwork:
+    """The network for other genres: itself if they are its own, else a copy.
+
+    A genre keeps its embedding; that of a new one begins at the mean of the network's genres. Those that `genres` has
+    not are left out. Unconditional music keeps its own.
+    """
+    known = network.config.genres
+    if tuple(genres) == known:
+        return network
+    rows = network.genre.weight.detach()
+    mean = rows[: len(known)].mean(dim=0)
+    weight = torch.stack([*(rows[known.index(name)] if name in known else mean for name in genres), rows[-1]])
+    extended = copy.deepcopy(network)
+    extended.config = replace(network.config, genres=tuple(genres))
+    extended.genre = nn.Embedding.from_pretrained(weight, freeze=not network.genre.weight.requires_grad)
+    return extended.to(rows.device)  # a copied LSTM is in pieces on a GPU
 
 
 def tensors_of(observations: Mapping[str, Any], device: torch.device, time: bool = False) -> dict[str, torch.Tensor]:

@@ -14,7 +14,6 @@ from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import (
     DEFAULT_NETWORKS,
-    NO_GENRE,
     NetworkConfig,
     SequenceNetwork,
     episode_starts_of,
@@ -36,7 +35,8 @@ class SequencePolicy(NetworkPolicy):
         lr_schedule: learning rate by remaining progress.
         piano: the instrument of the environment.
         backbone: "transformer" or "lstm".
-        network_config: fields of `NetworkConfig` in place of the defaults, such as {"width": 64, "layers": 2}.
+        network_config: fields of `NetworkConfig` in place of the defaults, such as {"width": 64, "layers": 2}, and
+            "genres" for an environment with other genres.
         arguments: of sb3-contrib's `MaskableActorCriticPolicy`.
 
     Raises:
@@ -54,7 +54,7 @@ class SequencePolicy(NetworkPolicy):
         *,
         piano: Piano | None = None,
         backbone: str = "transformer",
-        network_config: dict[str, int] | None = None,
+        network_config: dict[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
         self.piano = piano or Piano()
@@ -65,10 +65,18 @@ class SequencePolicy(NetworkPolicy):
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "place" not in observation_space.spaces:
             raise ValueError('the lstm and transformer policies need an environment with observation="actions"')
-        if (genres := observation_space["genre"].n) > NO_GENRE:  # type: ignore[attr-defined]  # Discrete
-            raise ValueError(f"the policy has {NO_GENRE} genres, the environment has {genres}")
+        known, genres = len(self.network_config.genres), int(observation_space["genre"].n)  # type: ignore[attr-defined]  # Discrete
+        if genres > known:
+            raise ValueError(
+                f"the policy has {known} genres, the environment has {genres}; pass its genres in network_config"
+            )
         self._predict_cache: Cache | None = None  # after the last `predict` without a state
         super().__init__(observation_space, action_space, lr_schedule, **arguments)
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The genres it is conditioned on, in the order of their index."""
+        return self.network_config.genres
 
     def build_network(self) -> None:
         """Actor and critic, randomly initialised."""

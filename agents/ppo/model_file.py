@@ -38,6 +38,7 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, check_unpacked_size, read_bytes, write_atomically
+from toccata.genres import GENRES
 from toccata.weights import all_finite, count_numbers, serialized
 
 FORMAT = "toccata model 1"
@@ -224,11 +225,13 @@ def _build(
     sequence = "backbone" in about["policy"]
     names = (*ARGUMENTS, *SCHEDULES, *(KL_ARGUMENTS if sequence else ()))
     arguments = {name: about["arguments"][name] for name in names}
+    genres = (about["policy"]["network_config"] if sequence else about["policy"]).get("genres", GENRES)
     if env is None:  # spaces are all that playing needs: the smallest rollout buffer will do
-        env = PianoVecEnv(1, bars=1, piano=piano, observation="actions" if sequence else "full")
+        observation = "actions" if sequence else "full"
+        env = PianoVecEnv(1, bars=1, genre=None, genres=genres, piano=piano, observation=observation)
         arguments |= {"n_steps": 2, "batch_size": 2}
     if not sequence:
-        policy_kwargs = {"piano": piano, "features": about["policy"]["features"]}
+        policy_kwargs = {"piano": piano, "genres": genres, "features": about["policy"]["features"]}
         return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)
     backbone, sizes = about["policy"]["backbone"], dict(about["policy"]["network_config"])
     needed = count_numbers(lambda: SequenceNetwork(piano, NetworkConfig(backbone, **sizes)))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toccata.envs.core import GENRES
 from toccata.envs.pieces import Piece
+from toccata.genres import ALL_GENRES, with_added
 from toccata.stats import RESAMPLES, Interval, percentile_interval
 
-ALL = "all"  # the row of all genres together
+ALL = ALL_GENRES  # the row of all genres together
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def bits(
     actions = np.array([len(values) for values in log_probs])
     notes = np.array([len(piece.score) for piece in pieces])
     piece_works = np.arange(len(pieces)) if works is None else np.array(works)
-    genres = {genre: np.array([piece.genre == genre for piece in pieces]) for genre in GENRES}
+    names = with_added(piece.genre for piece in pieces if piece.genre is not None)
+    genres = {genre: np.array([piece.genre == genre for piece in pieces]) for genre in names}
     results = {}
     for genre, selected in {**genres, ALL: np.ones(len(pieces), bool)}.items():
         if not notes[selected].sum():

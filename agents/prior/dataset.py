@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 import numpy as np
 
 from toccata.envs.codec import encode
-from toccata.envs.core import GENRES
 from toccata.envs.excerpts import EDGE_SHARE, TRANSPOSITION
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.genres import GENRES
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import TICKS_PER_BEAT, Score
 
@@ -25,22 +27,35 @@ class PassageDataset:
     """Random passages of the works of a corpus, encoded for a piano, each in the metre and tempo of its work.
 
     Args:
-        corpus: its genres must be among `toccata.envs.core.GENRES`. Works without notes on the keyboard are left
+        corpus: its genres must be among `genres`. Works without notes on the keyboard are left
             out, and those whose bar is no multiple of the piano's shortest value.
         bars: the default length of a passage, in bars of its work.
         piano: the instrument.
         max_steps: passages that take more actions are cut at a bar line, to one bar at least.
+        genres: of the prior.
 
     Raises:
         ValueError: for an unknown genre, and when no work is left.
     """
 
-    def __init__(self, corpus: Corpus, bars: int = 8, piano: Piano | None = None, *, max_steps: int = 512) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        bars: int = 8,
+        piano: Piano | None = None,
+        *,
+        max_steps: int = 512,
+        genres: Sequence[str] = GENRES,
+    ) -> None:
         if bars < 1 or max_steps < 1:
             raise ValueError(f"bars and max_steps must be at least 1, got {bars} and {max_steps}")
-        unknown = next((work for work in corpus if work.genre not in GENRES), None)
+        unknown = next((work for work in corpus if work.genre not in genres), None)
         if unknown is not None:
-            raise ValueError(f"{unknown.id}: its genre {unknown.genre!r} must be one of {', '.join(GENRES)}")
+            raise ValueError(
+                f"{unknown.id}: its genre {unknown.genre!r} must be one of {', '.join(genres)}, "
+                f"or be added: --genres {quote(unknown.genre)}"
+            )
+        self.genres = tuple(genres)
         self.bars = bars
         self.piano = piano or Piano()
         self.max_steps = max_steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,38 +13,41 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toccata.agents.devices import resolve_device
-from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork
+from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork, with_genres
 from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.prior.maximum_likelihood import FitResult, fit_network
 from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.report import write_prior_report
 from toccata.agents.prior.trajectories import record_trajectories
+from toccata.agents.splits import few_works_of_prior
 from toccata.envs.instrument import Piano
 from toccata.files import naming, whole_folder
+from toccata.genres import GENRES, genre_index, with_added
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.options import ConfigError
 from toccata.weights import CONFIG_FILE
 
 # Options that the saved prior leaves out: paths and devices of this machine, and what config.json has elsewhere
-NOT_SAVED = ("data", "init_from", "out", "compare", "device", "backbone", "width", "layers", "heads")
+NOT_SAVED = ("data", "init_from", "out", "compare", "device", "backbone", "width", "layers", "heads", "genres")
 
 
 def network_config(config: FitPriorConfig) -> NetworkConfig:
-    """Kind and size of the network to fit: the backbone's defaults with the configured sizes."""
+    """Kind and size of the network to fit: the backbone's defaults with the configured sizes and genres."""
     sizes = {name: getattr(config, name) for name in ("width", "layers", "heads") if getattr(config, name) is not None}
-    return replace(DEFAULT_NETWORKS[config.backbone], **sizes)
+    return replace(DEFAULT_NETWORKS[config.backbone], genres=with_added(config.genres), **sizes)
 
 
 def initial_network(config: FitPriorConfig) -> SequenceNetwork:
     """The network to fit, randomly initialised or with the weights of another prior.
 
     Raises:
-        ConfigError: for sizes that do not fit together.
+        ConfigError: for sizes that do not fit together, and for too many genres.
         PriorError: as `load_prior`.
     """
     if config.init_from is not None:
-        return load_prior(config.init_from).network.requires_grad_(True)
+        prior = load_prior(config.init_from)
+        return with_genres(prior.network, with_added(config.genres, prior.genres)).requires_grad_(True)
     try:
         return SequenceNetwork(Piano(), network_config(config))
     except ValueError as error:
@@ -62,17 +67,20 @@ def load_prior(name: str, device: torch.device | str = "cpu") -> Prior:
     return prior
 
 
-def passage_datasets(corpus: Corpus, max_steps: int) -> dict[str, PassageDataset | None]:
+def passage_datasets(
+    corpus: Corpus, max_steps: int, genres: Sequence[str] = GENRES
+) -> dict[str, PassageDataset | None]:
     """Datasets of the splits "train", "valid" and "test" of a corpus; None for a split without works.
 
     Raises:
         ConfigError: when the training split is empty, and for an unknown genre.
     """
     try:
-        playable = replace(corpus, works=PassageDataset(corpus).works)
+        playable = replace(corpus, works=PassageDataset(corpus, genres=genres).works)
         splits = {name: playable.split(name) for name in ("train", "valid", "test")}
         datasets = {
-            name: PassageDataset(split, max_steps=max_steps) if len(split) else None for name, split in splits.items()
+            name: PassageDataset(split, max_steps=max_steps, genres=genres) if len(split) else None
+            for name, split in splits.items()
         }
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -100,20 +108,31 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     torch.manual_seed(config.seed)
     network = initial_network(config).to(device)
     compare = {name: load_prior(name, device) for name in config.compare}
-    datasets = passage_datasets(load_corpus(list(config.data)), config.max_steps)
+    genres = network.config.genres
+    try:
+        genre_index(config.genre, genres)
+    except ValueError as error:
+        raise ConfigError(f"{error}; a genre of your own is added by --genres") from error
+    corpus = load_corpus(list(config.data), default_genre=config.genre)
+    datasets = passage_datasets(corpus, config.max_steps, genres)
     train, test = datasets["train"], datasets["test"]
     assert train is not None  # passage_datasets checked
+    works = {name: len(dataset.works) if dataset else 0 for name, dataset in datasets.items()}
     weights = sum(parameter.numel() for parameter in network.parameters())
     notes = sum(len(work.score) for work in train.works)
     with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
-        console.print(f"{weights:,} weights, {len(train.works):,} works, {notes:,} notes", highlight=False)
+        if line := few_works_of_prior(corpus.name, works):
+            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        by_genre = Counter(work.genre for work in train.works)
+        counts = ", ".join(f"{genre} {by_genre[genre]:,}" for genre in genres if by_genre[genre])
+        console.print(f"{weights:,} weights, {len(train.works):,} works ({counts}), {notes:,} notes", highlight=False)
         try:
             result = _fit_with_progress_bar(network, train, datasets["valid"], notes, config, console)
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt("stopped; no prior is written") from stop
         about = {
             "data": [Path(name).resolve().name for name in config.data],
-            "works": {name: len(dataset.works) if dataset else 0 for name, dataset in datasets.items()},
+            "works": works,
             "nats_per_action": {
                 "train": result.train_losses,
                 "valid": result.valid_losses,
@@ -161,7 +180,7 @@ def _fit_with_progress_bar(
         return fit_network(
             network,
             train,
-            None if valid is None else record_trajectories(valid.first_passages(), valid.piano),
+            None if valid is None else record_trajectories(valid.first_passages(), valid.piano, valid.genres),
             epochs=config.epochs,
             epoch_notes=notes,
             rng=np.random.default_rng(config.seed),

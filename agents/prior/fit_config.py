@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from toccata.genres import checked_additions
 from toccata.options import MAX_EPOCHS, SEED, ConfigError, Range, check_fields
 
 MAX_LAYER_WEIGHTS = 10**9  # layers * width * width; a transformer has twelve times as many weights
@@ -35,9 +36,16 @@ class FitPriorConfig:
     """Folder to write prior.safetensors, config.json, report.md and curves.png into; must not hold a prior yet."""
 
     data: tuple[str, ...] = ("bach", "folk")
-    """Real music: bach, ryan, oneill, aird, folk (they come with music21), and folders of MIDI or MusicXML files by
-    genre (GENRE/**/*.mid, or midi/ and a metadata.csv with columns file and genre). About a tenth of the works is held
-    out for early stopping, another tenth for the report."""
+    """Real music: bach, ryan, oneill, aird, folk (they come with music21), and folders of MIDI or MusicXML files, by
+    genre (GENRE/**/*.mid, or midi/ and a metadata.csv with columns file and genre) or all of one. About a tenth of the
+    works is held out for early stopping, another tenth for the report."""
+
+    genre: str = "classical"
+    """Genre of the works of a folder without genres; as in training."""
+
+    genres: tuple[str, ...] = ()
+    """Names of genres of your own, in addition to classical, folk, jazz, popular, rock, electronic, and to those of
+    --init-from: --genres ragtime tango. With --init-from their embeddings begin at the mean of the known ones."""
 
     init_from: str | None = None
     """Prior to initialise the weights from: transformer, lstm (they come with Toccata), or a folder of fit-prior; by
@@ -91,6 +99,7 @@ class FitPriorConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
+        object.__setattr__(self, "genres", checked_additions(self.genres))  # frozen for everyone else
         if (self.layers or 1) * (self.width or 1) ** 2 > MAX_LAYER_WEIGHTS:
             raise ConfigError(
                 f"layers * width * width must be at most {MAX_LAYER_WEIGHTS:,}, "

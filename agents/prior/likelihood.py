@@ -14,7 +14,11 @@ BATCH_ROWS = 16  # trajectories in one forward pass
 
 
 def log_prob(network: SequenceNetwork, piano: Piano, trajectories: Trajectories) -> list[np.ndarray]:
-    """(length,) log-probabilities in nats of the actions of each trajectory."""
+    """(length,) log-probabilities in nats of the actions of each trajectory.
+
+    Those of genres that the network does not know are unconditional.
+    """
+    trajectories = trajectories.with_genres(network.config.genres)
     results: list[np.ndarray] = [np.empty(0)] * len(trajectories.lengths)
     order = np.argsort(trajectories.lengths, kind="stable")
     for start in range(0, len(order), BATCH_ROWS):
@@ -29,7 +33,11 @@ def log_prob(network: SequenceNetwork, piano: Piano, trajectories: Trajectories)
 def kl_per_piece(
     network: SequenceNetwork, other: SequenceNetwork, trajectories: Trajectories, piano: Piano
 ) -> np.ndarray:
-    """(n,) KL of `network` from `other` along each trajectory, in nats: exact at every step, summed over the steps."""
+    """(n,) KL of `network` from `other` along each trajectory, in nats: exact at every step, summed over the steps.
+
+    The networks have the same genres.
+    """
+    trajectories = trajectories.with_genres(network.config.genres)
     results = np.zeros(len(trajectories))
     for start in range(0, len(trajectories), BATCH_ROWS):
         rows = np.arange(start, min(start + BATCH_ROWS, len(trajectories)))

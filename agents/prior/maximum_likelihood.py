@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -80,7 +80,9 @@ def fit_network(
     for epoch in range(epochs):
         network.train()
         total, steps = 0.0, 0
-        for fraction, trajectories, rows in _epoch_batches(dataset, epoch_notes, batch_steps, rng):
+        for fraction, trajectories, rows in _epoch_batches(
+            dataset, network.config.genres, epoch_notes, batch_steps, rng
+        ):
             done = (epoch + fraction) / epochs
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * _learning_rate_factor(done)
@@ -140,7 +142,11 @@ def _learning_rate_factor(done: float) -> float:
 
 
 def _epoch_batches(
-    dataset: PassageDataset | ExcerptDataset, epoch_notes: int, batch_steps: int, rng: np.random.Generator
+    dataset: PassageDataset | ExcerptDataset,
+    genres: Sequence[str],
+    epoch_notes: int,
+    batch_steps: int,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[float, Trajectories, np.ndarray]]:
     """Batches of an epoch: the fraction of the epoch that is done after each, trajectories, and the batch's rows."""
     notes_done = 0
@@ -148,7 +154,7 @@ def _epoch_batches(
         pieces = dataset.sample(min(CHUNK, epoch_notes - notes_done), rng)
         notes = notes_done + np.cumsum([max(1, len(piece.score)) for piece in pieces])
         pieces = pieces[: 1 + int(np.searchsorted(notes, epoch_notes))]
-        trajectories = record_trajectories(pieces, dataset.piano)
+        trajectories = record_trajectories(pieces, dataset.piano, genres)
         chunk_end = min(int(notes[len(pieces) - 1]), epoch_notes)
         batches = list(bucketed_batches(trajectories.lengths, batch_steps, rng))
         for number, rows in enumerate(batches):

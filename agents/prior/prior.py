@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork, with_genres
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.likelihood import log_prob
 from toccata.agents.prior.trajectories import Trajectories
@@ -66,23 +66,32 @@ class Prior:
         network, config = load_weights(folder, WEIGHTS_NAME, _network)  # copied into float32
         return cls(frozen(network).to(device), _piano(config), dict(config["fit"]))
 
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The genres it is conditioned on."""
+        return self.network.config.genres
+
     def log_prob(self, trajectories: Trajectories) -> list[np.ndarray]:
-        """(length,) log-probabilities in nats of the actions of each trajectory, normalised over the legal actions."""
+        """(length,) log-probabilities in nats of the actions of each trajectory, normalised over the legal actions.
+
+        Trajectories of genres that the prior does not know are unconditional.
+        """
         return log_prob(self.network, self.piano, trajectories)
 
     def initialise(self, policy: SequencePolicy) -> None:
-        """Copy the prior's weights into a policy.
+        """Copy the prior's weights into a policy, whose genres may be others; see `with_genres`.
 
         Raises:
             PriorError: when the policy is of another piano, or its network of another kind or size.
         """
         if self.piano != policy.piano:
             raise PriorError("the prior plays another piano than the environment has")
-        if self.network.config != policy.network.config:
+        network = with_genres(self.network, policy.genres)
+        if network.config != policy.network.config:
             raise PriorError(
                 f"the prior has another network, {self.network.config}, than the policy, {policy.network.config}"
             )
-        policy.network.load_state_dict(self.network.state_dict())
+        policy.network.load_state_dict(network.state_dict())
 
 
 def frozen(network: SequenceNetwork) -> SequenceNetwork:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -11,13 +10,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from toccata.agents.policies.sequence_network import NO_GENRE
 from toccata.agents.prior.bits import ALL, Bits, bits
 from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.markov import Markov, uniform_log_prob
 from toccata.agents.prior.prior import Prior, PriorError
-from toccata.agents.prior.trajectories import Trajectories, record_trajectories
-from toccata.envs.core import GENRES
+from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.pieces import Piece
 from toccata.files import write_atomically
 from toccata.music.corpus import Corpus
@@ -34,17 +31,12 @@ def passages_with_works(dataset: PassageDataset) -> tuple[list[Piece], list[str]
     pieces: list[Piece] = []
     groups: list[str] = []
     for work in dataset.works:
-        single = PassageDataset(Corpus(work.id, (work,)), dataset.bars, dataset.piano, max_steps=dataset.max_steps)
+        corpus = Corpus(work.id, (work,))
+        single = PassageDataset(corpus, dataset.bars, dataset.piano, max_steps=dataset.max_steps, genres=dataset.genres)
         passages = single.first_passages()
         pieces += passages
         groups += [work.group or work.id] * len(passages)
     return pieces, groups
-
-
-def unconditional(trajectories: Trajectories) -> Trajectories:
-    """The same trajectories with the genre index `NO_GENRE`."""
-    genre = np.full_like(trajectories.observations["genre"], NO_GENRE)
-    return replace(trajectories, observations={**trajectories.observations, "genre": genre})
 
 
 def fit_markov(train: PassageDataset, seed: int = 0) -> tuple[Markov, int]:
@@ -57,7 +49,7 @@ def fit_markov(train: PassageDataset, seed: int = 0) -> tuple[Markov, int]:
         sample = train.sample(MARKOV_CHUNK, rng)
         pieces += sample
         steps += sum(len(piece.actions) for piece in sample if piece.actions is not None)
-    return Markov().fit(record_trajectories(pieces, train.piano)), steps
+    return Markov().fit(record_trajectories(pieces, train.piano, train.genres)), steps
 
 
 def bits_table(columns: Mapping[str, Mapping[str, Bits]], unit: str) -> list[list[str]]:
@@ -132,7 +124,7 @@ def _network_description(prior: Prior) -> str:
 def _work_counts(train: PassageDataset, test: PassageDataset | None) -> str:
     """Table of the works and notes of each genre in the two splits."""
     rows = [["genre", "training works", "their notes", "test works", "their notes"]]
-    for genre in GENRES:
+    for genre in train.genres:
         splits = [[work for work in split.works if work.genre == genre] if split else [] for split in (train, test)]
         counts = [count for works in splits for count in (len(works), sum(len(work.score) for work in works))]
         if any(counts):
@@ -145,13 +137,13 @@ def _bits_sections(
 ) -> list[str]:
     """The tables of bits, and how they were measured."""
     pieces, works = passages_with_works(test)
-    trajectories = record_trajectories(pieces, test.piano)
+    trajectories = record_trajectories(pieces, test.piano, test.genres)
     markov, steps = fit_markov(train)
     log_probs = {
         "uniform over legal": uniform_log_prob(trajectories),
         "Markov, order 3": markov.log_prob(trajectories),
         "prior": prior.log_prob(trajectories),
-        "prior, unconditional": prior.log_prob(unconditional(trajectories)),
+        "prior, unconditional": prior.log_prob(trajectories.with_genres(())),
         **{name: each.log_prob(trajectories) for name, each in compare.items()},
     }
     columns = {name: bits(each, pieces, works) for name, each in log_probs.items()}
@@ -161,7 +153,9 @@ def _bits_sections(
         printed.add_row(*row)
     console.print(printed)
     missing = [
-        genre for genre in GENRES if genre not in columns["prior"] and any(work.genre == genre for work in train.works)
+        genre
+        for genre in train.genres
+        if genre not in columns["prior"] and any(work.genre == genre for work in train.works)
     ]
     left_out = f" Left out, as no work of it is held out: {', '.join(missing)}." if missing else ""
     others = ["the prior that this one was initialised from"] if prior.about.get("init_from") else []

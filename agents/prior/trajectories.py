@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from toccata.agents.policies.sequence_network import NO_GENRE
 from toccata.envs.codec import encode
-from toccata.envs.core import GENRES
 from toccata.envs.dynamics import Dynamics
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.genres import GENRES
 from toccata.music.score import TICKS_PER_BEAT, Score
 
 
@@ -28,23 +28,35 @@ class Trajectories:
     masks: np.ndarray  # (n, steps, ceil((whats + values) / 8)) uint8, packed bits of the legal actions
     lengths: np.ndarray  # (n,) int64, steps of each piece
     nvec: tuple[int, int]  # whats and values of the piano
+    genres: tuple[str, ...] = GENRES  # whose indices are observed
 
     def __len__(self) -> int:
         """Number of pieces."""
         return len(self.lengths)
+
+    def with_genres(self, genres: Sequence[str]) -> Trajectories:
+        """The same with the indices of their genres in `genres`; `NO_GENRE` for those that are not among these."""
+        if tuple(genres) == self.genres:
+            return self
+        numbers = [genres.index(name) if name in genres else NO_GENRE for name in self.genres]
+        genre = np.array([*numbers, NO_GENRE])[self.observations["genre"]]  # its last entry is that of NO_GENRE, -1
+        return replace(self, observations={**self.observations, "genre": genre}, genres=tuple(genres))
 
     def unpacked_masks(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
         """(k, steps, whats + values) bool, the legal actions of the pieces `rows`."""
         return np.unpackbits(self.masks[rows], axis=-1, count=sum(self.nvec)).view(np.bool_)
 
 
-def record_trajectories(pieces: Sequence[Piece], piano: Piano | None = None) -> Trajectories:
+def record_trajectories(
+    pieces: Sequence[Piece], piano: Piano | None = None, genres: Sequence[str] = GENRES
+) -> Trajectories:
     """Play given pieces in one batch and record every step.
 
     Args:
         pieces: those without actions are encoded first. Each is played in its own metre, to the bar line at or
             after its end; one without a genre gets the index `NO_GENRE`.
         piano: the instrument; by default `Piano()`.
+        genres: of the network that is to observe them.
 
     Raises:
         ValueError: when there is no piece, when one has no actions or an unknown genre, and at the first action
@@ -53,7 +65,7 @@ def record_trajectories(pieces: Sequence[Piece], piano: Piano | None = None) -> 
     piano = piano or Piano()
     if not pieces:
         raise ValueError("there is no piece to record")
-    piece_actions = [_checked_actions(i, piece, piano) for i, piece in enumerate(pieces)]
+    piece_actions = [_checked_actions(i, piece, piano, genres) for i, piece in enumerate(pieces)]
     lengths = np.array([len(each) for each in piece_actions], np.int64)
     actions = np.zeros((len(pieces), int(lengths.max()), 2), np.int64)
     rows_by_start: dict[tuple[int, int, Score | None], list[int]] = {}  # `Dynamics.begin` is slow: one call a start
@@ -66,7 +78,7 @@ def record_trajectories(pieces: Sequence[Piece], piano: Piano | None = None) -> 
     dynamics = Dynamics(len(pieces), piano, max_steps=1)
     for (bar, end_tick, primer), group in rows_by_start.items():
         dynamics.begin(group, ticks_per_bar=bar, end_tick=end_tick, primer=primer)
-    genres = np.array([NO_GENRE if piece.genre is None else GENRES.index(piece.genre) for piece in pieces], np.int64)
+    numbers = [NO_GENRE if piece.genre is None else genres.index(piece.genre) for piece in pieces]
 
     shape = actions.shape[:2]
     place = np.empty((*shape, 4), np.int32)
@@ -85,19 +97,19 @@ def record_trajectories(pieces: Sequence[Piece], piano: Piano | None = None) -> 
             i = int(np.argmax(illegal))
             action = piano.describe(actions[i, step])
             raise ValueError(f"piece {i}: action {step}, {action}, is not legal at tick {ticks[i]}")
-    genre = np.repeat(genres[:, None], shape[1], axis=1)
+    genre = np.repeat(np.array(numbers, np.int64)[:, None], shape[1], axis=1)
     observations = {"place": place, "top": top, "last": last, "genre": genre}
-    return Trajectories(observations, actions, masks, lengths, piano.nvec)
+    return Trajectories(observations, actions, masks, lengths, piano.nvec, tuple(genres))
 
 
-def _checked_actions(i: int, piece: Piece, piano: Piano) -> np.ndarray:
+def _checked_actions(i: int, piece: Piece, piano: Piano, genres: Sequence[str]) -> np.ndarray:
     """(steps, 2) actions of piece number `i`, encoded if it has none.
 
     Raises:
         ValueError: when there is none, when one is outside the action space, and for an unknown genre.
     """
-    if piece.genre is not None and piece.genre not in GENRES:
-        raise ValueError(f"piece {i}: its genre {piece.genre!r} must be one of {', '.join(GENRES)}, or None")
+    if piece.genre is not None and piece.genre not in genres:
+        raise ValueError(f"piece {i}: its genre {piece.genre!r} must be one of {', '.join(genres)}, or None")
     actions = encode(piece.score, piano)[0] if piece.actions is None else np.asarray(piece.actions)
     if not len(actions):
         raise ValueError(f"piece {i} has no actions")

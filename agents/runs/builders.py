@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
@@ -16,16 +17,19 @@ from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.prior import SHIPPED, Prior
 from toccata.agents.runs.config import NO_PRIOR, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.run_folder import RunError
+from toccata.agents.splits import few_works_of_run
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset, usable_scores, why_unusable
 from toccata.envs.instrument import Piano
-from toccata.music.corpus import ALIASES, NAMED, Corpus, GenreError, load_corpus
+from toccata.genres import genre_index, with_added
+from toccata.music.corpus import ALIASES, NAMED, Corpus, load_corpus
+from toccata.music.corpus.works import SPLITS
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
 
 
 def run_corpus(config: TrainConfig) -> Corpus:
-    """The works of the run's corpus that are of its genre.
+    """The works of the run's corpus that are of its genre; all works of a folder that names no genres are.
 
     Raises:
         ConfigError: when the genre has no music and no folder is named.
@@ -37,11 +41,7 @@ def run_corpus(config: TrainConfig) -> Corpus:
             f"genre {config.genre!r} has no corpus among music21's ({', '.join(ALIASES)} have); "
             "name a folder of MIDI files with --corpus"
         )
-    try:
-        corpus = load_corpus(list(sources))
-    except GenreError:  # a folder without genres: then all of it is of the run's genre
-        corpus = load_corpus(list(sources), genre=config.genre)
-    return corpus.genre(config.genre)
+    return load_corpus(list(sources), default_genre=config.genre).genre(config.genre)
 
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
@@ -54,22 +54,46 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     return replace(config, corpus=tuple(folders.get(name, name) for name in config.corpus), prior=prior)
 
 
-def excerpt_dataset(config: TrainConfig, part: str) -> ExcerptDataset:
+def with_prior_genres(config: TrainConfig) -> TrainConfig:
+    """The configuration with the genres that its prior has in addition to the six, before its own.
+
+    Raises:
+        ConfigError: for an unknown genre, and for too many.
+        PriorError, WeightsError: when the prior cannot be loaded.
+    """
+    if config.prior != NO_PRIOR:
+        prior = Prior.load(config.prior or config.policy)
+        config = replace(config, genres=with_added(config.genres, prior.genres))
+    try:
+        genre_index(config.genre, config.all_genres)
+    except ValueError as error:
+        raise ConfigError(f"{error}; a genre of your own is added by --genres") from error
+    return config
+
+
+def excerpt_dataset(config: TrainConfig, part: str, console: Console | None = None) -> ExcerptDataset:
     """Excerpts, as long as the run's pieces, of the works of a split: "train", "valid" or "test".
 
     A corpus too small to have usable works in the split gives all of its works.
+
+    Args:
+        config: of the run.
+        part: the split.
+        console: where a line is printed for a corpus with few works, if any.
 
     Raises:
         ConfigError: when no work has the run's metre and more than one bar; else as `run_corpus`.
     """
     corpus = run_corpus(config)
-    works = corpus.split(part)
-    if not usable_scores(works.scores, config.beats_per_bar):
-        works = corpus
-    if not usable_scores(works.scores, config.beats_per_bar):
-        raise ConfigError(f"corpus {corpus.name}: {why_unusable(works.scores, config.beats_per_bar)}")
+    usable = {name: usable_scores(corpus.split(name).scores, config.beats_per_bar) for name in SPLITS}
+    scores = usable[part] or usable_scores(corpus.scores, config.beats_per_bar)
+    if not scores:
+        raise ConfigError(f"corpus {corpus.name}: {why_unusable(corpus.scores, config.beats_per_bar)}")
+    line = few_works_of_run(corpus.name, {name: len(each) for name, each in usable.items()})
+    if console is not None and line is not None:
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     return ExcerptDataset(
-        works.scores,
+        scores,
         config.bars,
         beats_per_bar=config.beats_per_bar,
         tempo_bpm=config.tempo_bpm,
@@ -82,6 +106,7 @@ def environment_arguments(config: TrainConfig) -> dict[str, Any]:
     return {
         "bars": config.bars,
         "genre": config.genre,
+        "genres": config.all_genres,
         "beats_per_bar": config.beats_per_bar,
         "tempo_bpm": config.tempo_bpm,
         "reward_at": config.reward_at,
@@ -123,20 +148,21 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
         "device": device,
     }
     if config.policy not in SEQUENCE_POLICIES:
-        return ComposerPPO(FeedforwardPolicy, env, policy_kwargs={"features": config.policy}, **arguments)
+        policy_kwargs = {"features": config.policy, "genres": config.all_genres}
+        return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, **arguments)
     prior = None if config.prior == NO_PRIOR else Prior.load(config.prior or config.policy)
-    policy_kwargs: dict[str, Any] = {"backbone": config.policy}
+    sizes: dict[str, Any] = {}
     if prior is not None:
-        size = asdict(prior.network.config)
-        if size.pop("backbone") != config.policy:
+        sizes = asdict(prior.network.config)
+        if sizes.pop("backbone") != config.policy:
             raise ConfigError(f"prior {config.prior}: is a {prior.network.config.backbone}, not a {config.policy}")
-        policy_kwargs["network_config"] = size
+    sizes["genres"] = config.all_genres
     model = SequenceComposerPPO(
         SequencePolicy,
         env,
         prior_kl_coef=config.prior_kl_coef or 0.0,
         prior_kl_target=config.prior_kl_target,
-        policy_kwargs=policy_kwargs,
+        policy_kwargs={"backbone": config.policy, "network_config": sizes},
         **arguments,
     )
     if prior is not None:
@@ -156,4 +182,7 @@ def load_agent(path: Path, config: TrainConfig, device: torch.device) -> Compose
     kind = policy.network_config.backbone if isinstance(policy, SequencePolicy) else policy.features
     if kind != config.policy or policy.piano != Piano():
         raise RunError(f"{path}: is no model of this run: its policy is {kind!r}, config.json says {config.policy!r}")
+    if policy.genres != config.all_genres:
+        ours, theirs = ", ".join(policy.genres), ", ".join(config.all_genres)
+        raise RunError(f"{path}: is no model of this run: its genres are {ours}, those of config.json {theirs}")
     return model

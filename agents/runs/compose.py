@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.generation.piece_files import write_piece
-from toccata.agents.generation.sampling import genre_index, sample_pieces
-from toccata.agents.policies.sequence_network import SequenceNetwork
+from toccata.agents.generation.sampling import sample_pieces
+from toccata.agents.policies.sequence_network import SequenceNetwork, with_genres
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.prior import Prior
 from toccata.agents.runs.builders import load_agent
@@ -23,6 +23,7 @@ from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
 from toccata.files import whole_folder
+from toccata.genres import check_genres, genre_index, with_added
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
 from toccata.music.score import Score
 from toccata.options import check_length
@@ -52,12 +53,14 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
     console = console or Console()
     if config.out is not None and (config.out.exists() or config.out.is_symlink()):
         raise ComposeError(f"{config.out}: exists already; choose another --out")
-    try:
-        genre_index(config.genre)
-    except ValueError as error:
-        raise ComposeError(str(error)) from None
     primer = None if config.primer is None else read_primer(config)
     network, piano, run = load_composer(config)
+    try:
+        network = with_genres(network, check_genres(with_added(config.genres, network.config.genres)))
+        if config.genre is not None:
+            genre_index(config.genre, network.config.genres)
+    except ValueError as error:
+        raise ComposeError(str(error)) from None
     default = primer or run or Score()
     beats_per_bar = default.beats_per_bar if config.beats_per_bar is None else config.beats_per_bar
     tempo_bpm = default.tempo_bpm if config.tempo_bpm is None else config.tempo_bpm

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from toccata.genres import checked_additions
 from toccata.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields, check_product
 
 MAX_BARS = 10_000  # of a piece and its primer together; as in envs/core.py
@@ -31,8 +32,11 @@ class ComposeConfig:
     """MIDI or MusicXML file to continue from its last bar line; the network is given at most its last 64 bars."""
 
     genre: str | None = None
-    """Genre to condition on: classical, folk, jazz, popular, rock, electronic. By default none (unconditional); with
-    --run the genre of the run."""
+    """Genre to condition on: classical, folk, jazz, popular, rock, electronic, and those that the prior or the run has
+    in addition. By default none (unconditional); with --run the genre of the run."""
+
+    genres: tuple[str, ...] = ()
+    """Names of further genres, which the network was not fitted to: their embeddings are the mean of the known ones."""
 
     bars: int = 8
     """Bars to compose, after the primer."""
@@ -71,6 +75,7 @@ class ComposeConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
+        object.__setattr__(self, "genres", checked_additions(self.genres))  # frozen for everyone else
         check_product(self, ("pieces", "bars"), MAX_BARS_OF_PIECES, "bars of all pieces")
         if self.prior is not None and self.run is not None:
             raise ConfigError(f"give either a prior or a run, got prior {self.prior!r} and run {str(self.run)!r}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_type_hints
 
 from toccata.files import FileError, read_json
+from toccata.genres import checked_additions, with_added
 from toccata.options import (
     BEATS_PER_BAR,
     MAX_EPOCHS,
@@ -100,7 +101,12 @@ class TrainConfig:
     music21's of the genre: Bach's chorales for classical, three collections of tunes for folk."""
 
     genre: str = "classical"
-    """Genre of the real music and of the pieces: classical, folk, jazz, popular, rock, electronic."""
+    """Genre of the real music and of the pieces: classical, folk, jazz, popular, rock, electronic, those of the prior
+    and of --genres. A folder of music without genres is all of it."""
+
+    genres: tuple[str, ...] = ()
+    """Names of genres of your own, in addition to these six and to those of the prior: --genres ragtime tango. Their
+    embeddings begin at the mean of the known ones."""
 
     train_realism: bool = True
     """Train the discriminator along with the agent; --no-train-realism keeps it frozen."""
@@ -183,6 +189,7 @@ class TrainConfig:
         check_length(self.bars, self.beats_per_bar, self.tempo_bpm)
         check_product(self, ("num_envs", "n_steps"), MAX_ROLLOUT_STEPS, "steps of a rollout")
         check_product(self, ("num_envs", "bars"), MAX_BARS_OF_ENVS, "bars of all environments")
+        object.__setattr__(self, "genres", checked_additions(self.genres))  # frozen for everyone else
         self._fill_in_reference()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
@@ -221,6 +228,11 @@ class TrainConfig:
             raise ConfigError("prior_kl_target adapts prior_kl_coef, which must then be greater than 0, got 0")
         for name, value in (("prior", prior), ("clone_epochs", cloning), ("prior_kl_coef", prior_kl_coef)):
             object.__setattr__(self, name, value)  # frozen for everyone else
+
+    @property
+    def all_genres(self) -> tuple[str, ...]:
+        """The six genres and those of `genres`, in the order of their index."""
+        return with_added(self.genres)
 
     def to_json(self) -> str:
         """The settings as JSON, without run_dir and resume."""

@@ -34,6 +34,7 @@ from toccata.agents.runs.builders import (
     environment_arguments,
     excerpt_dataset,
     with_absolute_paths,
+    with_prior_genres,
 )
 from toccata.agents.runs.callbacks import (
     CheckpointCallback,
@@ -232,12 +233,12 @@ def _new(
     """
     if run is None:
         Run.refuse_existing(config.run_dir)
-        config = with_absolute_paths(config)
+        config = with_prior_genres(with_absolute_paths(config))
     device = resolve_device(config.device)
     env = build_envs(config)
     set_random_seed(config.seed)  # of reward models that begin with random weights
     rewards = parse_rewards(config.rewards)
-    music = excerpt_dataset(config, "train")
+    music = excerpt_dataset(config, "train", console)
     rewards = with_corpus_limits(music, rewards, config)
     warnings = _check_learning(rewards)
     model = build_agent(config, env, rewards, device)
@@ -316,7 +317,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     env = build_envs(config)
     set_random_seed(config.seed)  # as in a new run
     rewards = load_rewards(checkpoint / "reward_models", run.folder, trust=config.trust)
-    music = excerpt_dataset(config, "train")
+    music = excerpt_dataset(config, "train", console)
     try:
         state = read_state(checkpoint)
         model = load_model(checkpoint / "model.zip", device, env, resume=True)

@@ -58,7 +58,10 @@ CHORALE_PARTS = 4  # 368 works in the bach folder of music21 are four-part chora
 
 
 def load_corpus(
-    source: str | PathLike[str] | Sequence[str | PathLike[str]] = "bach", *, genre: str | None = None
+    source: str | PathLike[str] | Sequence[str | PathLike[str]] = "bach",
+    *,
+    genre: str | None = None,
+    default_genre: str | None = None,
 ) -> Corpus:
     """Load one corpus, or the concatenation of several.
 
@@ -72,9 +75,12 @@ def load_corpus(
             MIDI or MusicXML files either as GENRE/**/*.mid, or in midi/ with a metadata.csv next to it, with columns
             file and genre and optional columns title, composer and licence.
         genre: genre of all works of a folder, in place of those in the folder.
+        default_genre: genre of all works of a folder that has no genres: none of its files is in a folder of its own,
+            or its metadata.csv has no genre. Other folders of the list keep theirs.
 
     Raises:
-        CorpusError: for an unknown name, and for a folder without a readable file or without genres.
+        CorpusError: for an unknown name, and for a folder without a readable file, or without genres where none is
+            given.
 
     Warns:
         CorpusWarning: how many files of a folder were left out, and why; all are in `Corpus.failures`.
@@ -88,7 +94,7 @@ def load_corpus(
     for each in sources:
         names = ALIASES.get(each, (each,)) if isinstance(each, str) else (each,)
         for name in names:
-            parts[str(name)] = _load_named(name) if name in NAMED else _load_folder(Path(name), genre)
+            parts[str(name)] = _load_named(name) if name in NAMED else _load_folder(Path(name), genre, default_genre)
     works = [work for part in parts.values() for work in part.works]
     failures = tuple(failure for part in parts.values() for failure in part.failures)
     groups = version_groups([work.group for work in works], [work.score for work in works])
@@ -125,8 +131,18 @@ def _works_in_music21(name: str) -> list[UnparsedWork]:
     return works
 
 
-def _load_folder(root: Path, genre: str | None) -> Corpus:
-    """A folder of files, with or without a metadata.csv."""
+def _load_folder(root: Path, genre: str | None, default_genre: str | None) -> Corpus:
+    """A folder of files, with or without a metadata.csv, and with or without genres."""
+    try:
+        return _load_folder_of(root, genre)
+    except GenreError:
+        if default_genre is None:
+            raise
+        return _load_folder_of(root, default_genre)
+
+
+def _load_folder_of(root: Path, genre: str | None) -> Corpus:
+    """A folder of files that are of the genre `genre`; None: of the genres that it names."""
     if not is_folder(root):
         raise CorpusError(unknown_name_message("corpus", str(root), [*NAMED, *ALIASES], ", and no such folder exists"))
     table = root / "metadata.csv"
@@ -145,7 +161,7 @@ def _load_folder(root: Path, genre: str | None) -> Corpus:
     if failures:
         rest = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         count = f"{len(failures)} of {len(corpus) + len(failures)} files of {root} were left out: "
-        warnings.warn(shortened(count, LONGEST_FAILURE) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=3)
+        warnings.warn(shortened(count, LONGEST_FAILURE) + "; ".join(failures[:3]) + rest, CorpusWarning, stacklevel=4)
     return corpus
 
 

@@ -8,13 +8,12 @@ import pytest
 import torch
 
 from helpers.rounding import float32_rounding
-from toccata.agents.generation.sampling import genre_index, joint_probs, nucleus, sample_actions, sample_pieces
+from toccata.agents.generation.sampling import joint_probs, nucleus, sample_actions, sample_pieces
 from toccata.agents.policies.distribution import JointDistribution
-from toccata.agents.policies.sequence_network import NO_GENRE, OBSERVATION_KEYS, NetworkConfig, SequenceNetwork
+from toccata.agents.policies.sequence_network import OBSERVATION_KEYS, NetworkConfig, SequenceNetwork
 from toccata.agents.prior.dataset import LONGEST_BARS
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.codec import encode, play
-from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.score import Score
@@ -271,7 +270,3 @@ def test_arguments_out_of_range_are_errors(piano: Piano, changes: dict, message:
     arguments = {"count": 1, "bars": 1, "seed": 0, "genre": None, **changes}
     with pytest.raises(ValueError, match=message):
         sample_pieces(build_network(piano), piano, **arguments)
-
-
-def test_genres_have_indices() -> None:
-    assert [genre_index(genre) for genre in (*GENRES, None)] == [*range(len(GENRES)), NO_GENRE]

@@ -21,6 +21,7 @@ from toccata.agents.prior.fit import fit_prior, network_config, passage_datasets
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.prior.prior import Prior, PriorError
 from toccata.envs.instrument import Piano
+from toccata.genres import GENRES
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
 from toccata.options import ConfigError
@@ -43,7 +44,8 @@ def test_a_folder_of_music_gives_a_prior(tmp_path: Path, corpus_folder: Path) ->
     assert "epoch 2: " in printed
     config = json.loads((tmp_path / "new" / "a" / CONFIG_FILE).read_text())
     fit = config["fit"]
-    assert config["network"] == {"backbone": "transformer", "width": 16, "layers": 1, "heads": 2}
+    sizes = {"width": 16, "layers": 1, "heads": 2}
+    assert config["network"] == {"backbone": "transformer", **sizes, "genres": list(GENRES)}
     assert fit["data"] == [corpus_folder.name]
     assert sum(fit["works"].values()) == 10
     assert len(fit["nats_per_action"]["train"]) == 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from helpers.rounding import float32_rounding
 from helpers.tunes import works
-from toccata.agents.policies.sequence_network import NO_GENRE, NetworkConfig, SequenceNetwork
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.prior import maximum_likelihood
 from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.likelihood import log_prob
@@ -116,7 +116,7 @@ def test_genre_dropout(dataset: PassageDataset, dropout: float, fitted: set[str 
     fit_network(network, dataset, None, epochs=1, epoch_notes=200, rng=make_rng(), genre_dropout=dropout)
     after = network.state_dict()
     changed = (after["genre.weight"] != before["genre.weight"]).any(dim=1).tolist()
-    assert {(*GENRES, None)[row] for row in range(NO_GENRE + 1) if changed[row]} == fitted
+    assert {genre for genre, each in zip((*GENRES, None), changed, strict=True) if each} == fitted
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("critic"))
 
 
@@ -131,7 +131,9 @@ def test_a_loss_that_is_not_finite_is_an_error(dataset: PassageDataset) -> None:
 def test_an_epoch_has_epoch_notes_notes(dataset: PassageDataset) -> None:
     for epoch_notes in (1, 150, 1000):
         notes, last = 0, 0.0
-        for fraction, trajectories, rows in maximum_likelihood._epoch_batches(dataset, epoch_notes, 512, make_rng()):
+        for fraction, trajectories, rows in maximum_likelihood._epoch_batches(
+            dataset, GENRES, epoch_notes, 512, make_rng()
+        ):
             notes += int((trajectories.actions[rows, :, 0] > 0).sum())
             assert last < fraction <= 1
             last = fraction

@@ -17,7 +17,6 @@ from toccata.agents.prior.report import (
     bits_table,
     fit_markov,
     passages_with_works,
-    unconditional,
     write_prior_report,
 )
 from toccata.agents.prior.trajectories import record_trajectories
@@ -76,7 +75,7 @@ def test_passages_with_works_are_the_first_passages() -> None:
 
 def test_unconditional_trajectories_differ_in_genre_alone() -> None:
     trajectories = record_trajectories(dataset_of(work(0, "folk")).first_passages(), SMALL)
-    without = unconditional(trajectories)
+    without = trajectories.with_genres(())
     assert (without.observations["genre"] == NO_GENRE).all()
     assert (trajectories.observations["genre"] != NO_GENRE).all()
     assert without.observations["top"] is trajectories.observations["top"]
