@@ -34,9 +34,10 @@ def few_works_of_prior(name: str, works: Mapping[str, int]) -> str | None:
     train, valid, test = (works[split] for split in ("train", "valid", "test"))
     if train >= FEW_TRAINING_WORKS and min(valid, test) >= FEW_HELD_OUT_WORKS:
         return None
-    stop = f"{_works(valid)} stop the fit" if valid else "none stops the fit, so the last epoch is kept"
-    report = f"the report is on {_works(test)}, too few for its intervals" if test < FEW_HELD_OUT_WORKS else ""
-    return _line(name, works, "; ".join(filter(None, (stop, report if test else "none is left for the report"))))
+    stopping = f"early stopping looks at {_works(valid)}" if valid else "there is no early stopping"
+    few = ", too few for its intervals" if test < FEW_HELD_OUT_WORKS else ""
+    report = f"the report is on {_works(test)}{few}" if test else "the report has no bits"
+    return _line(name, works, f"{stopping}, and {report}")
 
 
 def _line(name: str, works: Mapping[str, int], why: str) -> str:

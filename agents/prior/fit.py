@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import torch
@@ -112,7 +113,7 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     try:
         genre_index(config.genre, genres)
     except ValueError as error:
-        raise ConfigError(f"{error}; a genre of your own is added by --genres") from error
+        raise ConfigError(f"{error}; to add it: --genres {quote(config.genre)}") from error
     corpus = load_corpus(list(config.data), default_genre=config.genre)
     datasets = passage_datasets(corpus, config.max_steps, genres)
     train, test = datasets["train"], datasets["test"]

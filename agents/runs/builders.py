@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -67,7 +68,7 @@ def with_prior_genres(config: TrainConfig) -> TrainConfig:
     try:
         genre_index(config.genre, config.all_genres)
     except ValueError as error:
-        raise ConfigError(f"{error}; a genre of your own is added by --genres") from error
+        raise ConfigError(f"{error}; to add it: --genres {quote(config.genre)}") from error
     return config
 
 
@@ -182,7 +183,8 @@ def load_agent(path: Path, config: TrainConfig, device: torch.device) -> Compose
     kind = policy.network_config.backbone if isinstance(policy, SequencePolicy) else policy.features
     if kind != config.policy or policy.piano != Piano():
         raise RunError(f"{path}: is no model of this run: its policy is {kind!r}, config.json says {config.policy!r}")
-    if policy.genres != config.all_genres:
-        ours, theirs = ", ".join(policy.genres), ", ".join(config.all_genres)
+    genres: Any = policy.genres
+    if genres != config.all_genres:
+        ours, theirs = ", ".join(genres), ", ".join(config.all_genres)
         raise RunError(f"{path}: is no model of this run: its genres are {ours}, those of config.json {theirs}")
     return model

@@ -15,6 +15,7 @@ from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
+from toccata.genres import GENRES
 
 SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))  # keys of two octaves, so of two kinds
 WHATS, VALUES = SMALL.nvec
@@ -208,3 +209,7 @@ def test_a_policy_refuses_what_it_cannot_play() -> None:
         FeedforwardPolicy(short.observation_space, short.action_space, lambda _: 1e-3)
     with pytest.raises(ValueError, match="mlp"):
         FeedforwardPolicy(env.observation_space, env.action_space, lambda _: 1e-3, features="rnn")
+    tango = PianoVecEnv(1, bars=1, genres=(*GENRES, "tango"))
+    with pytest.raises(ValueError, match="the policy has 6 genres, the environment has 7; pass its genres as genres"):
+        FeedforwardPolicy(tango.observation_space, tango.action_space, lambda _: 1e-3)
+    FeedforwardPolicy(tango.observation_space, tango.action_space, lambda _: 1e-3, genres=tango.core.genres)

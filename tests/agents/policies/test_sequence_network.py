@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -18,11 +19,13 @@ from toccata.agents.policies.sequence_network import (
     NetworkConfig,
     SequenceNetwork,
     tensors_of,
+    with_genres,
 )
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.env import PianoEnv
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.genres import GENRES
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj", "min"), values=(6, 12, 24))
@@ -191,3 +194,39 @@ def test_the_environment_can_be_shown_as_it_is(backbone: str, chords: tuple[str,
 def test_shapes_that_cannot_be(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NetworkConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+def test_genres_are_added_at_the_mean_of_the_known(backbone: str, music: Trajectories) -> None:
+    network = network_of(backbone)
+    genres = (*GENRES, "ragtime", "tango")
+    more = with_genres(network, genres)
+    assert with_genres(network, GENRES) is network
+    assert more.config == replace(network.config, genres=genres)
+    rows, before = more.genre.weight, network.genre.weight
+    assert rows.shape == (9, 16)
+    assert torch.equal(rows[:6], before[:6])
+    assert all(torch.equal(row, before[:6].mean(dim=0)) for row in rows[6:8]), "the mean without unconditional music"
+    assert torch.equal(rows[NO_GENRE], before[NO_GENRE])
+    assert more.state_dict().keys() == network.state_dict().keys()
+    observations = tensors_of(music.observations, CPU, time=True)
+    starts = torch.zeros(observations["genre"].shape, dtype=torch.bool)
+    for ours, theirs in zip(more(observations, starts), network(observations, starts), strict=True):
+        assert torch.equal(ours, theirs), "known genres and unconditional music sound as before"
+    new = {**observations, "genre": torch.full_like(observations["genre"], 6)}
+    assert not torch.equal(more(new, starts)[0], more(observations, starts)[0])
+    with pytest.raises(IndexError):
+        more({**new, "genre": new["genre"] + 3}, starts)
+
+    again = with_genres(more, ("tango", *GENRES))
+    assert torch.equal(again.genre.weight, torch.stack([rows[7], *rows[:6], rows[8]]))
+    assert again.genre.weight.requires_grad == network.genre.weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("genres", "message"), [((), "1 to 100 genres"), (("a", "a"), "named once"), (("/",), "the name of a genre")]
+)
+def test_genres_of_a_configuration_are_checked(genres: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NetworkConfig(genres=genres)
+    assert NetworkConfig(genres=["a", "b"]).genres == ("a", "b")  # type: ignore[arg-type]  # as JSON has it

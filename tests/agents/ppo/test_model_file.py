@@ -17,27 +17,28 @@ from toccata.agents import ComposerPPO, FeedforwardPolicy, PianoVecEnv, Sequence
 from toccata.agents.ppo.model_file import POLICY, ModelError, load_model, save_model, with_digest
 from toccata.agents.ppo.signed_zip import MEMBER
 from toccata.envs.instrument import Piano
+from toccata.genres import GENRES
 from toccata.reward_models import Silence
 from toccata.signatures import UntrustedError
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj",), values=(6, 12, 24))
 
 
-def agent(kind: str = "transformer", envs: int = 3) -> ComposerPPO:
+def agent(kind: str = "transformer", envs: int = 3, genres: tuple[str, ...] = GENRES) -> ComposerPPO:
     arguments: dict[str, Any] = {"reward_model": Silence(), "n_steps": 16, "batch_size": 24, "gamma": 1.0, "seed": 5}
     observation = "full" if kind in ("mlp", "cnn") else "actions"
-    env = PianoVecEnv(envs, bars=1, piano=SMALL, observation=observation)
+    env = PianoVecEnv(envs, bars=1, piano=SMALL, observation=observation, genre=genres[-1], genres=genres)
     if kind in ("mlp", "cnn"):
-        policy_kwargs: dict[str, Any] = {"piano": SMALL, "features": kind}
+        policy_kwargs: dict[str, Any] = {"piano": SMALL, "features": kind, "genres": genres}
         return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, device="cpu", **arguments)
-    network = {"width": 24, "layers": 2} | ({"heads": 2} if kind == "transformer" else {})
+    network = {"width": 24, "layers": 2, "genres": genres} | ({"heads": 2} if kind == "transformer" else {})
     policy_kwargs = {"piano": SMALL, "backbone": kind, "network_config": network}
     return SequenceComposerPPO(SequencePolicy, env, policy_kwargs=policy_kwargs, device="cpu", **arguments)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm", "transformer"])
 def test_training_goes_on_exactly(tmp_path: Path, kind: str) -> None:
-    model = agent(kind).learn(96)
+    model = agent(kind, genres=(*GENRES, "ragtime")).learn(96)
     save_model(model, tmp_path / "model.zip")
     assert model.env is not None
     again = load_model(tmp_path / "model.zip", env=model.env, resume=True)  # in the middle of its pieces
@@ -58,6 +59,28 @@ def test_training_goes_on_exactly(tmp_path: Path, kind: str) -> None:
         each.learn(48, reset_num_timesteps=False)
         after.append(each.policy.state_dict())
     assert all(torch.equal(after[0][key], after[1][key]) for key in after[0])
+
+
+@pytest.mark.parametrize("kind", ["mlp", "lstm"])
+def test_genres_are_saved_and_files_without_them_have_the_six(tmp_path: Path, kind: str) -> None:
+    genres = (*GENRES, "ragtime", "tango")
+    save_model(agent(kind, genres=genres), tmp_path / "more.zip")
+    assert load_model(tmp_path / "more.zip").policy.genres == genres
+    with pytest.raises(ModelError, match=r"more\.zip: not a readable model"):
+        load_model(tmp_path / "more.zip", env=agent("mlp").env)
+
+    save_model(agent(kind), tmp_path / "old.zip")
+
+    def forget(members: dict[str, bytes]) -> None:
+        about = json.loads(members["model.json"])
+        about["policy"].get("network_config", about["policy"]).pop("genres")
+        members["model.json"] = json.dumps(about).encode()
+
+    before = load_model(tmp_path / "old.zip").policy.state_dict()
+    rewritten(tmp_path / "old.zip", forget)
+    after = load_model(tmp_path / "old.zip").policy
+    assert after.genres == GENRES
+    assert all(torch.equal(before[key], value) for key, value in after.state_dict().items())
 
 
 def test_a_model_plays_without_environments_and_in_any_number_of_them(tmp_path: Path) -> None:
@@ -147,6 +170,7 @@ def size_of(width: Any, layers: Any) -> dict[str, Any]:
         (about_with(policy=size_of(10**9, 2)), "width must be a whole number in 1..4096"),
         (about_with(policy=size_of(16, 2)), "not a readable model"),
         (about_with(policy={"backbone": "os.system"}), "not a readable model"),
+        (about_with(policy={"features": "mlp", "genres": ["a|b"]}), "not a readable model"),
         (about_with(piano={}), "not a readable model"),
         (about_with(piano={"lowest": 0, "highest": 10**6}), "not a readable model"),
         (about_with(arguments={"n_steps": 10**15}), "not a readable model"),

@@ -83,6 +83,35 @@ def test_a_prior_is_initialised_from_another(tmp_path: Path, corpus_folder: Path
         FitPriorConfig(tmp_path / "x", init_from="mine", width=16)
 
 
+@pytest.mark.filterwarnings("error")
+def test_genres_of_ones_own(tmp_path: Path, corpus_folder: Path) -> None:
+    flat = corpus_folder / "classical"
+    with pytest.raises(ConfigError, match=r"unknown genre 'ragtime': .*; to add it: --genres ragtime"):
+        fitted(tmp_path / "first", flat, genre="ragtime")
+    first, printed = fitted(tmp_path / "first", flat, genre="ragtime", genres=("folk", "ragtime"), epochs=1)
+    assert first.genres == (*GENRES, "ragtime")
+    assert "few works: classical has " in printed
+    assert "works (ragtime " in printed
+    assert "genres" not in first.about["options"]
+
+    shutil.copytree(flat, tmp_path / "both" / "bossa nova")
+    sizes = {"width": None, "layers": None, "heads": None}
+    arguments = {"init_from": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9, **sizes}
+    with pytest.raises(
+        ConfigError, match="its genre 'bossa nova' must be .*ragtime, or be added: --genres 'bossa nova'"
+    ):
+        fitted(tmp_path / "second", tmp_path / "both", **arguments)
+    assert not (tmp_path / "second").exists()
+    second, _ = fitted(tmp_path / "second", tmp_path / "both", genres=("bossa nova",), compare=("lstm",), **arguments)
+    assert second.genres == (*GENRES, "ragtime", "bossa nova")
+    rows, before = second.network.genre.weight, first.network.genre.weight
+    rounding = 2**-10 * float(before.abs().max())  # of half precision
+    torch.testing.assert_close(rows[7], before[:7].mean(dim=0), atol=rounding, rtol=0)
+    torch.testing.assert_close(rows[[*range(7), 8]], before, atol=rounding, rtol=0)
+    report = (tmp_path / "second" / "report.md").read_text()
+    assert "| bossa nova | " in report
+
+
 def test_a_prior_of_another_piano_is_an_error_before_the_fit(tmp_path: Path, corpus_folder: Path) -> None:
     piano = Piano(lowest=48, highest=84, chords=(), values=(12, 24, 96))
     network = SequenceNetwork(piano, NetworkConfig(width=32, layers=1, heads=2))

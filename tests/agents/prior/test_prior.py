@@ -13,11 +13,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
+from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork, with_genres
 from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.genres import GENRES
 from toccata.music.score import Score
 from toccata.weights import CONFIG_FILE, WeightsError
 
@@ -67,6 +68,26 @@ def test_saving_and_loading_are_inverses(backbone: str, tmp_path: Path, trajecto
     loaded.save(tmp_path / "again")
     for file in (CONFIG_FILE, "prior.safetensors"):
         assert (tmp_path / "again" / file).read_bytes() == (tmp_path / "new" / "prior" / file).read_bytes()
+
+
+def test_genres_are_saved_and_files_without_them_have_the_six(tmp_path: Path, folder: Path) -> None:
+    prior = Prior.load(folder)
+    assert prior.genres == GENRES
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    assert config["network"].pop("genres") == list(GENRES)
+    (folder / CONFIG_FILE).write_text(json.dumps(config))
+    assert torch.equal(Prior.load(folder).network.genre.weight, prior.network.genre.weight)
+
+    more = Prior(with_genres(prior.network, (*GENRES, "ragtime")), SMALL, ABOUT)
+    more.save(tmp_path / "more")
+    loaded = Prior.load(tmp_path / "more")
+    assert loaded.genres == (*GENRES, "ragtime")
+    tune = Piece(Score([(0, 24, 60, 80)], length_ticks=96), "ragtime")
+    ragtime = record_trajectories([tune], SMALL, loaded.genres)
+    assert not np.array_equal(loaded.log_prob(ragtime)[0], prior.log_prob(ragtime)[0]), (
+        "a prior without the genre is unconditional"
+    )
+    assert np.array_equal(prior.log_prob(ragtime)[0], prior.log_prob(ragtime.with_genres(()))[0])
 
 
 def test_unknown_names_are_errors(tmp_path: Path) -> None:

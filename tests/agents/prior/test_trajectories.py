@@ -81,6 +81,20 @@ def test_genres_are_indices() -> None:
     assert (genre == genre[:, :1]).all()
 
 
+def test_genres_of_a_network_have_its_indices() -> None:
+    genres = (*GENRES, "ragtime", "tango")
+    trajectories = record_trajectories([encoded(tune(1), name) for name in ("ragtime", "folk", None)], genres=genres)
+
+    def indices(genres: tuple[str, ...]) -> list[int]:
+        return trajectories.with_genres(genres).observations["genre"][:, 0].tolist()
+
+    assert indices(genres) == [6, 1, NO_GENRE]
+    assert indices(("folk", "waltz", "ragtime")) == [2, 0, NO_GENRE]
+    assert indices(GENRES) == [NO_GENRE, 1, NO_GENRE], "unknown ones are unconditional"
+    assert trajectories.with_genres(("folk",)).with_genres(GENRES).genres == GENRES
+    assert trajectories.with_genres(()).observations["top"] is trajectories.observations["top"]
+
+
 def test_a_piece_without_actions_is_encoded() -> None:
     score = tune(2)
     without, with_actions = record_trajectories([Piece(score)]), record_trajectories([encoded(score, None)])

@@ -73,6 +73,20 @@ def test_table_without_genres(tmp_path, tune):
     with pytest.raises(GenreError, match=r"metadata\.csv: has no column genre, only file, title"):
         load_corpus(root)
     assert load_corpus(root, genre="classical").genres == ("classical",)
+    assert load_corpus(root, default_genre="folk").genres == ("folk",)
+
+
+def test_a_default_genre_is_that_of_folders_without_genres(root, tmp_path, tune):
+    for name in ("broken.mid", "silent.mid"):
+        (root / "rock" / name).unlink()
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    tune(70).to_midi(flat / "loose.mid")
+    with pytest.raises(GenreError, match=r"flat: none of its works has a genre, and none is given; .*loose\.mid"):
+        load_corpus([root, flat])
+    genres = {work.id: work.genre for work in load_corpus([root, flat], default_genre="ragtime")}
+    assert genres.pop("flat/loose.mid") == "ragtime"
+    assert set(genres.values()) == {"jazz", "rock"}, "the others keep theirs"
 
 
 @pytest.mark.parametrize("text", ["", "file,genre\n", "title\nx\n", "file,genre\nx.txt,jazz\n", "\0"])
