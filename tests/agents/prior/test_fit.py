@@ -98,7 +98,7 @@ def test_genres_of_ones_own(tmp_path: Path, corpus_folder: Path) -> None:
     sizes = {"width": None, "layers": None, "heads": None}
     arguments = {"init_from": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9, **sizes}
     with pytest.raises(
-        ConfigError, match="its genre 'bossa nova' must be .*ragtime, or be added: --genres 'bossa nova'"
+        ConfigError, match=r"its genre 'bossa nova' must be .*ragtime, or be added: --genres 'bossa nova'"
     ):
         fitted(tmp_path / "second", tmp_path / "both", **arguments)
     assert not (tmp_path / "second").exists()
