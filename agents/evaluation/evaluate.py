@@ -62,7 +62,11 @@ def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str
     rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
     gold = gold_rating(rewards)
     environment = environment_arguments(run.config)
-    held_out = excerpt_dataset(run.config, "test", console)
+    held_out = excerpt_dataset(
+        run.config,
+        "test",
+        lambda line: console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True),
+    )
     real = held_out.sample(samples, np.random.default_rng(config.seed), transpose=False)
     reference = load_agent(run.reference_path, run.config, device) if run.reference_path.is_file() else None
     place = run.folder / "evaluation"  # an earlier evaluation stays until this one is complete

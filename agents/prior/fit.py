@@ -123,7 +123,7 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     notes = sum(len(work.score) for work in train.works)
     with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
         if line := few_works_of_prior(corpus.name, works):
-            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
         by_genre = Counter(work.genre for work in train.works)
         counts = ", ".join(f"{genre} {by_genre[genre]:,}" for genre in genres if by_genre[genre])
         console.print(f"{weights:,} weights, {len(train.works):,} works ({counts}), {notes:,} notes", highlight=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
@@ -72,7 +72,9 @@ def with_prior_genres(config: TrainConfig) -> TrainConfig:
     return config
 
 
-def excerpt_dataset(config: TrainConfig, part: str, console: Console | None = None) -> ExcerptDataset:
+def excerpt_dataset(
+    config: TrainConfig, part: str, on_few_works: Callable[[str], object] | None = None
+) -> ExcerptDataset:
     """Excerpts, as long as the run's pieces, of the works of a split: "train", "valid" or "test".
 
     A corpus too small to have usable works in the split gives all of its works.
@@ -80,7 +82,7 @@ def excerpt_dataset(config: TrainConfig, part: str, console: Console | None = No
     Args:
         config: of the run.
         part: the split.
-        console: where a line is printed for a corpus with few works, if any.
+        on_few_works: called with a line on what it means that the corpus has few works, if it has.
 
     Raises:
         ConfigError: when no work has the run's metre and more than one bar; else as `run_corpus`.
@@ -91,8 +93,8 @@ def excerpt_dataset(config: TrainConfig, part: str, console: Console | None = No
     if not scores:
         raise ConfigError(f"corpus {corpus.name}: {why_unusable(corpus.scores, config.beats_per_bar)}")
     line = few_works_of_run(corpus.name, {name: len(each) for name, each in usable.items()})
-    if console is not None and line is not None:
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if on_few_works is not None and line is not None:
+        on_few_works(line)
     return ExcerptDataset(
         scores,
         config.bars,

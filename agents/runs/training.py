@@ -77,7 +77,7 @@ class Training:
     music: ExcerptDataset
     rng: np.random.Generator  # of reward models that learn, and the real excerpts that they are trained on
     progress: Progress
-    warnings: list[str]  # about the rewards
+    warnings: list[str]  # about corpus and rewards
     pending: dict[str, Any] = field(default_factory=dict)  # values that were logged since the last row
 
     def save(self) -> Path:
@@ -238,9 +238,10 @@ def _new(
     env = build_envs(config)
     set_random_seed(config.seed)  # of reward models that begin with random weights
     rewards = parse_rewards(config.rewards)
-    music = excerpt_dataset(config, "train", console)
+    warnings: list[str] = []
+    music = excerpt_dataset(config, "train", warnings.append)
     rewards = with_corpus_limits(music, rewards, config)
-    warnings = _check_learning(rewards)
+    warnings += _check_learning(rewards)
     model = build_agent(config, env, rewards, device)
     if run is None:
         run = Run.create(config, command)
@@ -317,14 +318,16 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     env = build_envs(config)
     set_random_seed(config.seed)  # as in a new run
     rewards = load_rewards(checkpoint / "reward_models", run.folder, trust=config.trust)
-    music = excerpt_dataset(config, "train", console)
+    warnings: list[str] = []
+    music = excerpt_dataset(config, "train", warnings.append)
     try:
         state = read_state(checkpoint)
         model = load_model(checkpoint / "model.zip", device, env, resume=True)
         model.reward_model = rewards
         set_reference(config, model, load_model(run.reference_path, device))
         progress = Progress(run.folder / "progress.csv", model.num_timesteps)
-        run_now, rng, warnings = Run(run.folder, config), np.random.default_rng(), _check_learning(rewards)
+        warnings += _check_learning(rewards)
+        run_now, rng = Run(run.folder, config), np.random.default_rng()
         training = Training(run_now, model, env, rewards, music, rng, progress, warnings)
         training.restore(checkpoint, state)
     except ToccataError:
