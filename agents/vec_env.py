@@ -7,12 +7,10 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 from gymnasium.utils import seeding
 
 from toccata.agents.sb3 import BatchedVecEnv
 from toccata.envs.core import PianoCore
-from toccata.envs.env import flat_masks, flat_space, unflatten
 
 
 class PianoVecEnv(BatchedVecEnv):
@@ -20,7 +18,8 @@ class PianoVecEnv(BatchedVecEnv):
 
     An env whose piece ends begins the next one in the same step; its last observation is in
     `info["terminal_observation"]`, and the info of the new piece in `reset_infos`. `env_method("action_masks")`
-    gives each env's legal actions, `get_attr("piece")` and `get_attr("score")` its piece so far.
+    gives each env's legal actions, `get_attr("piece")` and `get_attr("score")` its piece so far, `get_attr("primer")`
+    what it began with. With `flat=True` the actions are those of `PianoDiscreteEnv`.
     """
 
     def __init__(self, num_envs: int, *, flat: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
@@ -30,15 +29,11 @@ class PianoVecEnv(BatchedVecEnv):
             arguments["reward"] = load_reward(arguments["reward"])
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
-        self.core = PianoCore(num_envs, **arguments)
-        self.flat = flat
+        self.core = PianoCore(num_envs, flat=flat, **arguments)
         self.render_mode = render_mode
-        action_space: spaces.Space = self.core.action_space
-        if flat:
-            action_space = flat_space(self.core.piano)
         self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
         self._actions = np.zeros((num_envs, 2), np.int64)
-        super().__init__(num_envs, self.core.observation_space, action_space)
+        super().__init__(num_envs, self.core.observation_space, self.core.action_space)
 
     def reset(self) -> dict[str, np.ndarray]:
         """Begin a piece in every env, with the seeds and options set for it."""
@@ -51,7 +46,7 @@ class PianoVecEnv(BatchedVecEnv):
 
     def step_async(self, actions: np.ndarray) -> None:
         """Store the actions of the next step."""
-        self._actions = unflatten(actions, self.num_envs, self.core.piano) if self.flat else actions
+        self._actions = actions
 
     def step_wait(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Play one action in every env."""
@@ -86,8 +81,7 @@ class PianoVecEnv(BatchedVecEnv):
 
     def action_masks(self) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values)."""
-        masks = self.core.dynamics.masks  # a new array each step, so that callers may keep it
-        return flat_masks(masks, self.core.dynamics.whats) if self.flat else masks
+        return self.core.action_masks()
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """A piano roll of each env's piece as it stands."""
@@ -118,8 +112,10 @@ class PianoVecEnv(BatchedVecEnv):
     # Attributes and methods of the single envs
 
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
-        """The attribute of each env; they share all but `piece` and `score`."""
+        """The attribute of each env; they share all but `piece`, `score` and `primer`."""
         rows = self.rows(indices)
+        if attr_name == "primer":
+            return [self.core.primers[i] for i in rows]
         if attr_name == "piece":
             return [self.core.piece(i) for i in rows]
         if attr_name == "score":

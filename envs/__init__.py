@@ -1,5 +1,6 @@
 """The instrument, its dynamics, and the Gymnasium environments. Imports no torch."""
 
+from toccata.envs import wrappers
 from toccata.envs.codec import EncodeReport, encode, play
 from toccata.envs.core import GENRES, PianoCore
 from toccata.envs.dynamics import Dynamics, random_legal_actions
@@ -29,4 +30,5 @@ __all__ = [
     "play",
     "random_legal_actions",
     "total",
+    "wrappers",
 ]

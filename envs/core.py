@@ -41,7 +41,12 @@ class Step:
 
 
 class PianoCore:
-    """The episodes of `num_envs` pianos; see `PianoEnv` for the arguments."""
+    """The episodes of `num_envs` pianos; see `PianoEnv` for the arguments, and `PianoDiscreteEnv` for `flat` actions.
+
+    Attributes:
+        primers: of each env, the primer that its piece began with; None without one.
+        time_limit: steps after which episodes are truncated besides `max_steps`; infinite unless set.
+    """
 
     def __init__(
         self,
@@ -60,7 +65,49 @@ class PianoCore:
         illegal_penalty: float = 0.0,
         max_steps: int | None = None,
         genres: Sequence[str] = GENRES,
+        observation_mask: bool = False,
+        flat: bool = False,
     ) -> None:
+        if piano is not None and not isinstance(piano, Piano):
+            raise TypeError(f"piano must be a Piano, got {piano!r}")
+        if not isinstance(observation_mask, (bool, np.bool_)):
+            raise TypeError(f"observation_mask must be True or False, got {observation_mask!r}")
+        self.num_envs = _positive_int("num_envs", num_envs)
+        self.bars = _positive_int("bars", bars)
+        self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * bars if max_steps is None else max_steps)
+        self.piano = piano or Piano()
+        self.genres = check_genres(genres)
+        self.genre = None if genre is None else self.genres[genre_index(genre, self.genres)]
+        self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
+        self.bars_per_reward = _positive_int("bars_per_reward", bars_per_reward)
+        self.reward_at = REWARD_TIMES[_index("reward_at", reward_at, REWARD_TIMES)]
+        self.reward_model = reward
+        self.illegal_penalty = illegal_penalty
+        self.observation_mask = bool(observation_mask)
+        self.flat = flat
+        self.tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
+        self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
+        self._end_tick(self.ticks_per_bar)
+        self.primer = None if primer is None else self._read_primer(primer)
+
+        self.dynamics = Dynamics(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
+        self.primers: list[Score | None] = [None] * num_envs
+        self.time_limit: float = np.inf
+        self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
+        self._rewarded: dict[str, np.ndarray] = {}  # (n,) by term: the sum of the rewards of this episode so far
+        self._bars_rewarded = np.zeros(num_envs, np.int32)
+        self._all = np.arange(num_envs)
+        pairs = spaces.MultiDiscrete(list(self.piano.nvec))
+        self.action_space: spaces.Space = flat_space(self.piano) if flat else pairs
+        self.observation_space = self._observation_space()
+
+    @property
+    def reward_model(self) -> RewardModel | None:
+        """The reward model; None without one. Setting another raises TypeError for what is no reward model."""
+        return self._reward_model
+
+    @reward_model.setter
+    def reward_model(self, reward: RewardModel | None) -> None:
         if reward is not None and (
             isinstance(reward, type)
             or not callable(getattr(reward, "score", None))
@@ -72,33 +119,18 @@ class PianoCore:
             )
         if reward is not None and not hasattr(reward, "contributions"):  # whose name is that of its term
             check_name(reward.name)
-        if piano is not None and not isinstance(piano, Piano):
-            raise TypeError(f"piano must be a Piano, got {piano!r}")
-        if not 0 <= illegal_penalty < np.inf:
-            raise ValueError(f"illegal_penalty must be finite and not negative, got {illegal_penalty}")
-        self.num_envs = _positive_int("num_envs", num_envs)
-        self.bars = _positive_int("bars", bars)
-        self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * bars if max_steps is None else max_steps)
-        self.piano = piano or Piano()
-        self.genres = check_genres(genres)
-        self.genre = None if genre is None else self.genres[genre_index(genre, self.genres)]
-        self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
-        self.bars_per_reward = _positive_int("bars_per_reward", bars_per_reward)
-        self.reward_at = REWARD_TIMES[_index("reward_at", reward_at, REWARD_TIMES)]
-        self.reward_model = reward
-        self.illegal_penalty = float(illegal_penalty)
-        self.tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
-        self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
-        self._end_tick(self.ticks_per_bar)
-        self.primer = None if primer is None else self._read_primer(primer)
+        self._reward_model = reward
 
-        self.dynamics = Dynamics(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
-        self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
-        self._rewarded: dict[str, np.ndarray] = {}  # (n,) by term: the sum of the rewards of this episode so far
-        self._bars_rewarded = np.zeros(num_envs, np.int32)
-        self._all = np.arange(num_envs)
-        self.action_space = spaces.MultiDiscrete(list(self.piano.nvec))
-        self.observation_space = self._observation_space()
+    @property
+    def illegal_penalty(self) -> float:
+        """Subtracted from the reward for each illegal action; setting it raises ValueError unless it is in [0, inf)."""
+        return self._illegal_penalty
+
+    @illegal_penalty.setter
+    def illegal_penalty(self, penalty: float) -> None:
+        if not 0 <= penalty < np.inf:
+            raise ValueError(f"illegal_penalty must be finite and not negative, got {penalty}")
+        self._illegal_penalty = float(penalty)
 
     def _end_tick(self, ticks_per_bar: int, primer_bars: int = 0) -> int:
         """The last tick of a piece in this metre.
@@ -123,6 +155,9 @@ class PianoCore:
             "last": spaces.MultiDiscrete(list(self.piano.nvec)),
             "genre": spaces.Discrete(len(self.genres)),
         }
+        if self.observation_mask:
+            whats, values = self.piano.nvec
+            shared["action_mask"] = spaces.Box(0, 1, (whats * values if self.flat else whats + values,), np.int8)
         if self.observation == "actions":
             highest = np.array([MAX_TICKS_PER_BAR, MAX_TICKS_PER_BAR, MAX_BARS, MAX_BARS], np.int32)
             place = spaces.Box(np.zeros(4, np.int32), highest, dtype=np.int32)
@@ -163,6 +198,8 @@ class PianoCore:
             rng.integers(len(self.genres)) if number is None else number for rng in rngs
         ]
         self.tempos_bpm[rows] = tempo_bpm
+        for i in rows:
+            self.primers[i] = primer
         self._bars_rewarded[rows] = 0
         for rewarded in self._rewarded.values():
             rewarded[rows] = 0
@@ -177,28 +214,37 @@ class PianoCore:
             raise ValueError("a primer must have at least one bar, got an empty score")
         return replace(score, length_ticks=self._end_tick(score.ticks_per_bar, score.bars - self.bars))
 
-    def step(self, actions: np.ndarray) -> Step:
-        """Play `actions` (n, 2), and reward the envs whose piece, or next bars, are finished.
+    def step(self, actions: np.ndarray, rows: np.ndarray | None = None) -> Step:
+        """Play `actions`, and reward the envs whose piece, or next bars, are finished.
+
+        Args:
+            actions: (n, 2), flat ones (n,), one for each env.
+            rows: (k,) the envs that play; nothing happens in the others. None: all.
 
         Raises:
             ValueError: for an action outside the action space, naming it.
             RewardModelError: naming the reward model, when it fails, and for rewards that add up to no finite float32.
         """
         actions = np.asarray(actions)
+        if self.flat:
+            actions = unflatten(actions, self.num_envs, self.piano)
         if actions.shape != (self.num_envs, 2) or actions.dtype.kind not in "iu":
             raise ValueError(
                 f"actions must be integers of shape ({self.num_envs}, 2), got {actions.dtype} {actions.shape}"
             )
-        outside = (actions < 0) | (actions >= self.action_space.nvec)
+        outside = (actions < 0) | (actions >= self.piano.nvec)
         if outside.any():
             first = actions[outside.any(axis=1)][0].tolist()
             raise ValueError(f"action {first} is outside the action space {self.action_space}")
-        legal = self.dynamics.step(actions.astype(np.int64))
+        legal = self.dynamics.step(actions.astype(np.int64), rows)
+        played = np.ones(self.num_envs, np.bool_)
+        if rows is not None:
+            played[:] = False
+            played[rows] = True
         states = self.dynamics.states
-        terminated = states["clock"] >= states["end_tick"]
-        truncated = (states["steps"] >= self.max_steps) & ~terminated
-        done = terminated | truncated
-        pieces = self._pieces_to_reward(done)
+        terminated = played & (states["clock"] >= states["end_tick"])
+        truncated = played & (states["steps"] >= np.minimum(self.max_steps, self.time_limit)) & ~terminated
+        pieces = self._pieces_to_reward(terminated | truncated, played)
         terms = self._reward_terms(pieces) if self.reward_model is not None and pieces else {}
         if self.illegal_penalty:
             terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty)
@@ -207,14 +253,14 @@ class PianoCore:
             rewards += total(terms)
         return Step(rewards, terminated, truncated, terms, pieces)
 
-    def _pieces_to_reward(self, done: np.ndarray) -> dict[int, Piece]:
-        """The piece so far of each env that is rewarded in this step."""
+    def _pieces_to_reward(self, done: np.ndarray, played: np.ndarray) -> dict[int, Piece]:
+        """The piece so far of each env that is rewarded in this step, in which the envs `played` (n,) bool played."""
         if self.reward_at == "piece":
             return {i: self.piece(i) for i in np.flatnonzero(done).tolist()} if done.any() else {}
         states = self.dynamics.states
         bars = (states["clock"] - states["start_tick"]) // states["ticks_per_bar"]
         bars -= bars % self.bars_per_reward
-        rewarded = (bars > self._bars_rewarded) | done
+        rewarded = played & (bars > self._bars_rewarded) | done
         self._bars_rewarded = np.maximum(self._bars_rewarded, bars)
         return {i: self.piece(i, None if done[i] else int(bars[i])) for i in np.flatnonzero(rewarded).tolist()}
 
@@ -254,7 +300,7 @@ class PianoCore:
             if name.startswith(REWARDED_PREFIX)
         }
 
-    # Pieces and observations
+    # Pieces, masks and observations
 
     def piece(self, i: int, bars: int | None = None) -> Piece:
         """The piece of env `i` at its full length, or only its first `bars` after the primer."""
@@ -267,6 +313,14 @@ class PianoCore:
             actions=self.dynamics.played[i, : state["steps"]].copy(),
         )
 
+    def action_masks(self) -> np.ndarray:
+        """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values).
+
+        Later steps do not change the array.
+        """
+        masks = self.dynamics.masks
+        return flat_masks(masks, self.dynamics.whats) if self.flat else masks
+
     def observe(self, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """The observations of the envs `rows` (k,), by default all: new arrays with a leading env axis."""
         states = self.dynamics.states if rows is None else self.dynamics.states[rows]
@@ -275,6 +329,8 @@ class PianoCore:
             "last": np.stack([states["what"], states["value"]], axis=1, dtype=np.int64),
             "genre": states["genre"].astype(np.int64),
         }
+        if self.observation_mask:
+            shared["action_mask"] = self.action_masks()[rows].astype(np.int8)
         if self.observation == "actions":
             return {"place": self.dynamics.place(rows), "top": self.dynamics.top(rows), **shared}
         return {
@@ -283,6 +339,31 @@ class PianoCore:
             "clock": self.dynamics.clock(rows),
             **shared,
         }
+
+
+def flat_space(piano: Piano) -> spaces.Discrete:
+    """The action space of `PianoDiscreteEnv`."""
+    return spaces.Discrete(int(np.prod(piano.nvec)))
+
+
+def flat_masks(masks: np.ndarray, whats: int) -> np.ndarray:
+    """Masks (n, whats + values) of `(what, value)` as masks (n, whats * values) of flat actions."""
+    return (masks[:, :whats, None] & masks[:, None, whats:]).reshape(len(masks), -1)
+
+
+def unflatten(actions: np.ndarray, num_envs: int, piano: Piano) -> np.ndarray:
+    """Flat actions (n,) as (n, 2) `(what, value)`.
+
+    Raises:
+        ValueError: when they are not `num_envs` integers in the flat action space.
+    """
+    space = flat_space(piano)
+    if actions.shape != (num_envs,) or actions.dtype.kind not in "iu":
+        raise ValueError(f"flat actions must be integers of shape ({num_envs},), got {actions.dtype} {actions.shape}")
+    outside = (actions < 0) | (actions >= space.n)
+    if outside.any():
+        raise ValueError(f"action {actions[outside][0]} is outside the action space {space}")
+    return np.stack(np.divmod(actions, piano.nvec[1]), axis=1)
 
 
 def _positive_int(name: str, value: int) -> int:

@@ -83,14 +83,17 @@ class Dynamics:
         self.masks = self.masks.copy()
         _load_kernels().write_masks(self.masks, self.states, self.sounding, rows, self._keyboard)
 
-    def step(self, actions: np.ndarray) -> np.ndarray:
-        """Play `actions` (n, 2) and return (n,) bool, which of them were legal; the others became rests."""
+    def step(self, actions: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Play `actions` (n, 2) and return (n,) bool, which of them were legal; the others became rests.
+
+        With `rows` (k,) only those envs play; the actions of the others are ignored, and count as legal.
+        """
         self._note_bound += CHORD_SIZE
         if self._note_bound > self.notes.shape[1]:
             self._note_bound = int(self.states["notes"].max()) + CHORD_SIZE
             self._ensure_capacity(self._note_bound)
-        legal = np.empty(self.num_envs, np.bool_)
-        new_masks = np.empty_like(self.masks)
+        legal = np.ones(self.num_envs, np.bool_)
+        new_masks = np.empty_like(self.masks) if rows is None else self.masks.copy()
         _load_kernels().step(
             self.states,
             self.sounding,
@@ -102,7 +105,7 @@ class Dynamics:
             legal,
             self.masks,
             new_masks,
-            self._all,
+            self._all if rows is None else rows,
             self._keyboard,
         )
         self.masks = new_masks

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
+from gymnasium.wrappers import TimeLimit
 
 from toccata.envs.core import PianoCore
-from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.envs.reward_model import RewardModel
 from toccata.music.score import Score
@@ -58,6 +59,13 @@ class PianoEnv(gym.Env[Any, Any]):
     | place | Box | (4,) | int32 | 0 | [32768, 32768, 10000, 10000] | tick in bar, its ticks; bars finished, left |
     | top | Discrete | () | int64 | 0 | 88 | `what` of the highest key of the latest onset; 0 before the first |
 
+    With `observation_mask=True` the legal actions are in the observation too, for algorithms that keep no infos, such
+    as those with a replay buffer. It equals `info["action_mask"]`:
+
+    | Key | Space | Shape | Dtype | Min | Max | Meaning |
+    |-----|-------|-------|-------|-----|-----|---------|
+    | action_mask | Box | (366,) | int8 | 0 | 1 | 1 for a legal `what`, then for a legal value |
+
     ## Rewards
 
     The score of the piece under `reward`, a `toccata.reward_models.RewardModel`: the whole score at the end
@@ -73,7 +81,8 @@ class PianoEnv(gym.Env[Any, Any]):
 
     ## Episode End
 
-    Terminates at the last bar line; truncates after `max_steps` steps.
+    Terminates at the last bar line; truncates after `max_steps` steps, or after those of a `TimeLimit` of Gymnasium
+    around it, and is rewarded for the piece so far.
 
     ## Arguments
 
@@ -92,6 +101,7 @@ class PianoEnv(gym.Env[Any, Any]):
     | illegal_penalty | 0.0 | subtracted from the reward for each illegal action |
     | max_steps | None | steps after which the episode is truncated; None is 128 a bar |
     | genres | GENRES | the genre names |
+    | observation_mask | False | put the legal actions into the observation, as `action_mask` |
     | render_mode | None | "rgb_array" (a piano roll), "human" (in a window, else as text) or "ansi" (text) |
 
     `reset(options=...)` takes `primer`, `genre` and `tempo_bpm` for the piece that begins.
@@ -101,6 +111,7 @@ class PianoEnv(gym.Env[Any, Any]):
     - v0: first version.
     """
 
+    flat = False  # one flat action, as in `PianoDiscreteEnv`
     metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}  # noqa: RUF012  # as gym.Env types it
 
     def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
@@ -109,7 +120,7 @@ class PianoEnv(gym.Env[Any, Any]):
                 f"render_mode must be one of {', '.join(self.metadata['render_modes'])}, got {render_mode!r}"
             )
         self.render_mode = render_mode
-        self.core = PianoCore(1, **arguments)
+        self.core = PianoCore(1, flat=self.flat, **arguments)
         self.observation_space = self.core.observation_space
         self.action_space = self.core.action_space
         self._window: Any = None
@@ -119,6 +130,7 @@ class PianoEnv(gym.Env[Any, Any]):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Begin a piece; `options` may have `primer`, `genre` and `tempo_bpm` for it."""
         super().reset(seed=seed)
+        self.core.time_limit = _time_limit(self, sys._getframe())
         self.core.reset([0], [self.np_random], options)
         if self.render_mode == "human":
             self.render()
@@ -142,25 +154,40 @@ class PianoEnv(gym.Env[Any, Any]):
         )
 
     def _as_batch(self, action: np.ndarray) -> np.ndarray:
-        """An action of this environment as (1, 2) `(what, value)`."""
+        """An action of this environment as (1, 2), a flat one as (1,); the core checks its values."""
         action = np.asarray(action)
+        if self.flat:
+            return action.reshape(-1)
         if action.shape != (2,):
             raise ValueError(f"an action must be (what, value), got shape {action.shape}: {action}")
-        return action[None]  # the core checks its values
+        return action[None]
 
     def action_masks(self) -> np.ndarray:
-        """The legal actions, (whats + values,) bool: the two dimensions concatenated."""
-        return self.core.dynamics.masks[0].copy()
+        """The legal actions, (whats + values,) bool: the two dimensions concatenated; flat ones (whats * values,)."""
+        return self.core.action_masks()[0].copy()
 
     @property
     def reward_model(self) -> RewardModel | None:
         """The reward model of the environment; None without one."""
         return self.core.reward_model
 
+    @reward_model.setter
+    def reward_model(self, reward: RewardModel | None) -> None:
+        self.core.reward_model = reward
+
     @property
     def illegal_penalty(self) -> float:
         """What is subtracted from the reward for an illegal action."""
         return self.core.illegal_penalty
+
+    @illegal_penalty.setter
+    def illegal_penalty(self, penalty: float) -> None:
+        self.core.illegal_penalty = penalty
+
+    @property
+    def primer(self) -> Score | None:
+        """What the piece began with, as the piano plays it; None without a primer."""
+        return self.core.primers[0]
 
     @property
     def piece(self) -> Piece:
@@ -216,7 +243,7 @@ class PianoDiscreteEnv(PianoEnv):
 
     ## Observation Space
 
-    As `PianoEnv`.
+    As `PianoEnv`; the `action_mask` of `observation_mask=True` is (4589,) int8.
 
     ## Rewards
 
@@ -239,38 +266,24 @@ class PianoDiscreteEnv(PianoEnv):
     - v0: first version.
     """
 
-    def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
-        super().__init__(render_mode, **arguments)
-        self.action_space = flat_space(self.core.piano)
-
-    def _as_batch(self, action: np.ndarray) -> np.ndarray:
-        return unflatten(np.asarray(action).reshape(-1), 1, self.core.piano)
-
-    def action_masks(self) -> np.ndarray:
-        """The legal actions, (whats * values,) bool."""
-        return flat_masks(self.core.dynamics.masks, self.core.dynamics.whats)[0]
+    flat = True
 
 
-def flat_space(piano: Piano) -> spaces.Discrete:
-    """The action space of `PianoDiscreteEnv`."""
-    return spaces.Discrete(int(np.prod(piano.nvec)))
+def _time_limit(env: PianoEnv, frame: FrameType | None) -> float:
+    """The steps after which a `gymnasium.wrappers.TimeLimit` around `env` truncates the episode; infinite without one.
 
+    Gymnasium tells an environment nothing of its wrappers, and what a piece is paid must be known in its last step. But
+    such a wrapper begins to count when its `reset` is called, which calls that of `env`: so it is on the call stack.
 
-def flat_masks(masks: np.ndarray, whats: int) -> np.ndarray:
-    """Masks (n, whats + values) of `(what, value)` as masks (n, whats * values) of flat actions."""
-    return (masks[:, :whats, None] & masks[:, None, whats:]).reshape(len(masks), -1)
-
-
-def unflatten(actions: np.ndarray, num_envs: int, piano: Piano) -> np.ndarray:
-    """Flat actions (n,) as (n, 2) `(what, value)`.
-
-    Raises:
-        ValueError: when they are not `num_envs` integers in the flat action space.
+    Args:
+        env: the environment, while its `reset` runs.
+        frame: of that call.
     """
-    space = flat_space(piano)
-    if actions.shape != (num_envs,) or actions.dtype.kind not in "iu":
-        raise ValueError(f"flat actions must be integers of shape ({num_envs},), got {actions.dtype} {actions.shape}")
-    outside = (actions < 0) | (actions >= space.n)
-    if outside.any():
-        raise ValueError(f"action {actions[outside][0]} is outside the action space {space}")
-    return np.stack(np.divmod(actions, piano.nvec[1]), axis=1)
+    limit = np.inf
+    while frame is not None:
+        if frame.f_code is TimeLimit.reset.__code__:
+            wrapper = frame.f_locals["self"]
+            if wrapper.unwrapped is env:
+                limit = min(limit, wrapper._max_episode_steps)
+        frame = frame.f_back
+    return limit

@@ -278,7 +278,7 @@ def step(
     rows: np.ndarray,
     keyboard: Keyboard,
 ) -> None:
-    """Play one action in each of the envs `rows`, which must be all, record it in `played` and write `new_masks`.
+    """Play one action in each of the envs `rows`, record it in `played` and write their `new_masks`.
 
     `roll` is (n, frames, keys), or (n, 0, keys) if it is not kept.
 

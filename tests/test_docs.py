@@ -183,7 +183,7 @@ def test_the_environment_page_has_the_live_spaces() -> None:
     }
     spaces = {}
     for observation in ("full", "actions"):
-        spaces |= PianoEnv(bars=1, observation=observation).observation_space.spaces
+        spaces |= PianoEnv(bars=1, observation=observation, observation_mask=True).observation_space.spaces
     assert rows == {
         key: (type(space).__name__, str(space.shape)[1:-1].replace(" ", ""), str(space.dtype))
         for key, space in spaces.items()

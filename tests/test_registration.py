@@ -1,5 +1,8 @@
 """The environments by their ids, with rewards by name."""
 
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -66,3 +69,14 @@ def test_weights_of_a_list_of_rewards() -> None:
     assert reward.weights == {"silence": 0.5, "density": 1.0}
     with pytest.raises(ValueError, match=r"an entry of rewards must be \[model, weight\]"):
         gym.make("toccata/Piano-v0", reward=["silence", 0.5])
+
+
+def test_an_id_can_name_the_module_that_registers_it() -> None:
+    """As in the worker processes of RLlib, which do not import toccata by themselves."""
+    code = (
+        "import gymnasium as gym, sys; assert 'toccata' not in sys.modules; "
+        "env = gym.make('toccata:toccata/Piano-v0', bars=1); env.reset(seed=0); "
+        "envs = gym.make_vec('toccata:toccata/Piano-v0', num_envs=2, bars=1); envs.reset(seed=0); "
+        "assert env.spec.id == envs.spec.id == 'toccata/Piano-v0'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -33,8 +33,8 @@ class FeedforwardNetwork(nn.Module):
         super().__init__()
         self.keys = piano.keys
         self.first_reference = piano.keys // 2  # before the first note
-        # Names in a fixed order: batches come in any
-        self.context_entries = [key for key in observation_space if key not in ("recent", "held")]
+        # Names in a fixed order: batches come in any. A mask among them is not read: it is applied to logits
+        self.context_entries = [key for key in observation_space if key not in ("recent", "held", "action_mask")]
         context_size = sum(spaces.flatdim(observation_space[key]) for key in self.context_entries)
         octaves = torch.arange(0, piano.keys, 12)
         self.register_buffer("octaves", octaves)

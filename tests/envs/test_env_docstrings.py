@@ -50,6 +50,16 @@ def test_observation_tables_equal_the_spaces(observation: str) -> None:
         assert (row["Min"], row["Max"]) == bounds(part)
 
 
+def test_the_mask_table_equals_the_space() -> None:
+    text = PianoEnv.__doc__
+    (row,) = table(text[text.index("With `observation_mask=True`") :], "| Key")
+    space = PianoEnv(observation_mask=True).observation_space[row["Key"]]
+    assert (row["Space"], row["Shape"], row["Dtype"]) == (type(space).__name__, str(space.shape), str(space.dtype))
+    assert (row["Min"], row["Max"]) == bounds(space)
+    flat = PianoDiscreteEnv(observation_mask=True).observation_space[row["Key"]]
+    assert f"`action_mask` of `observation_mask=True` is {flat.shape} {flat.dtype}" in PianoDiscreteEnv.__doc__
+
+
 def test_the_action_table_equals_the_space() -> None:
     space = PianoEnv().action_space
     assert f"`MultiDiscrete({space.nvec.tolist()})`" in PianoEnv.__doc__
@@ -63,7 +73,7 @@ def test_the_action_table_equals_the_space() -> None:
 def test_the_argument_table_equals_the_signature() -> None:
     defaults = {name: p.default for name, p in inspect.signature(PianoCore.__init__).parameters.items()}
     defaults |= {"render_mode": inspect.signature(PianoEnv.__init__).parameters["render_mode"].default}
-    for name in ("self", "num_envs"):
+    for name in ("self", "num_envs", "flat"):
         del defaults[name]
     rows = table(PianoEnv.__doc__, "| Argument")
     documented = {row["Argument"]: row["Default"] for row in rows}

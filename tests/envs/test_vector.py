@@ -5,7 +5,9 @@ import pickle
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import vector as vector_wrappers
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import toccata  # noqa: F401  # registers the ids
@@ -54,14 +56,16 @@ def assert_same(a: object, b: object, rows: np.ndarray | None = None) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("mode", AutoresetMode)
 @pytest.mark.parametrize("flat", [False, True], ids=["pairs", "flat"])
 @pytest.mark.parametrize("arguments", VARIANTS, ids=["silent", "actions", "bars", "primer"])
-def test_a_batch_equals_a_sync_vector_env(arguments: dict, flat: bool) -> None:
+def test_a_batch_equals_a_sync_vector_env(arguments: dict, flat: bool, mode: AutoresetMode) -> None:
     single, batch = (PianoDiscreteEnv, PianoDiscreteVectorEnv) if flat else (PianoEnv, PianoVectorEnv)
-    ours = batch(N, **arguments)
-    theirs = SyncVectorEnv([lambda: single(**arguments)] * N, autoreset_mode=AutoresetMode.SAME_STEP)
+    ours = batch(N, autoreset_mode=mode, **arguments)
+    theirs = SyncVectorEnv([lambda: single(**arguments)] * N, autoreset_mode=mode)
     assert ours.observation_space == theirs.observation_space
     assert ours.action_space == theirs.action_space
+    assert ours.metadata["autoreset_mode"] is theirs.metadata["autoreset_mode"]
     (our_observation, our_infos), (their_observation, their_infos) = ours.reset(seed=5), theirs.reset(seed=5)
     assert_same(our_observation, their_observation)
     assert_same(our_infos, their_infos)
@@ -79,8 +83,81 @@ def test_a_batch_equals_a_sync_vector_env(arguments: dict, flat: bool) -> None:
             assert_same(x, y)
         assert_same(our[4], their[4])
         assert ours.observation_space.contains(our[0])
-        ends += (our[2] | our[3]).sum()
+        done = our[2] | our[3]
+        ends += done.sum()
+        if mode is AutoresetMode.DISABLED and done.any():
+            (our_observation, our_infos), (their_observation, their_infos) = (
+                envs.reset(options={"reset_mask": done, "genre": "jazz"}) for envs in (ours, theirs)
+            )
+            assert_same(our_observation, their_observation)
+            assert_same(our_infos, their_infos)
     assert ends > 3
+
+
+def test_the_autoreset_mode_is_of_the_instance() -> None:
+    one, other = (
+        gym.make_vec("toccata/Piano-v0", num_envs=2, bars=1, autoreset_mode=m) for m in ("NextStep", "SameStep")
+    )
+    assert one.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    assert other.metadata["autoreset_mode"] is PianoVectorEnv.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    with pytest.raises(ValueError, match="autoreset_mode must be one of NextStep, SameStep, Disabled, got 'never'"):
+        PianoVectorEnv(2, autoreset_mode="never")
+
+
+def test_disabled_autoreset_refuses_to_play_on() -> None:
+    envs = PianoVectorEnv(2, bars=1, autoreset_mode=AutoresetMode.DISABLED)
+    envs.reset(seed=0)
+    assert envs.step(np.array([[0, 12], [0, 0]]))[2].tolist() == [True, False]
+    with pytest.raises(gym.error.ResetNeeded, match=r"the pieces of the envs \[0\] have ended"):
+        envs.step(np.array([[0, 0], [0, 0]]))
+    envs.reset(options={"reset_mask": np.array([True, False])})
+    assert envs.core.dynamics.states["steps"].tolist() == [0, 1]
+    envs.step(np.array([[0, 0], [0, 0]]))
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_gymnasiums_vector_observation_wrappers(mode: AutoresetMode) -> None:
+    def make() -> gym.vector.VectorEnv:
+        return gym.make_vec("toccata/Piano-v0", num_envs=2, bars=1, autoreset_mode=mode)
+
+    space = make().single_observation_space
+    flat = vector_wrappers.FlattenObservation(make())
+    clock = vector_wrappers.TransformObservation(
+        vector_wrappers.FilterObservation(make(), ["clock"]),
+        lambda observation: observation["clock"],
+        observation_space=spaces.Box(-1, 1, (2, 6), np.float32),
+        single_observation_space=space["clock"],
+    )
+    rescaled = vector_wrappers.RescaleObservation(clock, np.float32(0), np.float32(2))
+    wrapped = [flat, rescaled]
+    if mode is AutoresetMode.NEXT_STEP:
+        wrapped.append(vector_wrappers.NormalizeObservation(clock))
+    for envs in map(RecordEpisodeStatistics, wrapped):
+        envs.reset(seed=0)
+        for _ in range(3):
+            observations, _, terminated, _, infos = envs.step(np.array([[0, 12], [0, 3]]))
+            assert observations.shape == envs.observation_space.shape
+            if terminated.any():
+                assert infos["episode"]["l"].tolist() == [1, 0]
+                if mode is AutoresetMode.DISABLED:
+                    envs.reset(options={"reset_mask": terminated})
+    plain = make()
+    observations, _ = plain.reset(seed=0)
+    expected = [spaces.flatten(space, {key: value[i] for key, value in observations.items()}) for i in range(2)]
+    np.testing.assert_array_equal(flat.reset(seed=0)[0], expected)
+
+
+def test_infos_as_lists_and_reward_wrappers() -> None:
+    for mode in AutoresetMode:
+        made = gym.make_vec("toccata/Piano-v0", num_envs=2, bars=1, reward=Bars(), autoreset_mode=mode)
+        envs = vector_wrappers.DictInfoToList(vector_wrappers.NormalizeReward(made, gamma=1.0))
+        envs.reset(seed=0)
+        _, _, terminated, _, infos = envs.step(np.array([[0, 12], [0, 3]]))
+        assert terminated.tolist() == [True, False]
+        last = infos[0]["final_info"] if mode is AutoresetMode.SAME_STEP else infos[0]
+        assert isinstance(last["piece"], Piece)
+        assert "piece" not in infos[1]
+        assert infos[1]["action_mask"].shape == (366,)
 
 
 def test_seeds_and_partial_resets() -> None:
