@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from toccata.agents.generation.primer import PreparedPrimer
+from toccata.agents.prior.primer import PreparedPrimer
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import NO_GENRE, OBSERVATION_KEYS, SequenceNetwork, tensors_of

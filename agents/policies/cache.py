@@ -32,6 +32,17 @@ class Cache:
         """The cache of some rows (k,)."""
         return Cache(self.lengths[rows], self.state[:, :, rows])
 
+    def put(self, rows: torch.Tensor, other: Cache) -> Cache:
+        """A copy in which the rows `rows` (k,) are those of `other`, which has k."""
+        states = [self.state, other.state]
+        room = max(state.shape[3] for state in states)  # of a transformer the capacity; of an LSTM all are equal
+        state, new = (
+            torch.cat([each, each.new_zeros(*each.shape[:3], room - each.shape[3], *each.shape[4:])], dim=3)
+            for each in states
+        )
+        state[:, :, rows] = new
+        return Cache(self.lengths.index_copy(0, rows, other.lengths), state)
+
     def clone(self) -> Cache:
         """A copy whose steps do not write into this one."""
         return Cache(self.lengths, self.state.clone())

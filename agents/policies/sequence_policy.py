@@ -130,21 +130,30 @@ class SequencePolicy(NetworkPolicy):
     # Whole sequences
 
     def evaluate_actions(  # type: ignore[override]  # with a cache
-        self, obs: Any, actions: torch.Tensor, cache: Cache | None = None, action_masks: Any = None
+        self,
+        obs: Any,
+        actions: torch.Tensor,
+        cache: Cache | None = None,
+        action_masks: Any = None,
+        positions: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, JointDistribution]:
         """Values and log-probabilities of whole sequences in one pass.
 
         Args:
-            obs: observations (rows, time, ...).
+            obs: observations (rows, time, ...); with `positions`, of more steps than those with an action.
             actions: (rows, time, 2).
             cache: of the episodes that were under way before the first step.
             action_masks: (rows, time, whats + values).
+            positions: (rows, time) int64, which steps of `obs` have an action; None: all.
 
         Returns:
             values and log-probabilities of the actions (rows * time,), and the distributions they are of.
         """
         observations = tensors_of(obs, self.device, time=True)
         logits, values = self.network(observations, episode_starts_of(observations), cache)
+        if positions is not None:
+            rows = torch.arange(len(positions), device=positions.device)[:, None]
+            logits, values = logits[rows, positions], values[rows, positions]
         masks = None if action_masks is None else action_masks.reshape(values.numel(), -1)
         distribution = self.distribution(logits.flatten(0, 1), masks)
         return values.flatten(), distribution.log_prob(actions.reshape(-1, 2)), distribution

@@ -119,6 +119,7 @@ class ComposerPPO(OpenMaskablePPO):
         dones = np.zeros(env.num_envs, bool)
         for step in range(n_rollout_steps):
             masks = get_action_masks(env) if use_masking else None
+            observations = self.prepare(observations)
             actions, values, log_probs = self.act(observations, masks)
             new_obs, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
@@ -140,7 +141,7 @@ class ComposerPPO(OpenMaskablePPO):
             )
             observations = new_obs
             self.last_episode_starts = dones
-        last_values = self.values_of(observations)
+        last_values = self.values_of(self.prepare(observations))
         self.last_observations = observations
 
         # 2. The KL of every step from the reference policy, where there is one.
@@ -250,6 +251,10 @@ class ComposerPPO(OpenMaskablePPO):
 
     def begin_rollout(self) -> None:
         """Prepare the policy for the first step of a rollout."""
+
+    def prepare(self, observations: Any) -> Any:
+        """The observations of a step as the policy is given them; here they are what the environment gives."""
+        return observations
 
     def act(self, observations: Any, masks: np.ndarray | None) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
         """Actions (envs, ...), values and log-probabilities of one step."""

@@ -1,4 +1,4 @@
-"""The observations of every piece under way, from which caches are computed with the current weights."""
+"""The observations of every piece under way, its primer's included, from which caches are computed with the current weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_network import OBSERVATION_KEYS, SequenceNetwork, tensors_of
+from toccata.agents.ppo.primers import PrimerSteps
 
 
 @dataclass
@@ -20,36 +21,49 @@ class History:
         observations: (envs, capacity, ...) int32 each.
         lengths: (envs,) int64, how many of them are of the piece under way.
         kl: (envs,) nats of the piece under way.
+        primer_bars: (envs,) int64, bars of the primer that are counted as finished in the observations.
     """
 
     observations: dict[str, np.ndarray]
     lengths: np.ndarray
     kl: np.ndarray
+    primer_bars: np.ndarray
 
     @classmethod
     def empty(cls, envs: int) -> History:
         """The history before the first step of every piece."""
         shapes = {"place": (envs, 0, 4), "last": (envs, 0, 2), "top": (envs, 0), "genre": (envs, 0)}
         observations = {key: np.zeros(shapes[key], np.int32) for key in OBSERVATION_KEYS}
-        return cls(observations, np.zeros(envs, np.int64), np.zeros(envs))
+        return cls(observations, np.zeros(envs, np.int64), np.zeros(envs), np.zeros(envs, np.int64))
 
-    def extend(self, observations: dict[str, np.ndarray], episode_starts: np.ndarray, done: np.ndarray) -> None:
+    def extend(
+        self,
+        observations: dict[str, np.ndarray],
+        episode_starts: np.ndarray,
+        done: np.ndarray,
+        primers: list[dict[int, PrimerSteps]],
+    ) -> None:
         """Append the observations of a rollout, and drop those of pieces that ended in it.
 
         Args:
             observations: (envs, steps, ...) each.
             episode_starts: (envs, steps) bool, the steps with which a piece begins.
             done: (envs,) bool, whose piece ended with the last step.
+            primers: of each step, those of the envs whose piece begins with it, by env.
         """
         steps = episode_starts.shape[1]
         last = np.where(episode_starts.any(axis=1), steps - 1 - episode_starts[:, ::-1].argmax(axis=1), -1)
         starts = np.where(last < 0, 0, last)
         before = np.where(last < 0, self.lengths, 0)
+        heard = [primers[step].get(i) if step >= 0 else None for i, step in enumerate(last.tolist())]
+        before += [0 if primer is None else len(primer) for primer in heard]
         lengths = np.where(done, 0, before + steps - starts)
         for key, new in observations.items():
             longer = np.zeros((len(new), int(lengths.max(initial=0)), *new.shape[2:]), np.int32)
             for i in np.flatnonzero(lengths):
-                longer[i, : before[i]] = self.observations[key][i, : before[i]]
+                primer = heard[i]
+                earlier = self.observations[key][i] if primer is None else primer.observations[key]
+                longer[i, : before[i]] = earlier[: before[i]]
                 longer[i, before[i] : lengths[i]] = new[i, starts[i] :]
             self.observations[key] = longer
         self.lengths = lengths

@@ -291,6 +291,7 @@ def _rollout_state(model: ComposerPPO) -> dict[str, Tensor]:
         history = model.history
         arrays |= {f"history.observation.{key}": value for key, value in history.observations.items()}
         arrays |= {"history.lengths": history.lengths, "history.kl": history.kl}
+        arrays["history.primer_bars"] = history.primer_bars
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
 
@@ -309,4 +310,5 @@ def _set_rollout_state(model: ComposerPPO, state: Mapping[str, Tensor]) -> None:
     if isinstance(model, SequenceComposerPPO):
         prefix = "history.observation."
         observations = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        model.history = History(observations, arrays["history.lengths"], arrays["history.kl"])
+        of_envs = (arrays[f"history.{name}"] for name in ("lengths", "kl", "primer_bars"))
+        model.history = History(observations, *of_envs)

@@ -17,6 +17,7 @@ from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ADVICE, ComposerPPO, DivergenceError
 from toccata.agents.ppo.history import History, observations_by_env
 from toccata.agents.ppo.kl_controller import AdaptiveKLController
+from toccata.agents.ppo.primers import BARS_FINISHED, PrimerSteps, prefill_primers, primer_steps, with_primers
 from toccata.envs.reward_model import RewardModel
 
 CPU_ROWS_PER_PASS = 16  # of a pass of the reference policy: more would need more memory and gain nothing
@@ -33,6 +34,7 @@ class SequenceRollout:
         kl_coef: reward per nat in this rollout.
         logits: of every step so far, (envs, ...) each; only with a reference policy.
         reference_logits: (envs, steps, ...) of the reference policy; None without one.
+        primers: of every step so far, the primers of the environments whose piece begins with it.
     """
 
     initial_cache: Cache
@@ -40,6 +42,7 @@ class SequenceRollout:
     kl_coef: float
     logits: list[torch.Tensor] = field(default_factory=list)
     reference_logits: torch.Tensor | None = None
+    primers: list[dict[int, PrimerSteps]] = field(default_factory=list)
 
 
 class SequenceComposerPPO(ComposerPPO):
@@ -48,6 +51,9 @@ class SequenceComposerPPO(ComposerPPO):
     A row of a rollout is one environment's `n_steps` steps, with as many pieces as fell into them. The cache of what
     came before is computed with the current weights when a rollout begins; the update takes it as given, as truncated
     backpropagation through time does. A minibatch is as many rows as make `batch_size` steps, at least one.
+
+    A piece that begins with a primer of the environment is heard from the primer's last 64 bars on, as `sample_pieces` does:
+    their actions are in the cache, and in the update their steps are context, which the losses leave out.
 
     The objective is the reward minus `prior_kl_coef` times the KL of the piece from the reference policy.
 
@@ -122,6 +128,43 @@ class SequenceComposerPPO(ComposerPPO):
         cache = self.history.prefill(self.policy.network, self.device)
         self.rollout = SequenceRollout(cache, cache.clone(), self.kl_controller.coef)
 
+    def prepare(self, observations: Any) -> Any:
+        """The observations of a step (envs, ...), with bars counted from the first one of a primer that is heard.
+
+        In environments whose piece begins, the primer replaces what the cache holds.
+        """
+        rollout, history = self.rollout, self.history
+        assert rollout is not None  # since begin_rollout
+        starts = np.flatnonzero(self.last_episode_starts)
+        primers = self._primers(observations, starts) if len(starts) else {}
+        rollout.primers.append(primers)
+        history.primer_bars[starts] = 0
+        if primers:
+            rows = torch.tensor(list(primers), device=self.device)
+            heard = prefill_primers(self.policy.network, list(primers.values()), self.device)
+            rollout.cache = rollout.cache.put(rows, heard)
+            history.primer_bars[list(primers)] = [steps.bars for steps in primers.values()]
+        if history.primer_bars.any():
+            observations = {key: value.copy() for key, value in observations.items()}
+            observations["place"][:, BARS_FINISHED] += history.primer_bars.astype(observations["place"].dtype)
+            for env, steps in primers.items():
+                observations["last"][env] = steps.last
+        return observations
+
+    def _primers(self, observations: Any, starts: np.ndarray) -> dict[int, PrimerSteps]:
+        """The primers of the environments `starts` whose piece begins with these observations, by environment."""
+        try:
+            scores = self.get_env().get_attr("primer", starts.tolist())  # type: ignore[union-attr]  # while learning
+        except AttributeError:
+            return {}  # another environment than a piano's
+        primers = {}
+        for env, score in zip(starts.tolist(), scores, strict=True):
+            bars = int(observations["place"][env][-1])
+            steps = None if score is None else primer_steps(score, self.policy.piano, bars)
+            if steps is not None:
+                primers[env] = steps.with_genre(int(observations["genre"][env]))
+        return primers
+
     def act(self, observations: Any, masks: np.ndarray | None) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
         """Actions (envs, 2), values and log-probabilities (envs,) of one step."""
         rollout = self.rollout
@@ -143,7 +186,8 @@ class SequenceComposerPPO(ComposerPPO):
     def value_after(self, terminal_observation: Any, env: int) -> float:
         """Value of the observation with which an environment's truncated episode ended."""
         assert self.rollout is not None  # since begin_rollout
-        batch = {key: np.asarray(value)[None] for key, value in terminal_observation.items()}
+        batch = {key: np.array(value)[None] for key, value in terminal_observation.items()}
+        batch["place"][:, BARS_FINISHED] += self.history.primer_bars[env].astype(batch["place"].dtype)
         with torch.no_grad():
             cache = self.rollout.cache[torch.as_tensor([env], device=self.device)]
             return float(self.policy.predict_values(batch, cache)[0])
@@ -161,14 +205,15 @@ class SequenceComposerPPO(ComposerPPO):
             penalty = self.kl_controller.coef * kl.T.astype(np.float32)
             self._log_kl(kl, rollout_buffer.episode_starts.astype(bool), dones)
         starts = rollout_buffer.episode_starts.T.astype(bool)
-        self.history.extend(observations_by_env(rollout_buffer), starts, dones)
+        assert self.rollout is not None  # since begin_rollout
+        self.history.extend(observations_by_env(rollout_buffer), starts, dones, self.rollout.primers)
         return penalty
 
     def _kl_of_steps(self, rollout_buffer: MaskableDictRolloutBuffer, reference: SequenceNetwork) -> np.ndarray:
         """(envs, steps) exact KL of the policy from the reference at each step, in nats; keeps their logits."""
         rollout = self.rollout
         assert rollout is not None  # since begin_rollout
-        observations = observations_by_env(rollout_buffer)
+        observations, positions = with_primers(observations_by_env(rollout_buffer), rollout.primers)
         logits = torch.stack(rollout.logits)  # (steps, envs, ...)
         rollout.logits = []
         cache = self.history.prefill(reference, self.device)
@@ -182,7 +227,11 @@ class SequenceComposerPPO(ComposerPPO):
                 stop = min(start + rows_per_pass, self.n_envs)
                 rows = torch.arange(start, stop, device=self.device)
                 some = tensors_of({key: value[start:stop] for key, value in observations.items()}, self.device, True)
-                reference_logits.append(reference(some, episode_starts_of(some), cache[rows])[0])
+                theirs_of_all = reference(some, episode_starts_of(some), cache[rows])[0]
+                if positions is not None:
+                    own = torch.as_tensor(positions[start:stop], device=self.device)
+                    theirs_of_all = theirs_of_all[torch.arange(len(rows), device=self.device)[:, None], own]
+                reference_logits.append(theirs_of_all)
                 masks = np.swapaxes(rollout_buffer.action_masks[:, start:stop], 0, 1)
                 masks = masks.reshape(-1, masks.shape[-1])
                 ours = self.policy.distribution(logits[:, rows].transpose(0, 1).flatten(0, 1), masks)
@@ -232,7 +281,9 @@ class SequenceComposerPPO(ComposerPPO):
         if self.clip_range_vf is not None:
             clip_range_vf = self.clip_range_vf(self.remaining_progress)  # type: ignore[operator]  # as above
         device = self.device
-        observations = {key: torch.as_tensor(v, device=device) for key, v in observations_by_env(buffer).items()}
+        arrays, own_steps = with_primers(observations_by_env(buffer), rollout.primers)
+        observations = {key: torch.as_tensor(value, device=device) for key, value in arrays.items()}
+        positions = None if own_steps is None else torch.as_tensor(own_steps, device=device)
         actions, old_values, old_log_probs, advantages, returns, masks = (
             torch.as_tensor(np.swapaxes(array, 0, 1), device=device)  # (envs, steps, ...)
             for array in (
@@ -257,6 +308,7 @@ class SequenceComposerPPO(ComposerPPO):
                     actions[rows],
                     rollout.initial_cache[rows.to(device)],
                     masks[rows],
+                    None if positions is None else positions[rows],
                 )
                 advantage = advantages[rows].flatten()
                 std = torch.ones((), device=device)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from toccata.agents.generation.primer import PreparedPrimer
+from toccata.agents.prior.primer import PreparedPrimer
 from toccata.agents.generation.sampling import sample_pieces
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.prior.dataset import LONGEST_BARS
