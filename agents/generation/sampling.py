@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from toccata.agents.prior.primer import PreparedPrimer
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import NO_GENRE, OBSERVATION_KEYS, SequenceNetwork, tensors_of
+from toccata.agents.prior.primer import PreparedPrimer
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import STEPS_PER_BAR

@@ -1,4 +1,4 @@
-"""The observations of every piece under way, its primer's included, from which caches are computed with the current weights."""
+"""The observations of every piece under way and of its primer, from which the current weights compute caches."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ class SequenceComposerPPO(ComposerPPO):
     came before is computed with the current weights when a rollout begins; the update takes it as given, as truncated
     backpropagation through time does. A minibatch is as many rows as make `batch_size` steps, at least one.
 
-    A piece that begins with a primer of the environment is heard from the primer's last 64 bars on, as `sample_pieces` does:
-    their actions are in the cache, and in the update their steps are context, which the losses leave out.
+    Of a piece that begins with a primer of the environment, the policy is given the primer's last 64 bars, as in
+    `sample_pieces`: their actions are in the cache, and in the update their steps are context without a loss.
 
     The objective is the reward minus `prior_kl_coef` times the KL of the piece from the reference policy.
 

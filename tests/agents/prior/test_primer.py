@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from toccata.agents.prior.primer import PreparedPrimer
 from toccata.agents.generation.sampling import sample_pieces
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.prior.dataset import LONGEST_BARS
+from toccata.agents.prior.primer import PreparedPrimer
 from toccata.envs.codec import encode, play
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score
