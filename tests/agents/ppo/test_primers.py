@@ -14,9 +14,9 @@ from toccata.agents.ppo.primers import primer_steps
 from toccata.agents.prior.prior import frozen
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.codec import encode
-from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.genres import GENRES
 from toccata.music.score import Score
 
 PRIMER = Score([(0, 12, 60, 80), (12, 6, 62, 80), (30, 6, 59, 80)], beats_per_bar=1, length_ticks=48)
