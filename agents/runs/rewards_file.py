@@ -26,10 +26,11 @@ from toccata.reward_models import (
     load_reward,
 )
 from toccata.reward_models.learning import has_state, load_state, save_state
-from toccata.specs import Spec, spec_from_data
+from toccata.specs import Spec, SpecError, spec_from_data
 
 RULES = (Silence, Repetition, Density)  # reward models whose limits are percentiles of real pieces
 LIMIT_EXCERPTS = 256  # real excerpts that the limits are taken from
+ENTRY_KEYS = ("term", "model", "weight", "args", "folder", "hash", "files", "limits")
 REWARDS_FILE = "rewards.json"  # in the run folder's reward_models/: which models, their weights and hashes
 
 
@@ -95,7 +96,7 @@ def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = 
     path = folder / REWARDS_FILE
     try:
         entries = read_json(path)
-        specs = [spec_from_data({"model": entry["model"], "args": entry["args"]}) for entry in entries]
+        specs = [_spec(entry) for entry in entries]
         require_trust(specs, path, run_folder, trust=trust)
         models: list[tuple[RewardModel, float]] = [
             (_load_entry(entry, spec, folder), float(entry["weight"]))
@@ -104,10 +105,19 @@ def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = 
         return WeightedSum(models)
     except FileError as error:
         raise ConfigError(str(error)) from error
+    except SpecError as error:
+        raise ConfigError(f"{path}: {error}") from error
     except ToccataError:
         raise
     except Exception as error:  # a list of anything else fails in many ways
         raise ConfigError(f"{path}: not a readable list of rewards: {one_line(error)}") from error
+
+
+def _spec(entry: dict[str, Any]) -> Spec:
+    """What an entry of rewards.json names."""
+    if unknown := entry.keys() - ENTRY_KEYS:
+        raise ValueError(f"unknown {min(unknown)!r}; there are {', '.join(ENTRY_KEYS)}")
+    return spec_from_data({"model": entry["model"], "args": entry["args"]})
 
 
 def _load_entry(entry: dict[str, Any], spec: Spec, folder: Path) -> RewardModel:

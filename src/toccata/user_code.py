@@ -16,7 +16,6 @@ from typing import Any
 
 from toccata.errors import ToccataError, one_line
 
-ROOMS = ("toccata", "toccata.music", "toccata.envs", "toccata.reward_models", "toccata.agents")
 MARK = "toccata_user_code"  # an attribute of exceptions
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
@@ -157,8 +156,10 @@ def _is_ours_or_pythons(filename: str) -> bool:
     path = Path(filename)
     if filename.startswith("<") or (path.is_relative_to(sysconfig.get_path("stdlib")) and not _in_packages(path)):
         return True
-    modules = [sys.modules[name] for name in ROOMS if name in sys.modules]
-    return any(path.is_relative_to(Path(str(module.__file__)).parent) for module in modules)
+    return any(
+        name.partition(".")[0] == "toccata" and getattr(module, "__file__", None) == filename
+        for name, module in list(sys.modules.items())
+    )
 
 
 def _belongs_together(one: str, other: str) -> bool:

@@ -31,9 +31,8 @@ from toccata.errors import ToccataError
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
 from toccata.options import ConfigError
-from toccata.reward_models import load_reward
+from toccata.reward_models import load_reward, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
-from toccata.reward_models.weighted_sum import parse_rewards
 
 
 @pytest.fixture(scope="session")

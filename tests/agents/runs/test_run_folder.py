@@ -79,7 +79,7 @@ def test_what_is_missing_is_named(run: Run, tmp_path: Path) -> None:
         ('{"bars": 0}', "bars must be a whole number, at least 1 and at most 10,000, got 0"),
         ('{"bars": "eight"}', "bars must be a whole number, at least 1 and at most 10,000, got 'eight'"),
         ('{"bars": true}', "bars must be"),
-        ('{"rewards": ["silence"]}', "rewards must be a list, got 'silence'"),
+        ('{"rewards": ["silence", 1.0]}', "an entry of rewards must be [model, weight]"),
         ('{"rewards": [["silence", "much"]]}', "an entry of rewards must be a number, got 'much'"),
         ('{"rewards": []}', "at least one reward model"),
         ('{"corpus": "bach"}', "corpus must be a list"),

@@ -26,6 +26,7 @@ from toccata.agents.evaluation.evaluate import evaluate
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.runs.compose import compose
 from toccata.agents.runs.compose_config import ComposeConfig
+from toccata.agents.runs.rewards_file import load_rewards
 from toccata.agents.runs.run_folder import Run
 from toccata.agents.runs.trust import SIGNATURE_FILE
 from toccata.errors import ToccataError
@@ -180,12 +181,21 @@ def test_trusted_runs_are_loaded(own: Run, monkeypatch: pytest.MonkeyPatch) -> N
     train_quietly(replace(resumed_config(own.folder, total_timesteps=256), trust=True))
 
 
-@pytest.mark.parametrize("spec", ["os:system", "torch.hub:load", "builtins:print", "subprocess:run", 3, None, ["x"]])
-def test_a_rewards_file_names_only_what_is_registered(toy_run: Path, tmp_path: Path, spec: object) -> None:
+def test_a_rewards_file_names_only_what_is_registered(toy_run: Path, tmp_path: Path) -> None:
     shutil.copytree(toy_run, tmp_path / "victim", symlinks=True)
     path = tmp_path / "victim/reward_models/rewards.json"
     entries = json.loads(path.read_text())
-    entries[0]["reward"] = spec
-    path.write_text(json.dumps(entries))
-    with pytest.raises(UntrustedError, match="are code that does not come with Toccata"):
-        evaluate(EvaluateConfig(tmp_path / "victim", samples=2, pieces=1), Console(file=StringIO()))
+
+    def loading_with(**changes: object) -> None:
+        path.write_text(json.dumps([entries[0] | changes, *entries[1:]]))
+        load_rewards(path.parent, tmp_path / "victim")
+
+    loading_with()
+    for model in ("os:system", "torch.hub:load", "builtins:print", "subprocess:run"):
+        with pytest.raises(UntrustedError, match=f"'{model}' are code that does not come with Toccata"):
+            loading_with(model=model)
+    with pytest.raises(UntrustedError, match="are code"):  # unknown arguments, also of what is installed
+        loading_with(model="installed", args={"path": "/"})
+    for changes in ({"model": 3}, {"model": None}, {"model": ["x"]}, {"args": [1]}, {"reward": "os:system"}):
+        with pytest.raises(ToccataError, match=r"model|args|reward"):
+            loading_with(**changes)
