@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toccata.agents.evaluation.evaluate import evaluate
     from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
     from toccata.agents.policies.sequence_policy import SequencePolicy
     from toccata.agents.ppo.composer_ppo import ComposerPPO
@@ -22,6 +23,7 @@ __all__ = [
     "Prior",
     "SequenceComposerPPO",
     "SequencePolicy",
+    "evaluate",
     "load_model",
     "save_model",
 ]
@@ -33,6 +35,7 @@ _MODULES = {
     "Prior": "toccata.agents.prior.prior",
     "SequenceComposerPPO": "toccata.agents.ppo.sequence_ppo",
     "SequencePolicy": "toccata.agents.policies.sequence_policy",
+    "evaluate": "toccata.agents.evaluation.evaluate",
     "load_model": "toccata.agents.ppo.model_file",
     "save_model": "toccata.agents.ppo.model_file",
 }

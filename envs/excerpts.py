@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toccata.envs.codec import encode
+from toccata.envs.codec import EncodeReport, encode
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.score import Score
@@ -22,9 +22,9 @@ def usable_scores(scores: Sequence[Score], beats_per_bar: float) -> list[Score]:
 
 def why_unusable(scores: Sequence[Score], beats_per_bar: float) -> str:
     """Why none of the scores is in `usable_scores`."""
-    in_metre = _in_metre(scores, beats_per_bar)
-    if in_metre:
-        return f"none of the {len(in_metre)} scores in a metre of {beats_per_bar:g} beats is longer than one bar"
+    usable_metre = _in_metre(scores, beats_per_bar)
+    if usable_metre:
+        return f"none of the {len(usable_metre)} scores in a metre of {beats_per_bar:g} beats is longer than one bar"
     found = sorted({score.beats_per_bar for score in scores if len(score)})
     if not found:
         return f"none of the {len(scores)} scores has a note"
@@ -36,8 +36,13 @@ def why_unusable(scores: Sequence[Score], beats_per_bar: float) -> str:
 
 
 def _in_metre(scores: Sequence[Score], beats_per_bar: float) -> list[Score]:
-    """The scores with notes of whose bars a whole number is as long as a bar of that many beats."""
-    return [score for score in scores if len(score) and beats_per_bar * score.ticks_per_beat % score.ticks_per_bar == 0]
+    """The scores with notes that are in the metre."""
+    return [score for score in scores if len(score) and in_metre(score, beats_per_bar)]
+
+
+def in_metre(score: Score, beats_per_bar: float) -> bool:
+    """Whether a whole number of the score's bars is as long as a bar of that many beats."""
+    return beats_per_bar * score.ticks_per_beat % score.ticks_per_bar == 0
 
 
 class ExcerptDataset:
@@ -82,36 +87,40 @@ class ExcerptDataset:
 
     def _excerpt(self, score: Score, rng: np.random.Generator, transpose: bool) -> Piece:
         """A random excerpt of a work."""
-        bar = int(self.beats_per_bar * score.ticks_per_beat)
-        onsets = score.notes["onset_tick"]
-        starts = np.unique(onsets[onsets % bar == 0])  # bar lines with an onset: an excerpt begins without silence
-        length = self.bars * bar
-        full_length_starts = starts[starts + length <= score.length_ticks]
-        edge = rng.random()
-        if not len(full_length_starts):
-            start = int(starts[0]) if len(starts) else 0
-        elif edge < EDGE_SHARE:
-            start = int(full_length_starts[0])
-        elif edge < 2 * EDGE_SHARE:
-            start = int(full_length_starts[-1])
-        else:
-            start = int(rng.choice(full_length_starts))
-        end = min(start + length, score.length_ticks)
-        excerpt = score.slice(start, end)
+        excerpt = random_excerpt(score, self.bars, self.beats_per_bar, rng)
         if transpose and len(excerpt):
             pitch = excerpt.notes["pitch"]
             low = max(-TRANSPOSITION, self.piano.lowest - int(pitch.min()))
             high = min(TRANSPOSITION, self.piano.highest - int(pitch.max()))
             if low <= high:
                 excerpt = excerpt.transpose(int(rng.integers(low, high + 1)))
-        actions, report = encode(
-            Score(
-                excerpt.notes,
-                excerpt.ticks_per_beat,
-                self.beats_per_bar,
-                self.tempo_bpm,
-                excerpt.length_ticks,
-            ),
-            self.piano,
-        )
-        return Piece(report.score, self.genre, actions=actions)
+        return as_piece(excerpt, self.piano, self.beats_per_bar, self.tempo_bpm, self.genre)[0]
+
+
+def as_piece(
+    score: Score, piano: Piano, beats_per_bar: float, tempo_bpm: float, genre: str | None
+) -> tuple[Piece, EncodeReport]:
+    """A whole score as the piano plays it, with another metre and tempo, and what the piano changed."""
+    actions, report = encode(
+        Score(score.notes, score.ticks_per_beat, beats_per_bar, tempo_bpm, score.length_ticks), piano
+    )
+    return Piece(report.score, genre, actions=actions), report
+
+
+def random_excerpt(score: Score, bars: int, beats_per_bar: float, rng: np.random.Generator) -> Score:
+    """An excerpt of a score, which begins at a bar line with an onset; a shorter score from its first such line on."""
+    bar = int(beats_per_bar * score.ticks_per_beat)
+    onsets = score.notes["onset_tick"]
+    starts = np.unique(onsets[onsets % bar == 0])  # bar lines with an onset: an excerpt begins without silence
+    length = bars * bar
+    full_length_starts = starts[starts + length <= score.length_ticks]
+    edge = rng.random()
+    if not len(full_length_starts):
+        start = int(starts[0]) if len(starts) else 0
+    elif edge < EDGE_SHARE:
+        start = int(full_length_starts[0])
+    elif edge < 2 * EDGE_SHARE:
+        start = int(full_length_starts[-1])
+    else:
+        start = int(rng.choice(full_length_starts))
+    return score.slice(start, min(start + length, score.length_ticks))

@@ -23,7 +23,7 @@ from toccata.reward_models.rating.fitting.config import FitRatingConfig
 
 CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (TrainConfig, {}, TRAIN_RANGES),
-    (EvaluateConfig, {"run_dir": Path("run")}, EVALUATE_RANGES),
+    (EvaluateConfig, {"folder": Path("run")}, EVALUATE_RANGES),
     (ComposeConfig, {}, compose_config.RANGES),
     (FitPriorConfig, {"out": Path("out")}, fit_config.RANGES),
     (FitRatingConfig, {"data": Path("data"), "out": Path("out")}, rating_config.RANGES),

@@ -1,4 +1,4 @@
-"""The settings of an evaluation. No torch here, so that `--help` is instant."""
+"""The settings of an evaluation and of a comparison. No torch here, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -7,26 +7,36 @@ from pathlib import Path
 
 import tyro
 
-from toccata.options import SEED, Range, check_fields
+from toccata.options import BEATS_PER_BAR, SEED, TEMPO_BPM, Range, check_fields
 
-EVALUATE_RANGES = {"pieces": Range(1, 10_000), "samples": Range(2, 65_536), "seed": SEED}
+EVALUATE_RANGES = {
+    "pieces": Range(1, 10_000),
+    "samples": Range(2, 65_536),
+    "seed": SEED,
+    "bars": Range(1, 10_000),
+    "beats_per_bar": BEATS_PER_BAR,
+    "tempo_bpm": TEMPO_BPM,
+}
+COMPARE_RANGES = {"seed": SEED}
+MAX_RUNS = 1000
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Generate pieces with a trained agent: MIDI, sound, pictures, notation, and a table of metrics versus real music.
+    """Evaluate a trained agent, or a folder of music: MIDI, sound, pictures, notation, and metrics versus real music.
 
-    Everything is written to RUN_DIR/evaluation.
+    A folder with a config.json is a run; everything is written to its folder evaluation/, and genre, corpus, rewards,
+    length, metre and tempo are those of the run. Any other folder is music of whatever made it, MIDI or MusicXML files.
     """
 
-    run_dir: tyro.conf.Positional[Path]
-    """Run folder that training wrote."""
+    folder: tyro.conf.Positional[Path]
+    """Run folder that training wrote, or folder of MIDI or MusicXML files."""
 
     pieces: int = 8
-    """Pieces of the agent to write out as MIDI, WAV, PNG and MusicXML."""
+    """Pieces to write out as MIDI, WAV, PNG and MusicXML."""
 
     samples: int = 64
-    """Pieces of each composer in the table; at least --pieces."""
+    """Pieces of each composer in the table; at least --pieces. Of a folder of music at most one of each file."""
 
     seed: int = 0
     """One seed gives one set of pieces."""
@@ -37,5 +47,47 @@ class EvaluateConfig:
     trust: bool = False
     """Run the code of reward models that somebody else's run names. Runs made by you on this machine need no trust."""
 
+    out: Path | None = None
+    """Folder to write; it must not exist. By default evaluation/ in the run folder, which is replaced; of a folder of
+    music the next free one in evaluations/."""
+
+    genre: str | None = None
+    """Of a folder of music: its genre, and that of the real music. By default classical."""
+
+    corpus: tuple[str, ...] | None = None
+    """Of a folder of music: the real music, as in training. By default music21's of the genre."""
+
+    rewards: tuple[tuple[str, float], ...] | None = None
+    """Of a folder of music: reward models that score it, and their weights, as in training. By default training's."""
+
+    bars: int | None = None
+    """Of a folder of music: bars of the excerpts. By default 8."""
+
+    beats_per_bar: float | None = None
+    """Of a folder of music: quarter notes in a bar; files in other metres are left out. By default 4."""
+
+    tempo_bpm: float | None = None
+    """Of a folder of music: quarter notes a minute of all pieces. By default 120."""
+
     def __post_init__(self) -> None:
         check_fields(self, EVALUATE_RANGES)
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare evaluated runs: metrics with intervals over seeds and pieces, differences, and training curves.
+
+    Runs that differ in nothing but the seed are one group; the others are compared with the first group.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, each evaluated before."""
+
+    out: Path | None = None
+    """Folder to write; it must not exist. By default the next free one in comparisons/."""
+
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, COMPARE_RANGES)

@@ -1,9 +1,13 @@
-"""Evaluation of a run: pieces as files, and metrics versus the reference policy, random play and real music."""
+"""Evaluation of a run, of any other agent, or of music: pieces as files, and metrics versus other composers."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
@@ -11,94 +15,283 @@ from rich.progress import track
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.comparison import summarise, table_of
-from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.report import GOLD, History, kl_line, write_report
+from toccata.agents.evaluation.config import EVALUATE_RANGES, EvaluateConfig
+from toccata.agents.evaluation.music import folder_player, music_player
+from toccata.agents.evaluation.players import (
+    EvaluationError,
+    Player,
+    PolicyFunction,
+    name_of,
+    player_of,
+    random_player,
+)
+from toccata.agents.evaluation.report import GOLD, History, Report, kl_line, remarks, write_report
 from toccata.agents.generation.piece_files import write_piece
-from toccata.agents.generation.rollouts import generate_pieces
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
-from toccata.agents.runs.config import MAX_BARS_OF_ENVS
-from toccata.agents.runs.rewards_file import load_rewards
-from toccata.agents.runs.run_folder import Run
-from toccata.envs.pieces import Pieces
-from toccata.envs.reward_model import total
-from toccata.files import whole_folder, write_atomically
+from toccata.agents.runs.config import DEFAULT_REWARDS, MAX_BARS_OF_ENVS, TrainConfig
+from toccata.agents.runs.rewards_file import load_rewards, with_corpus_limits
+from toccata.agents.runs.run_folder import Run, next_free
+from toccata.envs.excerpts import ExcerptDataset
+from toccata.envs.pieces import Piece, Pieces
+from toccata.envs.reward_model import RewardModel, total
+from toccata.files import is_file, whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure
+from toccata.music.score import Score
 from toccata.options import ConfigError
-from toccata.reward_models import WeightedSum
+from toccata.reward_models import WeightedSum, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
 from toccata.stats import bootstrap_mean
 
 COMPOSERS = {  # in the order of the tables
-    "agent": "the agent after training",
+    "agent": "the agent after training, or the music",
     "reference": "the reference policy: the agent before PPO",
     "random": "uniformly random legal actions",
     "real": "real music held out of training",
 }
+FOLDER = Path("evaluations")  # where new folders go
+MUSIC_SETTINGS = ("genre", "corpus", "rewards", "bars", "beats_per_bar", "tempo_bpm")  # of no run: it has its own
 
 
-def evaluate(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
-    """Generate pieces with the run's agent; write them and their metrics to RUN_DIR/evaluation.
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated, and under which settings.
+
+    Attributes:
+        name: title of the report.
+        players: by composer: "agent", and "reference" where there is one.
+        models: the same, where they are models.
+        config: length, metre, tempo and genre of the pieces.
+        rewards: the reward models that score them.
+        real: real music to compare with.
+        place: the folder to write.
+        existing: what happens to one that is there.
+        history: of the training, where it is known.
+        reference: what the composer of that name is.
+    """
+
+    name: str
+    players: dict[str, Player]
+    config: TrainConfig
+    rewards: WeightedSum
+    real: ExcerptDataset
+    place: Path
+    existing: Literal["refuse", "replace"] = "refuse"
+    history: History = field(default_factory=History)
+    models: dict[str, Any] = field(default_factory=dict)
+    reference: str = "the agent before PPO"
+
+
+def evaluate(
+    agent: Any | PolicyFunction | str | PathLike[str] | Sequence[Score | Piece],
+    *,
+    reference: Any = None,
+    out: str | PathLike[str] | None = None,
+    rewards: Iterable[tuple[str | RewardModel, float]] = DEFAULT_REWARDS,
+    genre: str = "classical",
+    corpus: Sequence[str] = (),
+    bars: int = 8,
+    beats_per_bar: float = 4,
+    tempo_bpm: float = 120.0,
+    pieces: int = 8,
+    samples: int = 64,
+    seed: int = 0,
+    observation: str = "full",
+    discrete: bool = False,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Evaluate any agent, or music that is there already, as a run of Toccata is evaluated.
+
+    Writes its pieces, metrics.json and report.html, and prints the table.
+
+    Args:
+        agent: one of
+
+            - a model with the `predict` of Stable-Baselines3, trained on either environment and either kind of
+              observation. It is given masks where its `predict` takes `action_masks`; else its illegal actions become
+              rests, and are counted;
+            - a function `(observation, action_mask) -> action` of a single `PianoEnv`: the observation is a dict, the
+              mask (366,) bool, the action `(what, value)`. One piece is played after the other;
+            - the path of a folder of MIDI or MusicXML files. Each gives at most one excerpt, encoded for the piano as
+              real music is;
+            - a list of `Score`s, used as such files, or of `Piece`s, used as they are.
+        reference: another agent to compare with, of any of these kinds.
+        out: folder to write, which must not exist; by default the next free one in evaluations/.
+        rewards: pairs of a reward model, or the spec of one, and its weight. The limits of rules are percentiles of
+            the corpus, as in training.
+        genre: of the pieces and of the real music.
+        corpus: real music, as in training; by default music21's of the genre.
+        bars: of a piece.
+        beats_per_bar: quarter notes in a bar.
+        tempo_bpm: quarter notes a minute, of all pieces.
+        pieces: number of pieces to write out.
+        samples: pieces of each composer in the table; at least `pieces`.
+        seed: one seed gives one set of pieces, if the agent draws from Python's, numpy's or torch's global random
+            number generators only.
+        observation: that a function is given: "full" or "actions".
+        discrete: a function is given the mask of the discrete environment, (4589,) bool, and returns its actions.
+        console: for the table; by default the terminal.
+
+    Returns:
+        what metrics.json holds.
+
+    Raises:
+        EvaluationError: for anything that cannot be evaluated.
+        ConfigError, CorpusError, RewardModelError: for settings that cannot be met.
+        OSError: naming the file that cannot be written; nothing is left of the folder then.
+    """
+    _check(pieces=pieces, samples=samples, seed=seed)
+    sources = (corpus,) if isinstance(corpus, str) else tuple(corpus)
+    config = TrainConfig(
+        policy="mlp", genre=genre, corpus=sources, bars=bars, beats_per_bar=beats_per_bar, tempo_bpm=tempo_bpm
+    )
+    check_samples(max(samples, pieces), bars)
+    refuse_existing(out)
+    environment = environment_arguments(config)
+    players, names = {}, {}
+    for composer, each in {"agent": agent, "reference": reference}.items():
+        if isinstance(each, (str, PathLike)):
+            names[composer] = Path(each).resolve().name
+            players[composer] = folder_player(Path(each), config)
+        elif isinstance(each, Sequence):
+            names[composer] = "pieces"
+            players[composer] = music_player(each, config)
+        elif each is not None or composer == "agent":
+            names[composer] = name_of(each)
+            players[composer] = player_of(each, environment, observation, discrete)
+    limits = excerpt_dataset(config, "train")  # of the works that agents are trained on
+    subject = Subject(
+        name=names["agent"],
+        players=players,
+        config=config,
+        rewards=with_corpus_limits(limits, parse_rewards(rewards), config.seed),
+        real=excerpt_dataset(config, "test"),
+        place=next_free(FOLDER, names["agent"]) if out is None else Path(out),
+        models={"agent": agent, "reference": reference},
+        reference=f"{names.get('reference')}, which the agent is compared with",
+    )
+    return _evaluate(subject, pieces, samples, seed, console or Console())
+
+
+def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
+    """`toccata evaluate`: a run folder is evaluated to RUN/evaluation, any other one as music.
 
     Returns:
         what metrics.json holds.
 
     Raises:
         RunError: for a folder that is no run, or has no model yet.
+        EvaluationError: for a folder without readable music.
         ConfigError, FileError, ProgressError: naming a file of the run that is damaged, before anything is generated.
         OSError: naming the file that cannot be written; an earlier evaluation stays as it was.
     """
-    console = console or Console()
-    run = Run.open(config.run_dir)
-    history = History.read(run)
-    samples = max(config.samples, config.pieces)
-    if samples * run.config.bars > MAX_BARS_OF_ENVS:
-        most = MAX_BARS_OF_ENVS // run.config.bars
-        raise ConfigError(f"samples must be at most {most:,} for pieces of {run.config.bars:,} bars, got {samples:,}")
-    device = resolve_device(config.device)
-    agent = load_agent(run.published / "model.zip", run.config, device)
-    rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
-    gold = gold_rating(rewards)
-    environment = environment_arguments(run.config)
-    held_out = excerpt_dataset(
-        run.config,
-        "test",
-        lambda line: console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True),
-    )
-    real = held_out.sample(samples, np.random.default_rng(config.seed), transpose=False)
-    reference = load_agent(run.reference_path, run.config, device) if run.reference_path.is_file() else None
-    place = run.folder / "evaluation"  # an earlier evaluation stays until this one is complete
-    with whole_folder(place, "replace") as folder:  # before the work: a folder that cannot be written fails at once
-        with console.status("generating"):
-            pieces = {
-                "agent": generate_pieces(agent, samples, config.seed, environment),
-                "random": generate_pieces(None, samples, config.seed, environment),
-                "real": real,
-            }
-            if reference is not None:
-                pieces["reference"] = generate_pieces(reference, samples, config.seed, environment)
-        with console.status("measuring"):
-            values = {name: measurements(Pieces(pieces[name]), rewards, gold) for name in COMPOSERS if name in pieces}
-        summary = summarise(values, config.seed)
-        if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
-            trajectories = record_trajectories(pieces["agent"], agent.policy.piano, run.config.all_genres)
-            nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, agent.policy.piano)
-            interval = bootstrap_mean(nats, np.random.default_rng(config.seed))
-            summary["kl"] = {"nats_per_piece": {**interval._asdict(), "values": nats.tolist()}}
+    given = {name: value for name in MUSIC_SETTINGS if (value := getattr(config, name)) is not None}
+    if is_file(config.folder):
+        raise EvaluationError(f"{config.folder}: is a file; evaluate takes the folder of a run, or one of music")
+    if config.folder.is_dir() and not (config.folder / "config.json").exists():
+        return evaluate(
+            config.folder,
+            out=config.out,
+            pieces=config.pieces,
+            samples=config.samples,
+            seed=config.seed,
+            console=console,
+            **given,
+        )
+    if given:
+        flag = next(iter(given)).replace("_", "-")
+        raise ConfigError(f"--{flag} is of folders of music; {config.folder} is a run, which has its own")
+    return _evaluate(_run_subject(config), config.pieces, config.samples, config.seed, console or Console())
 
-        for number in track(range(config.pieces), "writing pieces", console=console, transient=True):
-            write_piece(pieces["agent"][number], folder, f"piece-{number:03d}")
-        write_piece(pieces["random"][0], folder, "random")
-        write_piece(pieces["real"][0], folder, "real")
+
+def _run_subject(config: EvaluateConfig) -> Subject:
+    """A run, as it is evaluated."""
+    run = Run.open(config.folder)
+    history = History.read(run)
+    check_samples(max(config.samples, config.pieces), run.config.bars)
+    refuse_existing(config.out)
+    device = resolve_device(config.device)
+    models = {"agent": load_agent(run.published / "model.zip", run.config, device)}
+    rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
+    if run.reference_path.is_file():
+        models["reference"] = load_agent(run.reference_path, run.config, device)
+    environment = environment_arguments(run.config)
+    return Subject(
+        name=run.folder.resolve().name,
+        players={composer: player_of(model, environment) for composer, model in models.items()},
+        config=run.config,
+        rewards=rewards,
+        real=excerpt_dataset(run.config, "test"),
+        place=config.out or run.folder / "evaluation",
+        existing="replace" if config.out is None else "refuse",  # an earlier one stays until this one is complete
+        history=history,
+        models=models,
+    )
+
+
+def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: Console) -> dict[str, Any]:
+    """Play, measure and write; every evaluation is made here."""
+    samples = max(samples, pieces)
+    gold = gold_rating(subject.rewards)
+    real = subject.real.sample(samples, np.random.default_rng(seed), transpose=False)
+    players = {**subject.players, "random": random_player(environment_arguments(subject.config))}
+    with whole_folder(subject.place, subject.existing) as folder:  # before the work: fails at once if it cannot be made
+        with console.status("generating"):
+            played = {name: players[name](samples, seed) for name in COMPOSERS if name in players}
+        composed = {**{name: each.pieces for name, each in played.items()}, "real": real}
+        with console.status("measuring"):
+            values = {name: measurements(Pieces(each), subject.rewards, gold) for name, each in composed.items()}
+        summary = summarise(values, seed)
+        summary["counts"] = {"real_works": len(subject.real.scores), **played["agent"].counts}
+        networks = [subject.models.get(name) for name in ("agent", "reference")]
+        if all(isinstance(model, SequenceComposerPPO) for model in networks):
+            summary["kl"] = {"nats_per_piece": _kl(composed["agent"], *networks, seed)}
+
+        written = min(pieces, len(composed["agent"]))
+        for number in track(range(written), "writing pieces", console=console, transient=True):
+            write_piece(composed["agent"][number], folder, f"piece-{number:03d}")
+        write_piece(composed["random"][0], folder, "random")
+        write_piece(real[0], folder, "real")
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
-        write_report(run, history, folder, summary, config.pieces)
+        names = {f"piece-{number:03d}": name for number, name in enumerate(played["agent"].names[:written])}
+        report = Report(
+            subject.name, subject.history, summary, written, names, played["agent"].left_out, subject.reference
+        )
+        write_report(report, folder)
     console.print(table_of(summary))
-    if "kl" in summary:
-        console.print(kl_line(summary), highlight=False)
+    for line in ([kl_line(summary)] if "kl" in summary else []) + remarks(summary):
+        console.print(line, highlight=False, markup=False)
+    place = subject.place
     console.print(f"listen: {place}/piece-000.wav ...   read: {place / 'report.html'}", soft_wrap=True, markup=False)
     return summary
+
+
+def _kl(pieces: list[Piece], agent: SequenceComposerPPO, reference: SequenceComposerPPO, seed: int) -> dict[str, Any]:
+    """KL of the agent from the reference policy, in nats a piece."""
+    piano = agent.policy.piano
+    nats = kl_per_piece(agent.policy.network, reference.policy.network, record_trajectories(pieces, piano), piano)
+    return {**bootstrap_mean(nats, np.random.default_rng(seed))._asdict(), "values": nats.tolist()}
+
+
+def check_samples(samples: int, bars: int) -> None:
+    """Raise ConfigError for more bars than fit into memory."""
+    if samples * bars > MAX_BARS_OF_ENVS:
+        most = MAX_BARS_OF_ENVS // bars
+        raise ConfigError(f"samples must be at most {most:,} for pieces of {bars:,} bars, got {samples:,}")
+
+
+def refuse_existing(out: str | PathLike[str] | None) -> None:
+    """Raise EvaluationError when the folder to write is there already."""
+    if out is not None and (Path(out).exists() or Path(out).is_symlink()):
+        raise EvaluationError(f"{Path(out)}: exists already; choose another folder to write")
+
+
+def _check(**settings: int) -> None:
+    """Raise ConfigError for a setting outside its range."""
+    for name, value in settings.items():
+        EVALUATE_RANGES[name].check(name, value)
 
 
 def gold_rating(rewards: WeightedSum) -> RatingModel | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO
 from math import isfinite
@@ -11,6 +11,7 @@ from typing import Any
 
 from toccata.agents.runs.progress import STEP_COLUMN, ProgressError, number_in, read_rows
 from toccata.agents.runs.run_folder import Run
+from toccata.errors import printable
 from toccata.files import read_bytes, write_atomically
 
 GOLD = "gold_rating"  # the metric that no agent is rewarded for
@@ -18,6 +19,8 @@ GOLD_NOTE = (
     "<i>gold rating</i> is the rating by an ensemble member that no agent is rewarded by: "
     "where rewards rise above <i>reference</i> and it does not, the agent over-optimises its reward models."
 )
+FEW_WORKS = 10  # real works, below which the report says that they are few
+MAX_LEFT_OUT = 200  # files that are listed
 CURVES = ("reward", "music", "kl")  # groups of quantities of progress.csv that are drawn
 MAX_CURVES = 200
 MAX_DRAWN = 1e100  # beyond, matplotlib's axes overflow
@@ -37,12 +40,12 @@ class History:
     """What a report says of the training: read before anything is generated, as the files may be damaged.
 
     Attributes:
-        command: those of command.txt; empty where it is missing.
+        command: those of command.txt; empty where it is missing, and where no run is evaluated.
         curves: by quantity of progress.csv the steps and values, without those that are not finite.
     """
 
-    command: str
-    curves: dict[str, list[tuple[float, float]]]
+    command: str = ""
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, run: Run) -> History:
@@ -56,25 +59,81 @@ class History:
         return cls(command.decode("utf-8", "backslashreplace").strip(), training_curves(run.folder / "progress.csv"))
 
 
-def write_report(run: Run, history: History, folder: Path, summary: dict[str, Any], pieces: int) -> None:
+@dataclass(frozen=True)
+class Report:
+    """What report.html says.
+
+    Attributes:
+        name: of what is evaluated, the title.
+        history: of its training.
+        summary: what metrics.json holds.
+        pieces: number of the agent's pieces that are written.
+        captions: by the stem of a piece the file it is from, where it is from one.
+        left_out: a line for each file that gave no piece.
+        reference: what the composer of that name is.
+    """
+
+    name: str
+    history: History
+    summary: dict[str, Any]
+    pieces: int
+    captions: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    reference: str = "the agent before PPO"
+
+
+def write_report(report: Report, folder: Path) -> None:
     """Write report.html into an evaluation folder, and curves.png where training has some."""
-    curves = ""
-    if history.curves:
-        write_atomically(folder / "curves.png", draw_training_curves(history.curves))
+    summary, curves = report.summary, ""
+    if report.history.curves:
+        write_atomically(folder / "curves.png", draw_training_curves(report.history.curves))
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
-    kl = f"<p>{escape(kl_line(summary))}</p>" if "kl" in summary else ""
+    lines = [*([kl_line(summary)] if "kl" in summary else []), *remarks(summary)]
+    said = "".join(f"<p>{escape(line)}</p>" for line in lines)
     note = f" {GOLD_NOTE}" if GOLD in summary["composers"]["agent"] else ""
-    stems = [*(f"piece-{number:03d}" for number in range(pieces)), "random", "real"]
-    name = escape(run.folder.resolve().name)
+    stems = [*(f"piece-{number:03d}" for number in range(report.pieces)), "random", "real"]
+    pieces = "".join(_piece(stem, report.captions.get(stem, "")) for stem in stems)
+    left_out = ""
+    if report.left_out:
+        more = len(report.left_out) - MAX_LEFT_OUT
+        lines = [*report.left_out[:MAX_LEFT_OUT], *([f"and {more:,} more"] if more > 0 else [])]
+        items = "".join(f"<li>{escape(printable(line))}</li>" for line in lines)
+        left_out = f"<section><h2>Left out</h2><ul>{items}</ul></section>"
+    reference = f"<i>reference</i> is {report.reference}, " if "reference" in summary["composers"] else ""
+    name = escape(report.name)
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{name}</title>"
-        f"<style>{STYLE}</style><h1>{name}</h1><p><code>{escape(history.command)}</code></p>"
-        f"<section><h2>Measured</h2>{_table(summary)}{kl}<p><small>Means over pieces with 95 % bootstrap intervals; "
-        "<i>reference</i> is the agent before PPO, <i>random</i> uniformly random legal actions, <i>real</i> held-out "
+        f"<style>{STYLE}</style><h1>{name}</h1><p><code>{escape(report.history.command)}</code></p>"
+        f"<section><h2>Measured</h2>{_table(summary)}{said}<p><small>Means over pieces with 95 % bootstrap intervals; "
+        f"{reference}<i>random</i> is uniformly random legal actions, <i>real</i> held-out "
         f"music; the last column is the range of real pieces.{note}</small></section>"
-        f"{curves}<section><h2>Pieces</h2>{''.join(_piece(stem) for stem in stems)}</section></html>\n"
+        f"{curves}<section><h2>Pieces</h2>{pieces}</section>{left_out}</html>\n"
     )
     write_atomically(folder / "report.html", page.encode("utf-8", "backslashreplace"))
+
+
+def remarks(summary: dict[str, Any]) -> list[str]:
+    """Lines below the table: what was changed to make pieces comparable, and where a figure says little."""
+    counts, lines = summary["counts"], []
+    if counts.get("illegal_actions"):
+        illegal, actions = counts["illegal_actions"], counts["actions"]
+        share = 100 * illegal / actions
+        lines.append(f"illegal actions, which became rests: {illegal:,} of {actions:,} ({share:.1f} %)")
+    if "files" in counts:
+        used = len(summary["composers"]["agent"]["diversity"]["values"])
+        lines.append(f"music: {used:,} pieces of {counts['files']:,}; {counts['left_out']:,} left out")
+        if counts.get("notes"):
+            lines.append(
+                f"of {counts['notes']:,} notes "
+                + ", ".join(f"{counts[name]:,} {name}" for name in ("dropped", "shortened", "lengthened", "moved"))
+                + ", so that the piano can play them, as real music"
+            )
+        if counts.get("shorter"):
+            lines.append(f"{counts['shorter']:,} pieces are a bar or more shorter than those they are compared with")
+    if counts["real_works"] < FEW_WORKS:
+        works = "a single work" if counts["real_works"] == 1 else f"only {counts['real_works']} works"
+        lines.append(f"real is {works}: its mean and range say little about real music in general")
+    return lines
 
 
 def kl_line(summary: dict[str, Any]) -> str:
@@ -99,10 +158,11 @@ def _table(summary: dict[str, Any]) -> str:
     return f"<table><tr><th></th>{head}<th>real 5-95 %</th></tr>{''.join(rows)}</table>"
 
 
-def _piece(stem: str) -> str:
+def _piece(stem: str, caption: str = "") -> str:
     """One piece: sound, picture, and links to its other files."""
+    caption = f" <small>{escape(printable(caption))}</small>" if caption else ""
     return (
-        f'<h3>{stem}</h3><audio controls preload="none" src="{stem}.wav"></audio> '
+        f'<h3>{stem}{caption}</h3><audio controls preload="none" src="{stem}.wav"></audio> '
         f'<a href="{stem}.mid">MIDI</a> <a href="{stem}.musicxml">MusicXML</a><br><img src="{stem}.png" alt="{stem}">'
     )
 

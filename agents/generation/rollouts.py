@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
+from stable_baselines3.common.utils import set_random_seed
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.dynamics import random_legal_actions
 from toccata.envs.pieces import Piece
+
+# Actions (n, ...) and the next state, of observations, masks (n, whats + values), state and (n,) episode starts.
+Act = Callable[[Any, np.ndarray, Any, np.ndarray], tuple[np.ndarray, Any]]
+
+
+def play_pieces(act: Act, env: PianoVecEnv, seed: int) -> tuple[list[Piece], dict[str, int]]:
+    """One piece of each environment, stepped in one batch.
+
+    Args:
+        act: plays a step of all of them; its state is None at first.
+        env: gives a piece at its end only: `reward_at="piece"`.
+        seed: of the environments, and of the global random number generators of Python, numpy and torch.
+
+    Returns:
+        the pieces, and over all of them the number of `actions` and of `illegal_actions`, which became rests.
+    """
+    set_random_seed(seed)
+    env.seed(seed)
+    observations: Any = env.reset()
+    starts = np.ones(env.num_envs, bool)
+    state: Any = None
+    pieces: dict[int, Piece] = {}
+    counts = {"actions": 0, "illegal_actions": 0}
+    while len(pieces) < env.num_envs:
+        actions, state = act(observations, env.action_masks(), state, starts)
+        observations, _, starts, infos = env.step(actions)
+        for i, info in enumerate(infos):
+            if "piece" in info and i not in pieces:
+                pieces[i] = info["piece"]
+                counts["actions"] += len(info["piece"].actions)
+                counts["illegal_actions"] += info["illegal_actions"]
+    return [pieces[i] for i in range(env.num_envs)], counts
 
 
 def generate_pieces(model: ComposerPPO | None, count: int, seed: int, environment: dict[str, Any]) -> list[Piece]:
@@ -24,19 +57,10 @@ def generate_pieces(model: ComposerPPO | None, count: int, seed: int, environmen
     """
     env = PianoVecEnv(count, **{**environment, "reward_at": "piece"})
     rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    env.seed(seed)
-    observations: Any = env.reset()
-    state: Any = None
-    pieces: dict[int, Piece] = {}
-    while len(pieces) < count:
-        masks = env.action_masks()
+
+    def act(observations: Any, masks: np.ndarray, state: Any, starts: np.ndarray) -> tuple[np.ndarray, Any]:
         if model is None:
-            actions = random_legal_actions(masks, env.core.piano.nvec[0], rng)
-        else:
-            actions, state = model.predict(observations, state, action_masks=masks)
-        observations, _, _, infos = env.step(actions)
-        for i, info in enumerate(infos):
-            if "piece" in info:
-                pieces.setdefault(i, info["piece"])
-    return [pieces[i] for i in range(count)]
+            return random_legal_actions(masks, env.core.piano.nvec[0], rng), None
+        return model.predict(observations, state, action_masks=masks)
+
+    return play_pieces(act, env, seed)[0]

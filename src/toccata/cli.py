@@ -32,10 +32,10 @@ def train(config: Any) -> None:
 
 
 def evaluate(config: Any) -> None:
-    """Evaluate a trained agent: pieces as MIDI, sound, pictures and notation, and metrics versus real music."""
-    from toccata.agents.evaluation.evaluate import evaluate as run_evaluation
+    """Evaluate a trained agent or a folder of music: pieces in every form, and metrics versus real music."""
+    from toccata.agents.evaluation.evaluate import evaluate_folder
 
-    run_evaluation(config)
+    evaluate_folder(config)
 
 
 def fit_rating(config: Any) -> None:

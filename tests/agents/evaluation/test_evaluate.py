@@ -20,7 +20,7 @@ from rich.console import Console
 from helpers.rounding import float32_rounding
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate, gold_rating, measurements
+from toccata.agents.evaluation.evaluate import evaluate_folder, gold_rating, measurements
 from toccata.agents.evaluation.report import History
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.rewards_file import save_rewards
@@ -33,18 +33,6 @@ from toccata.music.score import Score
 from toccata.options import ConfigError
 from toccata.reward_models import load_reward, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
-
-
-@pytest.fixture(scope="session")
-def evaluated(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
-    """A run folder with an evaluation, what that returned and what it printed."""
-    run = tmp_path_factory.mktemp("evaluated") / "run"
-    shutil.copytree(toy_run, run)
-    (run / "evaluation").mkdir()
-    (run / "evaluation" / "old.txt").write_text("of an earlier evaluation")
-    console = Console(file=StringIO(), width=100)
-    summary = evaluate(EvaluateConfig(run, pieces=2, samples=6, device="cpu"), console)
-    return run, summary, console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def numbers_in(value: Any) -> list[float]:
@@ -90,7 +78,7 @@ def test_a_run_is_evaluated_by_the_gold_member_of_its_own_rating(
     rating = write_rating("trio")
     run = run_with_rating(tmp_path / "trio", toy_run, tmp_path / "run")
     models = {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")}
-    summary = evaluate(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
+    summary = evaluate_folder(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
     assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
     for metrics in summary["composers"].values():
         assert list(metrics)[-4:] == ["score/rating", "score/silence", "reward/total", "gold_rating"]
@@ -111,7 +99,7 @@ def test_a_rating_without_gold_member_has_no_gold_row(
     write_rating("pair", members=2)
     run = run_with_rating(tmp_path / "pair", toy_run, tmp_path / "run")
     console = Console(file=StringIO(), width=100)
-    summary = evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
+    summary = evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
     assert all("gold_rating" not in metrics for metrics in summary["composers"].values())
     assert "gold rating" not in console.file.getvalue()  # type: ignore[attr-defined]
     assert "gold rating" not in (run / "evaluation/report.html").read_text()
@@ -181,7 +169,7 @@ def test_the_same_seed_gives_the_same_figures(
     toy_run: Path, evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:
     shutil.copytree(toy_run, tmp_path / "run")
-    evaluate(EvaluateConfig(tmp_path / "run", pieces=1, samples=6, device="cpu"), Console(file=StringIO()))
+    evaluate_folder(EvaluateConfig(tmp_path / "run", pieces=1, samples=6, device="cpu"), Console(file=StringIO()))
     ours, theirs = (folder / "evaluation/metrics.json" for folder in (tmp_path / "run", evaluated[0]))
     assert ours.read_bytes() == theirs.read_bytes()
 
@@ -197,22 +185,22 @@ def test_what_fails_leaves_the_earlier_evaluation(
 
     monkeypatch.setattr("toccata.agents.evaluation.evaluate.write_piece", full)
     with pytest.raises(OSError, match="disk full"):
-        evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+        evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
     assert {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()} == before
 
 
 def test_a_run_that_cannot_be_evaluated(toy_run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no such run folder"):
-        evaluate(EvaluateConfig(tmp_path / "nowhere"))
+        evaluate_folder(EvaluateConfig(tmp_path / "nowhere"))
     run = tmp_path / "run"
     shutil.copytree(toy_run, run)
     (run / "model.zip").write_bytes(b"PK")
     with pytest.raises(ToccataError, match=r"model\.zip: not a readable model"):
-        evaluate(EvaluateConfig(run))
+        evaluate_folder(EvaluateConfig(run))
     (run / "model.zip").unlink()
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(RunError, match=r"has no model\.zip"):
-        evaluate(EvaluateConfig(run))
+        evaluate_folder(EvaluateConfig(run))
     assert not (run / "evaluation").exists()
 
 
@@ -237,7 +225,9 @@ def test_a_run_is_evaluated_from_any_folder(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     (tmp_path / "run").rename("moved")
-    summary = evaluate(EvaluateConfig(Path("moved"), pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+    summary = evaluate_folder(
+        EvaluateConfig(Path("moved"), pieces=1, samples=2, device="cpu"), Console(file=StringIO())
+    )
     assert "score/ends" in summary["composers"]["agent"]
 
 
@@ -271,9 +261,9 @@ def test_a_damaged_file_stops_before_anything_is_generated(
     (run / name).unlink()
     (run / name).mkdir() if data is None else (run / name).write_bytes(data)
     before = contents(run)
-    monkeypatch.setattr("toccata.agents.evaluation.evaluate.generate_pieces", None)
+    monkeypatch.setattr("toccata.agents.evaluation.evaluate.measurements", None)
     with pytest.raises(ToccataError, match=message) as caught:
-        evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+        evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
     assert str(caught.value).startswith(str(run))
     assert "\n" not in str(caught.value)
     assert contents(run) == before
@@ -296,7 +286,7 @@ def test_samples_have_a_limit_that_depends_on_the_bars(toy_run: Path, tmp_path: 
     config = replace(Run.open(run).config, bars=10_000)
     (run / "config.json").write_text(config.to_json())
     with pytest.raises(ConfigError, match="samples must be at most 1,677 for pieces of 10,000 bars, got 60,000"):
-        evaluate(EvaluateConfig(run, samples=60_000, device="cpu"), Console(file=StringIO()))
+        evaluate_folder(EvaluateConfig(run, samples=60_000, device="cpu"), Console(file=StringIO()))
 
 
 @pytest.mark.parametrize("writer", ["write_wav", "save_piano_roll", "note_bank"])
@@ -312,7 +302,7 @@ def test_a_failing_writer_leaves_the_earlier_evaluation_and_no_part(
 
     monkeypatch.setattr(f"toccata.agents.generation.piece_files.{writer}", full)
     with pytest.raises(type(error)) as caught:
-        evaluate(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
+        evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
     assert contents(run) == before
     if isinstance(error, OSError):
         assert re.search(r"No space left on device: '.*/run/evaluation(/piece-000\.(wav|png))?'$", str(caught.value))

@@ -20,7 +20,7 @@ from helpers.runs import (
     train_quietly,
 )
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate
+from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.prior.prior import Prior, PriorError
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
@@ -50,7 +50,7 @@ def test_an_evaluation_reports_the_kl_from_the_reference(toy: Toy, write_prior: 
     write_prior("mine")
     run = train_quietly(toy("run", policy="transformer", prior="mine", learning_rate=3e-3, total_timesteps=256))
     console = Console(file=StringIO(), width=100)
-    summary = evaluate(EvaluateConfig(run.folder, pieces=1, samples=4, device="cpu"), console)
+    summary = evaluate_folder(EvaluateConfig(run.folder, pieces=1, samples=4, device="cpu"), console)
     nats = summary["kl"]["nats_per_piece"]
     assert len(nats["values"]) == 4
     assert 0 < nats["low"] <= nats["mean"] <= nats["high"]

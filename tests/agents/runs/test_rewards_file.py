@@ -18,7 +18,7 @@ from helpers.runs import (
     train_quietly,
 )
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate
+from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.runs.builders import excerpt_dataset
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import RunError
@@ -60,7 +60,7 @@ def test_other_weights_than_those_of_the_run_are_refused(
         pair.save(folder / "reward_models/rating")
     with pytest.raises(ToccataError, match=r"reward_models/rating: holds other weights of rating than this run"):
         if command == "evaluate":
-            evaluate(EvaluateConfig(run.folder, samples=2, pieces=1), Console(file=StringIO()))
+            evaluate_folder(EvaluateConfig(run.folder, samples=2, pieces=1), Console(file=StringIO()))
         else:
             train_quietly(resumed_config(run.folder, total_timesteps=256))
 

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from helpers.runs import USER_REWARDS, Toy, WritePrior, resumed_config, train_quietly
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate
+from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.runs.compose import compose
 from toccata.agents.runs.compose_config import ComposeConfig
@@ -68,7 +68,7 @@ def payloads(marker: Path) -> Iterator[bytes]:
 def uses(folder: Path) -> Iterator[Callable[[], object]]:
     """Everything that reads a run folder."""
     yield lambda: train_quietly(resumed_config(folder, total_timesteps=512))
-    yield lambda: evaluate(EvaluateConfig(folder, samples=2, pieces=1), Console(file=StringIO()))
+    yield lambda: evaluate_folder(EvaluateConfig(folder, samples=2, pieces=1), Console(file=StringIO()))
     yield lambda: compose(
         ComposeConfig(run=folder, pieces=1, bars=1, out=folder.parent / "composed"), Console(file=StringIO())
     )
@@ -140,7 +140,7 @@ def own(toy: Toy) -> Run:
 
 
 def test_own_runs_need_no_trust(own: Run) -> None:
-    evaluate(EvaluateConfig(own.folder, samples=2, pieces=1), Console(file=StringIO()))
+    evaluate_folder(EvaluateConfig(own.folder, samples=2, pieces=1), Console(file=StringIO()))
     train_quietly(resumed_config(own.folder, total_timesteps=256))
 
 
@@ -165,7 +165,7 @@ def test_reward_models_of_strangers_are_named_and_not_imported(
     Path("imported").unlink()
     message = r"its rewards 'my_rewards:Saves' are code that does not come with Toccata .* add --trust"
     with pytest.raises(UntrustedError, match=message):
-        evaluate(EvaluateConfig(own.folder, samples=2, pieces=1), Console(file=StringIO()))
+        evaluate_folder(EvaluateConfig(own.folder, samples=2, pieces=1), Console(file=StringIO()))
     with pytest.raises(UntrustedError, match=message):
         train_quietly(resumed_config(own.folder, total_timesteps=256))
     for checkpoint in own.checkpoints():
@@ -177,7 +177,7 @@ def test_reward_models_of_strangers_are_named_and_not_imported(
 
 def test_trusted_runs_are_loaded(own: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made_by_somebody_else(own, monkeypatch, "another key")
-    evaluate(EvaluateConfig(own.folder, samples=2, pieces=1, trust=True), Console(file=StringIO()))
+    evaluate_folder(EvaluateConfig(own.folder, samples=2, pieces=1, trust=True), Console(file=StringIO()))
     train_quietly(replace(resumed_config(own.folder, total_timesteps=256), trust=True))
 
 

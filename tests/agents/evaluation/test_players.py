@@ -1,0 +1,160 @@
+"""Policy functions and models of Stable-Baselines3 are evaluated as runs are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from sb3_contrib import MaskablePPO, RecurrentPPO
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.torch_layers import CombinedExtractor
+
+from toccata.agents import PianoVecEnv, load_model
+from toccata.agents.evaluation.players import EvaluationError, name_of, player_of, random_player
+from toccata.agents.generation.rollouts import generate_pieces
+from toccata.agents.runs.builders import environment_arguments
+from toccata.agents.runs.run_folder import Run
+from toccata.envs import Piano
+
+Evaluate = Callable[..., dict[str, Any]]
+ENVIRONMENT = {"bars": 1, "genre": "folk"}
+SMALL = {"net_arch": [8]}
+
+
+class Extractor(CombinedExtractor):
+    """With a size that torch's LSTM takes: an int."""
+
+    def __init__(self, observation_space: spaces.Dict) -> None:
+        super().__init__(observation_space)
+        self._features_dim = int(self._features_dim)
+
+
+RECURRENT = {"lstm_hidden_size": 8, "features_extractor_class": Extractor}
+
+
+def always_a_middle_c(observation: dict[str, np.ndarray], action_mask: np.ndarray) -> tuple[int, int]:
+    """Legal once in a tick."""
+    return 40, 6
+
+
+def first_legal(observation: dict[str, np.ndarray], action_mask: np.ndarray) -> tuple[int, int]:
+    whats = int(Piano().nvec[0])
+    return int(np.flatnonzero(action_mask[:whats])[-1]), int(np.flatnonzero(action_mask[whats:])[0])
+
+
+def test_a_policy_function_has_the_report_of_a_run(
+    quickly: Evaluate, evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    summary = quickly(always_a_middle_c, reference=first_legal)
+    folder = tmp_path / "evaluations/always_a_middle_c-1"
+    of_run = evaluated[1]
+    assert summary.keys() == of_run.keys()
+    assert summary["differences"].keys() == of_run["differences"].keys()
+    assert list(summary["composers"]) == list(of_run["composers"])
+    assert {*summary["composers"]["agent"], "gold_rating"} == set(of_run["composers"]["agent"])
+    assert json.loads((folder / "metrics.json").read_text()) == summary
+    files = {path.name for path in folder.iterdir()}
+    assert files == {path.name for path in (evaluated[0] / "evaluation").iterdir() if "001" not in path.name} - {
+        "curves.png"
+    }
+    page = (folder / "report.html").read_text()
+    assert "<h1>always_a_middle_c</h1>" in page
+    assert "<i>reference</i> is first_legal, which the agent is compared with" in page
+    counts = summary["counts"]
+    assert counts["illegal_actions"] == counts["actions"] / 2  # every second one becomes a rest
+    assert f"of {counts['actions']} (50.0 %)" in page
+    quickly(always_a_middle_c)
+    assert (tmp_path / "evaluations/always_a_middle_c-2/report.html").is_file()
+
+
+def test_a_function_hears_one_piece_after_the_other_from_its_seed() -> None:
+    seen: list[float] = []
+
+    def random_rests(observation: dict[str, np.ndarray], action_mask: np.ndarray) -> np.ndarray:
+        seen.append(float(observation["clock"][4]))
+        assert action_mask.shape == (366,)
+        return np.array([0, np.random.randint(6, 10)])  # noqa: NPY002  # as old code does
+
+    play = player_of(random_rests, ENVIRONMENT)
+    first, again = (play(2, 5).pieces for _ in range(2))
+    assert all(np.array_equal(one.actions, other.actions) for one, other in zip(first, again, strict=True))
+    assert not np.array_equal(first[0].actions, first[1].actions)
+    assert seen.count(0.0) == 4
+    assert sorted(seen[: seen.index(0.0, 1)]) == seen[: seen.index(0.0, 1)]
+
+
+def test_a_function_of_flat_actions_and_histories() -> None:
+    def rest(observation: dict[str, np.ndarray], action_mask: np.ndarray) -> np.ndarray:
+        assert observation.keys() == {"place", "top", "last", "genre"}
+        return np.flatnonzero(action_mask)[0]
+
+    played = player_of(rest, ENVIRONMENT, "actions", discrete=True)(1, 0)
+    assert played.counts == {"actions": 96, "illegal_actions": 0}
+    assert not len(played.pieces[0].score)
+
+
+@pytest.mark.parametrize("action", [7.0, (1, 2, 3), (353, 0), (-1, 0), None, "c4"])
+def test_what_is_no_action_is_named(action: Any) -> None:
+    with pytest.raises(EvaluationError, match="policy: returned"):
+        player_of(lambda *_: action, ENVIRONMENT)(1, 0)
+
+
+def test_models_play_with_their_spaces_and_masks() -> None:
+    full, flat = PianoVecEnv(2, **ENVIRONMENT), PianoVecEnv(2, flat=True, observation="actions", **ENVIRONMENT)
+    ppo = PPO("MultiInputPolicy", full, n_steps=32, batch_size=64, n_epochs=1, policy_kwargs=SMALL, device="cpu")
+    ppo.learn(64)
+    models = {
+        ppo: False,
+        A2C("MultiInputPolicy", full, policy_kwargs=SMALL, device="cpu"): False,
+        DQN("MultiInputPolicy", flat, buffer_size=10, policy_kwargs=SMALL, device="cpu"): False,
+        MaskablePPO("MultiInputPolicy", flat, n_steps=8, batch_size=16, policy_kwargs=SMALL, device="cpu"): True,
+        RecurrentPPO(
+            "MultiInputLstmPolicy", full, n_steps=8, batch_size=16, policy_kwargs=RECURRENT, device="cpu"
+        ): False,
+    }
+    for model, masked in models.items():
+        play = player_of(model, ENVIRONMENT)
+        played, again = play(2, 3), play(2, 3)
+        assert [piece.score for piece in played.pieces] == [piece.score for piece in again.pieces], name_of(model)
+        assert [piece.score.bars for piece in played.pieces] == [1, 1]
+        assert {piece.genre for piece in played.pieces} == {"folk"}
+        assert played.counts["actions"] == sum(len(piece.actions) for piece in played.pieces)
+        assert (played.counts["illegal_actions"] == 0) == masked, name_of(model)
+
+
+def test_a_model_without_masks_is_evaluated(quickly: Evaluate, tmp_path: Path) -> None:
+    env = PianoVecEnv(1, bars=1, observation="actions")
+    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, policy_kwargs=SMALL, device="cpu")
+    summary = quickly(model, out=tmp_path / "mine")
+    assert summary["counts"]["illegal_actions"] > 0
+    assert list(summary["composers"]) == ["agent", "random", "real"]
+    page = (tmp_path / "mine/report.html").read_text()
+    assert "<h1>PPO</h1>" in page
+    assert "reference" not in page.replace("prefers", "").partition("<h2>Pieces")[0].partition("that no agent")[0]
+    with pytest.raises(EvaluationError, match="mine: exists already"):
+        quickly(model, out=tmp_path / "mine")
+
+
+def test_a_model_of_a_run_plays_as_the_run_does(toy_run: Path) -> None:
+    arguments = environment_arguments(Run.open(toy_run).config)
+    model = load_model(toy_run / "model.zip", "cpu")
+    played = player_of(model, {**arguments, "observation": "actions"})(3, 7)
+    assert [each.score for each in played.pieces] == [each.score for each in generate_pieces(model, 3, 7, arguments)]
+    assert played.counts["illegal_actions"] == 0
+    ours = random_player(arguments)(3, 7).pieces
+    assert [each.score for each in ours] == [each.score for each in generate_pieces(None, 3, 7, arguments)]
+
+
+def test_what_cannot_be_evaluated_is_named(quickly: Evaluate) -> None:
+    for agent in (5, None, PPO, {"a": 1}):
+        with pytest.raises(EvaluationError, match="cannot evaluate"):
+            quickly(agent)
+    other = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, device="cpu")
+    with pytest.raises(EvaluationError, match=r"PPO: its observation_space is Box.* not that of a piano"):
+        quickly(other)
+    assert name_of(lambda: 0) == "policy"
