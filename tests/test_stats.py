@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from toccata.stats import Interval, auc, bootstrap_clusters, bootstrap_difference, bootstrap_mean, pearson, spearman
+from toccata.stats import (
+    Interval,
+    auc,
+    bootstrap_clusters,
+    bootstrap_difference,
+    bootstrap_difference_of_clusters,
+    bootstrap_mean,
+    bootstrap_mean_of_clusters,
+    pearson,
+    spearman,
+)
 
 
 def test_interval_of_a_mean_is_the_normal_one() -> None:
@@ -23,6 +33,36 @@ def test_interval_of_a_difference() -> None:
     interval = bootstrap_difference(values + 1, values, np.random.default_rng(0))
     assert interval.mean == pytest.approx(1)
     assert interval.low < 1 < interval.high
+
+
+def test_means_of_clusters_vary_between_and_within_them() -> None:
+    rng = np.random.default_rng(0)
+    assert bootstrap_mean_of_clusters([np.full(5, 1.0), np.full(2, 3.0)], rng) == Interval(2, 1, 3)  # 1 each, not 7
+    values = np.random.default_rng(1).normal(3, 2, (30, 20))
+    between, within = 5 * np.arange(30.0)[:, None], values - values.mean(axis=1, keepdims=True)
+    interval = bootstrap_mean_of_clusters(list(between + within), rng)
+    half = 1.96 * np.sqrt(between.var() / 30 + within.var() / 600)
+    assert interval.high - interval.mean == pytest.approx(half, rel=0.15)
+    alone = bootstrap_mean_of_clusters([values[0]], rng)
+    assert alone.high - alone.mean == pytest.approx(1.96 * values[0].std() / np.sqrt(20), rel=0.2)
+
+
+def test_pairs_of_clusters_take_their_common_part_away() -> None:
+    clusters = [np.full(3, 10.0 * number) for number in range(4)]
+    more = [values + 1 for values in clusters]
+    paired = bootstrap_difference_of_clusters(more, clusters, np.random.default_rng(0), paired=True)
+    assert paired == Interval(1, 1, 1)
+    alone = bootstrap_difference_of_clusters(more, clusters[:2], np.random.default_rng(0), paired=False)
+    assert alone.mean == 11
+    assert alone.low < 1
+    assert alone.high > 21
+
+
+def test_many_values_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [np.random.default_rng(1).normal(size=40), np.ones(3)]
+    whole = bootstrap_mean_of_clusters(values, np.random.default_rng(0))
+    monkeypatch.setattr("toccata.stats.MAX_DRAWN_AT_ONCE", 100)
+    assert bootstrap_mean_of_clusters(values, np.random.default_rng(0)) == whole
 
 
 def test_clusters_are_resampled_whole() -> None:

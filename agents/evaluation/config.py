@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from toccata.options import BEATS_PER_BAR, SEED, TEMPO_BPM, Range, check_fields
+from toccata.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields
 
 EVALUATE_RANGES = {
     "pieces": Range(1, 10_000),
@@ -18,7 +18,6 @@ EVALUATE_RANGES = {
     "tempo_bpm": TEMPO_BPM,
 }
 COMPARE_RANGES = {"seed": SEED}
-MAX_RUNS = 1000
 
 
 @dataclass(frozen=True)
@@ -91,3 +90,5 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, COMPARE_RANGES)
+        if len(self.runs) < 2:
+            raise ConfigError(f"runs must name at least two run folders, got {len(self.runs)}")

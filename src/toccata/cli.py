@@ -38,6 +38,13 @@ def evaluate(config: Any) -> None:
     evaluate_folder(config)
 
 
+def compare(config: Any) -> None:
+    """Compare evaluated runs: intervals over seeds and pieces, differences, training curves."""
+    from toccata.agents.evaluation.compare import compare as run_comparison
+
+    run_comparison(config)
+
+
 def fit_rating(config: Any) -> None:
     """Fit a rating network to plays and likes of your own."""
     from toccata.reward_models.rating.fitting.fit import main as fit
@@ -65,6 +72,7 @@ LONGEST_MESSAGE = 2000  # characters of an error that are printed
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration class, and the function that runs it
     "train": ("toccata.agents.runs.config:TrainConfig", train),
     "evaluate": ("toccata.agents.evaluation.config:EvaluateConfig", evaluate),
+    "compare": ("toccata.agents.evaluation.config:CompareConfig", compare),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "fit-prior": ("toccata.agents.prior.fit_config:FitPriorConfig", fit_prior),

@@ -9,6 +9,7 @@ import numpy as np
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+MAX_DRAWN_AT_ONCE = 2**22  # values in memory together
 
 
 class Interval(NamedTuple):
@@ -43,6 +44,58 @@ def bootstrap_difference(ours: np.ndarray, theirs: np.ndarray, rng: np.random.Ge
     """Difference of the means of (n,) and (m,) values, both resampled independently."""
     resampled = _resampled_means(ours, rng) - _resampled_means(theirs, rng)
     return percentile_interval(ours.mean() - theirs.mean(), resampled)
+
+
+def bootstrap_mean_of_clusters(clusters: Sequence[np.ndarray], rng: np.random.Generator) -> Interval:
+    """Mean of the means of k clusters, such as seeds; clusters are resampled, then the values in each of them.
+
+    With one cluster the interval is that of its values alone. Source: Davison & Hinkley 1997, "Bootstrap Methods and
+    their Application", section 3.8.
+
+    Args:
+        clusters: the values of each, (n,) of any length.
+        rng: random number generator.
+    """
+    return percentile_interval(_mean_of_means(clusters), _resampled_clusters(clusters, _draws(clusters, rng), rng))
+
+
+def bootstrap_difference_of_clusters(
+    ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], rng: np.random.Generator, *, paired: bool
+) -> Interval:
+    """Difference of two means of clusters; clusters are resampled, then the values in each of them.
+
+    Args:
+        ours: the values of each cluster, (n,) of any length.
+        theirs: likewise.
+        rng: random number generator.
+        paired: clusters with the same index, such as those of one seed, are drawn together: there are as many of each.
+    """
+    ours_drawn = _draws(ours, rng)
+    theirs_drawn = ours_drawn if paired else _draws(theirs, rng)
+    resampled = _resampled_clusters(ours, ours_drawn, rng) - _resampled_clusters(theirs, theirs_drawn, rng)
+    return percentile_interval(_mean_of_means(ours) - _mean_of_means(theirs), resampled)
+
+
+def _mean_of_means(clusters: Sequence[np.ndarray]) -> float:
+    return float(np.mean([values.mean() for values in clusters]))
+
+
+def _draws(clusters: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """(resamples, k) indices of clusters."""
+    return rng.integers(0, len(clusters), (RESAMPLES, len(clusters)))
+
+
+def _resampled_clusters(clusters: Sequence[np.ndarray], drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(resamples,) means of means of the clusters at `drawn` (resamples, k), the values of each resampled."""
+    means = np.empty(drawn.shape)
+    for number, values in enumerate(clusters):
+        rows, columns = np.nonzero(drawn == number)
+        at_once = max(1, MAX_DRAWN_AT_ONCE // len(values))
+        for first in range(0, len(rows), at_once):
+            part = slice(first, first + at_once)
+            size = len(rows[part])
+            means[rows[part], columns[part]] = rng.choice(values, (size, len(values))).mean(axis=1)
+    return means.mean(axis=1)
 
 
 def _resampled_means(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:

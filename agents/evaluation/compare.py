@@ -1,0 +1,120 @@
+"""`toccata compare`: groups of evaluated runs, with intervals over seeds and pieces."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from toccata.agents.evaluation.compare_report import draw_curves, table_of, write_page
+from toccata.agents.evaluation.config import CompareConfig
+from toccata.agents.evaluation.run_groups import CompareError, EvaluatedRun, Group, grouped
+from toccata.agents.runs.run_folder import next_free
+from toccata.files import whole_folder, write_atomically
+from toccata.stats import bootstrap_difference_of_clusters, bootstrap_mean_of_clusters
+
+FOLDER = Path("comparisons")  # where new folders go
+REWARD = "reward/total"
+DISCRIMINATOR = "score/realism"
+
+
+def compare(config: CompareConfig, console: Console | None = None) -> dict[str, Any]:
+    """Compare runs, and write compare.json, compare.html and curves.png into a new folder.
+
+    Returns:
+        what compare.json holds.
+
+    Raises:
+        CompareError: naming a run that was not evaluated, or the folder to write when it exists.
+        RunError, ConfigError, FileError, ProgressError: naming a file of a run that cannot be read.
+        OSError: naming the file that cannot be written; nothing is left of the folder then.
+    """
+    console = console or Console()
+    if config.out is not None and (config.out.exists() or config.out.is_symlink()):
+        raise CompareError(f"{config.out}: exists already; choose another --out")
+    groups = grouped([EvaluatedRun.read(folder) for folder in config.runs])
+    summary = summarise_groups(groups, config.seed)
+    place = config.out or next_free(FOLDER, "comparison")
+    with whole_folder(place) as folder:
+        write_atomically(folder / "compare.json", (json.dumps(summary, indent=2) + "\n").encode())
+        curves = draw_curves(groups)
+        if curves is not None:
+            write_atomically(folder / "curves.png", curves)
+        write_page(groups, summary, folder, has_curves=curves is not None)
+    for group in groups:
+        console.print(group.describe(), highlight=False, markup=False)
+    console.print(table_of(summary))
+    for line in summary["remarks"]:
+        console.print(line, highlight=False, markup=False)
+    console.print(f"read: {place / 'compare.html'}", soft_wrap=True, markup=False, highlight=False)
+    return summary
+
+
+def summarise_groups(groups: Sequence[Group], seed: int) -> dict[str, Any]:
+    """Means with intervals of every group, and differences of the others from the first.
+
+    Returns:
+        `groups`: by name the settings in which they differ, `runs` with folder and seed, and by metric mean, low, high
+        and `by_seed`, the mean of each run; `differences`: by "B - A" the `paired_seeds`, empty where runs are not
+        paired, and by metric mean, low, high; `remarks`: lines about what the figures do not say.
+    """
+    rng = np.random.default_rng(seed)
+    first, *others = groups
+    described = {
+        group.name: {
+            "settings": group.settings,
+            "runs": [{"folder": str(run.folder), "seed": run.seed} for run in group.runs],
+            "metrics": {
+                metric: {
+                    **bootstrap_mean_of_clusters(group.values(metric), rng)._asdict(),
+                    "by_seed": [float(values.mean()) for values in group.values(metric)],
+                }
+                for metric in group.metrics
+            },
+        }
+        for group in groups
+    }
+    differences = {}
+    for group in others:
+        seeds = paired_seeds(first, group)
+        metrics = [name for name in group.metrics if name in first.metrics]
+        if first.settings.get("rewards") != group.settings.get("rewards"):
+            metrics = [name for name in metrics if name != REWARD]
+        differences[f"{group.name} - {first.name}"] = {
+            "paired_seeds": seeds,
+            "metrics": {
+                metric: bootstrap_difference_of_clusters(
+                    group.values(metric, seeds or None), first.values(metric, seeds or None), rng, paired=bool(seeds)
+                )._asdict()
+                for metric in metrics
+            },
+        }
+    return {"groups": described, "differences": differences, "remarks": _remarks(groups, differences)}
+
+
+def paired_seeds(one: Group, other: Group) -> list[int]:
+    """The seeds over which two groups are paired: those of both, if there are two, or no others; else none."""
+    shared = sorted(set(one.seeds) & set(other.seeds))
+    return shared if len(shared) > 1 or set(one.seeds) == set(other.seeds) else []
+
+
+def _remarks(groups: Sequence[Group], differences: dict[str, Any]) -> list[str]:
+    """Lines about what the figures do not say."""
+    lines = []
+    single = [group.name for group in groups if len(group.runs) == 1]
+    if single:
+        lines.append(f"{', '.join(single)}: one seed; its intervals cover pieces only, not how runs differ by seed")
+    for name, difference in differences.items():
+        seeds = difference["paired_seeds"]
+        how = f"paired by seed ({', '.join(map(str, seeds))})" if seeds else "not paired, all seeds of both"
+        lines.append(f"{name}: {how}")
+    if len(groups) > 1 and "rewards" in groups[0].settings:
+        lines.append(f"the groups have different rewards: {REWARD} is each group's own, and has no difference")
+    trained = any(run.settings.get("train_realism") for group in groups for run in group.runs)
+    if trained and any(DISCRIMINATOR in group.metrics for group in groups):
+        lines.append(f"{DISCRIMINATOR} is by the discriminator that each run trained: they are different judges")
+    return lines

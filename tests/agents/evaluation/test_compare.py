@@ -1,0 +1,207 @@
+"""Evaluated runs are compared in groups that differ in the seed only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+from rich.console import Console
+
+from toccata.agents.evaluation.compare import compare, paired_seeds, summarise_groups
+from toccata.agents.evaluation.compare_report import over_seeds
+from toccata.agents.evaluation.config import CompareConfig
+from toccata.agents.evaluation.run_groups import KL, CompareError, EvaluatedRun, Group, grouped, read_metrics
+from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.run_folder import Run
+from toccata.cli import run_command
+from toccata.errors import ToccataError
+from toccata.options import ConfigError
+
+WriteRun = Callable[..., Path]
+
+
+@pytest.fixture
+def write_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteRun:
+    """Writes what is read of an evaluated run: `write_run(name, polyphony=[2.0, 3.0], **settings)`."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str, polyphony: list[Any], **settings: Any) -> Path:
+        folder = tmp_path / name
+        (folder / "evaluation").mkdir(parents=True)
+        (folder / "config.json").write_text(TrainConfig(**{"policy": "mlp", **settings}).to_json())
+        metrics = {metric: {"values": polyphony} for metric in ("polyphony", "score/realism", "reward/total")}
+        (folder / "evaluation/metrics.json").write_text(json.dumps({"composers": {"agent": metrics}}))
+        rows = [f"{step},{step / 100 + settings.get('seed', 0)},{step / 50}" for step in (100, 200, 300)]
+        text = "\n".join(["time/total_timesteps,reward/total,music/polyphony", *rows])
+        (folder / "progress.csv").write_text(text + "\n")
+        return folder
+
+    return write
+
+
+def compared(*folders: Path, **settings: Any) -> tuple[dict[str, Any], str]:
+    console = Console(file=StringIO(), width=80)
+    return compare(CompareConfig(folders, **settings), console), console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_runs_of_known_values(write_run: WriteRun, tmp_path: Path) -> None:
+    ours = [write_run(f"a{seed}", [2.0] * 5, seed=seed) for seed in (0, 1)]
+    theirs = [write_run(f"b{seed}", [3.0] * 4, seed=seed, bars=4) for seed in (0, 1, 2)]
+    summary, printed = compared(*ours, *theirs)
+    assert list(summary["groups"]) == ["A", "B"]
+    assert summary["groups"]["A"]["settings"] == {"bars": 8}
+    assert summary["groups"]["B"]["settings"] == {"bars": 4}
+    assert summary["groups"]["B"]["runs"] == [
+        {"folder": str(folder), "seed": seed} for seed, folder in enumerate(theirs)
+    ]
+    assert summary["groups"]["A"]["metrics"]["polyphony"] == {"mean": 2, "low": 2, "high": 2, "by_seed": [2, 2]}
+    difference = summary["differences"]["B - A"]
+    assert difference["paired_seeds"] == [0, 1]
+    assert difference["metrics"]["polyphony"] == {"mean": 1, "low": 1, "high": 1}
+    folder = tmp_path / "comparisons/comparison-1"
+    assert json.loads((folder / "compare.json").read_text()) == summary
+    assert matplotlib.image.imread(folder / "curves.png").ndim == 3
+    page = (folder / "compare.html").read_text()
+    for text in ("A: bars=8; seeds 0, 1", "B - A: paired by seed (0, 1)", 'src="curves.png"', "too narrow"):
+        assert text in page
+    lines = [line.rstrip() for line in printed.splitlines() if "read:" not in line]
+    assert max(map(len, lines)) <= 80
+    assert "A: bars=8; seeds 0, 1" in lines
+    assert "B: bars=4; seeds 0, 1, 2" in lines
+    row = next(line for line in lines if line.startswith("polyphony"))
+    assert row.split() == ["polyphony", "2.00", "±0.00", "3.00", "±0.00", "1.00", "[1.00,", "1.00]"]
+    assert any(line.startswith("score/realism is by the discriminator that each run trained") for line in lines)
+
+
+def test_intervals_cover_seeds_and_pieces(write_run: WriteRun) -> None:
+    pieces = np.random.default_rng(0).normal(size=(4, 50))
+    runs = [
+        EvaluatedRun.read(write_run(f"a{seed}", (pieces[seed] + 10 * seed).tolist(), seed=seed)) for seed in range(4)
+    ]
+    every = summarise_groups(grouped(runs), 0)["groups"]["A"]["metrics"]["polyphony"]
+    alone = summarise_groups(grouped(runs[:1]), 0)["groups"]["A"]["metrics"]["polyphony"]
+    assert every["mean"] == pytest.approx(15 + pieces.mean())
+    assert every["by_seed"] == pytest.approx(pieces.mean(axis=1) + 10 * np.arange(4))
+    assert every["high"] - every["low"] > 15
+    assert alone["high"] - alone["low"] < 1
+
+
+def test_equal_runs_of_two_groups_differ_by_nothing(write_run: WriteRun) -> None:
+    values = [[0.0] * 6, [10.0] * 6, [20.0] * 6]
+    ours = [write_run(f"a{seed}", values[seed], seed=seed) for seed in range(3)]
+    theirs = [write_run(f"b{seed}", values[seed], seed=seed, gamma=0.9) for seed in range(3)]
+    summary, _ = compared(*ours, *theirs)
+    assert summary["differences"]["B - A"]["metrics"]["polyphony"] == {"mean": 0, "low": 0, "high": 0}  # as paired
+    others = [write_run(f"c{seed}", values[seed - 3], seed=seed, gamma=0.9) for seed in range(3, 6)]
+    summary, printed = compared(*ours, *others)
+    difference = summary["differences"]["B - A"]
+    assert difference["paired_seeds"] == []
+    assert difference["metrics"]["polyphony"]["mean"] == 0
+    assert difference["metrics"]["polyphony"]["low"] < -5 < 5 < difference["metrics"]["polyphony"]["high"]
+    assert "B - A: not paired, all seeds of both" in printed
+
+
+def test_which_seeds_are_paired() -> None:
+    def group(*seeds: int) -> Group:
+        return Group("A", tuple(EvaluatedRun(Path("run"), seed, {}, {}, {}) for seed in seeds), {})
+
+    assert paired_seeds(group(0, 1, 2), group(1, 2, 3)) == [1, 2]
+    assert paired_seeds(group(4), group(4)) == [4]
+    assert paired_seeds(group(0, 1), group(1)) == []
+    assert paired_seeds(group(0), group(1)) == []
+
+
+def test_what_makes_a_group(write_run: WriteRun) -> None:
+    one = write_run("one", [1.0], seed=0, device="cpu")
+    two = write_run("two", [1.0], seed=1, device="auto", checkpoint_every=7)
+    other = write_run("other", [1.0], seed=0, total_timesteps=5, rewards=(("density", 2.0),))
+    summary, printed = compared(one, two, other)
+    assert [len(group["runs"]) for group in summary["groups"].values()] == [2, 1]
+    assert summary["groups"]["B"]["settings"] == {"total_timesteps": 5, "rewards": [["density", 2.0]]}
+    assert "reward/total" not in summary["differences"]["B - A"]["metrics"]
+    assert "reward/total is each group's own" in printed
+    assert "B: one seed; its intervals cover pieces only" in printed
+    assert "B: total_timesteps=5, rewards=density+2; seed 0" in printed
+    names = [each.name for each in grouped([EvaluatedRun(Path(), 0, {"n": n}, {}, {}) for n in range(28)])]
+    assert (names[0], names[25], names[26], names[27]) == ("A", "Z", "AA", "AB")
+
+
+def test_what_cannot_be_compared(write_run: WriteRun, tmp_path: Path) -> None:
+    one, two = write_run("one", [1.0]), write_run("two", [1.0])
+    with pytest.raises(CompareError, match=r"two: has the settings and the seed of .*one"):
+        compared(one, two)
+    with pytest.raises(ConfigError, match="runs must name at least two run folders, got 1"):
+        CompareConfig((one,))
+    shutil.rmtree(two / "evaluation")
+    with pytest.raises(CompareError, match=r"two: is not evaluated; do that first: python evaluate\.py .*two"):
+        compared(one, two)
+    with pytest.raises(ToccataError, match="no such run folder"):
+        compared(one, tmp_path / "nowhere")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(CompareError, match="there: exists already"):
+        compared(one, two, out=tmp_path / "there")
+    assert not (tmp_path / "comparisons").exists()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "[]",
+        '{"composers": 5}',
+        '{"composers": {"agent": {}}}',
+        '{"composers": {"agent": {"x": 5}}}',
+        '{"composers": {"agent": {"x": {"values": []}}}}',
+        '{"composers": {"agent": {"x": {"values": [NaN]}}}}',
+        '{"composers": {"agent": {"x": {"values": [1' + "0" * 400 + "]}}}}",
+        '{"composers": {"agent": {"x": {"values": [true]}}}}',
+        '{"composers": {"agent": {"x": {"values": {"0": 1}}}}}',
+        '{"composers": {"agent": {"x\\u0007": {"values": [1]}}}}',
+        '{"composers": {"agent": {"x": {"values": [1]}}}, "kl": 3}',
+        "{",
+    ],
+)
+def test_damaged_metrics_are_named(tmp_path: Path, damaged: str) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(damaged)
+    with pytest.raises(ToccataError) as caught:
+        read_metrics(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_kl_is_a_metric(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text('{"composers": {"agent": {"x": {"values": [1]}}}, "kl": {"nats_per_piece": {"values": [2, 3]}}}')
+    assert {name: values.tolist() for name, values in read_metrics(path).items()} == {"x": [1], KL: [2, 3]}
+
+
+def test_curves_are_compared_where_all_have_values() -> None:
+    steps, values = over_seeds([[(0, 0), (10, 10)], [(5, 1), (20, 1)], []])
+    assert steps.tolist() == [5, 10]
+    assert values.tolist() == [[5, 10], [1, 1]]
+    assert not len(over_seeds([[(0, 0), (1, 1)], [(5, 1), (6, 1)]])[0])
+    assert not len(over_seeds([])[0])
+
+
+def test_the_command_compares_runs(
+    evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, summary, _ = evaluated
+    shutil.copytree(run, tmp_path / "other")
+    config = replace(Run.open(run).config, seed=1)
+    (tmp_path / "other/config.json").write_text(config.to_json())
+    assert run_command("compare", [str(run), "other", "--out", "both"]) == 0
+    ours = json.loads((tmp_path / "both/compare.json").read_text())["groups"]["A"]["metrics"]
+    assert list(ours) == list(summary["composers"]["agent"])
+    for name, each in ours.items():
+        assert each["mean"] == pytest.approx(summary["composers"]["agent"][name]["mean"])
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {"compare.json", "compare.html", "curves.png"}
