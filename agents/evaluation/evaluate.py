@@ -268,6 +268,16 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
     return summary
 
 
+def _described(subject: Subject, seed: int) -> str:
+    """The settings of an evaluation in one line."""
+    config = subject.config
+    rewards = ", ".join(f"{weight:g} {term}" for term, weight in subject.rewards.weights.items())
+    return (
+        f"{config.bars} bars of {config.beats_per_bar:g} beats at {config.tempo_bpm:g} a minute, {config.genre}; "
+        f"rewards: {rewards}; seed {seed}"
+    )
+
+
 def _kl(pieces: list[Piece], agent: SequenceComposerPPO, reference: SequenceComposerPPO, seed: int) -> dict[str, Any]:
     """KL of the agent from the reference policy, in nats a piece."""
     piano = agent.policy.piano

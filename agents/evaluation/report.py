@@ -71,6 +71,7 @@ class Report:
         captions: by the stem of a piece the file it is from, where it is from one.
         left_out: a line for each file that gave no piece.
         reference: what the composer of that name is.
+        settings: under which the composers are compared.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Report:
     captions: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     reference: str = "the agent before PPO"
+    settings: str = ""
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -101,9 +103,10 @@ def write_report(report: Report, folder: Path) -> None:
         left_out = f"<section><h2>Left out</h2><ul>{items}</ul></section>"
     reference = f"<i>reference</i> is {report.reference}, " if "reference" in summary["composers"] else ""
     name = escape(report.name)
+    command = f"<p><code>{escape(report.history.command)}</code></p>" if report.history.command else ""
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{name}</title>"
-        f"<style>{STYLE}</style><h1>{name}</h1><p><code>{escape(report.history.command)}</code></p>"
+        f"<style>{STYLE}</style><h1>{name}</h1>{command}<p>{escape(report.settings)}</p>"
         f"<section><h2>Measured</h2>{_table(summary)}{said}<p><small>Means over pieces with 95 % bootstrap intervals; "
         f"{reference}<i>random</i> is uniformly random legal actions, <i>real</i> held-out "
         f"music; the last column is the range of real pieces.{note}</small></section>"

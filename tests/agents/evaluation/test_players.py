@@ -63,7 +63,7 @@ def test_a_policy_function_has_the_report_of_a_run(
         "curves.png"
     }
     page = (folder / "report.html").read_text()
-    assert "<h1>always_a_middle_c</h1>" in page
+    assert "<h1>always_a_middle_c</h1><p>1 bars of 4 beats at 120 a minute, classical; rewards: 1 silence" in page
     assert "<i>reference</i> is first_legal, which the agent is compared with" in page
     counts = summary["counts"]
     assert counts["illegal_actions"] == counts["actions"] / 2  # every second one becomes a rest
