@@ -44,6 +44,7 @@ TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli i
         ["evaluate.py", "--help"],
         ["-c", TOCCATA, "--help"],
         ["-c", TOCCATA, "train", "--help"],
+        ["-c", TOCCATA, "compare", "--help"],
         ["-c", TOCCATA, "compose", "--help"],
         ["-c", TOCCATA, "fit-prior", "--help"],
     ],

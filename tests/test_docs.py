@@ -19,7 +19,7 @@ import pytest
 import tyro
 
 import toccata
-from toccata.agents.evaluation.config import EvaluateConfig
+from toccata.agents.evaluation.config import CompareConfig, EvaluateConfig
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_rewards
@@ -39,6 +39,7 @@ COMMANDS = {
     ("toccata", "train"): TrainConfig,
     ("python", "evaluate.py"): EvaluateConfig,
     ("toccata", "evaluate"): EvaluateConfig,
+    ("toccata", "compare"): CompareConfig,
     ("toccata", "compose"): ComposeConfig,
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
@@ -135,7 +136,7 @@ def test_commands_can_be_typed_as_they_stand(page: Path, workdir: Path) -> None:
             continue
         arguments = with_added_rewards(words[2:], DEFAULT_REWARDS)
         config = tyro.cli(config_type, args=arguments)  # exits, and so fails, on what it does not know
-        for name, _ in getattr(config, "rewards", ()):
+        for name, _ in getattr(config, "rewards", None) or ():
             if name.startswith(("my_rewards:Steps", "examples.")):
                 assert isinstance(load_reward(name), RewardModel)
 

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from toccata.agents.evaluation.config import EVALUATE_RANGES, EvaluateConfig
+from toccata.agents.evaluation.config import COMPARE_RANGES, EVALUATE_RANGES, CompareConfig, EvaluateConfig
 from toccata.agents.prior import fit_config
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.runs import compose_config, config
@@ -24,6 +24,7 @@ from toccata.reward_models.rating.fitting.config import FitRatingConfig
 CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (TrainConfig, {}, TRAIN_RANGES),
     (EvaluateConfig, {"folder": Path("run")}, EVALUATE_RANGES),
+    (CompareConfig, {"runs": (Path("run"), Path("other"))}, COMPARE_RANGES),
     (ComposeConfig, {}, compose_config.RANGES),
     (FitPriorConfig, {"out": Path("out")}, fit_config.RANGES),
     (FitRatingConfig, {"data": Path("data"), "out": Path("out")}, rating_config.RANGES),

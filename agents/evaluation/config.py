@@ -57,7 +57,8 @@ class EvaluateConfig:
     """Of a folder of music: the real music, as in training. By default music21's of the genre."""
 
     rewards: tuple[tuple[str, float], ...] | None = None
-    """Of a folder of music: reward models that score it, and their weights, as in training. By default training's."""
+    """Of a folder of music: reward models that score it, and their weights, as in training, `+` included. By default
+    training's."""
 
     bars: int | None = None
     """Of a folder of music: bars of the excerpts. By default 8."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+from stable_baselines3.common.utils import set_random_seed
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.comparison import summarise, table_of
@@ -32,17 +33,18 @@ from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
 from toccata.agents.runs.config import DEFAULT_REWARDS, MAX_BARS_OF_ENVS, TrainConfig
-from toccata.agents.runs.rewards_file import load_rewards, with_corpus_limits
+from toccata.agents.runs.rewards_file import load_rewards, with_limits
 from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces
-from toccata.envs.reward_model import RewardModel, total
+from toccata.envs.reward_model import total
 from toccata.files import is_file, whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure
 from toccata.music.score import Score
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
+from toccata.specs import Spec, SpecError, weighted_spec
 from toccata.stats import bootstrap_mean
 
 COMPOSERS = {  # in the order of the tables
@@ -52,6 +54,7 @@ COMPOSERS = {  # in the order of the tables
     "real": "real music held out of training",
 }
 FOLDER = Path("evaluations")  # where new folders go
+Rewards = str | Mapping[str, Any] | Iterable[Any]  # what `parse_rewards` takes, or one entry of it
 MUSIC_SETTINGS = ("genre", "corpus", "rewards", "bars", "beats_per_bar", "tempo_bpm")  # of no run: it has its own
 
 
@@ -89,7 +92,7 @@ def evaluate(
     *,
     reference: Any = None,
     out: str | PathLike[str] | None = None,
-    rewards: Iterable[tuple[str | RewardModel, float]] = DEFAULT_REWARDS,
+    rewards: Rewards = DEFAULT_REWARDS,
     genre: str = "classical",
     corpus: Sequence[str] = (),
     bars: int = 8,
@@ -119,8 +122,8 @@ def evaluate(
             - a list of `Score`s, used as such files, or of `Piece`s, used as they are.
         reference: another agent to compare with, of any of these kinds.
         out: folder to write, which must not exist; by default the next free one in evaluations/.
-        rewards: pairs of a reward model, or the spec of one, and its weight. The limits of rules are percentiles of
-            the corpus, as in training.
+        rewards: what `parse_rewards` takes: pairs of a reward model, or the spec of one, and its weight. The limits of
+            rules that are named are percentiles of the corpus, as in training.
         genre: of the pieces and of the real music.
         corpus: real music, as in training; by default music21's of the genre.
         bars: of a piece.
@@ -161,12 +164,11 @@ def evaluate(
         elif each is not None or composer == "agent":
             names[composer] = name_of(each)
             players[composer] = player_of(each, environment, observation, discrete)
-    limits = excerpt_dataset(config, "train")  # of the works that agents are trained on
     subject = Subject(
         name=names["agent"],
         players=players,
         config=config,
-        rewards=with_corpus_limits(limits, parse_rewards(rewards), config.seed),
+        rewards=read_rewards(rewards, config, seed),
         real=excerpt_dataset(config, "test"),
         place=next_free(FOLDER, names["agent"]) if out is None else Path(out),
         models={"agent": agent, "reference": reference},
@@ -204,6 +206,22 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
         flag = next(iter(given)).replace("_", "-")
         raise ConfigError(f"--{flag} is of folders of music; {config.folder} is a run, which has its own")
     return _evaluate(_run_subject(config), config.pieces, config.samples, config.seed, console or Console())
+
+
+def read_rewards(rewards: Rewards, config: TrainConfig, seed: int) -> WeightedSum:
+    """The reward models, named rules with limits from the works that agents are trained on."""
+    entries = [rewards] if isinstance(rewards, (str, Mapping)) else list(rewards)
+    set_random_seed(seed)  # of reward models that begin with random weights
+    models = parse_rewards(entries)
+    return with_limits(excerpt_dataset(config, "train"), models, [_spec_of(entry) for entry in entries], seed)
+
+
+def _spec_of(entry: Any) -> Spec | None:
+    """The spec of an entry of rewards; None for a model that was made already."""
+    try:
+        return weighted_spec(entry)[0]
+    except SpecError:
+        return None
 
 
 def _run_subject(config: EvaluateConfig) -> Subject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,22 @@ REWARDS_FILE = "rewards.json"  # in the run folder's reward_models/: which model
 
 
 def with_corpus_limits(music: ExcerptDataset, rewards: WeightedSum, config: TrainConfig) -> WeightedSum:
-    """The reward models, rules named in `config` with limits taken from real music, but for those given as arguments.
+    """The reward models, rules named in `config` with limits taken from real music; see `with_limits`."""
+    return with_limits(music, rewards, [spec for spec, _ in config.reward_specs], config.seed)
 
-    Rules that functions of a user's own return stay as they are, as do all other models.
+
+def with_limits(music: ExcerptDataset, rewards: WeightedSum, specs: Sequence[Spec | None], seed: int) -> WeightedSum:
+    """The reward models, rules named by `specs` with limits taken from real music, but for those given as arguments.
+
+    Rules that functions of a user's own return stay as they are, as do all other models, and those without a spec.
     """
-    rng = np.random.default_rng([config.seed, 3])
+    rng = np.random.default_rng([seed, 3])
     scores = [piece.score for piece in music.sample(LIMIT_EXCERPTS, rng, transpose=False)]
     models: list[tuple[RewardModel, float]] = []
-    for (spec, weight), model in zip(config.reward_specs, rewards.models.values(), strict=True):
-        if is_builtin(spec.target) and isinstance(model, RULES):
+    for spec, (term, model) in zip(specs, rewards.models.items(), strict=True):
+        if spec is not None and is_builtin(spec.target) and isinstance(model, RULES):
             model = replace(type(model).from_scores(scores), **spec.args)
-        models.append((model, weight))
+        models.append((model, rewards.weights[term]))
     return WeightedSum(models)
 
 

@@ -68,6 +68,7 @@ def compose(config: Any) -> None:
 
 
 DEBUG = "--debug"  # an option of every command
+WITH_REWARDS = ("train", "evaluate")  # commands that take --rewards
 LONGEST_MESSAGE = 2000  # characters of an error that are printed
 COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration class, and the function that runs it
     "train": ("toccata.agents.runs.config:TrainConfig", train),
@@ -96,8 +97,10 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
         refuse_empty(arguments)
         config_module = import_module(module)
         config_type = getattr(config_module, attribute)
-        if name == "train":
-            arguments = config_module.with_added_rewards(arguments, config_module.DEFAULT_REWARDS)
+        if name in WITH_REWARDS:
+            from toccata.agents.runs.config import DEFAULT_REWARDS, with_added_rewards
+
+            arguments = with_added_rewards(arguments, DEFAULT_REWARDS)
         config = tyro.cli(config_type, prog=prog, args=arguments)
         if getattr(config, "resume", None) is not None:  # what is not given is as in the run
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))

@@ -45,7 +45,9 @@ def test_the_command_evaluates_a_folder_of_music(
     my_midi: Path, quickly: Evaluate, tmp_path: Path, corpus_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in my_midi.rglob("*")}
-    arguments = f"--genre classical --corpus {corpus_folder} --bars 1 --rewards silence 1.0 --pieces 2 --samples 8"
+    arguments = (
+        f"--genre classical --corpus {corpus_folder} --bars 1 --rewards silence(worst=0.5) 1.0 --pieces 2 --samples 8"
+    )
     assert run_command("evaluate", [str(my_midi), *arguments.split()]) == 0
     assert {path: path.stat().st_mtime_ns for path in my_midi.rglob("*")} == before
     printed = " ".join(capsys.readouterr().out.split())
@@ -54,6 +56,7 @@ def test_the_command_evaluates_a_folder_of_music(
     assert "real is a single work" in printed
     folder = tmp_path / "evaluations/my midi-1"
     page = (folder / "report.html").read_text()
+    assert "1 bars of 4 beats at 120 a minute, classical; rewards: 1 silence; seed 0" in page
     assert all(name in page for name in ("my midi/a.mid", "broken.mid", "song.mscz", "waltz.mid", "<h2>Left out</h2>"))
     assert {path.name for path in folder.glob("*.mid")} == {"piece-000.mid", "piece-001.mid", "random.mid", "real.mid"}
     assert Score.from_midi(folder / "piece-000.mid").notes.tolist() == tune(1).notes.tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.torch_layers import CombinedExtractor
 
 from toccata.agents import PianoVecEnv, load_model
+from toccata.agents.evaluation.evaluate import read_rewards
 from toccata.agents.evaluation.players import EvaluationError, name_of, player_of, random_player
 from toccata.agents.generation.rollouts import generate_pieces
-from toccata.agents.runs.builders import environment_arguments
+from toccata.agents.runs.builders import environment_arguments, excerpt_dataset
+from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.rewards_file import with_corpus_limits
 from toccata.agents.runs.run_folder import Run
 from toccata.envs import Piano
+from toccata.reward_models import Silence, parse_rewards
 
 Evaluate = Callable[..., dict[str, Any]]
 ENVIRONMENT = {"bars": 1, "genre": "folk"}
@@ -138,6 +143,19 @@ def test_a_model_without_masks_is_evaluated(quickly: Evaluate, tmp_path: Path) -
     assert "reference" not in page.replace("prefers", "").partition("<h2>Pieces")[0].partition("that no agent")[0]
     with pytest.raises(EvaluationError, match="mine: exists already"):
         quickly(model, out=tmp_path / "mine")
+
+
+def test_rewards_are_those_of_training(corpus_folder: Path) -> None:
+    """Named rules have limits of the corpus, unless they are given; models that were made stay as they are."""
+    config = TrainConfig(policy="mlp", bars=1, corpus=(str(corpus_folder),))
+    music, made = excerpt_dataset(config, "train"), Silence(0.03)
+    specs = ["density", ("silence(limit=0.5)", 2.0), {"model": "density", "weight": 0.5}, (made, 1.0)]
+    models = read_rewards(specs, config, 0)
+    density = with_corpus_limits(music, parse_rewards([("density", 1.0)]), replace(config, rewards=(("density", 1.0),)))
+    assert list(models.models.values()) == [*density.models.values(), Silence(0.5), *density.models.values(), made]
+    assert list(models.weights.values()) == [1.0, 2.0, 0.5, 1.0]
+    assert models.models["silence-2"] is made
+    assert list(read_rewards("silence", config, 0).models) == ["silence"]
 
 
 def test_a_model_of_a_run_plays_as_the_run_does(toy_run: Path) -> None:
