@@ -263,9 +263,9 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
             values = {name: measurements(Pieces(each), subject.rewards, gold) for name, each in composed.items()}
         summary = summarise(values, seed)
         summary["counts"] = {"real_works": len(subject.real.scores), **played["agent"].counts}
-        networks = [subject.models.get(name) for name in ("agent", "reference")]
-        if all(isinstance(model, SequenceComposerPPO) for model in networks):
-            summary["kl"] = {"nats_per_piece": _kl(composed["agent"], *networks, seed)}
+        agent, reference = (subject.models.get(name) for name in ("agent", "reference"))
+        if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
+            summary["kl"] = {"nats_per_piece": _kl(composed["agent"], agent, reference, seed)}
 
         written = min(pieces, len(composed["agent"]))
         for number in track(range(written), "writing pieces", console=console, transient=True):
