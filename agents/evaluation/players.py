@@ -106,6 +106,8 @@ def _model_player(model: Any, environment: Mapping[str, Any]) -> Player:
         "observation": "actions" if "place" in observed else "full",
         "flat": isinstance(getattr(model, "action_space", None), spaces.Discrete),
     }
+    if "action_mask" in observed:
+        arguments["observation_mask"] = True
     env = _env(1, arguments)
     for kind in ("observation_space", "action_space"):
         if getattr(model, kind, None) != getattr(env, kind):

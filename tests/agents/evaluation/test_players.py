@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.rewards_file import with_corpus_limits
 from toccata.agents.runs.run_folder import Run
 from toccata.envs import Piano
+from toccata.envs.core import PianoCore
 from toccata.reward_models import Silence, parse_rewards
 
 Evaluate = Callable[..., dict[str, Any]]
@@ -130,6 +132,15 @@ def test_models_play_with_their_spaces_and_masks() -> None:
         assert {piece.genre for piece in played.pieces} == {"folk"}
         assert played.counts["actions"] == sum(len(piece.actions) for piece in played.pieces)
         assert (played.counts["illegal_actions"] == 0) == masked, name_of(model)
+
+
+@pytest.mark.skipif(
+    "observation_mask" not in signature(PianoCore.__init__).parameters, reason="no masks in observations"
+)
+def test_a_model_that_observes_its_mask() -> None:
+    env = PianoVecEnv(2, observation_mask=True, **ENVIRONMENT)
+    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=16, policy_kwargs=SMALL, device="cpu")
+    assert len(player_of(model, ENVIRONMENT)(2, 0).pieces) == 2
 
 
 def test_a_model_without_masks_is_evaluated(quickly: Evaluate, tmp_path: Path) -> None:
