@@ -39,6 +39,7 @@ from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import total
 from toccata.files import is_file, whole_folder, write_atomically
+from toccata.genres import GENRES
 from toccata.music.metrics import diversity, measure
 from toccata.music.score import Score
 from toccata.options import ConfigError
@@ -66,6 +67,7 @@ class Subject:
         name: title of the report.
         players: by composer: "agent", and "reference" where there is one.
         models: the same, where they are models.
+        warnings: lines about the corpus.
         config: length, metre, tempo and genre of the pieces.
         rewards: the reward models that score them.
         real: real music to compare with.
@@ -84,6 +86,7 @@ class Subject:
     existing: Literal["refuse", "replace"] = "refuse"
     history: History = field(default_factory=History)
     models: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     reference: str = "the agent before PPO"
 
 
@@ -124,7 +127,8 @@ def evaluate(
         out: folder to write, which must not exist; by default the next free one in evaluations/.
         rewards: what `parse_rewards` takes: pairs of a reward model, or the spec of one, and its weight. The limits of
             rules that are named are percentiles of the corpus, as in training.
-        genre: of the pieces and of the real music.
+        genre: of the pieces and of the real music; another than the six is one genre more, which only an agent that
+            was trained with it, functions and music have.
         corpus: real music, as in training; by default music21's of the genre.
         bars: of a piece.
         beats_per_bar: quarter notes in a bar.
@@ -148,7 +152,13 @@ def evaluate(
     _check(pieces=pieces, samples=samples, seed=seed)
     sources = (corpus,) if isinstance(corpus, str) else tuple(corpus)
     config = TrainConfig(
-        policy="mlp", genre=genre, corpus=sources, bars=bars, beats_per_bar=beats_per_bar, tempo_bpm=tempo_bpm
+        policy="mlp",
+        genre=genre,
+        genres=() if genre in GENRES else (genre,),
+        corpus=sources,
+        bars=bars,
+        beats_per_bar=beats_per_bar,
+        tempo_bpm=tempo_bpm,
     )
     check_samples(max(samples, pieces), bars)
     refuse_existing(out)
@@ -164,12 +174,14 @@ def evaluate(
         elif each is not None or composer == "agent":
             names[composer] = name_of(each)
             players[composer] = player_of(each, environment, observation, discrete)
+    warnings: list[str] = []
     subject = Subject(
         name=names["agent"],
         players=players,
         config=config,
         rewards=read_rewards(rewards, config, seed),
-        real=excerpt_dataset(config, "test"),
+        real=excerpt_dataset(config, "test", warnings.append),
+        warnings=warnings,
         place=next_free(FOLDER, names["agent"]) if out is None else Path(out),
         models={"agent": agent, "reference": reference},
         reference=f"{names.get('reference')}, which the agent is compared with",
@@ -236,12 +248,14 @@ def _run_subject(config: EvaluateConfig) -> Subject:
     if run.reference_path.is_file():
         models["reference"] = load_agent(run.reference_path, run.config, device)
     environment = environment_arguments(run.config)
+    warnings: list[str] = []
     return Subject(
         name=run.folder.resolve().name,
         players={composer: player_of(model, environment) for composer, model in models.items()},
         config=run.config,
         rewards=rewards,
-        real=excerpt_dataset(run.config, "test"),
+        real=excerpt_dataset(run.config, "test", warnings.append),
+        warnings=warnings,
         place=config.out or run.folder / "evaluation",
         existing="replace" if config.out is None else "refuse",  # an earlier one stays until this one is complete
         history=history,
@@ -265,7 +279,7 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         summary["counts"] = {"real_works": len(subject.real.scores), **played["agent"].counts}
         agent, reference = (subject.models.get(name) for name in ("agent", "reference"))
         if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
-            summary["kl"] = {"nats_per_piece": _kl(composed["agent"], agent, reference, seed)}
+            summary["kl"] = {"nats_per_piece": _kl(composed["agent"], agent, reference, subject.config, seed)}
 
         written = min(pieces, len(composed["agent"]))
         for number in track(range(written), "writing pieces", console=console, transient=True):
@@ -274,13 +288,14 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         write_piece(real[0], folder, "real")
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
         names = {f"piece-{number:03d}": name for number, name in enumerate(played["agent"].names[:written])}
+        lines = ([kl_line(summary)] if "kl" in summary else []) + remarks(summary) + subject.warnings
         report = Report(
             subject.name, subject.history, summary, written, names, played["agent"].left_out, subject.reference
         )
         write_report(report, folder)
     console.print(table_of(summary))
-    for line in ([kl_line(summary)] if "kl" in summary else []) + remarks(summary):
-        console.print(line, highlight=False, markup=False)
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     place = subject.place
     console.print(f"listen: {place}/piece-000.wav ...   read: {place / 'report.html'}", soft_wrap=True, markup=False)
     return summary
@@ -296,10 +311,13 @@ def _described(subject: Subject, seed: int) -> str:
     )
 
 
-def _kl(pieces: list[Piece], agent: SequenceComposerPPO, reference: SequenceComposerPPO, seed: int) -> dict[str, Any]:
+def _kl(
+    pieces: list[Piece], agent: SequenceComposerPPO, reference: SequenceComposerPPO, config: TrainConfig, seed: int
+) -> dict[str, Any]:
     """KL of the agent from the reference policy, in nats a piece."""
     piano = agent.policy.piano
-    nats = kl_per_piece(agent.policy.network, reference.policy.network, record_trajectories(pieces, piano), piano)
+    trajectories = record_trajectories(pieces, piano, config.all_genres)
+    nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, piano)
     return {**bootstrap_mean(nats, np.random.default_rng(seed))._asdict(), "values": nats.tolist()}
 
 

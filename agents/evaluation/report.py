@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO
@@ -19,7 +20,6 @@ GOLD_NOTE = (
     "<i>gold rating</i> is the rating by an ensemble member that no agent is rewarded by: "
     "where rewards rise above <i>reference</i> and it does not, the agent over-optimises its reward models."
 )
-FEW_WORKS = 10  # real works, below which the report says that they are few
 MAX_LEFT_OUT = 200  # files that are listed
 CURVES = ("reward", "music", "kl")  # groups of quantities of progress.csv that are drawn
 MAX_CURVES = 200
@@ -72,6 +72,7 @@ class Report:
         left_out: a line for each file that gave no piece.
         reference: what the composer of that name is.
         settings: under which the composers are compared.
+        remarks: lines below the table.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Report:
     left_out: tuple[str, ...] = ()
     reference: str = "the agent before PPO"
     settings: str = ""
+    remarks: Sequence[str] = ()
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -90,8 +92,7 @@ def write_report(report: Report, folder: Path) -> None:
     if report.history.curves:
         write_atomically(folder / "curves.png", draw_training_curves(report.history.curves))
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
-    lines = [*([kl_line(summary)] if "kl" in summary else []), *remarks(summary)]
-    said = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    said = "".join(f"<p>{escape(line)}</p>" for line in report.remarks)
     note = f" {GOLD_NOTE}" if GOLD in summary["composers"]["agent"] else ""
     stems = [*(f"piece-{number:03d}" for number in range(report.pieces)), "random", "real"]
     pieces = "".join(_piece(stem, report.captions.get(stem, "")) for stem in stems)
@@ -133,9 +134,6 @@ def remarks(summary: dict[str, Any]) -> list[str]:
             )
         if counts.get("shorter"):
             lines.append(f"{counts['shorter']:,} pieces are a bar or more shorter than those they are compared with")
-    if counts["real_works"] < FEW_WORKS:
-        works = "a single work" if counts["real_works"] == 1 else f"only {counts['real_works']} works"
-        lines.append(f"real is {works}: its mean and range say little about real music in general")
     return lines
 
 

@@ -53,7 +53,7 @@ def test_the_command_evaluates_a_folder_of_music(
     printed = " ".join(capsys.readouterr().out.split())
     assert "music: 3 pieces of 3; 3 left out" in printed
     assert "dropped" in printed
-    assert "real is a single work" in printed
+    assert "few works: " in printed
     folder = tmp_path / "evaluations/my midi-1"
     page = (folder / "report.html").read_text()
     assert "1 bars of 4 beats at 120 a minute, classical; rewards: 1 silence; seed 0" in page
@@ -125,6 +125,12 @@ def test_pieces_stay_as_they_are(settings: TrainConfig, quickly: Evaluate, tmp_p
     assert len(summary["composers"]["agent"]["polyphony"]["values"]) == 2
     assert len(summary["composers"]["real"]["polyphony"]["values"]) == 3
     assert (tmp_path / "evaluations/pieces-1/piece-000.mid").is_file()
+
+
+def test_a_genre_of_ones_own(quickly: Evaluate, my_midi: Path) -> None:
+    music = [tune(4) for _ in range(3)]
+    corpus = my_midi / "deeper"
+    assert quickly(music, genre="ragtime", corpus=str(corpus))["counts"]["real_works"] == 1
 
 
 def test_lists_without_music_are_named(settings: TrainConfig) -> None:

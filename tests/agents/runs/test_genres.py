@@ -15,7 +15,7 @@ from rich.console import Console
 
 from helpers.runs import Toy, WritePrior, agent_of, assert_equal_runs, network_of, resumed_config, train_quietly
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate
+from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.policies.sequence_network import with_genres
 from toccata.agents.prior.prior import Prior
 from toccata.agents.runs.builders import excerpt_dataset, run_corpus
@@ -74,7 +74,7 @@ def test_a_run_in_a_genre_of_ones_own(toy: Toy, write_prior: WritePrior, corpus_
     with pytest.raises(ComposeError, match=r"unknown genre 'ragtme': .*tango, ragtime; did you mean 'ragtime'"):
         compose(ComposeConfig(run=half.folder, genre="ragtme", device="cpu"))
     console = StringIO()
-    evaluate(EvaluateConfig(half.folder, pieces=1, samples=2, device="cpu"), Console(file=console, width=200))
+    evaluate_folder(EvaluateConfig(half.folder, pieces=1, samples=2, device="cpu"), Console(file=console, width=200))
     assert "warning: few works: mine:ragtime has " in console.getvalue()
     assert "warning: few works: mine:ragtime has " in (half.folder / "log.txt").read_text()
     assert "nats a piece" in console.getvalue()
