@@ -287,10 +287,21 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         write_piece(composed["random"][0], folder, "random")
         write_piece(real[0], folder, "real")
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
-        names = {f"piece-{number:03d}": name for number, name in enumerate(played["agent"].names[:written])}
-        lines = ([kl_line(summary)] if "kl" in summary else []) + remarks(summary) + subject.warnings
+        lines = (
+            ([kl_line(summary)] if "kl" in summary else [])
+            + remarks(summary)
+            + [f"warning: {line}" for line in subject.warnings]
+        )
         report = Report(
-            subject.name, subject.history, summary, written, names, played["agent"].left_out, subject.reference
+            name=subject.name,
+            history=subject.history,
+            summary=summary,
+            pieces=written,
+            captions={f"piece-{number:03d}": name for number, name in enumerate(played["agent"].names[:written])},
+            left_out=played["agent"].left_out,
+            reference=subject.reference,
+            settings=_described(subject, seed),
+            remarks=lines,
         )
         write_report(report, folder)
     console.print(table_of(summary))

@@ -46,7 +46,7 @@ def test_the_command_evaluates_a_folder_of_music(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in my_midi.rglob("*")}
     arguments = (
-        f"--genre classical --corpus {corpus_folder} --bars 1 --rewards silence(worst=0.5) 1.0 --pieces 2 --samples 8"
+        f"--genre classical --corpus {corpus_folder} --bars 1 --rewards silence(limit=0.5) 1.0 --pieces 2 --samples 8"
     )
     assert run_command("evaluate", [str(my_midi), *arguments.split()]) == 0
     assert {path: path.stat().st_mtime_ns for path in my_midi.rglob("*")} == before
