@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -23,7 +23,7 @@ class PianoVecEnv(BatchedVecEnv):
     """
 
     def __init__(self, num_envs: int, *, flat: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
-        if isinstance(arguments.get("reward"), str):
+        if isinstance(arguments.get("reward"), (str, Mapping, list, tuple)):
             from toccata.reward_models import load_reward
 
             arguments["reward"] = load_reward(arguments["reward"])
