@@ -151,7 +151,7 @@ def test_a_damaged_configuration_is_one_line_with_file_field_and_value(
     path = tmp_path / "config.json"
     path.write_bytes(text)
     with pytest.raises(ConfigError) as caught:
-        TrainConfig.from_json(path)
+        TrainConfig.from_file(path)
     line = str(caught.value)
     assert line.startswith(f"{path}: ")
     assert message in line
@@ -162,7 +162,7 @@ def test_a_damaged_configuration_is_one_line_with_file_field_and_value(
 def test_settings_that_are_read_again_are_equal(tmp_path: Path) -> None:
     settings = TrainConfig(rewards=(("silence", 1), ("my.lab:R", -0.5)), corpus=("bach", "müsik"), target_kl=None)
     (tmp_path / "config.json").write_text(settings.to_json())
-    assert TrainConfig.from_json(tmp_path / "config.json") == settings
+    assert TrainConfig.from_file(tmp_path / "config.json") == settings
     assert json.loads(settings.to_json())["corpus"] == ["bach", "müsik"]
 
 
