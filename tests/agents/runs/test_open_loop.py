@@ -124,9 +124,9 @@ def test_a_failing_writer_is_named(toy: Toy) -> None:
 
 
 def test_what_is_no_callback_or_writer_is_refused_before_anything_is_written(toy: Toy) -> None:
-    with pytest.raises(TypeError, match="callbacks must be .* BaseCallbacks, got function"):
+    with pytest.raises(TypeError, match=r"callbacks must be .* BaseCallbacks, got function"):
         train_quietly(toy("run"), callbacks=[lambda *_: True])
-    with pytest.raises(TypeError, match="logger must be .* KVWriters or a Logger, got str"):
+    with pytest.raises(TypeError, match=r"logger must be .* KVWriters or a Logger, got str"):
         train_quietly(toy("run"), logger=["csv"])
     assert not Path("run").exists()
 

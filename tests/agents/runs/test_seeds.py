@@ -91,7 +91,7 @@ def test_runs_are_as_alone_and_a_failure_of_one_is_named(toy: Toy) -> None:
 
 
 def test_nothing_is_left_where_no_run_can_begin(toy: Toy) -> None:
-    with pytest.raises(SeedsError, match="^reward 'nonsense': no such name"):
+    with pytest.raises(SeedsError, match=r"^reward 'nonsense': no such name"):
         train_seeds(toy("group", seeds=(3,), rewards=(("nonsense", 1.0),)), (), Console(file=StringIO()))
     assert not Path("group").exists()
 
