@@ -63,7 +63,6 @@ TRAIN_RANGES = {
     "ent_coef": Range(0, 1000, whole=False),
     "target_kl": Range(0, 1e6, whole=False, open_low=True),
     "seed": SEED,
-    "seeds": SEED,
     "checkpoint_every": Range(1, MAX_STEPS),
 }
 
@@ -235,6 +234,8 @@ class TrainConfig:
                     f"--{name} cannot be given with --resume: a run is resumed with the settings and seed that it was "
                     f"begun with, which are in {self.resume / 'config.json'}"
                 )
+        for seed in self.seeds:
+            SEED.check("an entry of seeds", seed)
         if twice := [seed for i, seed in enumerate(self.seeds) if seed in self.seeds[:i]]:
             raise ConfigError(f"seeds must differ, got {twice[0]} twice")
 

@@ -140,7 +140,7 @@ def print_error(error: BaseException, debug: bool) -> None:
 def _settings_file(arguments: Sequence[str]) -> Path | None:
     """The file of `--config`, which is read before the other arguments: they replace what is in it."""
     file = None
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         name, equals, value = argument.partition("=")
         if name == "--config":
             file = value if equals else following
