@@ -16,7 +16,7 @@ from rich.console import Console
 from helpers.runs import Toy, agent_of, resumed_config, train_quietly
 from toccata.agents import load_model
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate
+from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.policies import user_policy
 from toccata.agents.ppo.model_file import ModelError
 from toccata.agents.runs.run_folder import Run
@@ -77,7 +77,7 @@ def test_it_trains_resumes_exactly_and_is_evaluated(mine: Any, policy: str) -> N
     assert (uninterrupted.folder / "model.zip").read_bytes() == (half.folder / "model.zip").read_bytes()
     if policy.startswith("Small"):
         assert states[0]["mlp_extractor.policy_net.0.weight"].shape[0] == 16
-        summary = evaluate(EvaluateConfig(half.folder, samples=2, pieces=1), Console(file=StringIO()))
+        summary = evaluate_folder(EvaluateConfig(half.folder, samples=2, pieces=1), Console(file=StringIO()))
         assert {"agent", "reference", "random", "real"} <= summary["composers"].keys()
 
 
@@ -122,7 +122,7 @@ def test_the_code_of_a_stranger_is_not_imported(mine: Any) -> None:
     Path("imported").unlink()
     for use in (
         lambda: train_quietly(resumed_config(run.folder, total_timesteps=256)),
-        lambda: evaluate(EvaluateConfig(run.folder, samples=2, pieces=1), Console(file=StringIO())),
+        lambda: evaluate_folder(EvaluateConfig(run.folder, samples=2, pieces=1), Console(file=StringIO())),
         lambda: agent_of(run.folder),
     ):
         with pytest.raises(UntrustedError, match=r"config\.json: its policy 'policies_of_mine:Small' is code that"):
