@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from toccata.agents.ppo.model_file import load_model, save_model
     from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
     from toccata.agents.prior.prior import Prior
+    from toccata.agents.runs.config import TrainConfig
+    from toccata.agents.runs.training import train
     from toccata.agents.vec_env import PianoVecEnv
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "Prior",
     "SequenceComposerPPO",
     "SequencePolicy",
+    "TrainConfig",
     "evaluate",
     "load_model",
     "save_model",
+    "train",
 ]
 
 _MODULES = {
@@ -35,9 +39,11 @@ _MODULES = {
     "Prior": "toccata.agents.prior.prior",
     "SequenceComposerPPO": "toccata.agents.ppo.sequence_ppo",
     "SequencePolicy": "toccata.agents.policies.sequence_policy",
+    "TrainConfig": "toccata.agents.runs.config",
     "evaluate": "toccata.agents.evaluation.evaluate",
     "load_model": "toccata.agents.ppo.model_file",
     "save_model": "toccata.agents.ppo.model_file",
+    "train": "toccata.agents.runs.training",
 }
 
 

@@ -139,7 +139,7 @@ def test_evaluating_what_is_no_run(command, tmp_path: Path) -> None:
 
 
 def test_words_that_cannot_be_read(command) -> None:
-    for arguments in (["--rewards", "silence", "much"], ["--bars", "many"], ["--barz", "3"], ["--policy", "rnn"]):
+    for arguments in (["--rewards", "silence", "much"], ["--bars", "many"], ["--barz", "3"]):
         with pytest.raises(SystemExit) as stop:
             command("train", *arguments)
         assert stop.value.code == 2
@@ -155,6 +155,8 @@ def test_words_that_cannot_be_read(command) -> None:
             "learning_rate must be a number, greater than 0 and at most 1, got 1e+30",
         ),
         ("train", ["--rewards", "silence", "1e30"], "reward 'silence': its weight must be a number"),
+        ("train", ["--policy", "rnn"], "policy must be mlp, cnn, lstm, transformer or package.module:Class, got 'rnn'"),
+        ("train", ["--seeds", "-1"], "an entry of seeds must be a whole number, at least 0"),
         ("train", ["--run-dir", ""], "--run-dir must not be empty"),
         ("train", ["--resume="], "--resume must not be empty"),
         ("train", ["--corpus", "bach", ""], "--corpus must not be empty"),

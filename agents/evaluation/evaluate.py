@@ -243,10 +243,11 @@ def _run_subject(config: EvaluateConfig) -> Subject:
     check_samples(max(config.samples, config.pieces), run.config.bars)
     refuse_existing(config.out)
     device = resolve_device(config.device)
-    models = {"agent": load_agent(run.published / "model.zip", run.config, device)}
+    whose: dict[str, Any] = {"run_folder": run.folder, "trust": config.trust}
+    models = {"agent": load_agent(run.published / "model.zip", run.config, device, **whose)}
     rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
     if run.reference_path.is_file():
-        models["reference"] = load_agent(run.reference_path, run.config, device)
+        models["reference"] = load_agent(run.reference_path, run.config, device, **whose)
     environment = environment_arguments(run.config)
     warnings: list[str] = []
     return Subject(

@@ -17,7 +17,7 @@ from toccata.errors import ToccataError
 from toccata.files import read_json
 from toccata.options import shown
 
-OF_NO_GROUP = ("seed", "device", "checkpoint_every")  # settings that do not make another experiment
+OF_NO_GROUP = ("seed", "device", "checkpoint_every", "logger")  # settings that do not make another experiment
 KL = "kl/nats_per_piece"
 MAX_METRICS = 1000
 MAX_NAME = 200

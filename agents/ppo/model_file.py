@@ -1,6 +1,6 @@
 """Models of runs on disk: one zip of JSON and safetensors. Nothing is unpickled, all is verified.
 
-    model.json               instrument and arguments that rebuild the model, and its counters
+    model.json               instrument, policy and arguments that rebuild the model, and its counters
     policy.safetensors       weights of the policy
     optimizer.safetensors    state of its optimizer, by parameter
     rollout.safetensors      what the next rollout begins with: observations, pieces under way
@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from safetensors.torch import load
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
@@ -39,6 +41,7 @@ from toccata.envs.instrument import Piano
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, check_unpacked_size, read_bytes, write_atomically
 from toccata.genres import GENRES
+from toccata.options import shown
 from toccata.weights import all_finite, count_numbers, serialized
 
 FORMAT = "toccata model 1"
@@ -63,6 +66,7 @@ ARGUMENTS = (  # of the constructor, and attributes of the same names
 )
 SCHEDULES = ("clip_range", "clip_range_vf")  # those that are arguments too; None or constant
 KL_ARGUMENTS = ("prior_kl_coef", "prior_kl_target")
+OWN_CLASSES = (SequencePolicy, FeedforwardPolicy)  # policies that need no class to be given; subclasses do
 
 
 class ModelError(ToccataError, ValueError):
@@ -75,7 +79,8 @@ def save_model(model: ComposerPPO, path: str | PathLike[str]) -> None:
     Neither environments nor reward models nor the reference policy are in it.
 
     Args:
-        model: with a `SequencePolicy` or a `FeedforwardPolicy`, and a constant learning rate and clip range.
+        model: with a constant learning rate and clip range. A policy class of the user's own is saved by its name and
+            its `policy_kwargs`, which must be literals.
         path: of the file.
 
     Raises:
@@ -102,6 +107,7 @@ def load_model(
     *,
     resume: bool = False,
     name: str | PathLike[str] = "model.zip",
+    policy_class: type[BasePolicy] | None = None,
 ) -> ComposerPPO:
     """Read what `save_model` wrote.
 
@@ -111,6 +117,7 @@ def load_model(
         env: environments to go on training in; without them the model plays only.
         resume: go on in the middle of the pieces under way. `env` must be in the same state; else new pieces begin.
         name: of the file in messages, where `source` is its bytes.
+        policy_class: the class of the policy, where that is the user's own: none is imported by a name in the file.
 
     Raises:
         ModelError: naming the file, when it is missing, damaged, of another kind, or was saved with other environments.
@@ -118,7 +125,8 @@ def load_model(
     path = Path(name) if isinstance(source, bytes) else Path(source)
     about, files = _read(path, source if isinstance(source, bytes) else None)
     try:
-        model = _build(about, files[POLICY], device, env)
+        _check_class(about["policy"].get("class"), policy_class)
+        model = _build(about, files[POLICY], device, env, policy_class)
         model.policy.load_state_dict(files[POLICY])
         if env is not None:
             _set_optimizer_state(model, files[OPTIMIZER])
@@ -128,6 +136,11 @@ def load_model(
     except Exception as error:  # contents that do not belong together fail in many ways inside torch
         raise ModelError(f"{path}: not a readable model: {one_line(error)}") from error
     return model
+
+
+def check_saveable(model: ComposerPPO) -> None:
+    """Raise ValueError, as `save_model` would, for a model that cannot be rebuilt from a file."""
+    _about(model)
 
 
 def is_model_file(data: bytes) -> bool:
@@ -181,10 +194,6 @@ def _read(path: Path, data: bytes | None) -> tuple[dict[str, Any], dict[str, dic
 def _about(model: ComposerPPO) -> dict[str, Any]:
     """What `_build` and `_set_counters` need, as JSON."""
     policy = model.policy
-    if not isinstance(policy, (SequencePolicy, FeedforwardPolicy)):
-        raise ValueError(
-            f"the policy is a {type(policy).__name__}; a model file holds a sequence or feedforward policy"
-        )
     if not isinstance(model.learning_rate, (int, float)):
         raise ValueError("learning_rate changes while training; a model file holds constants only")
     if type(policy.optimizer) is not torch.optim.Adam:
@@ -198,11 +207,15 @@ def _about(model: ComposerPPO) -> dict[str, Any]:
     if isinstance(model, SequenceComposerPPO):
         arguments["prior_kl_coef"] = model.kl_controller.coef
         arguments["prior_kl_target"] = model.kl_controller.target
-    policy_arguments = policy.constructor_arguments()
-    del policy_arguments["piano"]
+    if isinstance(policy, OWN_CLASSES) and type(policy) in OWN_CLASSES:
+        policy_arguments = policy.constructor_arguments()
+        del policy_arguments["piano"]
+    else:
+        policy_arguments = {"class": class_name(type(policy)), "arguments": _literals(model.policy_kwargs)}
+        policy_arguments["genres"] = _genres(model)
     return {
         "format": FORMAT,
-        "piano": asdict(policy.piano),
+        "piano": asdict(getattr(policy, "piano", None) or Piano()),
         "policy": policy_arguments,
         "arguments": arguments,
         "counters": {
@@ -214,22 +227,60 @@ def _about(model: ComposerPPO) -> dict[str, Any]:
     }
 
 
+def class_name(policy_class: type) -> str:
+    """The name of a class in a model file, `module:Class`."""
+    return f"{policy_class.__module__}:{policy_class.__qualname__}"
+
+
+def _genres(model: ComposerPPO) -> list[str]:
+    """Names of as many genres as the model's observations have."""
+    space = model.observation_space
+    count = int(space["genre"].n) if isinstance(space, spaces.Dict) and "genre" in space.spaces else len(GENRES)  # type: ignore[attr-defined]
+    return [*GENRES[:count], *(f"genre-{index}" for index in range(len(GENRES), count))]
+
+
+def _literals(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments, once JSON is known to give them back."""
+    if json.loads(json.dumps(arguments, default=str)) != arguments:
+        raise ValueError(f"policy_kwargs must be numbers, texts, lists and dicts of these, got {arguments!r}"[:300])
+    return arguments
+
+
+def _check_class(name: object, given: type[BasePolicy] | None) -> None:
+    """Refuse a policy of another class than the file's; `name` is None for Toccata's own."""
+    if name is None and given is not None:
+        raise ValueError(f"its policy is Toccata's own, not a {class_name(given)}")
+    if name is not None and given is None:
+        raise ValueError(f"its policy is a {shown(name)}, which is not Toccata's: load it with policy_class")
+    if given is not None and name != class_name(given):
+        raise ValueError(f"its policy is a {shown(name)}, not a {class_name(given)}")
+
+
 def _build(
-    about: Mapping[str, Any], weights: Mapping[str, Tensor], device: torch.device | str, env: VecEnv | None
+    about: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    device: torch.device | str,
+    env: VecEnv | None,
+    policy_class: type[BasePolicy] | None,
 ) -> ComposerPPO:
-    """A model with random weights; only what is known by name reaches a constructor."""
+    """A model with random weights; only what is known by name reaches a constructor of Toccata."""
     fields: dict[str, Any] = {
         name: tuple(each) if isinstance(each, list) else each for name, each in about["piano"].items()
     }
     piano = Piano(**fields)
-    sequence = "backbone" in about["policy"]
+    sequence = "backbone" in about["policy"] or (policy_class is not None and issubclass(policy_class, SequencePolicy))
     names = (*ARGUMENTS, *SCHEDULES, *(KL_ARGUMENTS if sequence else ()))
     arguments = {name: about["arguments"][name] for name in names}
-    genres = (about["policy"]["network_config"] if sequence else about["policy"]).get("genres", GENRES)
+    described = about["policy"]["network_config"] if sequence and policy_class is None else about["policy"]
+    genres = described.get("genres", GENRES)
     if env is None:  # spaces are all that playing needs: the smallest rollout buffer will do
         observation = "actions" if sequence else "full"
         env = PianoVecEnv(1, bars=1, genre=None, genres=genres, piano=piano, observation=observation)
         arguments |= {"n_steps": 2, "batch_size": 2}
+    if policy_class is not None:
+        algorithm = SequenceComposerPPO if sequence else ComposerPPO
+        policy_kwargs = about["policy"]["arguments"]
+        return algorithm(policy_class, env, policy_kwargs=policy_kwargs, device=device, **arguments)
     if not sequence:
         policy_kwargs = {"piano": piano, "genres": genres, "features": about["policy"]["features"]}
         return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.utils import obs_as_tensor
 
-from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.maximum_likelihood import fit_network
 from toccata.envs.core import PianoCore
@@ -103,7 +103,7 @@ def clone_sequences(
 
 
 def clone_steps(
-    policy: FeedforwardPolicy,
+    policy: MaskableActorCriticPolicy,
     dataset: ExcerptDataset,
     *,
     environment: Mapping[str, Any],
@@ -112,7 +112,7 @@ def clone_steps(
     learning_rate: float = 1e-3,
     on_batch: Callable[[float, float], None] | None = None,
 ) -> list[float]:
-    """Fit a feed-forward policy to shuffled steps of excerpts by maximum likelihood; the critic is not trained.
+    """Fit a policy without a cache to shuffled steps of excerpts by maximum likelihood; the critic is not trained.
 
     Args:
         policy: is changed in place.
@@ -152,7 +152,7 @@ def clone_steps(
     return losses
 
 
-def log_likelihood(policy: FeedforwardPolicy, steps: Demonstrations, batch: np.ndarray) -> torch.Tensor:
+def log_likelihood(policy: MaskableActorCriticPolicy, steps: Demonstrations, batch: np.ndarray) -> torch.Tensor:
     """(k,) log-probabilities in nats of the demonstrated actions at the indices `batch` (k,)."""
     observations = obs_as_tensor({key: value[batch] for key, value in steps.observations.items()}, policy.device)
     distribution = policy.get_distribution(observations, steps.masks[batch])

@@ -9,15 +9,24 @@ from shlex import quote
 from typing import Any
 
 import torch
+from stable_baselines3.common.utils import obs_as_tensor
 
 from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.agents.policies.user_policy import (
+    PolicyClass,
+    import_policy,
+    imported_policy,
+    plays_sequences,
+    policy_spec,
+)
 from toccata.agents.ppo.composer_ppo import ComposerPPO
-from toccata.agents.ppo.model_file import load_model
+from toccata.agents.ppo.model_file import check_saveable, load_model
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.prior import SHIPPED, Prior
 from toccata.agents.runs.config import NO_PRIOR, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.run_folder import RunError
+from toccata.agents.runs.trust import require_policy_trust
 from toccata.agents.splits import few_works_of_run
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset, usable_scores, why_unusable
@@ -27,6 +36,7 @@ from toccata.music.corpus import ALIASES, NAMED, Corpus, load_corpus
 from toccata.music.corpus.works import SPLITS
 from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
+from toccata.user_code import guarded, type_and_message
 
 
 def run_corpus(config: TrainConfig) -> Corpus:
@@ -114,8 +124,27 @@ def environment_arguments(config: TrainConfig) -> dict[str, Any]:
         "tempo_bpm": config.tempo_bpm,
         "reward_at": config.reward_at,
         "bars_per_reward": config.bars_per_reward,
-        "observation": "actions" if config.policy in SEQUENCE_POLICIES else "full",
+        "observation": "actions" if plays_whole_pieces(config) else "full",
     }
+
+
+def plays_whole_pieces(config: TrainConfig) -> bool:
+    """Whether the policy sees all actions of the piece so far, as lstm and transformer do."""
+    if config.is_user_policy:
+        return plays_sequences(imported_policy(config.policy))
+    return config.policy in SEQUENCE_POLICIES
+
+
+def import_run_policy(config: TrainConfig, run_folder: Path, *, trust: bool) -> None:
+    """Import the policy class of a run, where that is a user's own; environments and agent need it.
+
+    Raises:
+        UntrustedError: when its code is of somebody else and not trusted.
+        ConfigError: when it cannot be imported or is no policy.
+    """
+    if config.is_user_policy:
+        require_policy_trust(policy_spec(config.policy), run_folder, trust=trust)
+        import_policy(config.policy)
 
 
 def build_envs(config: TrainConfig) -> PianoVecEnv:
@@ -150,6 +179,8 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
         "seed": config.seed,
         "device": device,
     }
+    if config.is_user_policy:
+        return _build_user_agent(config, env, arguments)
     if config.policy not in SEQUENCE_POLICIES:
         policy_kwargs = {"features": config.policy, "genres": config.all_genres}
         return ComposerPPO(FeedforwardPolicy, env, policy_kwargs=policy_kwargs, **arguments)
@@ -173,15 +204,76 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
     return model
 
 
-def load_agent(path: Path, config: TrainConfig, device: torch.device) -> ComposerPPO:
-    """A saved model of a run, to play.
+def _build_user_agent(config: TrainConfig, env: PianoVecEnv, arguments: dict[str, Any]) -> ComposerPPO:
+    """The run's agent with a policy of the user's own.
 
     Raises:
+        ConfigError: when it cannot be constructed, plays no actions, or cannot be saved.
+    """
+    spec, policy_class = policy_spec(config.policy), imported_policy(config.policy)
+    sequences = plays_sequences(policy_class)
+    algorithm = SequenceComposerPPO if sequences else ComposerPPO
+    who = f"policy {config.policy!r}"
+    try:
+        with guarded(f"{who}: creating it", ConfigError):
+            model = algorithm(policy_class, env, policy_kwargs=dict(spec.args), **arguments)
+        check_saveable(model)
+        if not sequences:
+            with guarded(f"{who}: trying it", ConfigError):
+                _try_policy(model, config)
+    except ConfigError:
+        raise
+    except Exception as error:  # a user's class may raise anything
+        raise ConfigError(f"{who}: cannot be used: {type_and_message(error)}") from error
+    return model
+
+
+def _try_policy(model: ComposerPPO, config: TrainConfig) -> None:
+    """Play one step, and ask for its likelihood where the run begins with behaviour cloning; random states stay."""
+    pianos = PianoVecEnv(1, **{**environment_arguments(config), "bars": 1})
+    observations, masks = pianos.reset(), pianos.action_masks()
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []), torch.no_grad():
+        actions, _, _ = model.act(observations, masks)
+        pianos.step(actions)
+        if not config.clone_epochs:
+            return
+        try:
+            distribution = model.policy.get_distribution(obs_as_tensor(observations, model.device), masks)
+            distribution.log_prob(torch.as_tensor(actions, device=model.device))
+        except Exception as error:  # as above
+            raise ConfigError(
+                f"clone_epochs must be 0, as policy {config.policy!r} has no get_distribution(observations, masks) "
+                f"with a log_prob: {type_and_message(error)}"
+            ) from error
+
+
+def policy_class_of(config: TrainConfig) -> PolicyClass | None:
+    """The imported class of a run's policy; None where that is Toccata's own."""
+    return imported_policy(config.policy) if config.is_user_policy else None
+
+
+def load_agent(
+    path: Path, config: TrainConfig, device: torch.device, *, run_folder: Path | None = None, trust: bool = False
+) -> ComposerPPO:
+    """A saved model of a run, to play.
+
+    Args:
+        path: of the file.
+        config: of the run.
+        device: where the model is put.
+        run_folder: of the run, by default that of `path`; its signature tells whether this user made it.
+        trust: import a policy class that somebody else's run names.
+
+    Raises:
+        UntrustedError: for a policy class of somebody else that is not trusted.
         ModelError: naming the file, when it is missing or damaged.
         RunError: naming it, when it is no model of a run with these settings.
     """
-    model = load_model(path, device)
+    import_run_policy(config, run_folder or path.parent, trust=trust)
+    model = load_model(path, device, policy_class=policy_class_of(config))
     policy = model.policy
+    if config.is_user_policy:
+        return model
     kind = policy.network_config.backbone if isinstance(policy, SequencePolicy) else policy.features
     if kind != config.policy or policy.piano != Piano():
         raise RunError(f"{path}: is no model of this run: its policy is {kind!r}, config.json says {config.policy!r}")

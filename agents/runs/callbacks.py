@@ -1,23 +1,26 @@
-"""Callbacks of a training run: updates of reward models that learn, metrics, checkpoints, interrupts."""
+"""Callbacks of a training run: updates of reward models, metrics, checkpoints, interrupts, and a user's own."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from signal import SIGINT
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import KVWriter
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModelError
+from toccata.errors import ToccataError
 from toccata.interrupts import Interrupted
 from toccata.music.metrics import repeated_note_rate, silence_rate
 from toccata.reward_models.learning import LearningRewardModel, updated
-from toccata.user_code import guarded
+from toccata.user_code import guarded, type_and_message
 
 METRICS_LOGGED = {"repeated_note_rate": repeated_note_rate, "silence_rate": silence_rate}  # the first to degenerate
 
@@ -107,18 +110,98 @@ class CheckpointCallback(BaseCallback):
             self.next_step = (self.num_timesteps // self.every + 1) * self.every
 
 
-class StopBetweenRollouts(BaseCallback):
-    """Turns a signal into a stop before the next rollout, where a run can be resumed exactly; a second Ctrl-C at once.
+class CallbackError(ToccataError, RuntimeError):
+    """A callback or logger of a user's own has raised an exception, which is the cause."""
 
-    `on_signals(callback.on_signal)` around `learn`.
+
+class CallbackStop(Exception):  # noqa: N818  # no error: it ends training
+    """A callback of a user's own has returned False."""
+
+
+@contextmanager
+def named_errors(what: str) -> Iterator[None]:
+    """A block that calls code of a user's own.
+
+    Raises:
+        CallbackError: beginning with `what`, from any exception but an interrupt.
+    """
+    try:
+        with guarded(what, CallbackError):
+            yield
+    except CallbackError:
+        raise
+    except Exception as error:
+        raise CallbackError(f"{what} raised {type_and_message(error)}") from error
+
+
+class UserCallbacks(CallbackList):
+    """The callbacks that a user gave to `train`: errors are named, and False stops before the next rollout.
+
+    Attributes:
+        wants_stop: one of them has returned False.
+    """
+
+    def __init__(self, callbacks: Sequence[BaseCallback]) -> None:
+        super().__init__(list(callbacks))
+        self.wants_stop = False
+
+    def _init_callback(self) -> None:
+        self._each(lambda callback: callback.init_callback(self.model))
+
+    def _on_training_start(self) -> None:
+        self._each(lambda callback: callback.on_training_start(self.locals, self.globals))
+
+    def _on_rollout_start(self) -> None:
+        self._each(lambda callback: callback.on_rollout_start())
+
+    def _on_step(self) -> bool:
+        self._each(self._step)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._each(lambda callback: callback.on_rollout_end())
+
+    def _on_training_end(self) -> None:
+        self._each(lambda callback: callback.on_training_end())
+
+    def _step(self, callback: BaseCallback) -> None:
+        if not callback.on_step():
+            self.wants_stop = True
+
+    def _each(self, call: Callable[[BaseCallback], Any]) -> None:
+        for callback in self.callbacks:
+            with named_errors(f"callback {type(callback).__name__}"):
+                call(callback)
+
+
+class UserWriter(KVWriter):
+    """A log writer that a user gave to `train`: its errors are named, and it is left open."""
+
+    def __init__(self, writer: KVWriter) -> None:
+        self.writer = writer
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        """Write one row."""
+        with named_errors(f"logger {type(self.writer).__name__}"):
+            self.writer.write(key_values, key_excluded, step)
+
+    def close(self) -> None:
+        """It is the user's."""
+
+
+class StopBetweenRollouts(BaseCallback):
+    """Stops before a rollout, where a run can be resumed exactly, after a signal, or when a user's callback wants it.
+
+    A second Ctrl-C stops at once. `on_signals(callback.on_signal)` around `learn`.
 
     Attributes:
         signal: number of the signal that arrived; None before.
         stopped: it has stopped before a rollout.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, user: UserCallbacks) -> None:
         super().__init__()
+        self.user = user
         self.signal: int | None = None
         self.stopped = False
 
@@ -135,3 +218,5 @@ class StopBetweenRollouts(BaseCallback):
         if self.signal is not None:
             self.stopped = True
             raise Interrupted(number=self.signal)
+        if self.user.wants_stop:
+            raise CallbackStop

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, get_type_hints
+from typing import Any, Literal, get_type_hints
 
-from toccata.files import FileError, read_json
+from toccata.files import FileError, read_json, read_toml
 from toccata.genres import checked_additions, with_added
 from toccata.options import (
     BEATS_PER_BAR,
@@ -38,11 +38,11 @@ MAX_CONFIG_BYTES = 2**20
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
-RENEWABLE = ("total_timesteps", "checkpoint_every", "device")  # what may change when a run is resumed
+RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "logger")  # what may change when a run is resumed
 MAX_BARS = 10_000  # of a piece; as in envs/core.py
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
-UNSAVED = ("run_dir", "resume", "trust")  # settings of a command, not of its run
+UNSAVED = ("run_dir", "resume", "config", "seeds", "trust")  # settings of a command, not of its run
 TRAIN_RANGES = {
     "total_timesteps": Range(1, MAX_STEPS),
     "bars_per_reward": Range(1, MAX_BARS),
@@ -80,7 +80,11 @@ class TrainConfig:
 
     resume: Path | None = None
     """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps,
-    --checkpoint-every and --device may be given too."""
+    --checkpoint-every, --device and --logger may be given too."""
+
+    config: Path | None = None
+    """File of settings, JSON or TOML, such as the config.json of a run: any of the settings below, by their names here
+    with underscores. What is given on the command line wins. In Python: TrainConfig.from_file(path)."""
 
     total_timesteps: int = 120_000
     """Environment steps of PPO; a bar takes 20 (chorales) to 40 of them."""
@@ -120,8 +124,9 @@ class TrainConfig:
     tempo_bpm: float = 120.0
     """Quarter notes a minute."""
 
-    policy: Literal["mlp", "cnn", "lstm", "transformer"] = "transformer"
-    """Network: on all actions of the episode so far (lstm, transformer), or on the recent piano roll (mlp, cnn)."""
+    policy: str = "transformer"
+    """Network: transformer or lstm, on all actions of the episode so far; mlp or cnn, on the recent piano roll; or a
+    policy class of your own, package.module:Class, with arguments as in "my_policies:Small(hidden=64)"."""
 
     prior: str | None = None
     """Prior that an lstm or transformer policy is initialised from: transformer, lstm (they come with Toccata), a
@@ -174,8 +179,16 @@ class TrainConfig:
     device: str = "auto"
     """cpu, cuda, or auto."""
 
+    seeds: tuple[int, ...] = ()
+    """Several seeds, in place of --seed: a run for each, side by side on the cores of the processor, in the folders
+    seed-N of --run-dir, and a table of all at the end."""
+
     checkpoint_every: int = 65_536
     """Steps between checkpoints."""
+
+    logger: tuple[Literal["csv", "tensorboard", "wandb", "trackio"], ...] = ("csv", "tensorboard")
+    """Where the logged values go. progress.csv is always written, since resuming and evaluation read it; wandb and
+    trackio are extras: pip install 'toccata[wandb]'."""
 
     trust: bool = False
     """With --resume: run the code of reward models that somebody else's run names. Runs made by you on this machine
@@ -190,6 +203,8 @@ class TrainConfig:
         check_product(self, ("num_envs", "n_steps"), MAX_ROLLOUT_STEPS, "steps of a rollout")
         check_product(self, ("num_envs", "bars"), MAX_BARS_OF_ENVS, "bars of all environments")
         object.__setattr__(self, "genres", checked_additions(self.genres))  # frozen for everyone else
+        self._check_command()
+        self._check_policy()
         self._fill_in_reference()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
@@ -211,6 +226,33 @@ class TrainConfig:
         except SpecError as error:
             raise ConfigError(f"rewards: {error}") from None
 
+    def _check_command(self) -> None:
+        """Refuse options of the command that contradict each other."""
+        for name in ("config", "seeds"):
+            if self.resume is not None and getattr(self, name):
+                raise ConfigError(
+                    f"--{name} cannot be given with --resume: a run is resumed with the settings and seed that it was "
+                    f"begun with, which are in {self.resume / 'config.json'}"
+                )
+        for seed in self.seeds:
+            SEED.check("an entry of seeds", seed)
+        if twice := [seed for i, seed in enumerate(self.seeds) if seed in self.seeds[:i]]:
+            raise ConfigError(f"seeds must differ, got {twice[0]} twice")
+
+    def _check_policy(self) -> None:
+        """Refuse the name of a policy that there is not; classes of a user's own are imported later."""
+        if self.policy not in POLICIES and ":" not in self.policy:
+            near = get_close_matches(self.policy, POLICIES, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"policy must be {', '.join(POLICIES)} or package.module:Class, got {shown(self.policy)}{hint}"
+            )
+
+    @property
+    def is_user_policy(self) -> bool:
+        """Whether the policy is a class of the user's own."""
+        return self.policy not in POLICIES
+
     def _fill_in_reference(self) -> None:
         """Fill in the defaults of prior, clone_epochs and prior_kl_coef, which depend on each other."""
         sequence = self.policy in SEQUENCE_POLICIES
@@ -218,6 +260,8 @@ class TrainConfig:
             raise ConfigError(f"prior {self.prior!r} needs policy lstm or transformer, got {self.policy!r}")
         prior = self.prior or (self.policy if sequence else NO_PRIOR)
         default_epochs = CLONE_EPOCHS if prior == NO_PRIOR else PRIOR_CLONE_EPOCHS
+        if self.is_user_policy:
+            default_epochs = 0  # it may have no distribution that can be fitted
         cloning = default_epochs if self.clone_epochs is None else self.clone_epochs
         has_reference = sequence and (prior != NO_PRIOR or cloning > 0)
         prior_kl_coef = (PRIOR_KL_COEF if has_reference else 0.0) if self.prior_kl_coef is None else self.prior_kl_coef
@@ -235,38 +279,39 @@ class TrainConfig:
         return with_added(self.genres)
 
     def to_json(self) -> str:
-        """The settings as JSON, without run_dir and resume."""
+        """The settings as JSON, without those of `UNSAVED`."""
         settings = {key: value for key, value in asdict(self).items() if key not in UNSAVED}
         return json.dumps(settings, indent=2)
 
     @classmethod
-    def from_json(cls, path: Path) -> TrainConfig:
-        """Read what `to_json` wrote.
+    def from_file(cls, path: Path) -> TrainConfig:
+        """The settings in a JSON or TOML file, such as `to_json` wrote; others have their defaults.
 
         Raises:
             ConfigError: naming the file, for anything that is not such a configuration.
         """
+        settings = read_settings(path)
         try:
-            settings = read_json(path, MAX_CONFIG_BYTES)
-        except FileError as error:
-            raise ConfigError(str(error)) from error
-        if not isinstance(settings, dict):
-            raise ConfigError(f"{path}: a configuration is an object of settings, got {shown(settings)}")
-        known = {field.name for field in fields(cls)} - set(UNSAVED)
-        for name in settings:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
-                raise ConfigError(f"{path}: unknown field {shown(name)}{hint}")
-        hints = get_type_hints(cls)
-        try:
-            if "rewards" in settings:
-                settings["rewards"] = weighted_texts(settings["rewards"])
-            return cls(**{name: tuples(value, hints[name]) for name, value in settings.items()})
+            return cls(**settings)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
-        except SpecError as error:
-            raise ConfigError(f"{path}: rewards: {error}") from error
+
+    @classmethod
+    def draft(cls, path: Path) -> TrainConfig:
+        """`from_file` before the settings that depend on others are filled in and checked, for more to be replaced.
+
+        Raises:
+            ConfigError: naming the file, for a setting that is unknown, or out of its range.
+        """
+        settings = read_settings(path)
+        config = object.__new__(cls)
+        for field in fields(cls):
+            object.__setattr__(config, field.name, settings.get(field.name, field.default))
+        try:
+            check_fields(config, TRAIN_RANGES)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        return config
 
     def resumed(self, folder: Path) -> TrainConfig:
         """These settings, of the run in `folder`, for resuming it: `replace` may change those of `RENEWABLE`."""
@@ -312,3 +357,34 @@ def with_added_rewards(arguments: Sequence[str], base: Sequence[tuple[str, float
 def _same_model(one: str, other: str) -> bool:
     """Whether two targets of specs name one model: `realism` and `realism:FOLDER` do."""
     return one == other or one.startswith(f"{other}:") or other.startswith(f"{one}:")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a JSON or TOML file by name, of the types of `TrainConfig`; their ranges are not checked.
+
+    Raises:
+        ConfigError: naming the file, when it cannot be read or has an unknown setting.
+    """
+    read = read_toml if path.suffix.lower() == ".toml" else read_json
+    try:
+        settings = read(path, MAX_CONFIG_BYTES)
+    except FileError as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: a configuration is an object of settings, got {shown(settings)}")
+    known = {field.name for field in fields(TrainConfig)} - set(UNSAVED)
+    for name in settings:
+        if name in UNSAVED:
+            option = "--" + name.replace("_", "-")
+            raise ConfigError(f"{path}: {name} is no setting of a run but an option of the command: give {option}")
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+            raise ConfigError(f"{path}: unknown field {shown(name)}{hint}")
+    hints = get_type_hints(TrainConfig)
+    try:
+        if "rewards" in settings:
+            settings["rewards"] = weighted_texts(settings["rewards"])
+    except SpecError as error:
+        raise ConfigError(f"{path}: rewards: {error}") from error
+    return {name: tuples(value, hints[name]) for name, value in settings.items()}

@@ -19,10 +19,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.utils import set_random_seed
 
 from toccata.agents.devices import resolve_device
+from toccata.agents.policies.user_policy import import_policy, policy_spec
 from toccata.agents.ppo.composer_ppo import ComposerPPO, DivergenceError
 from toccata.agents.ppo.model_file import load_model, save_model
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
@@ -33,21 +34,30 @@ from toccata.agents.runs.builders import (
     build_envs,
     environment_arguments,
     excerpt_dataset,
+    import_run_policy,
+    plays_whole_pieces,
+    policy_class_of,
     with_absolute_paths,
     with_prior_genres,
 )
 from toccata.agents.runs.callbacks import (
+    CallbackError,
+    CallbackStop,
     CheckpointCallback,
     MetricsCallback,
     StopBetweenRollouts,
     UpdateRewardsCallback,
+    UserCallbacks,
+    UserWriter,
 )
-from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, SEQUENCE_POLICIES, TrainConfig
+from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, TrainConfig
+from toccata.agents.runs.logs.loggers import check_loggers, open_loggers, writers_of
+from toccata.agents.runs.logs.media import PieceMedia
 from toccata.agents.runs.progress import Progress, ProgressWriter
 from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import Run, RunError
-from toccata.agents.runs.trust import require_trust, sign_rewards
+from toccata.agents.runs.trust import require_trust, sign_run
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import RewardModelError
@@ -79,6 +89,8 @@ class Training:
     progress: Progress
     warnings: list[str]  # about corpus and rewards
     pending: dict[str, Any] = field(default_factory=dict)  # values that were logged since the last row
+    callbacks: Sequence[BaseCallback] = ()  # of the user
+    writers: Sequence[KVWriter] = ()  # of the user
 
     def save(self) -> Path:
         """Write a checkpoint and publish it.
@@ -154,10 +166,27 @@ def logged(logger: Logger) -> dict[str, Any]:
     }
 
 
-def train(config: TrainConfig, command: Sequence[str] = (), console: Console | None = None) -> Run:
+def train(
+    config: TrainConfig,
+    command: Sequence[str] = (),
+    console: Console | None = None,
+    *,
+    callbacks: BaseCallback | Sequence[BaseCallback] = (),
+    logger: KVWriter | Logger | Sequence[KVWriter] = (),
+) -> Run:
     """Train an agent, or resume the run folder `config.resume`.
 
     A run is resumed with its own settings: `Run.open(folder).config.resumed(folder)`.
+
+    Args:
+        config: the settings; `seeds` is for the command line, which trains a run for each.
+        command: is written into the run folder.
+        console: shows progress; by default that of standard error.
+        callbacks: of Stable-Baselines3, called after the run's own. One that returns False stops training before the
+            next rollout, as Ctrl-C does, and the run is saved. One that draws from the global random number generators
+            changes the run.
+        logger: log writers of Stable-Baselines3, or a `Logger` that has some, besides those of `config.logger`. They
+            are left open.
 
     Returns:
         the run, finished.
@@ -165,14 +194,22 @@ def train(config: TrainConfig, command: Sequence[str] = (), console: Console | N
     Raises:
         RunError, ConfigError, CorpusError, RewardSpecError: before anything is written, when it cannot be run.
         RewardModelError: when a reward model fails while training; the run is saved first.
+        CallbackError: when a callback or log writer raises, which is its cause; the run is saved first.
         KeyboardInterrupt: after Ctrl-C; the message says what is saved and how to resume.
     """
     console = console or Console(stderr=True)
+    callbacks = [callbacks] if isinstance(callbacks, BaseCallback) else list(callbacks)
+    for callback in callbacks:
+        if not isinstance(callback, BaseCallback):
+            raise TypeError(f"callbacks must be Stable-Baselines3's BaseCallbacks, got {type(callback).__name__}")
+    writers = writers_of(logger)
+    check_loggers(config)
     with ExitStack() as stack:
         if config.resume is None:
             training, has_reference = _new(config, command, console, stack)
         else:
             training, has_reference = _resumed(config, command, console, stack)
+        training.callbacks, training.writers = callbacks, writers
         try:
             _print_rewards(training, console)
             _train(training, has_reference, console)
@@ -234,6 +271,8 @@ def _new(
     if run is None:
         Run.refuse_existing(config.run_dir)
         config = with_prior_genres(with_absolute_paths(config))
+        if config.is_user_policy:
+            import_policy(config.policy)
     device = resolve_device(config.device)
     env = build_envs(config)
     set_random_seed(config.seed)  # of reward models that begin with random weights
@@ -246,7 +285,8 @@ def _new(
     if run is None:
         run = Run.create(config, command)
         stack.enter_context(run.lock())
-        sign_rewards([spec for spec, _ in config.reward_specs], run.folder)
+        policy = policy_spec(config.policy) if config.is_user_policy else None
+        sign_run([spec for spec, _ in config.reward_specs], policy, run.folder)
         console.print(f"run folder [bold]{escape(str(run.folder))}[/bold]", soft_wrap=True)
     first = run.folder / "checkpoints" / BEFORE_TRAINING  # no checkpoint: it has the reward models only
     (first / "reward_models").mkdir(parents=True, exist_ok=True)
@@ -280,7 +320,7 @@ def _make_reference(training: Training, bar: Bar) -> None:
 
 def _cloning(config: TrainConfig) -> Callable[..., list[float]]:
     """The function that clones real music into the run's policy."""
-    if config.policy in SEQUENCE_POLICIES:
+    if plays_whole_pieces(config):
         return clone_sequences
     return partial(clone_steps, environment=environment_arguments(config))
 
@@ -308,6 +348,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
         )
     stack.enter_context(run.lock())
     checkpoint = run.last_checkpoint()
+    import_run_policy(config, run.folder, trust=config.trust)
     if checkpoint is None:
         specs = [spec for spec, _ in config.reward_specs]
         require_trust(specs, run.folder / "config.json", run.folder, trust=config.trust)
@@ -321,10 +362,10 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     warnings: list[str] = []
     music = excerpt_dataset(config, "train", warnings.append)
     try:
-        state = read_state(checkpoint)
-        model = load_model(checkpoint / "model.zip", device, env, resume=True)
+        state, policy_class = read_state(checkpoint), policy_class_of(config)
+        model = load_model(checkpoint / "model.zip", device, env, resume=True, policy_class=policy_class)
         model.reward_model = rewards
-        set_reference(config, model, load_model(run.reference_path, device))
+        set_reference(config, model, load_model(run.reference_path, device, policy_class=policy_class))
         progress = Progress(run.folder / "progress.csv", model.num_timesteps)
         warnings += _check_learning(rewards)
         run_now, rng = Run(run.folder, config), np.random.default_rng()
@@ -347,7 +388,9 @@ def _run_ppo(training: Training, bar: Bar) -> None:
     if done >= config.total_timesteps:
         bar.console.print(f"nothing to do: {done:,} steps are done; set more with --total-timesteps")
         return
-    model.set_logger(Logger(str(folder), [ProgressWriter(training.progress), *tensorboard_output(folder)]))
+    writers = open_loggers(config, folder, done)
+    users = [UserWriter(writer) for writer in training.writers]
+    model.set_logger(Logger(str(folder), [ProgressWriter(training.progress), *writers, *users]))
     for name, (value, excluded) in training.pending.items():
         model.logger.record(name, value, excluded)
     task = bar.add_task("PPO", total=config.total_timesteps, completed=done, note="")
@@ -356,52 +399,57 @@ def _run_ppo(training: Training, bar: Bar) -> None:
         note = f"reward {values['reward/total']:.2f}" if "reward/total" in values else ""
         bar.update(task, completed=min(step, config.total_timesteps), note=note)
 
+    media = PieceMedia(writers, model, environment_arguments(config), bar.console.print)
+
+    def checkpoint() -> None:
+        training.save()
+        media.write()
+
     callbacks: list[BaseCallback] = [
         UpdateRewardsCallback(_learning(training), training.music, training.rng),
         MetricsCallback(on_rollout),
-        CheckpointCallback(training.save, config.checkpoint_every),
+        CheckpointCallback(checkpoint, config.checkpoint_every),
     ]
+    user = UserCallbacks(training.callbacks)
     resume = f"resume with {resume_option(folder)}"
-    between_rollouts = StopBetweenRollouts()
-    with on_signals(between_rollouts.on_signal):
+    between_rollouts = StopBetweenRollouts(user)
+    with ExitStack() as stack:
+        stack.callback(model.logger.close)
+        stack.enter_context(on_signals(between_rollouts.on_signal))
         try:
             model.learn(
                 config.total_timesteps - done,
-                CallbackList([*callbacks, between_rollouts]),
+                CallbackList([*callbacks, user, between_rollouts]),
                 log_interval=1,
                 reset_num_timesteps=done == 0,
             )
+        except CallbackStop:
+            training.save()
+            user.on_training_end()
+            bar.console.print(f"a callback stopped training, saved at step {model.num_timesteps:,}; {escape(resume)}")
+            return
         except KeyboardInterrupt as stop:
             if not between_rollouts.stopped:
                 raise _interrupted(stop, f"stopped at once, at the last checkpoint; {resume}") from stop
             training.save()
             raise _interrupted(stop, f"stopped and saved at step {model.num_timesteps:,}; {resume}") from stop
-        except RewardModelError as error:
+        except (RewardModelError, CallbackError) as error:
             try:
                 training.save()
             except RewardModelError as unsaved:  # of one whose state cannot be saved
-                raise RewardModelError(f"{error}; the run is as at its last checkpoint, {resume}") from unsaved
-            raise RewardModelError(f"{error}; the run is saved in {folder}, {resume}") from error
+                raise type(error)(f"{error}; the run is as at its last checkpoint, {resume}") from unsaved
+            raise type(error)(f"{error}; the run is saved in {folder}, {resume}") from error
         except DivergenceError as error:
             last = training.run.last_checkpoint()
             kept = "there is no checkpoint" if last is None else f"the last checkpoint, {last.name}, is kept; {resume}"
             raise DivergenceError(f"{error}; {kept}") from error
-        training.save()
+        checkpoint()
     bar.update(task, completed=config.total_timesteps)
 
 
 def _interrupted(stop: KeyboardInterrupt, message: str) -> Interrupted:
     """The interrupt with a message that says how to go on."""
     return Interrupted(message, stop.signal) if isinstance(stop, Interrupted) else Interrupted(message)
-
-
-def tensorboard_output(folder: Path) -> list[KVWriter]:
-    """TensorBoard's events in `folder`; none where its name is not UTF-8, which TensorBoard needs."""
-    try:
-        str(folder.resolve()).encode()
-    except UnicodeEncodeError:
-        return []
-    return [TensorBoardOutputFormat(str(folder))]
 
 
 def resume_option(folder: Path) -> str:

@@ -1,14 +1,15 @@
-"""Whose run it is: reward models of a user's own are imported for that user's runs only, unless `--trust` is given.
+"""Whose run it is: reward models and policies of a user's own are imported for that user's runs, or with `--trust`.
 
-A reward model of one's own is Python code, which runs when it is imported. A run names its reward models in config.json
-and rewards.json; signature.json says, with a key that only this user has on this machine, that the user named them.
+They are Python code, which runs when it is imported. A run names its reward models in config.json and rewards.json, and
+its policy in config.json; signature.json says, with a key that only this user has on this machine, that the user named
+them.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toccata.errors import ToccataError
@@ -19,13 +20,22 @@ from toccata.signatures import UntrustedError, is_signed, sign
 from toccata.specs import Spec
 
 SIGNATURE_FILE = "signature.json"
-PURPOSE = b"reward models of a run"
+PURPOSE = b"code of a run"
 MAX_BYTES = 2**20
+_POLICY = "policy {}"  # its name in signature.json
 
 
-def sign_rewards(specs: Iterable[Spec], run_folder: Path) -> None:
-    """Write signature.json: the reward models that this user named, and the folders their modules were found in."""
-    modules = {str(spec): _module_folder(spec.target) for spec in specs if _is_own_code(spec)}
+def sign_run(rewards: Iterable[Spec], policy: Spec | None, run_folder: Path) -> None:
+    """Write signature.json: which code this user named, and the folders its modules were found in.
+
+    Args:
+        rewards: of the run.
+        policy: of the run, where it is a class of the user's own.
+        run_folder: of the run.
+    """
+    modules = {str(spec): _module_folder(spec.target) for spec in rewards if _is_own_code(spec)}
+    if policy is not None:
+        modules[_POLICY.format(policy)] = _module_folder(policy.target)
     text = json.dumps({"modules": modules, "signature": sign(PURPOSE, _canonical(modules))}, indent=2)
     write_atomically(run_folder / SIGNATURE_FILE, (text + "\n").encode())
 
@@ -45,18 +55,32 @@ def require_trust(specs: Iterable[Spec], source: Path, run_folder: Path | None, 
         ConfigError: for a signature.json that cannot be read.
     """
     foreign = [str(spec) for spec in specs if _is_own_code(spec)]
-    if not foreign:
-        return
+    if foreign:
+        _require(foreign, f"{source}: its rewards {', '.join(map(shown, foreign[:5]))} are", run_folder, trust)
+
+
+def require_policy_trust(policy: Spec, run_folder: Path, *, trust: bool) -> None:
+    """The same for the policy of a run, which is a class of a user's own.
+
+    Raises:
+        UntrustedError: naming the policy.
+        ConfigError: for a signature.json that cannot be read.
+    """
+    what = f"{run_folder / 'config.json'}: its policy {shown(str(policy))} is"
+    _require([_POLICY.format(policy)], what, run_folder, trust)
+
+
+def _require(names: Sequence[str], what: str, run_folder: Path | None, trust: bool) -> None:
+    """Raise UntrustedError, beginning with `what`, unless this user has signed `names` or trusts them."""
     modules, signed = _read_signature(run_folder)
-    if not trust and not (signed and all(spec in modules for spec in foreign)):
-        names = ", ".join(shown(spec) for spec in foreign[:5])
+    if not trust and not (signed and all(name in modules for name in names)):
         raise UntrustedError(
-            f"{source}: its rewards {names} are code that does not come with Toccata or an installed package, and this "
-            "run was not made by you on this machine; loading them runs that code. If you trust it, add --trust, with "
-            "the module in the current folder or installed"
+            f"{what} code that does not come with Toccata or an installed package, and this run was not made by you on "
+            "this machine; loading it runs that code. If you trust it, add --trust, with the module in the current "
+            "folder or installed"
         )
-    for spec in foreign:
-        folder = modules.get(spec)
+    for name in names:
+        folder = modules.get(name)
         if isinstance(folder, str) and folder not in sys.path:
             sys.path.append(folder)  # last, as a user's module may be called like any other
 
@@ -80,7 +104,7 @@ def _read_signature(run_folder: Path | None) -> tuple[dict[str, object], bool]:
         raise SignatureError(str(error)) from error
     modules = content.get("modules") if isinstance(content, dict) else None
     if not isinstance(modules, dict):
-        raise SignatureError(f"{path}: not a signature of reward models")
+        raise SignatureError(f"{path}: not a signature of a run")
     return modules, is_signed(content.get("signature"), PURPOSE, _canonical(modules))
 
 

@@ -25,6 +25,12 @@ from toccata.user_code import user_line
 def train(config: Any) -> None:
     """Train an agent that composes on the piano."""
     from toccata.agents.runs.run_folder import command_line
+
+    if config.seeds:
+        from toccata.agents.runs.seeds import train_seeds
+
+        train_seeds(config, command_line())
+        return
     from toccata.agents.runs.training import train as run_training
 
     run = run_training(config, command_line())
@@ -97,11 +103,15 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
         refuse_empty(arguments)
         config_module = import_module(module)
         config_type = getattr(config_module, attribute)
+        defaults: dict[str, Any] = {}
+        if name == "train" and (file := _settings_file(arguments)) is not None:
+            defaults["default"] = config_type.draft(file)
         if name in WITH_REWARDS:
             from toccata.agents.runs.config import DEFAULT_REWARDS, with_added_rewards
 
-            arguments = with_added_rewards(arguments, DEFAULT_REWARDS)
-        config = tyro.cli(config_type, prog=prog, args=arguments)
+            base = defaults["default"].rewards if defaults else DEFAULT_REWARDS
+            arguments = with_added_rewards(arguments, base)
+        config = tyro.cli(config_type, prog=prog, args=arguments, **defaults)
         if getattr(config, "resume", None) is not None:  # what is not given is as in the run
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
         with on_signals():
@@ -125,6 +135,16 @@ def print_error(error: BaseException, debug: bool) -> None:
     print(f"error: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
     if not debug and (line := user_line(error)) is not None:
         print(f"{line}\n({DEBUG} prints the whole traceback)", file=sys.stderr)
+
+
+def _settings_file(arguments: Sequence[str]) -> Path | None:
+    """The file of `--config`, which is read before the other arguments: they replace what is in it."""
+    file = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            file = value if equals else following
+    return Path(file) if file else None
 
 
 def _settings_of(folder: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Files: atomic writing, and bounded reading of JSON and npz files that may come from strangers."""
+"""Files: atomic writing, and bounded reading of JSON, TOML and npz files that may come from strangers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ from typing import Any, Literal
 import numpy as np
 
 from toccata.errors import ToccataError, one_line
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 MAX_JSON_BYTES = 64 * 2**20
 MAX_NPZ_BYTES = 2**30  # unpacked
@@ -194,6 +200,20 @@ def read_json(path: str | os.PathLike[str], most: int = MAX_JSON_BYTES) -> Any:
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
         raise FileError(f"{path}: not a readable JSON file: {reason}") from error
+
+
+def read_toml(path: str | os.PathLike[str], most: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """The table in a TOML file.
+
+    Raises:
+        FileError: naming the file, when it cannot be read, is larger than `most` bytes, or is not TOML in UTF-8.
+    """
+    data = read_bytes(path, most)
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else one_line(error)
+        raise FileError(f"{path}: not a readable TOML file: {reason}") from error
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def toy_config(run_dir: Path, corpus_folder: Path, **changes: object) -> TrainCo
         "n_steps": 32,
         "batch_size": 128,
         "device": "cpu",
+        "logger": ("csv",),
     }
     return TrainConfig(**{**settings, **changes})  # type: ignore[arg-type]
 
@@ -104,5 +105,5 @@ def toy_run(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
     with pytest.MonkeyPatch.context() as patch:
         make_toy(patch)
-        config = toy_config(tmp_path_factory.mktemp("whole") / "run", corpus_folder)
+        config = toy_config(tmp_path_factory.mktemp("whole") / "run", corpus_folder, logger=("csv", "tensorboard"))
         return train(config, ["python", "train.py"], Console(file=StringIO())).folder

@@ -26,8 +26,8 @@ Toy = Callable[..., TrainConfig]
 WritePrior = Callable[..., Prior]
 
 
-def train_quietly(config: TrainConfig) -> Run:
-    return train(config, ["python", "train.py"], Console(file=StringIO()))
+def train_quietly(config: TrainConfig, **arguments: Any) -> Run:
+    return train(config, ["python", "train.py"], Console(file=StringIO()), **arguments)
 
 
 def resumed_config(folder: Path, **changes: Any) -> TrainConfig:

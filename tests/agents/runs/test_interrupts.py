@@ -28,7 +28,7 @@ def interrupting(
     usual, steps = PianoVecEnv.step_wait, iter(range(10**9))
 
     def step_wait(self: PianoVecEnv) -> Any:
-        if next(steps) == when:
+        if self.num_envs == 4 and next(steps) == when:  # not of the pieces for TensorBoard
             for _ in range(times):
                 os.kill(os.getpid(), number)
         return usual(self)

@@ -123,7 +123,7 @@ def test_evaluation_settings_are_checked_too() -> None:
 def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
     config = TrainConfig(rewards=(("silence", 0.25), ("a.b:C", -1.0)), corpus=("x y", "bach"), target_kl=None, bars=2)
     (tmp_path / "config.json").write_text(config.to_json())
-    assert TrainConfig.from_json(tmp_path / "config.json") == config
+    assert TrainConfig.from_file(tmp_path / "config.json") == config
 
 
 def write_checkpoint(run: Run, step: int, content: str) -> Path:
