@@ -9,7 +9,7 @@ ifndef RUN
 RUN := $(shell n=1; while [ -e runs/compose-$$n ]; do n=$$((n + 1)); done; echo runs/compose-$$n)
 endif
 
-.PHONY: help compose test test-slow test-processors lint format bench setup sound clean
+.PHONY: help compose test test-slow test-frameworks test-processors lint format bench setup sound clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -24,6 +24,9 @@ test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
 
 test-slow: sound  ## run the tests that need minutes
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md with RLlib, TorchRL, Tianshou and RL Zoo, in .venv-frameworks
+	.venv-frameworks/bin/pytest -m frameworks tests/frameworks $(ARGS)
 
 test-processors: sound  ## run the test suite with the arithmetic of other x86-64 processors, five times
 	bash scripts/test_processors.sh $(ARGS)
@@ -48,6 +51,11 @@ setup: .venv/ready  ## make .venv with everything pinned in constraints.txt (the
 
 .venv/ready: pyproject.toml constraints.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" bash scripts/setup.sh
+	@touch $@
+
+.venv-frameworks/ready: pyproject.toml constraints-frameworks.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh .venv-frameworks constraints-frameworks.txt dev,frameworks
+	@bash scripts/libfluidsynth.sh .venv-frameworks/bin/python
 	@touch $@
 
 sound: setup

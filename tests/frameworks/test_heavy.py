@@ -1,0 +1,102 @@
+"""Scripts of docs/frameworks.md that need the extra `frameworks`, and the frameworks' own checks of the environments."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from helpers.scripts import smaller
+
+pytestmark = pytest.mark.frameworks
+
+REWARD = 'REWARD = [["rating", 1.0], ["silence", 1.0], ["repetition", 3.0]]'
+NO_REWARD = (REWARD, "REWARD = None"), ("bars=2", "bars=1, illegal_penalty=1.0")  # then illegal actions alone are paid
+
+
+def output(words: list[str], folder: Path) -> str:
+    """What a command writes that ends without an error."""
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "CUDA_VISIBLE_DEVICES": ""}
+    result = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+def run(script: str, folder: Path) -> str:
+    (folder / "script.py").write_text(script, encoding="utf-8")
+    return output([sys.executable, "script.py"], folder)
+
+
+def needs(package: str) -> None:
+    if find_spec(package) is None:
+        pytest.skip(f"{package} is not installed: pip install 'toccata[frameworks]'")
+
+
+def assert_all_are_zero(returns: list[str]) -> None:
+    assert returns and all(float(each) == 0 for each in returns), returns
+
+
+def test_rl_zoo(scripts: dict, repository: Path, tmp_path: Path) -> None:
+    needs("rl_zoo3")
+    changes = ("1e6", "64"), ("n_envs: 8", "n_envs: 2"), ("n_steps: 128", "n_steps: 32"), ("batch_size: 256", "batch_size: 64")
+    (tmp_path / "piano.yml").write_text(smaller(scripts["piano.yml"], *changes), encoding="utf-8")
+    page = (repository / "docs" / "frameworks.md").read_text(encoding="utf-8")
+    command = shlex.split(re.findall(r"^python (-m rl_zoo3.*)$", page, re.MULTILINE)[0])
+    output([sys.executable, *command], tmp_path)
+    assert list((tmp_path / "logs" / "ppo").glob("toccata-Piano-v0_1/*.zip"))
+
+
+def test_rllib_plays_legal_actions(scripts: dict, tmp_path: Path) -> None:
+    needs("ray")
+    changes = (REWARD, "REWARD = None"), ('"bars": 2', '"bars": 1, "illegal_penalty": 1.0'), ("= 500", "= 1")
+    sizes = ("=2048", "=256"), ("minibatch_size=256", "minibatch_size=64"), ("num_epochs=4", "num_epochs=1")
+    start = "import ray\n\nray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
+    printed = run(start + smaller(scripts["rllib_ppo.py"], *changes, *sizes), tmp_path)
+    assert_all_are_zero(re.findall(r"^0 (\S+)$", printed, re.MULTILINE))
+
+
+def test_torchrl_plays_legal_actions(scripts: dict, tmp_path: Path) -> None:
+    needs("torchrl")
+    changes = ("= 1_000_000, 2048, 4", "= 256, 128, 1"), ("batch_size=256", "batch_size=64")
+    printed = run(smaller(scripts["torchrl_ppo.py"], *changes, *NO_REWARD), tmp_path)
+    assert_all_are_zero(re.findall(r"reward (\S+) over [1-9]", printed))
+
+
+def test_tianshou_plays_legal_actions(scripts: dict, tmp_path: Path) -> None:
+    needs("tianshou")
+    script = smaller(scripts["tianshou_dqn.py"], ("= 100, 10_000", "= 1, 480"), ("20_000", "1_000"), *NO_REWARD)
+    script += "\nbuffer = collector.buffer\nprint('returns', buffer.rew.sum(), buffer.done.sum())\n"
+    printed = run(script, tmp_path)
+    total, pieces = re.findall(r"^returns (\S+) (\S+)$", printed, re.MULTILINE)[0]
+    assert float(total) == 0 and int(pieces) > 0
+
+
+@pytest.mark.parametrize("name", ["toccata/Piano-v0", "toccata/PianoDiscrete-v0"])
+def test_torchrl_accepts_the_environments(name: str, tmp_path: Path) -> None:
+    needs("torchrl")
+    run(
+        "from torchrl.envs import GymEnv\nfrom torchrl.envs.utils import check_env_specs\nimport toccata\n"
+        f"check_env_specs(GymEnv({name!r}, bars=1, reward='silence'))\n",
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("name", ["toccata/Piano-v0", "toccata/PianoDiscrete-v0"])
+def test_rllib_makes_the_environments_by_name_in_its_own_processes(name: str, tmp_path: Path) -> None:
+    needs("ray")
+    printed = run(
+        "import ray\nfrom ray.rllib.algorithms.ppo import PPOConfig\n"
+        "from ray.rllib.connectors.env_to_module import FlattenObservations\n"
+        "ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
+        f"config = PPOConfig().environment('toccata:{name}', env_config={{'bars': 1, 'reward': 'silence'}})\n"
+        "config.env_runners(num_env_runners=1, rollout_fragment_length=64,"
+        " env_to_module_connector=lambda *_, **__: FlattenObservations())\n"
+        "config.training(train_batch_size_per_learner=128, minibatch_size=64, num_epochs=1)\n"
+        "print('return', config.build_algo().train()['env_runners']['episode_return_mean'])\n",
+        tmp_path,
+    )
+    assert -1 <= float(re.findall(r"^return (\S+)$", printed, re.MULTILINE)[0]) <= 0
