@@ -88,7 +88,8 @@ class TianshouActionMask(_FlatWithMask):
     """The convention of Tianshou's policies for discrete actions: a `Dict` of `obs`, float32, and `mask`, int8.
 
     `obs` is the observation as `gymnasium.spaces.flatten` makes it, `mask` is 1 for a legal action; the policies read
-    `batch.obs.obs` and `batch.obs.mask`. The infos have no mask.
+    `batch.obs.obs` and `batch.obs.mask`. The infos have no mask, no piece and no reward terms: Tianshou's buffers store
+    infos, and refuse what is not in every step.
 
     Args:
         env: a `PianoDiscreteEnv`, wrapped or not.
@@ -98,6 +99,11 @@ class TianshouActionMask(_FlatWithMask):
     """
 
     observation_key, mask_key, mask_dtype = "obs", "mask", np.int8
+
+    def _with_mask(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> dict[str, np.ndarray]:
+        for name in ("piece", "reward_terms"):
+            info.pop(name, None)
+        return super()._with_mask(observation, info)
 
 
 def _register_conversions() -> None:

@@ -33,7 +33,10 @@ from toccata.reward_models.rating.fitting.config import FitRatingConfig
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
-RUN_ELSEWHERE = {"rewards.md": "tests/reward_models/test_docs.py"}
+RUN_ELSEWHERE = {
+    "rewards.md": "tests/reward_models/test_docs.py",
+    "frameworks.md": "tests/frameworks/conftest.py",
+}
 COMMANDS = {
     ("python", "train.py"): TrainConfig,
     ("toccata", "train"): TrainConfig,
@@ -45,6 +48,7 @@ COMMANDS = {
     ("toccata", "fit-rating"): FitRatingConfig,
 }
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
+OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
 
 
 @dataclass(frozen=True)
