@@ -131,7 +131,10 @@ def _write(path: Path, text: str) -> None:
 def test_evaluating_what_is_no_run(command, tmp_path: Path) -> None:
     assert command("evaluate", "nowhere") == (1, "error: nowhere: no such run folder\n")
     (tmp_path / "run").mkdir()
-    assert command("evaluate", "run") == (1, "error: run: not a run folder, it has no config.json\n")
+    assert command("evaluate", "run") == (
+        1,
+        "error: run: not a run folder, it has no config.json; as music: has no MIDI or MusicXML file\n",
+    )
     (tmp_path / "run/config.json").write_text("{}")
     reason = "its training was stopped before the first checkpoint"
     assert command("evaluate", "run") == (1, f"error: run: has no model.zip; {reason}\n")

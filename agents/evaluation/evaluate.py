@@ -245,6 +245,7 @@ def _run_subject(config: EvaluateConfig) -> Subject:
     device = resolve_device(config.device)
     whose: dict[str, Any] = {"run_folder": run.folder, "trust": config.trust}
     models = {"agent": load_agent(run.published / "model.zip", run.config, device, **whose)}
+    set_random_seed(run.config.seed)  # of reward models that begin with random weights and keep no state
     rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
     if run.reference_path.is_file():
         models["reference"] = load_agent(run.reference_path, run.config, device, **whose)

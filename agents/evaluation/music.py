@@ -41,7 +41,8 @@ def folder_player(folder: Path, config: TrainConfig) -> Player:
             warnings.simplefilter("ignore", CorpusWarning)  # the report lists what was left out
             corpus = load_corpus(folder, genre=config.genre)
     except CorpusError as error:
-        raise EvaluationError(f"{error} (and it is no run folder: it has no config.json)") from error
+        reason = str(error).removeprefix(f"{folder}: ")
+        raise EvaluationError(f"{folder}: not a run folder, it has no config.json; as music: {reason}") from error
     names = [work.id for work in corpus.works]
     return music_player(list(corpus.scores), config, names, corpus.failures)
 

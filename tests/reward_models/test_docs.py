@@ -17,11 +17,13 @@ def page(repository: Path) -> str:
 
 
 def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, module, usage = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    _, module, spec, _, usage = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_rewards.py").write_text(module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     names: dict = {}
+    exec(spec, names)
+    assert names["same"].unwrapped.reward_model.models["arch"].cycles == 1
     exec(usage, names)
     monkeypatch.delitem(sys.modules, "my_rewards")
     assert names["total"].weights == {"silence": 1.0, "repetition": 0.5, "arch": 0.2}

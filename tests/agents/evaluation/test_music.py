@@ -69,7 +69,7 @@ def test_the_command_names_what_it_cannot_evaluate(
     (tmp_path / "unread").mkdir()
     (tmp_path / "unread" / "x.mid").write_bytes(b"MThd")
     for arguments, message in (
-        (["empty"], "empty: has no MIDI or MusicXML file (and it is no run folder"),
+        (["empty"], "empty: not a run folder, it has no config.json; as music: has no MIDI or MusicXML file"),
         (["unread"], "x.mid"),
         ([str(my_midi / "a.mid")], "a.mid: is a file"),
         ([str(tmp_path / "nowhere")], "no such run folder"),

@@ -117,7 +117,7 @@ def test_a_model_of_other_genres_is_refused(toy_run: Path, tmp_path: Path) -> No
         agent_of(tmp_path / "run")
     path.write_text(json.dumps({**settings, "genres": ["../x"]}))
     with pytest.raises(ConfigError, match=r"config\.json: genres: the name of a genre must have"):
-        TrainConfig.from_json(path)
+        TrainConfig.from_file(path)
 
 
 def test_few_works_are_reported(toy: Toy, corpus_folder: Path, tmp_path: Path) -> None:
