@@ -6,7 +6,7 @@ import re
 
 import torch
 
-from toccata.options import ConfigError, shown
+from toccata.settings.options import ConfigError, shown
 
 
 def resolve_device(name: str) -> torch.device:

@@ -16,8 +16,8 @@ from toccata.envs.dynamics import MAX_OBSERVED_BEATS, RECENT_FRAMES, Dynamics
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, check_name, contributions, total
-from toccata.genres import GENRES, check_genres, genre_index
 from toccata.music.score import Score
+from toccata.settings.genres import GENRES, check_genres, genre_index
 
 OBSERVATIONS = ("full", "actions")
 REWARD_TIMES = ("piece", "bar")

@@ -10,7 +10,7 @@ import numpy as np
 
 from toccata.envs.pieces import Pieces
 from toccata.errors import ToccataError
-from toccata.options import shown
+from toccata.settings.options import shown
 from toccata.user_code import guarded, type_and_message
 
 

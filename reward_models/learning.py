@@ -26,7 +26,7 @@ from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel, RewardModelError
 from toccata.errors import ToccataError
 from toccata.files import read_bytes, read_json, write_atomically
-from toccata.options import shown
+from toccata.settings.options import shown
 from toccata.user_code import guarded, type_and_message
 from toccata.weights import MAX_WEIGHTS_BYTES, serialized
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from toccata.envs.reward_model import RewardModel, RewardModelError, RewardSpecError, check_name
-from toccata.options import shown
 from toccata.reward_models.weighted_sum import WeightedSum
-from toccata.specs import WEIGHT_KEY, Spec, SpecError, parse_spec, spec_from_data, weighted_spec
+from toccata.settings.options import shown
+from toccata.settings.specs import WEIGHT_KEY, Spec, SpecError, parse_spec, spec_from_data, weighted_spec
 from toccata.user_code import import_attribute, made
 
 RewardSpec = str | Mapping[str, Any] | Sequence[Any] | RewardModel | Callable[[], RewardModel]

@@ -15,7 +15,7 @@ import pytest
 
 from toccata import cli
 from toccata.files import whole_folder
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from toccata.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields
+from toccata.settings.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields
 
 EVALUATE_RANGES = {
     "pieces": Range(1, 10_000),

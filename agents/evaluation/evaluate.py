@@ -39,13 +39,13 @@ from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import total
 from toccata.files import is_file, whole_folder, write_atomically
-from toccata.genres import GENRES
 from toccata.music.metrics import diversity, measure
 from toccata.music.score import Score
-from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
-from toccata.specs import Spec, SpecError, weighted_spec
+from toccata.settings.genres import GENRES
+from toccata.settings.options import ConfigError
+from toccata.settings.specs import Spec, SpecError, weighted_spec
 from toccata.stats import bootstrap_mean
 
 COMPOSERS = {  # in the order of the tables

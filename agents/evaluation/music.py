@@ -17,7 +17,7 @@ from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import CorpusError, CorpusWarning, load_corpus
 from toccata.music.score import Score
-from toccata.options import shown
+from toccata.settings.options import shown
 
 ENCODED = ("notes", "dropped", "shortened", "lengthened", "moved")  # of `EncodeReport`
 

@@ -15,7 +15,7 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.dynamics import random_legal_actions
 from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
-from toccata.options import shown
+from toccata.settings.options import shown
 
 PolicyFunction = Callable[[dict[str, np.ndarray], np.ndarray], Any]
 

@@ -15,7 +15,7 @@ from toccata.agents.evaluation.report import training_curves
 from toccata.agents.runs.run_folder import Run
 from toccata.errors import ToccataError
 from toccata.files import read_json
-from toccata.options import shown
+from toccata.settings.options import shown
 
 OF_NO_GROUP = ("seed", "device", "checkpoint_every", "logger")  # settings that do not make another experiment
 KL = "kl/nats_per_piece"

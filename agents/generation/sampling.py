@@ -18,8 +18,8 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import STEPS_PER_BAR
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
-from toccata.genres import genre_index
 from toccata.music.score import Score
+from toccata.settings.genres import genre_index
 
 
 def sample_pieces(

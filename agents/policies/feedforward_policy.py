@@ -13,7 +13,7 @@ from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.feedforward_network import FeedforwardNetwork
 from toccata.agents.sb3 import NetworkPolicy
 from toccata.envs.instrument import Piano
-from toccata.genres import GENRES, check_genres
+from toccata.settings.genres import GENRES, check_genres
 
 
 class FeedforwardPolicy(NetworkPolicy):

@@ -16,8 +16,8 @@ from toccata.agents.policies.distribution import JointDistribution, chord_shapes
 from toccata.agents.policies.lstm import Lstm
 from toccata.agents.policies.transformer import Transformer
 from toccata.envs.instrument import Piano
-from toccata.genres import GENRES, check_genres
 from toccata.music.score import TICKS_PER_BEAT
+from toccata.settings.genres import GENRES, check_genres
 
 NO_GENRE = -1  # genre index of unconditional music, whose embedding is the last row
 MAX_BEATS = 16  # beats of a bar that have an embedding of their own

@@ -8,8 +8,8 @@ from typing import Any
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 
 from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.options import ConfigError, shown
-from toccata.specs import Spec, SpecError, parse_spec
+from toccata.settings.options import ConfigError, shown
+from toccata.settings.specs import Spec, SpecError, parse_spec
 from toccata.user_code import import_attribute
 
 PolicyClass = type[MaskableActorCriticPolicy]

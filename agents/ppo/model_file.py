@@ -40,8 +40,8 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, check_unpacked_size, read_bytes, write_atomically
-from toccata.genres import GENRES
-from toccata.options import shown
+from toccata.settings.genres import GENRES
+from toccata.settings.options import shown
 from toccata.weights import all_finite, count_numbers, serialized
 
 FORMAT = "toccata model 1"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toccata.envs.pieces import Piece
-from toccata.genres import ALL_GENRES, with_added
+from toccata.settings.genres import ALL_GENRES, with_added
 from toccata.stats import RESAMPLES, Interval, percentile_interval
 
 ALL = ALL_GENRES  # the row of all genres together

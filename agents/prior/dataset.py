@@ -12,9 +12,9 @@ from toccata.envs.codec import encode
 from toccata.envs.excerpts import EDGE_SHARE, TRANSPOSITION
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
-from toccata.genres import GENRES
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import TICKS_PER_BEAT, Score
+from toccata.settings.genres import GENRES
 
 DEFAULT_LENGTH_SHARE = 0.5  # of the passages have `bars` bars; the lengths of the others vary
 SHORTEST_BARS, LONGEST_BARS = 4, 64  # of the others, log-uniformly

@@ -24,9 +24,9 @@ from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.splits import few_works_of_prior
 from toccata.envs.instrument import Piano
 from toccata.files import naming, whole_folder
-from toccata.genres import GENRES, genre_index, with_added
 from toccata.music.corpus import Corpus, load_corpus
-from toccata.options import ConfigError
+from toccata.settings.genres import GENRES, genre_index, with_added
+from toccata.settings.options import ConfigError
 from toccata.weights import CONFIG_FILE
 
 # Options that the saved prior leaves out: paths and devices of this machine, and what config.json has elsewhere

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from toccata.genres import checked_additions
-from toccata.options import MAX_EPOCHS, SEED, ConfigError, Range, check_fields
+from toccata.settings.genres import checked_additions
+from toccata.settings.options import MAX_EPOCHS, SEED, ConfigError, Range, check_fields
 
 MAX_LAYER_WEIGHTS = 10**9  # layers * width * width; a transformer has twelve times as many weights
 RANGES = {

@@ -16,7 +16,7 @@ from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.likelihood import batch_log_probs, log_prob
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.excerpts import ExcerptDataset
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 CHUNK = 256  # passages that are sampled and recorded together
 WARM_UP = 0.02  # share of all batches in which the learning rate rises

@@ -12,8 +12,8 @@ from toccata.envs.codec import encode
 from toccata.envs.dynamics import Dynamics
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
-from toccata.genres import GENRES
 from toccata.music.score import TICKS_PER_BEAT, Score
+from toccata.settings.genres import GENRES
 
 
 @dataclass(frozen=True)

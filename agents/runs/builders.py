@@ -31,11 +31,11 @@ from toccata.agents.splits import few_works_of_run
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset, usable_scores, why_unusable
 from toccata.envs.instrument import Piano
-from toccata.genres import genre_index, with_added
 from toccata.music.corpus import ALIASES, NAMED, Corpus, load_corpus
 from toccata.music.corpus.works import SPLITS
-from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum
+from toccata.settings.genres import genre_index, with_added
+from toccata.settings.options import ConfigError
 from toccata.user_code import guarded, type_and_message
 
 

@@ -23,10 +23,10 @@ from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
 from toccata.files import whole_folder
-from toccata.genres import check_genres, genre_index, with_added
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
 from toccata.music.score import Score
-from toccata.options import check_length
+from toccata.settings.genres import check_genres, genre_index, with_added
+from toccata.settings.options import check_length
 
 FOLDER = Path("composed")  # where new folders go
 LONGEST_PRIMER_SECONDS = 3600  # a stray note of a damaged file would make days of sound

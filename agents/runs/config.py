@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from toccata.files import FileError, read_json, read_toml
-from toccata.genres import checked_additions, with_added
-from toccata.options import (
+from toccata.settings.genres import checked_additions, with_added
+from toccata.settings.options import (
     BEATS_PER_BAR,
     MAX_EPOCHS,
     MAX_STEPS,
@@ -26,7 +26,7 @@ from toccata.options import (
     shown,
     tuples,
 )
-from toccata.specs import Spec, SpecError, parse_spec, weighted_texts
+from toccata.settings.specs import Spec, SpecError, parse_spec, weighted_texts
 
 POLICIES = ("mlp", "cnn", "lstm", "transformer")
 SEQUENCE_POLICIES = ("lstm", "transformer")  # on all actions of the episode so far

@@ -16,7 +16,6 @@ from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import RewardModel
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, inside, read_json, sha256_of_file, write_atomically
-from toccata.options import ConfigError
 from toccata.reward_models import (
     Density,
     Repetition,
@@ -27,7 +26,8 @@ from toccata.reward_models import (
     load_reward,
 )
 from toccata.reward_models.learning import has_state, load_state, save_state
-from toccata.specs import Spec, SpecError, spec_from_data
+from toccata.settings.options import ConfigError
+from toccata.settings.specs import Spec, SpecError, spec_from_data
 
 RULES = (Silence, Repetition, Density)  # reward models whose limits are percentiles of real pieces
 LIMIT_EXCERPTS = 256  # real excerpts that the limits are taken from

@@ -64,9 +64,9 @@ from toccata.envs.reward_model import RewardModelError
 from toccata.errors import ToccataError, one_line
 from toccata.files import read_json, read_npz, sha256_of_file, write_atomically
 from toccata.interrupts import Interrupted, on_signals
-from toccata.options import ConfigError
 from toccata.reward_models import WeightedSum, parse_rewards
 from toccata.reward_models.learning import LearningRewardModel, check_learning, learns
+from toccata.settings.options import ConfigError
 
 STATE_FILE = "state.json"  # in a checkpoint: random states, and values logged since the last row
 ENVS_FILE = "envs.npz"

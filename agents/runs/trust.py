@@ -14,10 +14,10 @@ from pathlib import Path
 
 from toccata.errors import ToccataError
 from toccata.files import FileError, read_json, write_atomically
-from toccata.options import shown
 from toccata.reward_models import is_builtin
+from toccata.settings.options import shown
+from toccata.settings.specs import Spec
 from toccata.signatures import UntrustedError, is_signed, sign
-from toccata.specs import Spec
 
 SIGNATURE_FILE = "signature.json"
 PURPOSE = b"code of a run"

@@ -18,7 +18,7 @@ import tyro
 from toccata._version import __version__
 from toccata.errors import ToccataError, one_line
 from toccata.interrupts import Interrupted, on_signals
-from toccata.options import refuse_empty
+from toccata.settings.options import refuse_empty
 from toccata.user_code import user_line
 
 

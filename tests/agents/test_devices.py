@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from toccata.agents.devices import resolve_device
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 
 def test_devices_by_name() -> None:

@@ -20,7 +20,7 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from toccata.agents.runs.config import TrainConfig
 from toccata.errors import one_line
 from toccata.files import FileError, read_bytes, write_atomically
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 PROJECT = "toccata"  # of Weights & Biases and of Trackio, unless WANDB_PROJECT or TRACKIO_PROJECT name another
 WANDB_ID_FILE = "wandb-id.txt"  # in the run folder: what a resumed run continues

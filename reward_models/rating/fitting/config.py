@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toccata.errors import ToccataError
-from toccata.options import ConfigError, Range, check_fields
+from toccata.settings.options import ConfigError, Range, check_fields
 
 RANGES = {
     "seed": Range(0, 2**31),

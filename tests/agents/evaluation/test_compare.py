@@ -23,7 +23,7 @@ from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
 from toccata.cli import run_command
 from toccata.errors import ToccataError
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 WriteRun = Callable[..., Path]
 

@@ -30,9 +30,9 @@ from toccata.envs.pieces import Pieces
 from toccata.errors import ToccataError
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
-from toccata.options import ConfigError
 from toccata.reward_models import load_reward, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
+from toccata.settings.options import ConfigError
 
 
 def numbers_in(value: Any) -> list[float]:

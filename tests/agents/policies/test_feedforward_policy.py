@@ -15,7 +15,7 @@ from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
-from toccata.genres import GENRES
+from toccata.settings.genres import GENRES
 
 SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))  # keys of two octaves, so of two kinds
 WHATS, VALUES = SMALL.nvec

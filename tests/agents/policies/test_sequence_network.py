@@ -25,8 +25,8 @@ from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.env import PianoEnv
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
-from toccata.genres import GENRES
 from toccata.music.score import Score
+from toccata.settings.genres import GENRES
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj", "min"), values=(6, 12, 24))
 WHATS, VALUES = SMALL.nvec

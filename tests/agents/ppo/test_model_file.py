@@ -17,8 +17,8 @@ from toccata.agents import ComposerPPO, FeedforwardPolicy, PianoVecEnv, Sequence
 from toccata.agents.ppo.model_file import POLICY, ModelError, load_model, save_model, with_digest
 from toccata.agents.ppo.signed_zip import MEMBER
 from toccata.envs.instrument import Piano
-from toccata.genres import GENRES
 from toccata.reward_models import Silence
+from toccata.settings.genres import GENRES
 from toccata.signatures import UntrustedError
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj",), values=(6, 12, 24))

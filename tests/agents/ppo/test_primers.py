@@ -16,8 +16,8 @@ from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.codec import encode
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
-from toccata.genres import GENRES
 from toccata.music.score import Score
+from toccata.settings.genres import GENRES
 
 PRIMER = Score([(0, 12, 60, 80), (12, 6, 62, 80), (30, 6, 59, 80)], beats_per_bar=1, length_ticks=48)
 OTHER = Score([(0, 6, 61, 80), (6, 18, 58, 80)], beats_per_bar=1, length_ticks=24)

@@ -21,10 +21,10 @@ from toccata.agents.prior.fit import fit_prior, network_config, passage_datasets
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.prior.prior import Prior, PriorError
 from toccata.envs.instrument import Piano
-from toccata.genres import GENRES
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
-from toccata.options import ConfigError
+from toccata.settings.genres import GENRES
+from toccata.settings.options import ConfigError
 from toccata.weights import CONFIG_FILE
 
 MINIMAL = {"epochs": 2, "width": 16, "layers": 1, "heads": 2, "learning_rate": 1e-2, "device": "cpu"}

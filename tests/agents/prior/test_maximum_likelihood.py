@@ -18,7 +18,7 @@ from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import Corpus
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 SMALL = Piano(lowest=48, highest=84, chords=(), values=(12, 24, 96))
 

@@ -18,8 +18,8 @@ from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
-from toccata.genres import GENRES
 from toccata.music.score import Score
+from toccata.settings.genres import GENRES
 from toccata.weights import CONFIG_FILE, WeightsError
 
 SMALL = Piano(lowest=48, highest=72, chords=("maj",), values=(6, 12, 24))

@@ -18,8 +18,8 @@ from toccata.agents.runs.builders import excerpt_dataset, run_corpus
 from toccata.agents.runs.run_folder import RunError
 from toccata.music.corpus import Corpus, CorpusError
 from toccata.music.score import Score
-from toccata.options import ConfigError
 from toccata.reward_models import RewardSpecError
+from toccata.settings.options import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.music.musicxml import write_musicxml
 from toccata.music.score import Score
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 SMALL = Piano(lowest=48, highest=72, values=(2, 12, 24))
 TUNE = [(24 * beat, 24, 60 + beat, 64 + beat) for beat in range(5)]

@@ -10,7 +10,7 @@ import pytest
 
 from toccata import cli
 from toccata.agents.runs.config import TrainConfig
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 TOML = """
 policy = "mlp"

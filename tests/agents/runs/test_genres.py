@@ -24,8 +24,8 @@ from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.envs.instrument import Piano
-from toccata.genres import GENRES
-from toccata.options import ConfigError
+from toccata.settings.genres import GENRES
+from toccata.settings.options import ConfigError
 
 
 @pytest.fixture

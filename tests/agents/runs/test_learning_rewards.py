@@ -14,8 +14,8 @@ from helpers.runs import Toy, assert_equal_runs, resumed_config, rows_of, train_
 from toccata.agents.runs.rewards_file import load_rewards
 from toccata.agents.runs.training import train
 from toccata.envs.reward_model import RewardModelError
-from toccata.options import ConfigError
 from toccata.reward_models import Realism, Silence
+from toccata.settings.options import ConfigError
 
 OWN = """
 import numpy as np

@@ -24,7 +24,7 @@ from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.prior.prior import Prior, PriorError
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 
 def test_the_shipped_prior_is_the_default(toy: Toy) -> None:

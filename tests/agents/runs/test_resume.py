@@ -23,7 +23,7 @@ from helpers.runs import (
 )
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.training import train
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 
 @pytest.mark.parametrize("reward_at", [pytest.param("piece", marks=pytest.mark.slow), "bar"])

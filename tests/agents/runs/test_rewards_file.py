@@ -23,11 +23,11 @@ from toccata.agents.runs.builders import excerpt_dataset
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import RunError
 from toccata.errors import ToccataError
-from toccata.options import ConfigError
 from toccata.reward_models import RewardSpecError, load_reward, parse_rewards
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.realism.discriminator import Discriminator
 from toccata.reward_models.realism.model import Realism
+from toccata.settings.options import ConfigError
 from toccata.signatures import UntrustedError
 
 

@@ -21,7 +21,7 @@ from toccata.agents.policies import user_policy
 from toccata.agents.ppo.model_file import ModelError
 from toccata.agents.runs.run_folder import Run
 from toccata.agents.runs.trust import SIGNATURE_FILE
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 from toccata.signatures import UntrustedError
 
 POLICIES = """

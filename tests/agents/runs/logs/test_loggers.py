@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from helpers.runs import Toy, resumed_config, train_quietly
-from toccata.options import ConfigError
+from toccata.settings.options import ConfigError
 
 SMALL: dict[str, Any] = {"total_timesteps": 128, "clone_epochs": 0}
 

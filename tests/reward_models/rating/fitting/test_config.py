@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from toccata.options import ConfigError
 from toccata.reward_models.rating.fitting.config import RANGES, FitRatingConfig
+from toccata.settings.options import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from math import isfinite
 from typing import Any
 
 from toccata.errors import ToccataError
-from toccata.options import MAX_TEXT, shown
+from toccata.settings.options import MAX_TEXT, shown
 
 MODEL, ARGS, WEIGHT_KEY = "model", "args", "weight"  # keys of a spec as data; the weight is that of a reward
 MAX_DEPTH = 20  # of lists and dicts in arguments

@@ -1,4 +1,4 @@
-"""The observations of a batch of pianos as Numba functions over the arrays of `dynamics.py`.
+"""The observations of a batch of pianos as Numba functions over the arrays of `batch.py`.
 
 As in `kernels.py` they read no global of another module, because Numba's cache would not notice its change.
 """

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from toccata.envs.core import GENRES as ENVIRONMENT_GENRES
-from toccata.genres import GENRES, MAX_GENRES, MAX_NAME, check_genres, checked_additions, genre_index, with_added
-from toccata.options import ConfigError
+from toccata.settings.genres import (
+    GENRES,
+    MAX_GENRES,
+    MAX_NAME,
+    check_genres,
+    checked_additions,
+    genre_index,
+    with_added,
+)
+from toccata.settings.options import ConfigError
 
 ADDED = ("ragtime", "bossa nova", "R&B", "música")
 

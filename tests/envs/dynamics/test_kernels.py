@@ -89,7 +89,7 @@ def test_masks_of_random_hands_equal_brute_force(
     dynamics.states["sounding"] = len(keys)
     dynamics.states["current_top"] = current_top
     masks = np.zeros_like(dynamics.masks)
-    from toccata.envs import kernels
+    from toccata.envs.dynamics import kernels
 
     keyboard = kernels.keyboard_of(piano)
     kernels.write_masks(masks, dynamics.states, dynamics.sounding, np.arange(1), keyboard)

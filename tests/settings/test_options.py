@@ -17,9 +17,9 @@ from toccata.agents.runs import compose_config, config
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import TRAIN_RANGES, TrainConfig
 from toccata.envs import core
-from toccata.options import ConfigError, Range, refuse_empty, shown
 from toccata.reward_models.rating.fitting import config as rating_config
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
+from toccata.settings.options import ConfigError, Range, refuse_empty, shown
 
 CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (TrainConfig, {}, TRAIN_RANGES),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toccata.specs import Spec, SpecError, parse_spec, spec_from_data, weighted_texts
+from toccata.settings.specs import Spec, SpecError, parse_spec, spec_from_data, weighted_texts
 
 VALUES = st.recursive(
     st.none()

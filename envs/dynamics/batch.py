@@ -23,14 +23,14 @@ ONSET, DURATION, PITCH, NOTE_VELOCITY = range(4)  # columns of `Dynamics.notes`
 
 def _load_kernels() -> ModuleType:
     """The compiled rules. They are imported with the first piano, not with the package, because Numba loads slowly."""
-    from toccata.envs import kernels
+    from toccata.envs.dynamics import kernels
 
     return kernels
 
 
 def _load_observations() -> ModuleType:
     """The compiled observations."""
-    from toccata.envs import observations
+    from toccata.envs.dynamics import observations
 
     return observations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from toccata.options import ConfigError, shown
+from toccata.settings.options import ConfigError, shown
 
 GENRES = ("classical", "folk", "jazz", "popular", "rock", "electronic")  # they keep their index in every model
 MAX_GENRES = 100  # in all; far more than a prior could tell apart

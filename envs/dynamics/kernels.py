@@ -1,4 +1,4 @@
-"""The rules of the instrument as Numba functions over a batch of pianos; `dynamics.py` owns the arrays.
+"""The rules of the instrument as Numba functions over a batch of pianos; `batch.py` owns the arrays.
 
 Numba caches compiled functions on disk and recompiles them only when their own file changes. So they read no global of
 another module: such values are fields of `Keyboard`, arguments or array shapes. Fields of `Keyboard` are read before
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toccata.compiled import jit
-from toccata.envs.dynamics import TICKS_PER_FRAME
+from toccata.envs.dynamics.batch import TICKS_PER_FRAME
 from toccata.envs.instrument import CHORD_SIZE, NO_PITCH, VELOCITY, Piano
 
 STATE_DTYPE = np.dtype(

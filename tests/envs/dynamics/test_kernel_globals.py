@@ -10,7 +10,7 @@ from types import CodeType, ModuleType
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from toccata.envs import kernels, observations
+from toccata.envs.dynamics import kernels, observations
 from toccata.music.sound import mixing
 
 
