@@ -13,7 +13,7 @@ from rich.console import Console
 from toccata.agents.evaluation.compare_report import draw_curves, table_of, write_page
 from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.evaluation.run_groups import CompareError, EvaluatedRun, Group, grouped
-from toccata.agents.runs.run_folder import next_free
+from toccata.agents.runs.run_folder import next_free, seed_runs
 from toccata.files import whole_folder, write_atomically
 from toccata.stats import bootstrap_difference_of_clusters, bootstrap_mean_of_clusters
 
@@ -29,14 +29,17 @@ def compare(config: CompareConfig, console: Console | None = None) -> dict[str, 
         what compare.json holds.
 
     Raises:
-        CompareError: naming a run that was not evaluated, or the folder to write when it exists.
+        CompareError: for less than two runs; naming one that was not evaluated, or the folder to write when it exists.
         RunError, ConfigError, FileError, ProgressError: naming a file of a run that cannot be read.
         OSError: naming the file that cannot be written; nothing is left of the folder then.
     """
     console = console or Console()
     if config.out is not None and (config.out.exists() or config.out.is_symlink()):
         raise CompareError(f"{config.out}: exists already; choose another --out")
-    groups = grouped([EvaluatedRun.read(folder) for folder in config.runs])
+    folders = [run for folder in config.runs for run in seed_runs(folder) or [folder]]
+    if len(folders) < 2:
+        raise CompareError(f"runs must name at least two run folders, got {len(folders)}")
+    groups = grouped([EvaluatedRun.read(folder) for folder in folders])
     summary = summarise_groups(groups, config.seed)
     place = config.out or next_free(FOLDER, "comparison")
     with whole_folder(place) as folder:

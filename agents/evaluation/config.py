@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from toccata.settings.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields
+from toccata.settings.options import BEATS_PER_BAR, SEED, TEMPO_BPM, Range, check_fields
 
 EVALUATE_RANGES = {
     "pieces": Range(1, 10_000),
@@ -81,7 +81,7 @@ class CompareConfig:
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders, each evaluated before."""
+    """Run folders, each evaluated before, or folders of `train --seeds`, which hold several."""
 
     out: Path | None = None
     """Folder to write; it must not exist. By default the next free one in comparisons/."""
@@ -91,5 +91,3 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, COMPARE_RANGES)
-        if len(self.runs) < 2:
-            raise ConfigError(f"runs must name at least two run folders, got {len(self.runs)}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from toccata.agents.evaluation.players import EvaluationError, Played, Player
 from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.run_folder import why_no_run
 from toccata.envs.excerpts import as_piece, in_metre, random_excerpt
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
@@ -42,7 +43,7 @@ def folder_player(folder: Path, config: TrainConfig) -> Player:
             corpus = load_corpus(folder, genre=config.genre)
     except CorpusError as error:
         reason = str(error).removeprefix(f"{folder}: ")
-        raise EvaluationError(f"{folder}: not a run folder, it has no config.json; as music: {reason}") from error
+        raise EvaluationError(f"{folder}: not a run folder, {why_no_run(folder)}; as music: {reason}") from error
     names = [work.id for work in corpus.works]
     return music_player(list(corpus.scores), config, names, corpus.failures)
 

@@ -40,6 +40,7 @@ PACKAGES = (
 
 CHECKPOINT_FILES = ("model.zip", "envs.npz", "state.json", "reward_models/rewards.json")  # a complete one has them
 STEP_NAME = re.compile(r"step-(\d{10,})")
+SEED_NAME = re.compile(r"seed-\d{1,10}")
 LAST = "last"  # in checkpoints/: the link to the newest one
 PUBLISHED = ("model.zip", "reward_models")  # links of the run folder into it
 NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
@@ -127,7 +128,7 @@ class Run:
         if not folder.is_dir():
             raise RunError(f"{folder}: no such run folder")
         if not (folder / "config.json").is_file():
-            raise RunError(f"{folder}: not a run folder, it has no config.json")
+            raise RunError(f"{folder}: not a run folder, {why_no_run(folder)}")
         for path in (*folder.iterdir(), *(folder / "checkpoints").glob("*")):
             if path.is_symlink() and not _is_own_link(path, folder):
                 raise RunError(f"{path}: is a link that leads out of the run folder, or is none of a run; delete it")
@@ -248,6 +249,23 @@ class Checkpoint:
                 self.folder.rename(self.folder.with_name(f"{self.folder.name}.incomplete-{token_hex(4)}"))
             self.part.rename(self.folder)
         shutil.rmtree(self.part, ignore_errors=True)
+
+
+def why_no_run(folder: Path) -> str:
+    """Why a folder is no run, and which one is meant."""
+    runs = seed_runs(folder)
+    hint = f"; it holds runs of several seeds, such as {shlex.quote(str(runs[0]))}" if runs else ""
+    return f"it has no config.json{hint}"
+
+
+def seed_runs(folder: Path) -> list[Path]:
+    """The runs in a folder that `--seeds` wrote, by seed; none for any other folder."""
+    if (folder / "config.json").exists():
+        return []
+    runs = {
+        int(path.name.removeprefix("seed-")): path for path in folder.glob("seed-*") if SEED_NAME.fullmatch(path.name)
+    }
+    return [runs[seed] for seed in sorted(runs) if (runs[seed] / "config.json").is_file()]
 
 
 def is_complete(checkpoint: Path) -> bool:

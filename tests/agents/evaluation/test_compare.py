@@ -20,10 +20,9 @@ from toccata.agents.evaluation.compare_report import over_seeds
 from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.evaluation.run_groups import KL, CompareError, EvaluatedRun, Group, grouped, read_metrics
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.run_folder import Run
+from toccata.agents.runs.run_folder import Run, RunError
 from toccata.cli import run_command
 from toccata.errors import ToccataError
-from toccata.settings.options import ConfigError
 
 WriteRun = Callable[..., Path]
 
@@ -138,8 +137,8 @@ def test_what_cannot_be_compared(write_run: WriteRun, tmp_path: Path) -> None:
     one, two = write_run("one", [1.0]), write_run("two", [1.0])
     with pytest.raises(CompareError, match=r"two: has the settings and the seed of .*one"):
         compared(one, two)
-    with pytest.raises(ConfigError, match="runs must name at least two run folders, got 1"):
-        CompareConfig((one,))
+    with pytest.raises(CompareError, match="runs must name at least two run folders, got 1"):
+        compared(one)
     shutil.rmtree(two / "evaluation")
     with pytest.raises(CompareError, match=r"two: is not evaluated; do that first: python evaluate\.py .*two"):
         compared(one, two)
@@ -189,6 +188,18 @@ def test_curves_are_compared_where_all_have_values() -> None:
     assert values.tolist() == [[5, 10], [1, 1]]
     assert not len(over_seeds([[(0, 0), (1, 1)], [(5, 1), (6, 1)]])[0])
     assert not len(over_seeds([])[0])
+
+
+def test_a_folder_of_seeds_stands_for_its_runs(write_run: WriteRun, tmp_path: Path) -> None:
+    for seed in (10, 2):
+        write_run(f"group/seed-{seed}", [1.0, 2.0], seed=seed)
+    (tmp_path / "group/seed-3").mkdir()  # no run yet
+    summary, _ = compared(tmp_path / "group")
+    assert [run["seed"] for run in summary["groups"]["A"]["runs"]] == [2, 10]
+    with pytest.raises(
+        RunError, match=r"it has no config\.json; it holds runs of several seeds, such as .*group/seed-2$"
+    ):
+        Run.open(tmp_path / "group")
 
 
 def test_the_command_compares_runs(
