@@ -54,13 +54,13 @@ def test_no_import_against_the_arrow(path: Path) -> None:
 
 
 def test_every_package_folder_is_mapped() -> None:
-    folders = {"toccata": "src/toccata"}
+    folders = {"toccata": "src/toccata", "toccata.settings": "src/toccata/settings"}
     for layer in LAYERS:
         for init in (ROOT / layer).rglob("__init__.py"):
             folder = init.parent.relative_to(ROOT).as_posix()
             folders["toccata." + folder.replace("/", ".")] = folder
     assert sorted(mapping()["packages"]) == sorted(folders)
-    top_level = {name: folder for name, folder in folders.items() if name.count(".") <= 1}
+    top_level = {"toccata": "src/toccata", **{f"toccata.{layer}": layer for layer in LAYERS}}
     assert mapping()["package-dir"] == top_level
 
 
@@ -137,7 +137,8 @@ def test_wheel_holds_exactly_the_package(wheels: list[set[str]]) -> None:
         if path.is_file() and path.parent.name != "__pycache__"
     ]
     expected = {f"toccata/{path.relative_to(ROOT).as_posix()}" for path in files}
-    expected |= {f"toccata/{path.name}" for path in (ROOT / "src/toccata").iterdir() if path.is_file()}
+    own = [path for path in (ROOT / "src/toccata").rglob("*") if path.suffix in (".py", ".typed")]
+    expected |= {f"toccata/{path.relative_to(ROOT / 'src/toccata').as_posix()}" for path in own}
     installed = {name for name in wheels[0] if not PurePosixPath(name).parts[0].endswith(".dist-info")}
     assert installed == expected
     assert "toccata/py.typed" in installed
