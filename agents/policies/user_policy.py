@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any
 
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -13,7 +14,6 @@ from toccata.settings.specs import Spec, SpecError, parse_spec
 from toccata.user_code import import_attribute
 
 PolicyClass = type[MaskableActorCriticPolicy]
-_imported: dict[str, PolicyClass] = {}  # by target
 
 
 def policy_spec(text: str) -> Spec:
@@ -42,20 +42,18 @@ def import_policy(text: str) -> PolicyClass:
             "MaskableMultiInputActorCriticPolicy, or of Toccata's FeedforwardPolicy or SequencePolicy, got "
             f"{shown(found)}"
         )
-    _imported[spec.target] = found
     return found
 
 
 def imported_policy(text: str) -> PolicyClass:
-    """The class that `import_policy` has imported for this spec.
+    """The class that a spec names, whose module is imported already.
 
     Raises:
-        RuntimeError: when it was not: whoever reads a run decides first whether its code may be imported.
+        RuntimeError: when it is not: whoever reads a run decides first whether its code may be imported.
     """
-    target = policy_spec(text).target
-    if target not in _imported:
+    if policy_spec(text).target.partition(":")[0] not in sys.modules:
         raise RuntimeError(f"policy {text!r} has not been imported")
-    return _imported[target]
+    return import_policy(text)
 
 
 def plays_sequences(policy: PolicyClass) -> bool:

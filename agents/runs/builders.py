@@ -229,11 +229,16 @@ def _build_user_agent(config: TrainConfig, env: PianoVecEnv, arguments: dict[str
 
 
 def _try_policy(model: ComposerPPO, config: TrainConfig) -> None:
-    """Play one step, and ask for its likelihood where the run begins with behaviour cloning; random states stay."""
+    """Play as in a rollout and as in an evaluation, and ask for a likelihood if the run begins with behaviour cloning.
+
+    Neither random states nor what the policy counts in training mode are changed.
+    """
     pianos = PianoVecEnv(1, **{**environment_arguments(config), "bars": 1})
     observations, masks = pianos.reset(), pianos.action_masks()
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []), torch.no_grad():
+        model.policy.set_training_mode(False)
         actions, _, _ = model.act(observations, masks)
+        model.predict(observations, action_masks=masks)
         pianos.step(actions)
         if not config.clone_epochs:
             return

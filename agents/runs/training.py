@@ -189,7 +189,7 @@ def train(
             are left open.
 
     Returns:
-        the run, finished.
+        the run: finished, or stopped by a callback.
 
     Raises:
         RunError, ConfigError, CorpusError, RewardSpecError: before anything is written, when it cannot be run.
@@ -202,6 +202,8 @@ def train(
     for callback in callbacks:
         if not isinstance(callback, BaseCallback):
             raise TypeError(f"callbacks must be Stable-Baselines3's BaseCallbacks, got {type(callback).__name__}")
+    if config.seeds:
+        raise ConfigError("seeds are for the command line; train makes one run, of `seed`")
     writers = writers_of(logger)
     check_loggers(config)
     with ExitStack() as stack:
@@ -212,11 +214,11 @@ def train(
         training.callbacks, training.writers = callbacks, writers
         try:
             _print_rewards(training, console)
-            _train(training, has_reference, console)
+            how = _train(training, has_reference, console)
         except BaseException as error:
             training.run.log(error)
             raise
-        training.run.log(f"finished at step {training.model.num_timesteps:,}")
+        training.run.log(f"{how} at step {training.model.num_timesteps:,}")
     return training.run
 
 
@@ -246,8 +248,8 @@ def _learning(training: Training) -> dict[str, LearningRewardModel]:
     }
 
 
-def _train(training: Training, has_reference: bool, console: Console) -> None:
-    """Behaviour cloning, unless that is done, and PPO, under a progress bar."""
+def _train(training: Training, has_reference: bool, console: Console) -> str:
+    """Behaviour cloning, unless that is done, and PPO, under a progress bar; returns how it ended, for the log."""
     with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -258,7 +260,7 @@ def _train(training: Training, has_reference: bool, console: Console) -> None:
     ) as bar:
         if not has_reference:
             _make_reference(training, bar)
-        _run_ppo(training, bar)
+        return _run_ppo(training, bar)
 
 
 def _new(
@@ -381,13 +383,17 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     return training, True
 
 
-def _run_ppo(training: Training, bar: Bar) -> None:
-    """PPO for the remaining steps; the run is saved at the end, also after a signal or a failing reward."""
+def _run_ppo(training: Training, bar: Bar) -> str:
+    """PPO for the remaining steps; the run is saved at the end, also after a signal or a failing reward.
+
+    Returns:
+        how it ended, for the log.
+    """
     config, model, folder = training.run.config, training.model, training.run.folder
     done = model.num_timesteps
     if done >= config.total_timesteps:
         bar.console.print(f"nothing to do: {done:,} steps are done; set more with --total-timesteps")
-        return
+        return "nothing to do"
     writers = open_loggers(config, folder, done)
     users = [UserWriter(writer) for writer in training.writers]
     model.set_logger(Logger(str(folder), [ProgressWriter(training.progress), *writers, *users]))
@@ -427,7 +433,7 @@ def _run_ppo(training: Training, bar: Bar) -> None:
             training.save()
             user.on_training_end()
             bar.console.print(f"a callback stopped training, saved at step {model.num_timesteps:,}; {escape(resume)}")
-            return
+            return "stopped by a callback"
         except KeyboardInterrupt as stop:
             if not between_rollouts.stopped:
                 raise _interrupted(stop, f"stopped at once, at the last checkpoint; {resume}") from stop
@@ -445,6 +451,7 @@ def _run_ppo(training: Training, bar: Bar) -> None:
             raise DivergenceError(f"{error}; {kept}") from error
         checkpoint()
     bar.update(task, completed=config.total_timesteps)
+    return "finished"
 
 
 def _interrupted(stop: KeyboardInterrupt, message: str) -> Interrupted:

@@ -55,7 +55,15 @@ def open_loggers(config: TrainConfig, folder: Path, step: int) -> list[KVWriter]
         "wandb": lambda: [WandbWriter(config, folder)],
         "trackio": lambda: [TrackioWriter(config, folder, step)],
     }
-    return [writer for name in dict.fromkeys(config.logger) for writer in openers[name]()]
+    writers: list[KVWriter] = []
+    try:
+        for name in dict.fromkeys(config.logger):
+            writers += openers[name]()
+    except BaseException:
+        for writer in writers:
+            writer.close()
+        raise
+    return writers
 
 
 def writers_of(logger: KVWriter | Logger | Sequence[KVWriter]) -> list[KVWriter]:

@@ -44,9 +44,13 @@ class Raises(MaskableMultiInputActorCriticPolicy):
     def __init__(self, *spaces, **arguments):
         raise KeyError("oh")
 
-class Unclonable(Small):
+class Unpredictable(Small):
     def get_distribution(self, obs, action_masks=None):
         raise NotImplementedError("no distribution")
+
+class Unclonable(Unpredictable):
+    def _predict(self, observation, deterministic=False, action_masks=None):
+        return self.forward(observation, deterministic, action_masks)[0]
 
 class NoPolicy:
     pass
@@ -57,7 +61,6 @@ class NoPolicy:
 def mine(toy: Toy) -> Any:
     """`mine(name, policy, **changes)`: a configuration with a policy of policies_of_mine.py."""
     Path("policies_of_mine.py").write_text(POLICIES)
-    user_policy._imported.clear()
     changes = {"clone_epochs": 0, "total_timesteps": 256, "n_epochs": 1}
     return lambda name, policy, **more: toy(name, policy=f"policies_of_mine:{policy}", **{**changes, **more})
 
@@ -95,6 +98,7 @@ def test_behaviour_cloning_of_it(mine: Any) -> None:
         ("Small(hiden=3)", r"cannot be used: TypeError: .*'hiden'"),
         ("Small(hidden=)", "policy: .*cannot read its arguments"),
         ("MaskableActorCriticPolicy", "cannot be used: "),
+        ("Unpredictable", "cannot be used: NotImplementedError: no distribution"),
     ],
 )
 def test_a_wrong_one_is_one_line_before_anything_is_written(mine: Any, policy: str, message: str) -> None:
@@ -117,7 +121,6 @@ def test_the_code_of_a_stranger_is_not_imported(mine: Any) -> None:
     signature = run.folder / SIGNATURE_FILE
     assert "policy policies_of_mine:Small" in json.loads(signature.read_text())["modules"]
     signature.unlink()
-    user_policy._imported.clear()
     del sys.modules["policies_of_mine"]
     Path("imported").unlink()
     for use in (
@@ -135,7 +138,7 @@ def test_the_code_of_a_stranger_is_not_imported(mine: Any) -> None:
 
 def test_a_model_of_another_class_is_refused(mine: Any) -> None:
     run = train_quietly(mine("run", "Small", total_timesteps=128))
-    other = train_quietly(mine("other", "Unclonable", total_timesteps=128))
+    other = train_quietly(mine("other", "Unclonable", total_timesteps=128, logger=("csv", "tensorboard")))
     shutil.copy(other.folder / "checkpoints/last/model.zip", run.folder / "copy.zip")
     with pytest.raises(ModelError, match=r"copy\.zip: .*its policy is a 'policies_of_mine:Unclonable', not a policies"):
         agent_of(run.folder, "copy.zip")
