@@ -39,6 +39,7 @@ class RewardSpecError(RewardModelError, ValueError):
 
 RESERVED_NAMES = ("total", "pieces", "kl", "illegal")  # logged next to the terms as reward/NAME
 LONGEST_NAME = 100
+LONGEST_NAME_BYTES = 200  # a folder's name has at most 255, and a second of one name is NAME-2
 
 
 def check_name(name: Any, what: str = "a reward model's name") -> None:
@@ -49,7 +50,9 @@ def check_name(name: Any, what: str = "a reward model's name") -> None:
         raise RewardModelError(
             f"{what} must have at most {LONGEST_NAME} printable characters without slashes, got {name[:200]!r}"
         )
-    if name in (*RESERVED_NAMES, ".", ".."):
+    if len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME_BYTES:
+        raise RewardModelError(f"{what} must have at most {LONGEST_NAME_BYTES} bytes, got {name[:200]!r}")
+    if name in (*RESERVED_NAMES, ".", "..", "rewards.json"):
         raise RewardModelError(f"{what} must not be {', '.join(RESERVED_NAMES)}, which are logged too, got {name!r}")
 
 

@@ -24,7 +24,7 @@ from safetensors.torch import load
 
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel, RewardModelError
-from toccata.errors import ToccataError
+from toccata.errors import ToccataError, one_line
 from toccata.files import read_bytes, read_json, write_atomically
 from toccata.settings.options import shown
 from toccata.user_code import guarded, type_and_message
@@ -81,9 +81,11 @@ def check_learning(model: RewardModel, term: str) -> list[str]:
 
     Raises:
         RewardModelError: naming the term, when `load_state_dict` does not restore what `state_dict` returned, or the
-            term has the name of a group of logged quantities.
+            term of a model that learns is the name of a group of logged quantities.
     """
     who = f"reward model {term!r}"
+    if has_state(model):
+        check_state(model, term)
     parameters = _update_parameters(model)
     if not learns(model):
         if parameters is None:
@@ -99,11 +101,20 @@ def check_learning(model: RewardModel, term: str) -> list[str]:
             f"{who} learns, but has no state_dict() and load_state_dict(state): what it learns is not saved, and the "
             "run begins with a new one when it is resumed or evaluated"
         ]
+    return []
+
+
+def check_state(model: RewardModel, term: str) -> None:
+    """Check that the state of a reward model can be saved, and that restoring it changes nothing.
+
+    Raises:
+        RewardModelError: naming the term and the reason.
+    """
+    who = f"reward model {term!r}"
     before = _as_bytes(model, who)
     _call(who, "load_state_dict", model, _value(json.loads(before[0]), load(before[1])))
     if _as_bytes(model, who) != before:
         raise RewardModelError(f"{who}: after load_state_dict(state_dict()) its state_dict() is another one")
-    return []
 
 
 def updated(model: RewardModel, term: str, pieces: Pieces, real: Pieces, rng: np.random.Generator) -> dict[str, float]:
@@ -122,7 +133,7 @@ def updated(model: RewardModel, term: str, pieces: Pieces, real: Pieces, rng: np
             raise RewardModelError(f"{who}: update must return numbers by name, got the name {shown(name)}")
         try:
             numbers[name] = float(value)
-        except (TypeError, ValueError, RuntimeError):
+        except Exception:  # the conversion of a custom type may raise anything
             raise RewardModelError(f"{who}: update must return numbers, got {name} = {shown(value)}") from None
         if not isfinite(numbers[name]):
             raise RewardModelError(f"{who}: update must return finite numbers, got {name} = {numbers[name]}")
@@ -163,8 +174,12 @@ def _as_bytes(model: Any, who: str) -> tuple[bytes, bytes]:
     """The state of a model as the bytes of its two files."""
     state = _call(who, "state_dict", model)
     tensors: dict[str, torch.Tensor] = {}
-    structure = _structure(state, tensors, f"{who}: state_dict()")
-    return json.dumps(structure).encode(), serialized({name: tensor.clone() for name, tensor in tensors.items()})
+    where = f"{who}: state_dict()"
+    structure = _structure(state, tensors, where)
+    try:
+        return json.dumps(structure).encode(), serialized({name: tensor.clone() for name, tensor in tensors.items()})
+    except Exception as error:  # safetensors has no complex, sparse or quantized tensors
+        raise RewardModelError(f"{where} holds a tensor that cannot be saved: {type_and_message(error)}") from error
 
 
 def _structure(value: Any, tensors: dict[str, torch.Tensor], where: str, depth: int = 0) -> Any:
@@ -173,14 +188,14 @@ def _structure(value: Any, tensors: dict[str, torch.Tensor], where: str, depth: 
         return value
     if isinstance(value, float):
         return float(value) if isfinite(value) else {"float": str(float(value))}
-    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         return _structure(value.item(), tensors, where, depth)
     if isinstance(value, (torch.Tensor, np.ndarray)):
         name = str(len(tensors))
         try:
-            tensors[name] = (torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value).detach().cpu()
-        except TypeError:
-            raise RewardModelError(f"{where} is an array of {value.dtype}; only numbers can be saved") from None
+            tensors[name] = _as_tensor(value)
+        except Exception as error:  # torch raises many kinds for what it cannot copy
+            raise RewardModelError(f"{where} is {_kind(value)}, which cannot be saved: {one_line(error)}") from error
         return {"array" if isinstance(value, np.ndarray) else "tensor": name}
     if depth == MAX_DEPTH:
         raise RewardModelError(f"{where} is nested more than {MAX_DEPTH} times")
@@ -198,6 +213,18 @@ def _structure(value: Any, tensors: dict[str, torch.Tensor], where: str, depth: 
         f"{where} is a {type(value).__name__}; a state holds dicts, lists and tuples of tensors, arrays, numbers, "
         "texts, booleans and None"
     )
+
+
+def _as_tensor(value: torch.Tensor | np.ndarray) -> torch.Tensor:
+    """A tensor or array on the CPU, in the byte order of the machine."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.astype(value.dtype.newbyteorder("=")))  # a copy
+    return value.detach().cpu()
+
+
+def _kind(value: torch.Tensor | np.ndarray) -> str:
+    """What a tensor or array is, in a message."""
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
 
 
 def _value(structure: Any, tensors: Mapping[str, torch.Tensor]) -> Any:

@@ -180,7 +180,7 @@ def _validated(model: Any, who: str) -> RewardModel:
     kind = type(model).__name__
     if not _is_model(model):
         raise RewardSpecError(f"{who}: {kind} has no method score(pieces)")
-    name = getattr(model, "name", None)
+    name = made(lambda: getattr(model, "name", None), {}, f"{who}: its name", RewardSpecError)
     if not isinstance(name, str) or not name:
         raise RewardSpecError(f"{who}: {kind} needs a name, a non-empty string, got {name!r}")
     try:

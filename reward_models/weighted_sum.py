@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite
 
 import numpy as np
 
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel, RewardModelError, RewardSpecError, check_name, checked, total
+
+LARGEST_WEIGHT = 1e300  # a float
 
 
 class WeightedSum:
@@ -33,7 +34,7 @@ class WeightedSum:
         self.models: dict[str, RewardModel] = {}
         self.weights: dict[str, float] = {}
         for model, weight in weighted_models:
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not isfinite(weight):
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not abs(weight) <= LARGEST_WEIGHT:
                 raise RewardSpecError(f"reward {model.name!r}: its weight must be a finite number, got {weight!r}")
             check_name(model.name)
             term = _unique_name(model.name, self.models)

@@ -298,7 +298,8 @@ class ComposerPPO(OpenMaskablePPO):
             return rewards
         started = time.perf_counter()
         try:
-            terms = contributions(self.reward_model, Pieces([due.piece for due in pending], piano))
+            with torch.set_grad_enabled(torch.is_grad_enabled()):  # as before, whatever a reward model does to it
+                terms = contributions(self.reward_model, Pieces([due.piece for due in pending], piano))
         except BaseException:
             for k in finished:  # lost with the rollout; the next piece there must not receive it
                 self.rewarded[pending[k].env] = 0.0

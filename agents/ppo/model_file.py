@@ -139,8 +139,9 @@ def load_model(
 
 
 def check_saveable(model: ComposerPPO) -> None:
-    """Raise ValueError, as `save_model` would, for a model that cannot be rebuilt from a file."""
+    """Raise, as `save_model` would, ValueError for a model that cannot be rebuilt from a file, or what torch raises."""
     _about(model)
+    serialized(model.policy.state_dict())
 
 
 def is_model_file(data: bytes) -> bool:

@@ -239,12 +239,13 @@ def _try_policy(model: ComposerPPO, config: TrainConfig) -> None:
         model.policy.set_training_mode(False)
         actions, _, _ = model.act(observations, masks)
         model.predict(observations, action_masks=masks)
+        tensors, played = obs_as_tensor(observations, model.device), torch.as_tensor(actions, device=model.device)
+        model.policy.evaluate_actions(tensors, played, action_masks=torch.as_tensor(masks, device=model.device))
         pianos.step(actions)
         if not config.clone_epochs:
             return
         try:
-            distribution = model.policy.get_distribution(obs_as_tensor(observations, model.device), masks)
-            distribution.log_prob(torch.as_tensor(actions, device=model.device))
+            model.policy.get_distribution(tensors, masks).log_prob(played)
         except Exception as error:  # as above
             raise ConfigError(
                 f"clone_epochs must be 0, as policy {config.policy!r} has no get_distribution(observations, masks) "

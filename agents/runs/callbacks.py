@@ -15,11 +15,11 @@ from stable_baselines3.common.logger import KVWriter
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Pieces
-from toccata.envs.reward_model import RewardModelError
 from toccata.errors import ToccataError
 from toccata.interrupts import Interrupted
 from toccata.music.metrics import repeated_note_rate, silence_rate
-from toccata.reward_models.learning import LearningRewardModel, updated
+from toccata.reward_models.learning import LearningRewardModel, check_state, has_state, updated
+from toccata.reward_models.rating.model import RatingModel
 from toccata.user_code import guarded, type_and_message
 
 METRICS_LOGGED = {"repeated_note_rate": repeated_note_rate, "silence_rate": silence_rate}  # the first to degenerate
@@ -43,6 +43,7 @@ class UpdateRewardsCallback(BaseCallback):
         self.models = models
         self.music = music
         self.rng = rng
+        self.checked: set[str] = set()  # terms whose state after an update is known to be savable
 
     def _on_step(self) -> bool:
         return True
@@ -56,13 +57,16 @@ class UpdateRewardsCallback(BaseCallback):
             real = Pieces(self.music.sample(len(pieces), self.rng), pieces.piano)
             for name, value in updated(model, term, pieces, real, self.rng).items():
                 self.logger.record(f"{term}/{name}", value)
+            if term not in self.checked and has_state(model):
+                check_state(model, term)  # now, not at a checkpoint hours later
+                self.checked.add(term)
         self.logger.record("time/reward_update_seconds", time.perf_counter() - started)
 
 
 class MetricsCallback(BaseCallback):
     """Logs, after each rollout, the metrics that degenerate first, and calls `on_rollout` for a progress bar.
 
-    Diagnostics of reward models that have some, such as the mean of a rating's members, are logged too.
+    The mean and standard deviation of a rating's members are logged too.
     """
 
     model: ComposerPPO
@@ -80,10 +84,8 @@ class MetricsCallback(BaseCallback):
                 value = float(np.mean([metric(score) for score in self.model.finished.own]))
                 self.logger.record(f"music/{name}", value)
         for name, model in getattr(self.model.reward_model, "models", {}).items():
-            if hasattr(model, "diagnostics") and len(self.model.finished):
-                with guarded(f"reward model {name!r}", RewardModelError):
-                    diagnostics = model.diagnostics(self.model.finished)
-                for quantity, values in diagnostics.items():
+            if isinstance(model, RatingModel) and len(self.model.finished):
+                for quantity, values in model.diagnostics(self.model.finished).items():
                     self.logger.record(f"{name}/{quantity}", float(np.mean(values)))
         self.on_rollout(self.num_timesteps, dict(self.logger.name_to_value))
 
@@ -197,10 +199,12 @@ class StopBetweenRollouts(BaseCallback):
     Attributes:
         signal: number of the signal that arrived; None before.
         stopped: it has stopped before a rollout.
+        rollout_start: steps before the rollout that is played.
     """
 
     def __init__(self, user: UserCallbacks) -> None:
         super().__init__()
+        self.rollout_start = 0
         self.user = user
         self.signal: int | None = None
         self.stopped = False
@@ -220,3 +224,4 @@ class StopBetweenRollouts(BaseCallback):
             raise Interrupted(number=self.signal)
         if self.user.wants_stop:
             raise CallbackStop
+        self.rollout_start = self.num_timesteps

@@ -329,13 +329,15 @@ def with_added_rewards(arguments: Sequence[str], base: Sequence[tuple[str, float
     One that names the same model as one of `base` takes its place.
     """
     arguments = list(arguments)
+    if "--rewards=+" in arguments:
+        raise ConfigError("--rewards=+ is not possible; write: --rewards + my_rewards:Steps 0.5")
     if "--rewards" not in arguments:
         return arguments
     start = arguments.index("--rewards") + 1
     if arguments[start : start + 1] != ["+"]:
         return arguments
     end = start + 1
-    while end < len(arguments) and not arguments[end].startswith("--"):
+    while end < len(arguments) and not arguments[end].startswith("--") and arguments[end] != "-h":
         end += 1
     added = arguments[start + 1 : end]
     if not added or len(added) % 2:

@@ -66,7 +66,8 @@ from toccata.files import read_json, read_npz, sha256_of_file, write_atomically
 from toccata.interrupts import Interrupted, on_signals
 from toccata.reward_models import WeightedSum, parse_rewards
 from toccata.reward_models.learning import LearningRewardModel, check_learning, learns
-from toccata.settings.options import ConfigError
+from toccata.settings.options import ConfigError, shown
+from toccata.user_code import mark_user_code, type_and_message
 
 STATE_FILE = "state.json"  # in a checkpoint: random states, and values logged since the last row
 ENVS_FILE = "envs.npz"
@@ -74,6 +75,10 @@ HASHED_FILES = ("model.zip", ENVS_FILE, "reward_models/rewards.json")  # their S
 BEFORE_TRAINING = "start"  # in checkpoints/: what is published until there is a checkpoint
 # Learning rates of behaviour cloning; small for a prior, so that it is not overwritten
 RANDOM_INIT_LEARNING_RATE, PRIOR_LEARNING_RATE = 1e-3, 5e-4
+
+
+class PolicyError(ToccataError, RuntimeError):
+    """A policy of a user's own has raised while training; names it, and its error is the cause."""
 
 
 @dataclass
@@ -195,6 +200,7 @@ def train(
         RunError, ConfigError, CorpusError, RewardSpecError: before anything is written, when it cannot be run.
         RewardModelError: when a reward model fails while training; the run is saved first.
         CallbackError: when a callback or log writer raises, which is its cause; the run is saved first.
+        PolicyError: when a policy of a user's own raises, which is its cause; the run is as at its last checkpoint.
         KeyboardInterrupt: after Ctrl-C; the message says what is saved and how to resume.
     """
     console = console or Console(stderr=True)
@@ -361,6 +367,11 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     env = build_envs(config)
     set_random_seed(config.seed)  # as in a new run
     rewards = load_rewards(checkpoint / "reward_models", run.folder, trust=config.trust)
+    if len(rewards.models) != len(config.rewards):
+        raise RunError(
+            f"{run.folder}: config.json names {len(config.rewards)} rewards, rewards.json of {checkpoint.name} "
+            f"{len(rewards.models)}; one of them was changed"
+        )
     warnings: list[str] = []
     music = excerpt_dataset(config, "train", warnings.append)
     try:
@@ -429,6 +440,8 @@ def _run_ppo(training: Training, bar: Bar) -> str:
                 log_interval=1,
                 reset_num_timesteps=done == 0,
             )
+            between_rollouts.rollout_start = model.num_timesteps
+            checkpoint()
         except CallbackStop:
             training.save()
             user.on_training_end()
@@ -440,16 +453,22 @@ def _run_ppo(training: Training, bar: Bar) -> str:
             training.save()
             raise _interrupted(stop, f"stopped and saved at step {model.num_timesteps:,}; {resume}") from stop
         except (RewardModelError, CallbackError) as error:
+            model.num_timesteps = between_rollouts.rollout_start  # the rollout was lost: it is played again
             try:
                 training.save()
-            except RewardModelError as unsaved:  # of one whose state cannot be saved
-                raise type(error)(f"{error}; the run is as at its last checkpoint, {resume}") from unsaved
+            except RewardModelError:  # of one whose state cannot be saved
+                raise type(error)(f"{error}; the run is as at its last checkpoint, {resume}") from error
             raise type(error)(f"{error}; the run is saved in {folder}, {resume}") from error
         except DivergenceError as error:
             last = training.run.last_checkpoint()
             kept = "there is no checkpoint" if last is None else f"the last checkpoint, {last.name}, is kept; {resume}"
             raise DivergenceError(f"{error}; {kept}") from error
-        checkpoint()
+        except Exception as error:  # a user's policy may raise anything
+            if not config.is_user_policy or isinstance(error, (ToccataError, OSError)):
+                raise
+            mark_user_code(error)
+            why = f"policy {shown(config.policy)} raised {type_and_message(error)}"
+            raise PolicyError(f"{why}; the run is as at its last checkpoint, {resume}") from error
     bar.update(task, completed=config.total_timesteps)
     return "finished"
 

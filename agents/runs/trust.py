@@ -79,10 +79,10 @@ def _require(names: Sequence[str], what: str, run_folder: Path | None, trust: bo
             "this machine; loading it runs that code. If you trust it, add --trust, with the module in the current "
             "folder or installed"
         )
-    for name in names:
-        folder = modules.get(name)
+    folders = [modules.get(name) for name in names] if signed else []
+    for folder in (str(Path.cwd()), *folders):  # the module that the run was made with, not one of its name here
         if isinstance(folder, str) and folder not in sys.path:
-            sys.path.append(folder)  # last, as a user's module may be called like any other
+            sys.path.insert(0, folder)
 
 
 def _is_own_code(spec: Spec) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from toccata.errors import ToccataError, one_line
 
-MARK = "toccata_user_code"  # an attribute of exceptions
+MARK = "toccata_frames"  # an attribute of exceptions of users' code
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
 
@@ -35,11 +35,11 @@ def guarded(who: str, error: type[ToccataError]) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, Exception) as failure:
         _restore(folder)
-        _mark(failure)
+        mark_user_code(failure)
         raise
     except BaseException as stop:
         _restore(folder)
-        _mark(stop)
+        mark_user_code(stop)
         raise error(f"{who} raised {type(stop).__name__}: {stop}") from stop
     if moved := _restore(folder):
         raise error(f"{who} changed the working directory to {moved}; it is {folder} again")
@@ -64,6 +64,8 @@ def import_attribute(target: str, who: str, error: type[ToccataError]) -> Any:
     if module_name.endswith(".py") or "/" in module_name or "\\" in module_name:
         dotted = ".".join(Path(module_name.replace("\\", "/")).with_suffix("").parts)
         raise error(f"{who}: write the module with dots, as in {dotted}:{path}")
+    if module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise error(f"{who}: {module_name} is a module of Python itself, which has none")
     current = str(Path.cwd())
     if current not in sys.path and "" not in sys.path:
         sys.path.insert(0, current)  # stays there, as with `python -m`: modules may import others later
@@ -84,11 +86,16 @@ def import_attribute(target: str, who: str, error: type[ToccataError]) -> Any:
     name = module_name
     for part in path.split("."):
         try:
-            found = getattr(found, part)
+            with guarded(f"{who}: {name}.{part}", error):
+                found = getattr(found, part)
+        except ToccataError:
+            raise
         except AttributeError:
             nearest = get_close_matches(part, [public for public in dir(found) if not public.startswith("_")], 1)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             raise error(f"{who}: {name} has no {part!r}{hint}") from None
+        except Exception as failure:  # a module may have a function of its own for this
+            raise error(f"{who}: {name}.{part} raised {type_and_message(failure)}") from failure
         name = f"{name}.{part}"
     return found
 
@@ -125,30 +132,29 @@ def type_and_message(error: BaseException) -> str:
 def user_line(error: BaseException) -> str | None:
     """Where an error comes from in a user's code, as tracebacks show it: file, line, function and the line's text.
 
-    A user's code is the first that `guarded` called and that is neither Toccata's nor Python's, with what lies in the
-    same folder. None for an error that did not come through `guarded`.
+    A user's code is the first that `guarded` called and that is neither Toccata's nor Python's nor, if there is any
+    other, that of an installed package; what lies in the same folder belongs to it. None for an error that did not come
+    through `guarded`.
     """
     chain = [error]
     while (cause := chain[-1].__cause__) is not None and cause not in chain:
         chain.append(cause)
     for each in reversed(chain):
-        if not getattr(each, MARK, False):
-            continue
-        frames = [
-            frame for frame in traceback.extract_tb(each.__traceback__) if not _is_ours_or_pythons(frame.filename)
-        ]
-        if isinstance(each, SyntaxError) and each.filename and each.lineno and Path(each.filename).is_file():
+        frames = [frame for frame in getattr(each, MARK, ()) if not _is_ours_or_pythons(frame.filename)]
+        if hasattr(each, MARK) and isinstance(each, SyntaxError) and each.filename and each.lineno:
             frames = [traceback.FrameSummary(each.filename, each.lineno, "<module>")]
         if frames:
-            own = [frame for frame in frames if _belongs_together(frames[0].filename, frame.filename)]
+            first = next((frame for frame in frames if not _in_packages(Path(frame.filename))), frames[0])
+            own = [frame for frame in frames if _belongs_together(first.filename, frame.filename)]
             return "".join(traceback.format_list(own[-1:])).rstrip()
     return None
 
 
-def _mark(failure: BaseException) -> None:
-    """Mark an exception as one of users' code."""
-    with suppress(Exception):  # a class of exceptions may forbid it
-        setattr(failure, MARK, True)
+def mark_user_code(failure: BaseException) -> None:
+    """Remember, for `user_line`, through which lines an exception of users' code came so far."""
+    if not isinstance(failure, ToccataError):
+        with suppress(Exception):  # a class of exceptions may forbid it
+            setattr(failure, MARK, traceback.extract_tb(failure.__traceback__))
 
 
 def _is_ours_or_pythons(filename: str) -> bool:

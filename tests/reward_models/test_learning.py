@@ -91,6 +91,7 @@ def state_of_every_kind() -> dict[str, Any]:
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),  # has whole numbers as keys, and tuples
         "tied": [network.weight, network.weight],
+        "big-endian": np.arange(3, dtype=">f4"),
         "arrays": (np.arange(3), np.float32(0.5), np.int64(7), np.zeros((0, 2), bool)),
         "rng": np.random.default_rng(3).bit_generator.state,
         "infinite": [-np.inf, torch.full((2,), -torch.inf)],
@@ -124,7 +125,7 @@ def test_a_state_of_every_kind_is_restored(tmp_path: Path) -> None:
             assert got[place].dtype == value.dtype
         elif isinstance(value, np.ndarray):
             np.testing.assert_array_equal(got[place], value)
-            assert got[place].dtype == value.dtype
+            assert got[place].dtype == value.dtype.newbyteorder("=")
         else:
             assert got[place] == value
     save_state(restored, "own", tmp_path / "again")
@@ -138,7 +139,11 @@ def test_a_state_of_every_kind_is_restored(tmp_path: Path) -> None:
         ({"seen": {1, 2}}, r"state_dict\(\)\['seen'\] is a set; a state holds"),
         ({"seen": [object()]}, r"state_dict\(\)\['seen'\]\[0\] is a object"),
         ({(1, 2): 3}, r"has the key \(1, 2\); keys must be texts or whole numbers"),
-        ({"names": np.array(["a"])}, r"state_dict\(\)\['names'\] is an array of <U1; only numbers"),
+        ({"names": np.array(["a"])}, r"state_dict\(\)\['names'\] is an array of <U1, which cannot be saved"),
+        ({"wide": np.longdouble(1)}, r"state_dict\(\)\['wide'\] is a longdouble"),
+        ({"wave": torch.zeros(2, dtype=torch.complex128)}, "holds a tensor that cannot be saved"),
+        ({"sparse": torch.eye(2).to_sparse()}, "cannot be saved"),
+        ({"lazy": torch.nn.LazyLinear(2).state_dict()}, "cannot be saved"),
     ],
 )
 def test_a_state_that_cannot_be_saved_is_named(state: dict[Any, Any], message: str) -> None:
@@ -153,6 +158,13 @@ def test_a_state_that_is_not_restored_is_refused() -> None:
         def load_state_dict(self, state: dict[str, Any]) -> None:
             self.state = {"count": 1}
 
+    class Frozen(Base):
+        def state_dict(self) -> dict[str, Any]:
+            return {"weights": torch.ones(2)}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            raise ValueError("no")
+
     class Refusing(Learner):
         def load_state_dict(self, state: dict[str, Any]) -> None:
             raise KeyError("weights")
@@ -163,6 +175,8 @@ def test_a_state_that_is_not_restored_is_refused() -> None:
         check_learning(Deaf(), "own")
     with pytest.raises(RewardModelError, match="'own': load_state_dict raised KeyError: 'weights'"):
         check_learning(Refusing(), "own")
+    with pytest.raises(RewardModelError, match="'own': load_state_dict raised ValueError: no"):
+        check_learning(Frozen(), "own")  # whose run could never be evaluated
 
 
 def test_what_an_update_returns_is_checked() -> None:
@@ -174,6 +188,7 @@ def test_what_an_update_returns_is_checked() -> None:
         (None, "must return a dict of numbers, got None"),
         ({"loss": "low"}, "must return numbers, got loss = 'low'"),
         ({"loss": float("nan")}, "must return finite numbers, got loss = nan"),
+        ({"loss": 10**400}, "must return numbers, got loss = 1000"),
         ({3: 1.0}, "must return numbers by name, got the name 3"),
     ):
         model.update = lambda pieces, real, rng, result=result: result  # type: ignore[method-assign, misc]

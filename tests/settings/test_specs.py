@@ -20,8 +20,10 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-TARGETS = st.sampled_from(["rating", "rating:my folder (2)", "my_lab.r:R.S", "a:b", "rating:x)"])
-NAMES = st.sampled_from(["weight", "mode", "n_1", "größe"])
+TARGETS = st.sampled_from(
+    ["rating", "rating:my folder (2)", "my_lab.r:R.S", "a:b", "rating:x)", "rating:a (old) #2", "/d()#", "a(b)\n(c"]
+)
+NAMES = st.sampled_from(["weight", "mode", "n_1", "größe", "µ"])
 
 
 @given(TARGETS, st.dictionaries(NAMES, VALUES, max_size=3))
@@ -56,6 +58,7 @@ def test_known_texts() -> None:
         ("my:R(x=f'{1}')", "x must be a number"),
         ("my:R(x=1, x=2)", "has the argument x twice"),
         ("my:R(**{'x': 1})", "is not possible here"),
+        (f"my:R(x={2**2000})", "whole ones of at most 1024 bits"),
         ("my:R(x=1e999)", "must be a finite number"),
         ("my:R(x={1, 2})", "must be a finite number"),
         ("my:R(x=b'1')", "must be a finite number"),

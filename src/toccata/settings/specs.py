@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from math import isfinite
 from typing import Any
+from unicodedata import normalize
 
 from toccata.errors import ToccataError
 from toccata.settings.options import MAX_TEXT, shown
 
 MODEL, ARGS, WEIGHT_KEY = "model", "args", "weight"  # keys of a spec as data; the weight is that of a reward
 MAX_DEPTH = 20  # of lists and dicts in arguments
+MAX_BITS = 1024  # of a whole number in them: far fewer digits than Python converts to text
 
 
 class SpecError(ToccataError, ValueError):
@@ -43,13 +45,17 @@ class Spec:
     def __post_init__(self) -> None:
         if not isinstance(self.target, str) or not self.target.strip():
             raise SpecError(f"a spec must name a model, got {shown(self.target)}")
+        object.__setattr__(self, "target", self.target.strip())  # frozen for everyone else
         if not isinstance(self.args, Mapping):
             raise SpecError(f"{self.target}: its args must be names and values, got {shown(self.args)}")
         for name in self.args:
             if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
                 raise SpecError(f"{self.target}: the name of an argument must be a Python name, got {shown(name)}")
-        values = {name: _literal(value, f"{self.target}: {name}") for name, value in self.args.items()}
-        object.__setattr__(self, "args", values)  # frozen for everyone else
+        values = {
+            normalize("NFKC", name): _literal(value, f"{self.target}: {name}")  # as Python reads names
+            for name, value in self.args.items()
+        }
+        object.__setattr__(self, "args", values)
 
     def __str__(self) -> str:
         """The text that `parse_spec` reads: `target`, or `target(name=value, ...)`."""
@@ -68,7 +74,8 @@ def parse_spec(text: str) -> Spec:
     """
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise SpecError(f"a spec must be a text of at most {MAX_TEXT:,} characters, got {shown(text)}")
-    if not text.rstrip().endswith(")"):
+    text = text.strip()
+    if not text.endswith(")"):
         return Spec(text)
     for start in (i for i, character in enumerate(text) if character == "("):
         call = _as_call(text[start:])
@@ -131,11 +138,13 @@ def _as_call(brackets: str) -> ast.Call | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in texts
-            node = ast.parse(f"f{brackets.rstrip()}", mode="eval").body
+            node = ast.parse(f"f{brackets}", mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
-    whole = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return node if whole and isinstance(node, ast.Call) else None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return None
+    to_the_end = node.end_col_offset == len(f"f{brackets}".encode()) and node.end_lineno == 1  # no comment follows
+    return node if to_the_end else None
 
 
 def _arguments(call: ast.Call, text: str) -> dict[str, Any]:
@@ -166,7 +175,7 @@ def _literal(value: Any, where: str, depth: int = 0) -> Any:
     Raises:
         SpecError: beginning with `where`, for anything else.
     """
-    if value is None or isinstance(value, (bool, str)) or type(value) is int:
+    if value is None or isinstance(value, (bool, str)) or (type(value) is int and value.bit_length() <= MAX_BITS):
         return value
     if type(value) is float and isfinite(value):
         return value
@@ -175,5 +184,6 @@ def _literal(value: Any, where: str, depth: int = 0) -> Any:
     if depth < MAX_DEPTH and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _literal(each, where, depth + 1) for key, each in value.items()}
     raise SpecError(
-        f"{where} must be a finite number, a text, true, false, null, or lists and dicts of these, got {shown(value)}"
+        f"{where} must be a finite number, whole ones of at most {MAX_BITS} bits, a text, true, false, null, or lists "
+        f"and dicts of these, got {shown(value)}"
     )

@@ -99,7 +99,7 @@ class Fails(BaseCallback):
         return True
 
 
-@pytest.mark.parametrize(("where", "step"), [("rollout end", 128), ("step", 152)])
+@pytest.mark.parametrize(("where", "step"), [("rollout end", 0), ("step", 128)])  # before the rollout
 def test_a_failing_callback_is_named_and_the_run_saved(toy: Toy, where: str, step: int) -> None:
     with pytest.raises(
         CallbackError, match=r"^callback Fails raised KeyError: 'oh'; the run is saved in .*, resume"
