@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +11,7 @@ from gymnasium.utils import seeding
 
 from toccata.agents.sb3 import BatchedVecEnv
 from toccata.envs.core import PianoCore
+from toccata.settings.specs import is_reward_spec
 
 
 class PianoVecEnv(BatchedVecEnv):
@@ -23,7 +24,7 @@ class PianoVecEnv(BatchedVecEnv):
     """
 
     def __init__(self, num_envs: int, *, flat: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
-        if isinstance(arguments.get("reward"), (str, Mapping, list, tuple)):
+        if is_reward_spec(arguments.get("reward")):
             from toccata.reward_models import load_reward
 
             arguments["reward"] = load_reward(arguments["reward"])
@@ -115,7 +116,7 @@ class PianoVecEnv(BatchedVecEnv):
         """The attribute of each env; they share all but `piece`, `score` and `primer`."""
         rows = self.rows(indices)
         if attr_name == "primer":
-            return [self.core.primers[i] for i in rows]
+            return [self.core.primer_of(i) for i in rows]
         if attr_name == "piece":
             return [self.core.piece(i) for i in rows]
         if attr_name == "score":

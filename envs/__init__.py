@@ -1,6 +1,7 @@
 """The instrument, its dynamics, and the Gymnasium environments. Imports no torch."""
 
 from toccata.envs import wrappers
+from toccata.envs.array_conversion import register_array_conversions
 from toccata.envs.codec import EncodeReport, encode, play
 from toccata.envs.core import GENRES, PianoCore
 from toccata.envs.dynamics import Dynamics, random_legal_actions
@@ -32,3 +33,5 @@ __all__ = [
     "total",
     "wrappers",
 ]
+
+register_array_conversions()

@@ -35,7 +35,7 @@ class Step:
 
     rewards: np.ndarray  # (n,) float64
     terminated: np.ndarray  # (n,) bool, the last bar line is reached
-    truncated: np.ndarray  # (n,) bool, max_steps were played before the last bar line
+    truncated: np.ndarray  # (n,) bool, `max_steps` or `time_limit` ended it before the last bar line
     terms: dict[str, np.ndarray]  # (n,) float64 each, their sum is `rewards`
     pieces: dict[int, Piece]  # by env: the piece so far, in the envs that are rewarded for it in this step
 
@@ -44,8 +44,7 @@ class PianoCore:
     """The episodes of `num_envs` pianos; see `PianoEnv` for the arguments, and `PianoDiscreteEnv` for `flat` actions.
 
     Attributes:
-        primers: of each env, the primer that its piece began with; None without one.
-        time_limit: steps after which episodes are truncated besides `max_steps`; infinite unless set.
+        time_limit: steps after which episodes are truncated besides `max_steps`; infinite unless set, 0 for the next.
     """
 
     def __init__(
@@ -91,7 +90,6 @@ class PianoCore:
         self.primer = None if primer is None else self._read_primer(primer)
 
         self.dynamics = Dynamics(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
-        self.primers: list[Score | None] = [None] * num_envs
         self.time_limit: float = np.inf
         self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
         self._rewarded: dict[str, np.ndarray] = {}  # (n,) by term: the sum of the rewards of this episode so far
@@ -198,8 +196,6 @@ class PianoCore:
             rng.integers(len(self.genres)) if number is None else number for rng in rngs
         ]
         self.tempos_bpm[rows] = tempo_bpm
-        for i in rows:
-            self.primers[i] = primer
         self._bars_rewarded[rows] = 0
         for rewarded in self._rewarded.values():
             rewarded[rows] = 0
@@ -218,7 +214,7 @@ class PianoCore:
         """Play `actions`, and reward the envs whose piece, or next bars, are finished.
 
         Args:
-            actions: (n, 2), flat ones (n,), one for each env.
+            actions: (n, 2), flat ones (n,), one for each env; those of envs that do not play are ignored.
             rows: (k,) the envs that play; nothing happens in the others. None: all.
 
         Raises:
@@ -226,6 +222,13 @@ class PianoCore:
             RewardModelError: naming the reward model, when it fails, and for rewards that add up to no finite float32.
         """
         actions = np.asarray(actions)
+        played = np.ones(self.num_envs, np.bool_)
+        if rows is not None:
+            played[:] = False
+            played[rows] = True
+            if actions.shape[:1] == played.shape:
+                actions = actions.copy()
+                actions[~played] = 0
         if self.flat:
             actions = unflatten(actions, self.num_envs, self.piano)
         if actions.shape != (self.num_envs, 2) or actions.dtype.kind not in "iu":
@@ -237,10 +240,6 @@ class PianoCore:
             first = actions[outside.any(axis=1)][0].tolist()
             raise ValueError(f"action {first} is outside the action space {self.action_space}")
         legal = self.dynamics.step(actions.astype(np.int64), rows)
-        played = np.ones(self.num_envs, np.bool_)
-        if rows is not None:
-            played[:] = False
-            played[rows] = True
         states = self.dynamics.states
         terminated = played & (states["clock"] >= states["end_tick"])
         truncated = played & (states["steps"] >= np.minimum(self.max_steps, self.time_limit)) & ~terminated
@@ -312,6 +311,11 @@ class PianoCore:
             start_tick=int(state["start_tick"]),
             actions=self.dynamics.played[i, : state["steps"]].copy(),
         )
+
+    def primer_of(self, i: int) -> Score | None:
+        """What the piece of env `i` began with, as the piano plays it, in the tempo of the piece; None without one."""
+        start_tick = int(self.dynamics.states["start_tick"][i])
+        return self.dynamics.score(i, start_tick, float(self.tempos_bpm[i])) if start_tick else None
 
     def action_masks(self) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values).

@@ -81,8 +81,9 @@ class PianoEnv(gym.Env[Any, Any]):
 
     ## Episode End
 
-    Terminates at the last bar line; truncates after `max_steps` steps, or after those of a `TimeLimit` of Gymnasium
-    around it, and is rewarded for the piece so far.
+    Terminates at the last bar line; truncates after `max_steps` steps, or in the last step of a `TimeLimit` of
+    Gymnasium around it, and is rewarded for the piece so far. Where a wrapper inside that limit plays several steps for
+    one, the first of them truncates.
 
     ## Arguments
 
@@ -123,6 +124,7 @@ class PianoEnv(gym.Env[Any, Any]):
         self.core = PianoCore(1, flat=self.flat, **arguments)
         self.observation_space = self.core.observation_space
         self.action_space = self.core.action_space
+        self._time_limits: list[TimeLimit] = []  # around this environment, since its last reset
         self._window: Any = None
 
     def reset(
@@ -130,7 +132,7 @@ class PianoEnv(gym.Env[Any, Any]):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Begin a piece; `options` may have `primer`, `genre` and `tempo_bpm` for it."""
         super().reset(seed=seed)
-        self.core.time_limit = _time_limit(self, sys._getframe())
+        self._time_limits = _time_limits(self, sys._getframe())
         self.core.reset([0], [self.np_random], options)
         if self.render_mode == "human":
             self.render()
@@ -138,6 +140,8 @@ class PianoEnv(gym.Env[Any, Any]):
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Play one action."""
+        is_last = any(each._elapsed_steps + 1 >= each._max_episode_steps for each in self._time_limits)  # type: ignore[operator]  # an int since its reset
+        self.core.time_limit = 0 if is_last else np.inf
         step = self.core.step(self._as_batch(action))
         info = self._info()
         info["reward_terms"] = {name: float(term[0]) for name, term in step.terms.items()}
@@ -187,7 +191,7 @@ class PianoEnv(gym.Env[Any, Any]):
     @property
     def primer(self) -> Score | None:
         """What the piece began with, as the piano plays it; None without a primer."""
-        return self.core.primers[0]
+        return self.core.primer_of(0)
 
     @property
     def piece(self) -> Piece:
@@ -269,21 +273,23 @@ class PianoDiscreteEnv(PianoEnv):
     flat = True
 
 
-def _time_limit(env: PianoEnv, frame: FrameType | None) -> float:
-    """The steps after which a `gymnasium.wrappers.TimeLimit` around `env` truncates the episode; infinite without one.
+def _time_limits(env: PianoEnv, frame: FrameType | None) -> list[TimeLimit]:
+    """The wrappers `gymnasium.wrappers.TimeLimit` around `env`, whose own counters tell its last step.
 
     Gymnasium tells an environment nothing of its wrappers, and what a piece is paid must be known in its last step. But
-    such a wrapper begins to count when its `reset` is called, which calls that of `env`: so it is on the call stack.
+    such a wrapper begins to count when its `reset` is called, which calls that of `env`: so it is on the call stack. A
+    subclass whose `reset` does not call that of `TimeLimit` is not seen: it truncates a piece that is not paid.
+
+    The wrappers count their own steps, which are not those of `env` where a wrapper between them repeats actions or
+    plays some in its `reset`.
 
     Args:
         env: the environment, while its `reset` runs.
         frame: of that call.
     """
-    limit = np.inf
+    found = []
     while frame is not None:
-        if frame.f_code is TimeLimit.reset.__code__:
-            wrapper = frame.f_locals["self"]
-            if wrapper.unwrapped is env:
-                limit = min(limit, wrapper._max_episode_steps)
+        if frame.f_code is TimeLimit.reset.__code__ and frame.f_locals["self"].unwrapped is env:
+            found.append(frame.f_locals["self"])
         frame = frame.f_back
-    return limit
+    return found

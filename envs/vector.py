@@ -153,7 +153,7 @@ class PianoVectorEnv(VectorEnv):
         if name == "action_masks":
             return tuple(self.action_masks())
         if name == "primer":
-            return tuple(self.core.primers)
+            return tuple(self.core.primer_of(i) for i in range(self.num_envs))
         if name in OF_EACH_ENV:
             pieces = [self.core.piece(i) for i in range(self.num_envs)]
             return tuple(pieces if name == "piece" else [piece.score for piece in pieces])
@@ -164,6 +164,10 @@ class PianoVectorEnv(VectorEnv):
         }
         if name not in shared and (name.startswith("_") or not hasattr(self.core, name)):
             raise AttributeError(f"the envs of a {type(self).__name__} have no attribute {name!r}")
+        if callable(getattr(PianoCore, name, None)):
+            raise AttributeError(
+                f"of the envs of a {type(self).__name__} only action_masks can be called, not {name!r}"
+            )
         return (shared[name] if name in shared else getattr(self.core, name),) * self.num_envs
 
     def get_attr(self, name: str) -> tuple[Any, ...]:

@@ -1,17 +1,12 @@
-"""Wrappers that give other frameworks the legal actions where they look for them, and infos that Gymnasium converts."""
+"""Wrappers that give other frameworks the legal actions where they look for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from os import PathLike
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-
-from toccata.envs.pieces import Piece
-from toccata.music.score import Score
 
 MASK = "action_mask"
 
@@ -104,34 +99,3 @@ class TianshouActionMask(_FlatWithMask):
         for name in ("piece", "reward_terms"):
             info.pop(name, None)
         return super()._with_mask(observation, info)
-
-
-def _register_conversions() -> None:
-    """Let Gymnasium's `NumpyToTorch` and `ArrayConversion` pass on what they raise an error for.
-
-    They convert everything in infos and reset options. Pieces, scores, texts and paths stay what they are; in arrays of
-    objects, such as `infos["final_obs"]`, each object is converted.
-    """
-    try:
-        from gymnasium.wrappers.array_conversion import array_conversion
-    except (ImportError, gym.error.DependencyNotInstalled):
-        return  # then the wrappers cannot be used either
-    convert_array = array_conversion.dispatch(Iterable)
-
-    def keep(value: Any, *arguments: Any, **named: Any) -> Any:
-        return value
-
-    def convert(array: np.ndarray, *arguments: Any, **named: Any) -> Any:
-        if array.dtype != object:
-            return convert_array(array, *arguments, **named)
-        converted = np.full(array.shape, None, object)
-        for index, value in np.ndenumerate(array):
-            converted[index] = array_conversion(value, *arguments, **named)
-        return converted
-
-    for kind in (Piece, Score, str, PathLike):
-        array_conversion.register(kind, keep)
-    array_conversion.register(np.ndarray, convert)
-
-
-_register_conversions()

@@ -80,3 +80,17 @@ def test_an_id_can_name_the_module_that_registers_it() -> None:
         "assert env.spec.id == envs.spec.id == 'toccata/Piano-v0'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_reward_models_are_imported_for_rewards_by_name_only() -> None:
+    code = (
+        "import sys, gymnasium as gym, toccata\n"
+        "class Model:\n    name = 'model'\n    def score(self, pieces): return [0.0] * len(pieces)\n"
+        "for reward in (None, Model()):\n"
+        "    gym.make('toccata/Piano-v0', bars=1, reward=reward)\n"
+        "    gym.make_vec('toccata/PianoDiscrete-v0', num_envs=2, bars=1, reward=reward)\n"
+        "assert not {'torch', 'toccata.reward_models'} & set(sys.modules)\n"
+        "gym.make('toccata/Piano-v0', bars=1, reward='silence')\n"
+        "assert 'toccata.reward_models' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -362,5 +362,6 @@ def _set_rollout_state(model: ComposerPPO, state: Mapping[str, Tensor]) -> None:
     if isinstance(model, SequenceComposerPPO):
         prefix = "history.observation."
         observations = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        of_envs = (arrays[f"history.{name}"] for name in ("lengths", "kl", "primer_bars"))
-        model.history = History(observations, *of_envs)
+        lengths, kl = arrays["history.lengths"], arrays["history.kl"]
+        primer_bars = arrays.get("history.primer_bars", np.zeros_like(lengths))  # older files: no primer was heard
+        model.history = History(observations, lengths, kl, primer_bars)

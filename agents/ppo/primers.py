@@ -37,15 +37,10 @@ class PrimerSteps:
         """Number of steps."""
         return len(self.observations["genre"])
 
-    def with_genre(self, genre: int) -> PrimerSteps:
-        """The same of a piece of this genre."""
-        genres = np.full(len(self), genre, np.int32)
-        return replace(self, observations={**self.observations, "genre": genres})
 
-
-@lru_cache(maxsize=64)
-def primer_steps(primer: Score, piano: Piano, bars: int) -> PrimerSteps | None:
-    """The steps of a primer that `bars` bars follow, without a genre; None where there is nothing to hear.
+@lru_cache(maxsize=256)
+def primer_steps(primer: Score, piano: Piano, bars: int, genre: int) -> PrimerSteps | None:
+    """The steps of a primer that `bars` bars of the genre follow; None where there is nothing to hear.
 
     As in `sample_pieces`: the last bars of the primer only, and bars are counted from the first of them.
     """
@@ -59,11 +54,15 @@ def primer_steps(primer: Score, piano: Piano, bars: int) -> PrimerSteps | None:
     piece = Piece(replace(context, length_ticks=end_tick), actions=prepared.actions)
     recorded = record_trajectories([piece], piano).observations
     observations = {key: recorded[key][0].astype(np.int32) for key in OBSERVATION_KEYS}
+    observations["genre"][:] = genre
     return PrimerSteps(observations, context.bars, prepared.actions[-1])
 
 
 def prefill_primers(network: SequenceNetwork, primers: list[PrimerSteps], device: torch.device) -> Cache:
-    """The cache of `network` after each of the primers, one a row."""
+    """The cache of `network` after each of the primers, one a row; what is there several times is computed once."""
+    numbers: dict[int, int] = {}  # by the identity of a primer: equal ones of `primer_steps` are the same object
+    rows = torch.tensor([numbers.setdefault(id(steps), len(numbers)) for steps in primers], device=device)
+    primers = list({id(steps): steps for steps in primers}.values())
     longest = max(map(len, primers))
     observations = {
         key: np.zeros((len(primers), longest, *primers[0].observations[key].shape[1:]), np.int32)
@@ -74,7 +73,7 @@ def prefill_primers(network: SequenceNetwork, primers: list[PrimerSteps], device
             observations[key][row, : len(steps)] = values
     lengths = torch.tensor([len(steps) for steps in primers], device=device)
     with torch.no_grad():
-        return network.prefill(tensors_of(observations, device, time=True), lengths)
+        return network.prefill(tensors_of(observations, device, time=True), lengths)[rows]
 
 
 def with_primers(
@@ -84,17 +83,19 @@ def with_primers(
 
     Args:
         observations: (envs, steps, ...) each.
-        primers: of each step, those of the envs whose piece begins with it, by env.
+        primers: of each step, those of the envs whose piece begins with it, by env; those after the last step are
+            of the next rollout.
 
     Returns:
         (envs, longest, ...) each, padded at the end; and (envs, steps) int64, where the agent's own steps are among
         them, or None if there is no primer, so that they are all.
     """
+    envs, count = observations["genre"].shape
+    primers = primers[:count]
     if not any(primers):
         return observations, None
-    envs, count = observations["genre"].shape
     inserted = np.zeros((envs, count), np.int64)
-    for step, of_envs in enumerate(primers[:count]):
+    for step, of_envs in enumerate(primers):
         for env, steps in of_envs.items():
             inserted[env, step] = len(steps)
     positions = np.arange(count) + inserted.cumsum(axis=1)
@@ -104,7 +105,7 @@ def with_primers(
         if key == "place":
             longer[key][..., BARS_FINISHED] = 1  # no padding is taken for the start of an episode
         longer[key][np.arange(envs)[:, None], positions] = values
-        for step, of_envs in enumerate(primers[:count]):
+        for step, of_envs in enumerate(primers):
             for env, steps in of_envs.items():
                 end = positions[env, step]
                 longer[key][env, end - len(steps) : end] = steps.observations[key]

@@ -160,9 +160,10 @@ class SequenceComposerPPO(ComposerPPO):
         primers = {}
         for env, score in zip(starts.tolist(), scores, strict=True):
             bars = int(observations["place"][env][-1])
-            steps = None if score is None else primer_steps(score, self.policy.piano, bars)
+            genre = int(observations["genre"][env])
+            steps = None if score is None else primer_steps(score, self.policy.piano, bars, genre)
             if steps is not None:
-                primers[env] = steps.with_genre(int(observations["genre"][env]))
+                primers[env] = steps
         return primers
 
     def act(self, observations: Any, masks: np.ndarray | None) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:

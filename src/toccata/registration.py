@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+
+from toccata.settings.specs import is_reward_spec
 
 
 def register_environments() -> None:
@@ -20,7 +21,7 @@ def register_environments() -> None:
 
 def _with_reward(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, with what `load_reward` takes as text or data replaced by the reward model."""
-    if isinstance(arguments.get("reward"), (str, Mapping, list, tuple)):
+    if is_reward_spec(arguments.get("reward")):
         from toccata.reward_models import load_reward
 
         return {**arguments, "reward": load_reward(arguments["reward"])}

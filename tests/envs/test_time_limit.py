@@ -1,5 +1,7 @@
 """Gymnasium's own time limit: what was composed is paid when it truncates a piece."""
 
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -48,6 +50,71 @@ def test_a_time_limit_pays_the_piece_so_far(limit: str, reward_at: str) -> None:
         assert len(piece.actions) == 9
         assert total == len(piece.score) > 2
     assert gym.make(ID, **arguments).unwrapped.core.time_limit == np.inf
+
+
+class RepeatFourTimes(gym.Wrapper):
+    """Sums the rewards of four steps; `checks` whether the piece has ended."""
+
+    def __init__(self, env: gym.Env, checks: bool) -> None:
+        super().__init__(env)
+        self.checks, self.played, self.paid = checks, 0, []
+
+    def step(self, action: int) -> tuple:
+        total = 0.0
+        for _ in range(4):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total, self.played = total + reward, self.played + 1
+            self.paid += [reward] if reward else []
+            if self.checks and (terminated or truncated):
+                break
+        return observation, total, terminated, truncated, info
+
+
+class RestsFirst(gym.Wrapper):
+    """Plays five rests at the beginning of a piece."""
+
+    def reset(self, **arguments: object) -> tuple:
+        observation, info = self.env.reset(**arguments)
+        for _ in range(5):
+            observation, reward, _, _, info = self.env.step(0)
+            assert reward == 0
+        return observation, info
+
+
+@pytest.mark.parametrize("reward_at", ["piece", "bar"])
+@pytest.mark.parametrize("checks", [True, False])
+def test_the_steps_that_count_are_those_of_the_time_limit(checks: bool, reward_at: str) -> None:
+    """The piece ends with the first action of the tenth step; a wrapper that plays on after it is paid for the rest."""
+    repeat = RepeatFourTimes(gym.make(ID, bars=8, reward=Notes(), reward_at=reward_at), checks)
+    env = TimeLimit(repeat, 10)
+    for _ in range(2):
+        repeat.played, repeat.paid = 0, []
+        total, steps, info = play(env)
+        assert steps == 10
+        assert repeat.played == len(info["piece"].actions) == (37 if checks else 40)
+        assert total == len(info["piece"].score) > 2
+        if checks and reward_at == "piece":
+            assert repeat.paid == [total], "once"
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_steps_of_another_wrappers_reset_count_as_the_time_limit_counts_them(outside: bool) -> None:
+    env = gym.make(ID, bars=8, reward=Notes())
+    env = RestsFirst(TimeLimit(env, 10)) if outside else TimeLimit(RestsFirst(env), 10)
+    for _ in range(2):
+        total, steps, info = play(env)
+        assert steps == (5 if outside else 10)
+        assert len(info["piece"].actions) == steps + 5
+        assert total == len(info["piece"].score) > 2
+
+
+def test_a_copy_has_its_own_time_limit() -> None:
+    env = gym.make(ID, bars=8, reward=Notes(), max_episode_steps=3)
+    env.reset(seed=0)
+    env.step(0)
+    other = copy.deepcopy(env)
+    assert [env.step(0)[3] for _ in range(2)] == [False, True]
+    assert [other.step(0)[3] for _ in range(2)] == [False, True]
 
 
 def test_the_smaller_limit_counts() -> None:

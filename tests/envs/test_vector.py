@@ -104,6 +104,26 @@ def test_the_autoreset_mode_is_of_the_instance() -> None:
         PianoVectorEnv(2, autoreset_mode="never")
 
 
+@pytest.mark.parametrize("flat", [False, True], ids=["pairs", "flat"])
+def test_an_action_that_is_ignored_can_be_anything(flat: bool) -> None:
+    single, batch = (PianoDiscreteEnv, PianoDiscreteVectorEnv) if flat else (PianoEnv, PianoVectorEnv)
+    envs = [
+        batch(2, bars=1, autoreset_mode=AutoresetMode.NEXT_STEP),
+        SyncVectorEnv([lambda: single(bars=1)] * 2, autoreset_mode=AutoresetMode.NEXT_STEP),
+    ]
+    whole, no_action = (12, -1) if flat else ([0, 12], [-1, 0])
+    for each in envs:
+        each.reset(seed=0)
+        assert each.step(np.array([whole, [0, 0]] if not flat else [whole, 0]))[2].tolist() == [True, False]
+    ignored = np.array([no_action, 0 if flat else [0, 0]])
+    results = [each.step(ignored) for each in envs]
+    assert ignored[0].tolist() == no_action
+    for ours, theirs in zip(results[0][:4], results[1][:4], strict=True):
+        np.testing.assert_equal(ours, theirs)
+    with pytest.raises(ValueError, match="is outside the action space"):
+        envs[0].step(ignored)
+
+
 def test_disabled_autoreset_refuses_to_play_on() -> None:
     envs = PianoVectorEnv(2, bars=1, autoreset_mode=AutoresetMode.DISABLED)
     envs.reset(seed=0)

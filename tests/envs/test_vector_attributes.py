@@ -68,5 +68,8 @@ def test_unknown_names() -> None:
     for name in ("dance", "_rewarded"):
         with pytest.raises(AttributeError, match=f"have no attribute '{name}'"):
             envs.get_attr(name)
+    for name in ("reset", "observe", "step", "primer_of"):
+        with pytest.raises(AttributeError, match=f"only action_masks can be called, not '{name}'"):
+            envs.call(name)
     with pytest.raises(AttributeError, match="have no method 'observe' that takes arguments"):
         envs.call("observe", 3)

@@ -64,6 +64,11 @@ class Spec:
         return f"{self.target}({', '.join(f'{name}={value!r}' for name, value in self.args.items())})"
 
 
+def is_reward_spec(reward: Any) -> bool:
+    """Whether it is text or data that `load_reward` makes a reward model of; else it is a model, or None."""
+    return isinstance(reward, (str, Mapping, list, tuple))
+
+
 def parse_spec(text: str) -> Spec:
     """The spec of a text: `target`, or `target(name=value, ...)` with literal values.
 

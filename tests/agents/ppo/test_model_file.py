@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from toccata.agents import ComposerPPO, FeedforwardPolicy, PianoVecEnv, SequenceComposerPPO, SequencePolicy
-from toccata.agents.ppo.model_file import POLICY, ModelError, load_model, save_model, with_digest
+from toccata.agents.ppo.model_file import POLICY, ROLLOUT, ModelError, load_model, save_model, with_digest
 from toccata.agents.ppo.signed_zip import MEMBER
 from toccata.envs.instrument import Piano
 from toccata.reward_models import Silence
@@ -81,6 +82,23 @@ def test_genres_are_saved_and_files_without_them_have_the_six(tmp_path: Path, ki
     after = load_model(tmp_path / "old.zip").policy
     assert after.genres == GENRES
     assert all(torch.equal(before[key], value) for key, value in after.state_dict().items())
+
+
+def test_files_without_the_bars_of_primers_have_none(tmp_path: Path) -> None:
+    model = agent().learn(48)
+    save_model(model, tmp_path / "old.zip")
+
+    def forget(members: dict[str, bytes]) -> None:
+        rollout = safetensors.torch.load(members[ROLLOUT])
+        del rollout["history.primer_bars"]
+        members[ROLLOUT] = safetensors.torch.save(rollout)
+
+    rewritten(tmp_path / "old.zip", forget)
+    again = load_model(tmp_path / "old.zip", env=model.env, resume=True)
+    assert isinstance(again, SequenceComposerPPO)
+    assert again.history.primer_bars.tolist() == [0, 0, 0]
+    again.reward_model = Silence()
+    again.learn(48, reset_num_timesteps=False)
 
 
 def test_a_model_plays_without_environments_and_in_any_number_of_them(tmp_path: Path) -> None:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from helpers.sequence_agents import NEAR, SMALL, Notes, RolloutRecorder, disturbed_copy, make_agent, make_envs
-from toccata.agents.policies.sequence_network import episode_starts_of, tensors_of
-from toccata.agents.ppo.primers import primer_steps
+from helpers.sequence_agents import (
+    NEAR,
+    SMALL,
+    Notes,
+    RolloutRecorder,
+    disturbed_copy,
+    make_agent,
+    make_envs,
+    weights_of,
+)
+from toccata.agents.policies.cache import Cache
+from toccata.agents.policies.sequence_network import SequenceNetwork, episode_starts_of, tensors_of
+from toccata.agents.ppo.model_file import load_model, save_model
+from toccata.agents.ppo.primers import prefill_primers, primer_steps, with_primers
 from toccata.agents.prior.prior import frozen
 from toccata.agents.prior.trajectories import record_trajectories
+from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.codec import encode
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
@@ -126,11 +139,72 @@ def test_what_is_heard_of_a_primer() -> None:
     piano = Piano()
     bar = 96
     long = Score([(bar * k, 24, 60, 80) for k in range(70)], length_ticks=70 * bar)
-    steps = primer_steps(long, piano, 2)
+    steps = primer_steps(long, piano, 2, GENRES.index("jazz"))
     assert steps is not None
     assert steps.bars == 64
     assert steps.observations["place"][0].tolist() == [0, bar, 0, 66]
-    jazz = steps.with_genre(GENRES.index("jazz"))
-    assert set(jazz.observations["genre"]) == {2}
-    assert set(steps.observations["genre"]) != {2}
-    assert primer_steps(Score(length_ticks=bar), piano, 2) is None, "silence"
+    assert set(steps.observations["genre"]) == {2}
+    assert primer_steps(Score(length_ticks=bar), piano, 2, 0) is None, "silence"
+
+
+def test_equal_primers_are_computed_once(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_agent(make_envs(1), backbone)
+    network, prefill, rows = model.policy.network, SequenceNetwork.prefill, []
+    some = [primer_steps(primer, SMALL, 2, genre) for primer, genre in ((PRIMER, 0), (OTHER, 0), (PRIMER, 1))]
+    assert primer_steps(copy.deepcopy(PRIMER), SMALL, 2, 0) is some[0]
+
+    def counted(self, observations, lengths):
+        rows.append(len(lengths))
+        return prefill(self, observations, lengths)
+
+    monkeypatch.setattr(SequenceNetwork, "prefill", counted)
+    order = [0, 1, 0, 2, 1, 0]
+    cache = prefill_primers(network, [some[k] for k in order], torch.device("cpu"))
+    assert rows == [3]
+    assert cache.lengths.tolist() == [len(some[k]) for k in order]
+    for row, k in enumerate(order):
+        alone = prefill_primers(network, [some[k]], torch.device("cpu"))
+        same = cache.state[:, :, row : row + 1]
+        if backbone == "transformer":  # behind its length there is padding
+            same = same[:, :, :, : len(some[k])]
+            alone = Cache(alone.lengths, alone.state[:, :, :, : len(some[k])])
+        np.testing.assert_allclose(same, alone.state, **NEAR)
+
+
+def test_a_piece_that_begins_after_the_rollout_adds_nothing_to_it() -> None:
+    observations = {"genre": np.zeros((2, 3), np.int32), "place": np.zeros((2, 3, 4), np.int32)}
+    steps = primer_steps(PRIMER, SMALL, 2, 0)
+    same, positions = with_primers(observations, [{}, {}, {}, {1: steps}])
+    assert positions is None
+    assert same is observations
+
+
+def test_training_resumes_exactly_where_a_piece_begins(backbone: str, tmp_path: Path) -> None:
+    """Every piece of five steps is truncated with the rollout; the saved state has the primers of the next ones."""
+
+    def pianos() -> PianoVecEnv:
+        env = make_envs(3, bars=2, genre=None, max_steps=5, primer=PRIMER)
+        env.seed(3)
+        return env
+
+    model = make_agent(pianos(), backbone, n_steps=5, batch_size=15, reward_model=Notes()).learn(30)
+    env = model.get_env()
+    assert env.get_attr("primer") == [PRIMER] * 3
+    save_model(model, tmp_path / "model.zip")
+    other = pianos()
+    assert other.get_attr("primer") == [None] * 3
+    again = load_model(tmp_path / "model.zip", env=other, resume=True)
+    again.reward_model = Notes()
+    other.set_state(env.state())
+    other.set_random_state(env.random_state())
+    assert other.get_attr("primer") == [PRIMER] * 3
+    results = []
+    for each in (model, again):
+        assert each.last_episode_starts.all()
+        torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        each.learn(15, reset_num_timesteps=False)
+        results.append((each.rollout_buffer.values, weights_of(each)))
+        assert each.rollout.primers[0].keys() == {0, 1, 2}
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert all(torch.equal(*pair) for pair in zip(results[0][1], results[1][1], strict=True))
