@@ -203,7 +203,10 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
     """
     given = {name: value for name in MUSIC_SETTINGS if (value := getattr(config, name)) is not None}
     if is_file(config.folder):
-        raise EvaluationError(f"{config.folder}: is a file; evaluate takes the folder of a run, or one of music")
+        raise EvaluationError(
+            f"{config.folder}: is a file; evaluate takes the folder of a run, or one of music; "
+            "models of other algorithms are evaluated in Python, by toccata.agents.evaluate"
+        )
     if config.folder.is_dir() and not (config.folder / "config.json").exists():
         return evaluate(
             config.folder,

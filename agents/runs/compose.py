@@ -57,10 +57,13 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
     network, piano, run = load_composer(config)
     try:
         network = with_genres(network, check_genres(with_added(config.genres, network.config.genres)))
+    except ValueError as error:
+        raise ComposeError(str(error)) from None
+    try:
         if config.genre is not None:
             genre_index(config.genre, network.config.genres)
     except ValueError as error:
-        raise ComposeError(str(error)) from None
+        raise ComposeError(f"{error}; to add it: --genres {quote(str(config.genre))}") from None
     default = primer or run or Score()
     beats_per_bar = default.beats_per_bar if config.beats_per_bar is None else config.beats_per_bar
     tempo_bpm = default.tempo_bpm if config.tempo_bpm is None else config.tempo_bpm

@@ -195,14 +195,17 @@ class TrainConfig:
     need no trust."""
 
     def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "rewards", weighted_texts(self.rewards))  # frozen for everyone else
+        except SpecError as error:
+            raise ConfigError(f"rewards: {error}") from None
         check_fields(self, TRAIN_RANGES)
         for reward, weight in self.rewards:
             WEIGHT.check(f"reward {shown(reward)}: its weight", weight)
-        object.__setattr__(self, "rewards", tuple((str(spec), weight) for spec, weight in self.reward_specs))
         check_length(self.bars, self.beats_per_bar, self.tempo_bpm)
         check_product(self, ("num_envs", "n_steps"), MAX_ROLLOUT_STEPS, "steps of a rollout")
         check_product(self, ("num_envs", "bars"), MAX_BARS_OF_ENVS, "bars of all environments")
-        object.__setattr__(self, "genres", checked_additions(self.genres))  # frozen for everyone else
+        object.__setattr__(self, "genres", checked_additions(self.genres))
         self._check_command()
         self._check_policy()
         self._fill_in_reference()
@@ -284,13 +287,13 @@ class TrainConfig:
         return json.dumps(settings, indent=2)
 
     @classmethod
-    def from_file(cls, path: Path) -> TrainConfig:
+    def from_file(cls, path: str | Path) -> TrainConfig:
         """The settings in a JSON or TOML file, such as `to_json` wrote; others have their defaults.
 
         Raises:
             ConfigError: naming the file, for anything that is not such a configuration.
         """
-        settings = read_settings(path)
+        settings = read_settings(Path(path))
         try:
             return cls(**settings)
         except ConfigError as error:

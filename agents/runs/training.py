@@ -218,9 +218,14 @@ def train(
         else:
             training, has_reference = _resumed(config, command, console, stack)
         training.callbacks, training.writers = callbacks, writers
+        started = f"resumed at step {training.model.num_timesteps:,}" if config.resume is not None else "started"
+        training.run.log(started)
         try:
             _print_rewards(training, console)
             how = _train(training, has_reference, console)
+        except KeyboardInterrupt as stop:
+            training.run.log(str(stop) or "stopped")
+            raise
         except BaseException as error:
             training.run.log(error)
             raise
@@ -231,7 +236,12 @@ def train(
 def _print_rewards(training: Training, console: Console) -> None:
     """Say what is paid, which reward models learn, and what of them is not kept."""
     learning = _learning(training)
-    terms = " + ".join(f"{weight:g} x {term}" for term, weight in training.rewards.weights.items())
+    terms = " + ".join(
+        f"{weight:g} x {term}" + (f" ({spec})" if str(spec) != term else "")
+        for (term, weight), (spec, _) in zip(
+            training.rewards.weights.items(), training.run.config.reward_specs, strict=True
+        )
+    )
     trained = f"; trained along: {', '.join(learning)}" if learning else ""
     for message in (f"reward: {terms}{trained}", *(f"warning: {each}" for each in training.warnings)):
         console.print(message, soft_wrap=True, markup=False, highlight=False)
@@ -389,7 +399,8 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     except Exception as error:  # damaged files fail in many ways inside torch and numpy
         raise RunError(f"{checkpoint}: not a readable checkpoint: {type(error).__name__}: {one_line(error)}") from error
     run.publish(checkpoint)
-    run.renew(config, command)
+    if model.num_timesteps < config.total_timesteps:
+        run.renew(config, command)
     console.print(f"resuming [bold]{escape(str(run.folder))}[/bold] at step {model.num_timesteps:,}", soft_wrap=True)
     return training, True
 
@@ -445,7 +456,8 @@ def _run_ppo(training: Training, bar: Bar) -> str:
         except CallbackStop:
             training.save()
             user.on_training_end()
-            bar.console.print(f"a callback stopped training, saved at step {model.num_timesteps:,}; {escape(resume)}")
+            message = f"a callback stopped training, saved at step {model.num_timesteps:,}; {resume}"
+            bar.console.print(message, soft_wrap=True, markup=False, highlight=False)
             return "stopped by a callback"
         except KeyboardInterrupt as stop:
             if not between_rollouts.stopped:

@@ -35,13 +35,13 @@ def test_cleanrl_style_ppo_plays_legal_actions_and_learns_from_the_reward(
 def test_sb3(scripts: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = ("STEPS = 1_000_000", "STEPS = 48"), ("PianoVecEnv(64", "PianoVecEnv(2"), ("n_steps=128", "n_steps=24")
     sizes = ("batch_size=512", "batch_size=48"), ("50_000", "100"), ("1_000,", "16,"), (REWARD, 'REWARD = "silence"')
-    run(smaller(scripts["sb3.py"], *changes, *sizes), tmp_path, monkeypatch)
+    run(smaller(scripts["ppo_and_dqn.py"], *changes, *sizes), tmp_path, monkeypatch)
 
 
 def test_sb3_contrib_plays_legal_actions(scripts: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = ("STEPS = 1_000_000", "STEPS = 128"), ("PianoVecEnv(64", "PianoVecEnv(2"), ("n_steps=128", "n_steps=64")
     sizes = (("batch_size=512", "batch_size=64"),)
-    agent = run(smaller(scripts["sb3_contrib.py"], *changes, *sizes, *NO_REWARD), tmp_path, monkeypatch)["agent"]
+    agent = run(smaller(scripts["maskable_ppo.py"], *changes, *sizes, *NO_REWARD), tmp_path, monkeypatch)["agent"]
     assert agent.ep_info_buffer and all(episode["r"] == 0 for episode in agent.ep_info_buffer)
     assert (tmp_path / "composer.zip").is_file()
 

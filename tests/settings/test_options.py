@@ -80,6 +80,8 @@ def test_what_is_no_name_is_refused(kind: type, given: dict[str, Any], name: str
         if "Literal" in hint and not isinstance(value, str):
             continue
         for entry in [value, (value,), ((value, 1.0),)] if "tuple" in hint else [value]:
+            if name == "rewards" and entry == ["x"]:
+                continue  # a name, with weight 1
             with pytest.raises(ConfigError, match=name) as caught:
                 kind(**{**given, name: entry})
             assert "\n" not in str(caught.value)

@@ -108,3 +108,5 @@ def test_weighted_sums_in_every_form() -> None:
         weighted_texts(["rating", 1.0])  # a pair, not a list of pairs
     with pytest.raises(SpecError, match="rewards must be a list"):
         weighted_texts(3)
+    with pytest.raises(SpecError, match="on the command line only"):
+        weighted_texts(["+", ["my:R", 0.5]])

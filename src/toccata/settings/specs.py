@@ -126,6 +126,8 @@ def weighted_texts(data: Any) -> tuple[tuple[str, float], ...]:
 
 def weighted_spec(entry: Any) -> tuple[Spec, Any]:
     """The spec and the weight, which is not checked, of one entry of `weighted_texts`."""
+    if entry == "+":
+        raise SpecError("+ adds to the default rewards on the command line only; here all of them must be named")
     if isinstance(entry, str):
         return parse_spec(entry), 1.0
     if isinstance(entry, Mapping):

@@ -104,7 +104,8 @@ def test_what_is_paid_and_not_kept_is_said_at_the_start(toy: Toy) -> None:
     rewards = (("silence", 1.0), ("own_learning:Counter", 0.5), ("own_learning:Scheduled", 0.25))
     run = train(toy("run", rewards=rewards, total_timesteps=128, clone_epochs=0), [], console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "reward: 1 x silence + 0.5 x counter + 0.25 x scheduled; trained along: counter\n" in text
+    paid = "1 x silence + 0.5 x counter (own_learning:Counter) + 0.25 x scheduled (own_learning:Scheduled)"
+    assert f"reward: {paid}; trained along: counter\n" in text
     assert "warning: reward model 'counter' learns, but has no state_dict()" in text
     assert "warning: reward model 'scheduled' has a method update(step)" in text
     log = (run.folder / "log.txt").read_text()
