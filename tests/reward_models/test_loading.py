@@ -108,6 +108,7 @@ def test_module_and_attribute(user_folder: Path, attribute: str, name: str) -> N
         ("realism:nowhere", "there is no folder 'nowhere'"),
         ("my_lab.nothing:Half", "no module 'my_lab.nothing' in .* or among the installed packages"),
         ("nobody.rewards:Half", "no module 'nobody' in"),
+        ("subprocess:run(args=['true'])", "subprocess is a module of Python itself, which has none"),
         ("my_lab.rewards:Hall", "my_lab.rewards has no 'Hall'; did you mean 'Half'"),
         ("my_lab.rewards:Outer.Other", "my_lab.rewards.Outer has no 'Other'"),
         ("my_lab.rewards:", "write package.module:Attribute"),

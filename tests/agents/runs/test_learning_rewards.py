@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,47 @@ def test_a_failing_reward_has_its_traceback_in_the_log(toy: Toy) -> None:
     log = Path("run/log.txt").read_text()
     assert 'own_failing.py", line 5, in score' in log
     assert "return 1 / 0" in log
+
+
+def test_the_rollout_in_which_a_reward_fails_is_played_again(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own_failing_once.py").write_text(
+        "import os\nimport numpy as np\nclass Fails:\n    name = 'fails'\n    calls = 0\n"
+        "    diagnostics = True  # a name of its own\n"
+        "    def score(self, pieces): return np.ones(len(pieces))\n"
+        "    def update(self, pieces, real, rng):\n"
+        "        self.calls += 1\n"
+        "        if self.calls == 2 and 'MENDED' not in os.environ: raise ValueError('oh')\n"
+        "        return {'calls': self.calls}\n"
+        "    def state_dict(self): return {'calls': self.calls - (self.calls == 2)}\n"
+        "    def load_state_dict(self, state): self.calls = state['calls']\n"
+    )
+    with pytest.raises(RewardModelError, match=r"'fails': update raised ValueError: oh; the run is saved"):
+        train_quietly(
+            toy("run", rewards=(("own_failing_once:Fails", 1.0),), bars=1, total_timesteps=512, clone_epochs=0)
+        )
+    monkeypatch.setenv("MENDED", "1")
+    run = train_quietly(resumed_config(Path("run")))
+    assert [float(row["time/total_timesteps"]) for row in rows_of(run.folder)] == [128, 256, 384, 512]
+    assert [float(row["fails/calls"]) for row in rows_of(run.folder)] == [1, 2, 3, 4]
+
+
+def test_a_state_that_cannot_be_saved_after_an_update_is_an_error_at_once(toy: Toy) -> None:
+    Path("own_odd_state.py").write_text(
+        OWN.replace('return {"count": self.count}', 'return {"count": {self.count}} if self.count else {"count": 0}')
+    )
+    with pytest.raises(RewardModelError, match=r"state_dict\(\)\['count'\] is a set; .* as at its last checkpoint"):
+        train_quietly(toy("run", rewards=(("own_odd_state:Kept", 1.0),), total_timesteps=512, clone_epochs=0))
+    assert len(rows_of(Path("run"))) <= 1
+
+
+def test_a_run_uses_the_module_that_it_was_made_with(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rewards()
+    run = train_quietly(
+        toy("run", rewards=(("own_learning:strict_silence", 1.0),), total_timesteps=128, clone_epochs=0)
+    )
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Path("own_learning.py").write_text(OWN.replace("limit=0.01", "limit=0.5"))
+    monkeypatch.delitem(sys.modules, "own_learning")
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each not in ("", str(tmp_path))])
+    assert load_rewards(run.folder / "reward_models", run.folder).models["silence"] == Silence(0.01)

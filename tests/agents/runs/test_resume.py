@@ -74,6 +74,12 @@ def test_settings_that_may_change_on_resume(toy: Toy) -> None:
     console = StringIO()
     train(resumed_config(run.folder), [], Console(file=console, width=200))
     assert "nothing to do: 128 steps are done" in console.getvalue()
+    train_quietly(resumed_config(run.folder, total_timesteps=64))
+    assert (run.folder / "config.json").read_text() == before
+    assert [line.split(" ", 1)[1] for line in (run.folder / "log.txt").read_text().splitlines()][-2:] == [
+        "reward: 1 x silence + 0.5 x repetition",
+        "nothing to do at step 128",
+    ]
 
 
 def test_a_damaged_checkpoint_is_named(toy: Toy) -> None:
