@@ -110,8 +110,8 @@ def _remarks(groups: Sequence[Group], differences: dict[str, Any]) -> list[str]:
         seeds = difference["paired_seeds"]
         how = f"paired by seed ({', '.join(map(str, seeds))})" if seeds else "not paired, all seeds of both"
         lines.append(f"{name}: {how}")
-    for name, difference in differences.items():
-        if REWARD not in difference["metrics"]:
+    for name, group in zip(differences, groups[1:], strict=True):
+        if group.settings.get("rewards") != groups[0].settings.get("rewards"):
             lines.append(f"{name}: the rewards differ; {REWARD} is each group's own, and has no difference")
     trained = any(run.settings.get("train_realism") for group in groups for run in group.runs)
     if trained and any(DISCRIMINATOR in group.metrics for group in groups):
