@@ -18,12 +18,12 @@ from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, check_name, contributions, total
 from toccata.music.score import Score
 from toccata.settings.genres import GENRES, check_genres, genre_index
+from toccata.settings.options import MAX_BARS
 
 OBSERVATIONS = ("full", "actions")
 REWARD_TIMES = ("piece", "bar")
 STEPS_PER_BAR = 128  # limit of an episode: real keyboard music needs 30-40 steps a bar, the densest about 100
-MAX_BARS = 10_000  # of a piece and its primer together; with the next, ticks stay far inside 32 bits
-MAX_TICKS_PER_BAR = 2**15
+MAX_TICKS_PER_BAR = 2**15  # of at most MAX_BARS bars: ticks stay far inside 32 bits
 REWARDED_PREFIX = "rewarded:"  # in the names of `PianoCore.state`, before the name of a reward term
 
 Primer = Score | str | PathLike[str]

@@ -10,9 +10,9 @@ from toccata.stats import (
     auc,
     bootstrap_clusters,
     bootstrap_difference,
-    bootstrap_difference_of_clusters,
     bootstrap_mean,
-    bootstrap_mean_of_clusters,
+    difference_of_clusters,
+    mean_of_clusters,
     pearson,
     spearman,
 )
@@ -35,34 +35,41 @@ def test_interval_of_a_difference() -> None:
     assert interval.low < 1 < interval.high
 
 
-def test_means_of_clusters_vary_between_and_within_them() -> None:
+def test_means_of_clusters_have_t_intervals() -> None:
+    interval = mean_of_clusters([np.full(5, 1.0), np.full(2, 3.0)])  # of 1 and 3, not of 5 ones and 2 threes
+    assert interval == pytest.approx((2, 2 - 12.706, 2 + 12.706), abs=1e-3)  # t of 1 degree of freedom, times 1
+    values = np.random.default_rng(1).normal(3, 2, (4, 20))
+    half = 3.182 * values.mean(axis=1).std(ddof=1) / 2
+    assert mean_of_clusters(list(values)).high - values.mean() == pytest.approx(half, rel=1e-3)
+    alone = mean_of_clusters([values[0]])
+    assert alone.high - alone.mean == pytest.approx(2.093 * values[0].std(ddof=1) / np.sqrt(20), rel=1e-3)
+    assert mean_of_clusters([np.array([7.0])]) == mean_of_clusters([np.full(3, 7.0)]) == Interval(7, 7, 7)
+    assert np.isfinite(mean_of_clusters([np.array([-1e100]), np.array([1e100])])).all()
+
+
+@pytest.mark.parametrize("between", [0.0, 0.4])
+def test_intervals_of_few_clusters_hold_the_mean(between: float) -> None:
     rng = np.random.default_rng(0)
-    assert bootstrap_mean_of_clusters([np.full(5, 1.0), np.full(2, 3.0)], rng) == Interval(2, 1, 3)  # 1 each, not 7
-    values = np.random.default_rng(1).normal(3, 2, (30, 20))
-    between, within = 5 * np.arange(30.0)[:, None], values - values.mean(axis=1, keepdims=True)
-    interval = bootstrap_mean_of_clusters(list(between + within), rng)
-    half = 1.96 * np.sqrt(between.var() / 30 + within.var() / 600)
-    assert interval.high - interval.mean == pytest.approx(half, rel=0.15)
-    alone = bootstrap_mean_of_clusters([values[0]], rng)
-    assert alone.high - alone.mean == pytest.approx(1.96 * values[0].std() / np.sqrt(20), rel=0.2)
+    held = np.zeros(3)
+    for _ in range(400):
+        ours, theirs, common = rng.normal(size=(3, 3, 16))
+        seeds = [between * rng.normal(size=(3, 1)) for _ in range(3)]
+        ours, theirs = ours + seeds[0], theirs + seeds[1]
+        unpaired = difference_of_clusters(list(ours), list(theirs))
+        shift = common.mean(axis=1, keepdims=True) + seeds[2]
+        paired = difference_of_clusters(list(ours + shift), list(theirs + shift), paired=True)
+        held += [each.low <= 0 <= each.high for each in (mean_of_clusters(list(ours)), unpaired, paired)]
+    assert (held / 400 > 0.92).all()
 
 
 def test_pairs_of_clusters_take_their_common_part_away() -> None:
     clusters = [np.full(3, 10.0 * number) for number in range(4)]
     more = [values + 1 for values in clusters]
-    paired = bootstrap_difference_of_clusters(more, clusters, np.random.default_rng(0), paired=True)
-    assert paired == Interval(1, 1, 1)
-    alone = bootstrap_difference_of_clusters(more, clusters[:2], np.random.default_rng(0), paired=False)
-    assert alone.mean == 11
-    assert alone.low < 1
-    assert alone.high > 21
-
-
-def test_many_values_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = [np.random.default_rng(1).normal(size=40), np.ones(3)]
-    whole = bootstrap_mean_of_clusters(values, np.random.default_rng(0))
-    monkeypatch.setattr("toccata.stats.MAX_DRAWN_AT_ONCE", 100)
-    assert bootstrap_mean_of_clusters(values, np.random.default_rng(0)) == whole
+    assert difference_of_clusters(more, clusters, paired=True) == Interval(1, 1, 1)
+    welch = difference_of_clusters(more, clusters[:2])
+    freedom = (41.667 + 25) ** 2 / (41.667**2 / 3 + 25**2 / 1)  # variances 500/3 of 4 and 50 of 2
+    assert freedom == pytest.approx(3.692, abs=1e-3)
+    assert welch == pytest.approx((11, 11 - 2.871 * 66.667**0.5, 11 + 2.871 * 66.667**0.5), abs=0.02)
 
 
 def test_clusters_are_resampled_whole() -> None:

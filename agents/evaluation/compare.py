@@ -1,4 +1,4 @@
-"""`toccata compare`: groups of evaluated runs, with intervals over seeds and pieces."""
+"""`toccata compare`: groups of evaluated runs, with intervals over seeds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from toccata.agents.evaluation.compare_report import draw_curves, table_of, write_page
 from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.evaluation.run_groups import CompareError, EvaluatedRun, Group, grouped
 from toccata.agents.runs.run_folder import next_free, seed_runs
-from toccata.files import whole_folder, write_atomically
-from toccata.stats import bootstrap_difference_of_clusters, bootstrap_mean_of_clusters
+from toccata.files import refuse_existing, whole_folder, write_atomically
+from toccata.stats import difference_of_clusters, mean_of_clusters
 
 FOLDER = Path("comparisons")  # where new folders go
 REWARD = "reward/total"
@@ -29,18 +28,18 @@ def compare(config: CompareConfig, console: Console | None = None) -> dict[str, 
         what compare.json holds.
 
     Raises:
-        CompareError: for less than two runs; naming one that was not evaluated, or the folder to write when it exists.
-        RunError, ConfigError, FileError, ProgressError: naming a file of a run that cannot be read.
+        CompareError: for less than two runs; naming one that was not evaluated, or was trained further since.
+        RunError, ConfigError, FileError, ProgressError: naming a file of a run that cannot be read, or the folder to
+            write when it exists.
         OSError: naming the file that cannot be written; nothing is left of the folder then.
     """
     console = console or Console()
-    if config.out is not None and (config.out.exists() or config.out.is_symlink()):
-        raise CompareError(f"{config.out}: exists already; choose another --out")
+    refuse_existing(config.out, "another --out")
     folders = [run for folder in config.runs for run in seed_runs(folder) or [folder]]
     if len(folders) < 2:
         raise CompareError(f"runs must name at least two run folders, got {len(folders)}")
     groups = grouped([EvaluatedRun.read(folder) for folder in folders])
-    summary = summarise_groups(groups, config.seed)
+    summary = summarise_groups(groups)
     place = config.out or next_free(FOLDER, "comparison")
     with whole_folder(place) as folder:
         write_atomically(folder / "compare.json", (json.dumps(summary, indent=2) + "\n").encode())
@@ -57,7 +56,7 @@ def compare(config: CompareConfig, console: Console | None = None) -> dict[str, 
     return summary
 
 
-def summarise_groups(groups: Sequence[Group], seed: int) -> dict[str, Any]:
+def summarise_groups(groups: Sequence[Group]) -> dict[str, Any]:
     """Means with intervals of every group, and differences of the others from the first.
 
     Returns:
@@ -65,7 +64,6 @@ def summarise_groups(groups: Sequence[Group], seed: int) -> dict[str, Any]:
         and `by_seed`, the mean of each run; `differences`: by "B - A" the `paired_seeds`, empty where runs are not
         paired, and by metric mean, low, high; `remarks`: lines about what the figures do not say.
     """
-    rng = np.random.default_rng(seed)
     first, *others = groups
     described = {
         group.name: {
@@ -73,7 +71,7 @@ def summarise_groups(groups: Sequence[Group], seed: int) -> dict[str, Any]:
             "runs": [{"folder": str(run.folder), "seed": run.seed} for run in group.runs],
             "metrics": {
                 metric: {
-                    **bootstrap_mean_of_clusters(group.values(metric), rng)._asdict(),
+                    **mean_of_clusters(group.values(metric))._asdict(),
                     "by_seed": [float(values.mean()) for values in group.values(metric)],
                 }
                 for metric in group.metrics
@@ -90,9 +88,7 @@ def summarise_groups(groups: Sequence[Group], seed: int) -> dict[str, Any]:
         differences[f"{group.name} - {first.name}"] = {
             "paired_seeds": seeds,
             "metrics": {
-                metric: bootstrap_difference_of_clusters(
-                    group.values(metric, seeds or None), first.values(metric, seeds or None), rng, paired=bool(seeds)
-                )._asdict()
+                metric: difference_of_clusters(group.values(metric), first.values(metric), paired=bool(seeds))._asdict()
                 for metric in metrics
             },
         }
@@ -100,9 +96,8 @@ def summarise_groups(groups: Sequence[Group], seed: int) -> dict[str, Any]:
 
 
 def paired_seeds(one: Group, other: Group) -> list[int]:
-    """The seeds over which two groups are paired: those of both, if there are two, or no others; else none."""
-    shared = sorted(set(one.seeds) & set(other.seeds))
-    return shared if len(shared) > 1 or set(one.seeds) == set(other.seeds) else []
+    """The seeds over which two groups are paired: their own where both have the same, at least two; else none."""
+    return list(one.seeds) if one.seeds == other.seeds and len(one.seeds) > 1 else []
 
 
 def _remarks(groups: Sequence[Group], differences: dict[str, Any]) -> list[str]:
@@ -115,9 +110,13 @@ def _remarks(groups: Sequence[Group], differences: dict[str, Any]) -> list[str]:
         seeds = difference["paired_seeds"]
         how = f"paired by seed ({', '.join(map(str, seeds))})" if seeds else "not paired, all seeds of both"
         lines.append(f"{name}: {how}")
-    if len(groups) > 1 and "rewards" in groups[0].settings:
-        lines.append(f"the groups have different rewards: {REWARD} is each group's own, and has no difference")
+    for name, group in zip(differences, groups[1:], strict=True):
+        if group.settings.get("rewards") != groups[0].settings.get("rewards"):
+            lines.append(f"{name}: the rewards differ; {REWARD} is each group's own, and has no difference")
     trained = any(run.settings.get("train_realism") for group in groups for run in group.runs)
     if trained and any(DISCRIMINATOR in group.metrics for group in groups):
-        lines.append(f"{DISCRIMINATOR} is by the discriminator that each run trained: they are different judges")
+        lines.append(
+            f"{DISCRIMINATOR}, a part of {REWARD}, is by the discriminator that each run trained: "
+            "they are different judges"
+        )
     return lines

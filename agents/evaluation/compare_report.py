@@ -13,6 +13,7 @@ from rich import box
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
+from toccata.agents.evaluation.comparison import short
 from toccata.agents.evaluation.report import STYLE
 from toccata.agents.evaluation.run_groups import Group
 from toccata.errors import printable
@@ -43,16 +44,11 @@ def _metrics(summary: dict[str, Any]) -> list[str]:
 
 
 def _plus_minus(each: dict[str, Any] | None) -> str:
-    return "" if each is None else f"{_short(each['mean'])} [dim]±{_short((each['high'] - each['low']) / 2)}[/dim]"
+    return "" if each is None else f"{short(each['mean'])} [dim]±{short((each['high'] - each['low']) / 2)}[/dim]"
 
 
 def _interval(each: dict[str, Any] | None) -> str:
-    return "" if each is None else f"{_short(each['mean'])} \\[{_short(each['low'])}, {_short(each['high'])}]"
-
-
-def _short(value: float) -> str:
-    """A number in five characters, as far as it fits."""
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1e6 else f"{value:.1e}"
+    return "" if each is None else f"{short(each['mean'])} \\[{short(each['low'])}, {short(each['high'])}]"
 
 
 def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path, *, has_curves: bool) -> None:
@@ -74,8 +70,8 @@ def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path, *
         f"<!doctype html><html lang=en><meta charset=utf-8><title>comparison</title><style>{STYLE}</style>"
         f"<h1>Comparison</h1><section>{runs}</section><section><h2>Measured</h2>"
         f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>{remarks}"
-        "<p><small>Means over seeds with 95 % bootstrap intervals that resample seeds, and the pieces of each; with "
-        "few seeds they are too narrow.</small></p></section>"
+        "<p><small>Means over seeds with 95 % t intervals, which take the means of the seeds to be independent and "
+        "normal; with two or three seeds they are wide.</small></p></section>"
         f"{curves}</html>\n"
     )
     write_atomically(folder / "compare.html", page.encode("utf-8", "backslashreplace"))
@@ -84,7 +80,7 @@ def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path, *
 def _cell(each: dict[str, Any] | None) -> str:
     if each is None:
         return "<td></td>"
-    return f"<td>{_short(each['mean'])} <small>{_short(each['low'])}..{_short(each['high'])}</small></td>"
+    return f"<td>{short(each['mean'])} <small>{short(each['low'])}..{short(each['high'])}</small></td>"
 
 
 def draw_curves(groups: Sequence[Group]) -> bytes | None:

@@ -59,14 +59,14 @@ def table_of(summary: dict[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for metric in composers["agent"]:
         cells = [
-            f"{_short(each[metric]['mean'])} [dim]±{_short((each[metric]['high'] - each[metric]['low']) / 2)}[/dim]"
+            f"{short(each[metric]['mean'])} [dim]±{short((each[metric]['high'] - each[metric]['low']) / 2)}[/dim]"
             for each in composers.values()
         ]
         real = summary["real_range"][metric]
-        table.add_row(escape(metric.replace("_", " ")), *cells, f"{_short(real['low'])}..{_short(real['high'])}")
+        table.add_row(escape(metric.replace("_", " ")), *cells, f"{short(real['low'])}..{short(real['high'])}")
     return table
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """A number in five characters, as far as it fits."""
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1e6 else f"{value:.1e}"

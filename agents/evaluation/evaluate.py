@@ -38,7 +38,7 @@ from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import total
-from toccata.files import is_file, whole_folder, write_atomically
+from toccata.files import is_file, refuse_existing, sha256_of_file, whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure
 from toccata.music.score import Score
 from toccata.reward_models import WeightedSum, parse_rewards
@@ -75,6 +75,7 @@ class Subject:
         existing: what happens to one that is there.
         history: of the training, where it is known.
         reference: what the composer of that name is.
+        model_sha256: of the model.zip of a run.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Subject:
     models: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     reference: str = "the agent before PPO"
+    model_sha256: str | None = None
 
 
 def evaluate(
@@ -146,6 +148,7 @@ def evaluate(
 
     Raises:
         EvaluationError: for anything that cannot be evaluated.
+        FileError: when `out` exists.
         ConfigError, CorpusError, RewardModelError: for settings that cannot be met.
         OSError: naming the file that cannot be written; nothing is left of the folder then.
     """
@@ -161,7 +164,7 @@ def evaluate(
         tempo_bpm=tempo_bpm,
     )
     check_samples(max(samples, pieces), bars)
-    refuse_existing(out)
+    refuse_existing(out, "another folder to write")
     environment = environment_arguments(config)
     players, names = {}, {}
     for composer, each in {"agent": agent, "reference": reference}.items():
@@ -244,10 +247,12 @@ def _run_subject(config: EvaluateConfig) -> Subject:
     run = Run.open(config.folder)
     history = History.read(run)
     check_samples(max(config.samples, config.pieces), run.config.bars)
-    refuse_existing(config.out)
+    refuse_existing(config.out, "another --out")
     device = resolve_device(config.device)
     whose: dict[str, Any] = {"run_folder": run.folder, "trust": config.trust}
-    models = {"agent": load_agent(run.published / "model.zip", run.config, device, **whose)}
+    model = run.published / "model.zip"
+    model_sha256 = sha256_of_file(model)  # before it is loaded: `compare` then knows of a checkpoint in between
+    models = {"agent": load_agent(model, run.config, device, **whose)}
     set_random_seed(run.config.seed)  # of reward models that begin with random weights and keep no state
     rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
     if run.reference_path.is_file():
@@ -265,6 +270,7 @@ def _run_subject(config: EvaluateConfig) -> Subject:
         existing="replace" if config.out is None else "refuse",  # an earlier one stays until this one is complete
         history=history,
         models=models,
+        model_sha256=model_sha256,
     )
 
 
@@ -282,6 +288,8 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
             values = {name: measurements(Pieces(each), subject.rewards, gold) for name, each in composed.items()}
         summary = summarise(values, seed)
         summary["counts"] = {"real_works": len(subject.real.scores), **played["agent"].counts}
+        if subject.model_sha256 is not None:
+            summary["model_sha256"] = subject.model_sha256
         agent, reference = (subject.models.get(name) for name in ("agent", "reference"))
         if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
             summary["kl"] = {"nats_per_piece": _kl(composed["agent"], agent, reference, subject.config, seed)}
@@ -342,12 +350,6 @@ def check_samples(samples: int, bars: int) -> None:
     if samples * bars > MAX_BARS_OF_ENVS:
         most = MAX_BARS_OF_ENVS // bars
         raise ConfigError(f"samples must be at most {most:,} for pieces of {bars:,} bars, got {samples:,}")
-
-
-def refuse_existing(out: str | PathLike[str] | None) -> None:
-    """Raise EvaluationError when the folder to write is there already."""
-    if out is not None and (Path(out).exists() or Path(out).is_symlink()):
-        raise EvaluationError(f"{Path(out)}: exists already; choose another folder to write")
 
 
 def _check(**settings: int) -> None:

@@ -102,7 +102,9 @@ def write_report(report: Report, folder: Path) -> None:
         lines = [*report.left_out[:MAX_LEFT_OUT], *([f"and {more:,} more"] if more > 0 else [])]
         items = "".join(f"<li>{escape(printable(line))}</li>" for line in lines)
         left_out = f"<section><h2>Left out</h2><ul>{items}</ul></section>"
-    reference = f"<i>reference</i> is {report.reference}, " if "reference" in summary["composers"] else ""
+    reference = (
+        f"<i>reference</i> is {escape(printable(report.reference))}, " if "reference" in summary["composers"] else ""
+    )
     name = escape(report.name)
     command = f"<p><code>{escape(report.history.command)}</code></p>" if report.history.command else ""
     page = (

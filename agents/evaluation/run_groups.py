@@ -14,7 +14,7 @@ import numpy as np
 from toccata.agents.evaluation.report import training_curves
 from toccata.agents.runs.run_folder import Run
 from toccata.errors import ToccataError
-from toccata.files import read_json
+from toccata.files import read_json, sha256_of_file
 from toccata.settings.options import shown
 
 OF_NO_GROUP = ("seed", "device", "checkpoint_every", "logger")  # settings that do not make another experiment
@@ -52,18 +52,23 @@ class EvaluatedRun:
         """Read a run folder.
 
         Raises:
-            CompareError: for a run that was not evaluated, and for damaged metrics.
+            CompareError: for a run that was not evaluated, or was trained further since, and for damaged metrics.
             RunError, ConfigError, FileError, ProgressError: naming another file of it that cannot be read.
         """
         run = Run.open(folder)
-        metrics = folder / "evaluation" / "metrics.json"
+        metrics, command = folder / "evaluation" / "metrics.json", f"python evaluate.py {quote(str(folder))}"
         if not metrics.exists():
-            raise CompareError(f"{folder}: is not evaluated; do that first: python evaluate.py {quote(str(folder))}")
+            raise CompareError(f"{folder}: is not evaluated; do that first: {command}")
+        summary = read_json(metrics)
+        values = metric_values(summary, metrics)
+        evaluated = summary.get("model_sha256")
+        if evaluated and run.has_model and evaluated != sha256_of_file(run.published / "model.zip"):
+            raise CompareError(f"{folder}: was trained further since its evaluation; evaluate it again: {command}")
         settings = json.loads(run.config.to_json())
         for name in OF_NO_GROUP:
             settings.pop(name, None)
         curves = training_curves(folder / "progress.csv")
-        return cls(folder, run.config.seed, settings, read_metrics(metrics), curves)
+        return cls(folder, run.config.seed, settings, values, curves)
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,9 @@ class Group:
         """The metrics that all of its runs have, in the order of the first."""
         return [name for name in self.runs[0].values if all(name in run.values for run in self.runs)]
 
-    def values(self, metric: str, seeds: Sequence[int] | None = None) -> list[np.ndarray]:
-        """(n,) of the pieces of each run, by default of all seeds."""
-        return [run.values[metric] for run in self.runs if seeds is None or run.seed in seeds]
+    def values(self, metric: str) -> list[np.ndarray]:
+        """(n,) of the pieces of each run."""
+        return [run.values[metric] for run in self.runs]
 
     def describe(self) -> str:
         """Its settings and seeds in one line."""
@@ -128,14 +133,12 @@ def grouped(runs: Sequence[EvaluatedRun]) -> list[Group]:
     ]
 
 
-def read_metrics(path: Path) -> dict[str, np.ndarray]:
-    """The values (n,) of the agent's pieces by metric, from a metrics.json.
+def metric_values(summary: Any, path: Path) -> dict[str, np.ndarray]:
+    """The values (n,) of the agent's pieces by metric, from what the metrics.json at `path` holds.
 
     Raises:
-        FileError: when it cannot be read.
         CompareError: naming the file and what is wrong in it.
     """
-    summary = read_json(path)
     try:
         metrics = dict(summary["composers"]["agent"])
         if "kl" in summary:

@@ -1,4 +1,4 @@
-"""Pieces of a trained agent, and of random legal play as its baseline."""
+"""Pieces of an agent, in one batch of environments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from stable_baselines3.common.utils import set_random_seed
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.dynamics import random_legal_actions
 from toccata.envs.pieces import Piece
 
 # Actions (n, ...) and the next state, of observations, masks (n, whats + values), state and (n,) episode starts.
@@ -46,21 +45,18 @@ def play_pieces(act: Act, env: PianoVecEnv, seed: int) -> tuple[list[Piece], dic
     return [pieces[i] for i in range(env.num_envs)], counts
 
 
-def generate_pieces(model: ComposerPPO | None, count: int, seed: int, environment: dict[str, Any]) -> list[Piece]:
+def generate_pieces(model: ComposerPPO, count: int, seed: int, environment: dict[str, Any]) -> list[Piece]:
     """Generate pieces in one batch of environments.
 
     Args:
-        model: the agent, whose policy is sampled; None plays uniformly at random among the legal actions.
+        model: the agent, whose policy is sampled.
         count: number of pieces.
         seed: equal seeds give equal pieces.
         environment: arguments of `PianoEnv`.
     """
     env = PianoVecEnv(count, **{**environment, "reward_at": "piece"})
-    rng = np.random.default_rng(seed)
 
     def act(observations: Any, masks: np.ndarray, state: Any, starts: np.ndarray) -> tuple[np.ndarray, Any]:
-        if model is None:
-            return random_legal_actions(masks, env.core.piano.nvec[0], rng), None
         return model.predict(observations, state, action_masks=masks)
 
     return play_pieces(act, env, seed)[0]

@@ -240,7 +240,8 @@ def _try_policy(model: ComposerPPO, config: TrainConfig) -> None:
         actions, _, _ = model.act(observations, masks)
         model.predict(observations, action_masks=masks)
         tensors, played = obs_as_tensor(observations, model.device), torch.as_tensor(actions, device=model.device)
-        model.policy.evaluate_actions(tensors, played, action_masks=torch.as_tensor(masks, device=model.device))
+        legal = torch.as_tensor(masks, device=model.device)
+        model.policy.evaluate_actions(tensors, played, action_masks=legal)  # type: ignore[arg-type]  # as SB3 calls it
         pianos.step(actions)
         if not config.clone_epochs:
             return

@@ -22,7 +22,7 @@ from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
-from toccata.files import whole_folder
+from toccata.files import refuse_existing, whole_folder
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
 from toccata.music.score import Score
 from toccata.settings.genres import check_genres, genre_index, with_added
@@ -47,12 +47,12 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         the pieces that were written.
 
     Raises:
-        ComposeError, MidiError, MusicXMLError, PriorError, RunError, ConfigError: before anything is written.
+        ComposeError, FileError, MidiError, MusicXMLError, PriorError, RunError, ConfigError: before anything is
+            written.
         OSError: naming the file that cannot be read or written; nothing is left of the folder then.
     """
     console = console or Console()
-    if config.out is not None and (config.out.exists() or config.out.is_symlink()):
-        raise ComposeError(f"{config.out}: exists already; choose another --out")
+    refuse_existing(config.out, "another --out")
     primer = None if config.primer is None else read_primer(config)
     network, piano, run = load_composer(config)
     try:

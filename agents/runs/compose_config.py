@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toccata.settings.genres import checked_additions
-from toccata.settings.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields, check_product
+from toccata.settings.options import (
+    BEATS_PER_BAR,
+    MAX_BARS,
+    SEED,
+    TEMPO_BPM,
+    ConfigError,
+    Range,
+    check_fields,
+    check_product,
+)
 
-MAX_BARS = 10_000  # of a piece and its primer together; as in envs/core.py
 MAX_BARS_OF_PIECES = 2**20  # of all pieces, which are in memory together
 RANGES = {
     "bars": Range(1, MAX_BARS),

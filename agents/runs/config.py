@@ -13,6 +13,7 @@ from toccata.files import FileError, read_json, read_toml
 from toccata.settings.genres import checked_additions, with_added
 from toccata.settings.options import (
     BEATS_PER_BAR,
+    MAX_BARS,
     MAX_EPOCHS,
     MAX_STEPS,
     SEED,
@@ -39,7 +40,6 @@ DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repeti
 
 
 RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "logger")  # what may change when a run is resumed
-MAX_BARS = 10_000  # of a piece; as in envs/core.py
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
 UNSAVED = ("run_dir", "resume", "config", "seeds", "trust")  # settings of a command, not of its run

@@ -153,6 +153,11 @@ class Run:
         raise RunError(f"{self.folder}: has no model.zip; its training was stopped before the first checkpoint")
 
     @property
+    def has_model(self) -> bool:
+        """Whether there is a model, so that `published` and `model_path` do not raise."""
+        return (self.folder / "model.zip").is_file() or self.last_checkpoint() is not None
+
+    @property
     def model_path(self) -> Path:
         """The trained model, which may be all that a run was shared with.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -46,12 +47,14 @@ class SeedRun:
         folder: of the run.
         log: file of what the process prints.
         process: None before it begins.
+        told: whether a signal was sent to it.
     """
 
     seed: int
     folder: Path
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    told: bool = False
 
     @property
     def running(self) -> bool:
@@ -64,12 +67,22 @@ class SeedRun:
         return self.process is not None and self.process.returncode not in (None, 0)
 
     @property
-    def message(self) -> str:
-        """The error that the process printed."""
+    def begun(self) -> bool:
+        """Whether there is a run that can be resumed."""
+        return (self.folder / "config.json").is_file()
+
+    @property
+    def error(self) -> str | None:
+        """The error that the process printed; None where it printed none, as when it was killed."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        return errors[-1] if errors else None
+
+    @property
+    def message(self) -> str:
+        """Why it has failed."""
         status = self.process.returncode if self.process is not None else None
-        return errors[-1] if errors else f"exit status {status}"
+        return self.error or f"exit status {status}"
 
     def rows(self) -> list[dict[str, str]]:
         """The rows of progress.csv; none while there are none to be read."""
@@ -84,7 +97,7 @@ class SeedRun:
         command += ["--seed", str(self.seed), "--run-dir", str(self.folder)]
         environment = {
             **os.environ,
-            **{name: os.environ.get(name, str(threads)) for name in THREAD_VARIABLES},
+            **{name: threads_of(name, threads) for name in THREAD_VARIABLES},
             "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),  # modules of the user's own
         }
         with self.log.open("wb") as file:
@@ -93,6 +106,7 @@ class SeedRun:
     def send(self, number: int) -> None:
         """Send a signal, if the process is running."""
         if self.process is not None and self.running:
+            self.told = True
             self.process.send_signal(number)
 
 
@@ -116,20 +130,20 @@ def train_seeds(config: TrainConfig, command: Sequence[str] = (), console: Conso
     folder = config.run_dir or next_free(Path("runs"))
     folder.mkdir(parents=True)
     write_atomically(folder / "command.txt", (shlex.join(command) + "\n").encode("utf-8", "surrogateescape"))
-    write_atomically(folder / SETTINGS_FILE, (config.to_json() + "\n").encode())
+    settings = json.loads(config.to_json())
+    del settings["seed"]
+    write_atomically(folder / SETTINGS_FILE, (json.dumps(settings, indent=2) + "\n").encode())
     runs = [SeedRun(seed, folder / f"seed-{seed}", folder / f"seed-{seed}.log") for seed in config.seeds]
     at_once, threads = shares(len(runs), cores())
     console.print(f"{folder}: {at_once} of {len(runs)} at a time, {threads} threads each", soft_wrap=True, markup=False)
     received = _run_all(runs, folder / SETTINGS_FILE, at_once, threads, config.total_timesteps, console)
-    if not any(run.folder.exists() for run in runs) and not received:
-        message = runs[0].message
-        shutil.rmtree(folder)  # made above; no run has begun
-        raise SeedsError(message)
+    errors = [run.error for run in runs if run.error is not None]
+    if len(errors) == len(runs) and not any(run.folder.exists() for run in runs) and not received:
+        shutil.rmtree(folder)  # made above; no run has begun, and the logs hold no more than the errors
+        raise SeedsError(errors[0])
     trained = [run for run in runs if run.process is not None and run.process.returncode == 0]
     if received:
-        begun = [run for run in runs if (run.folder / "config.json").is_file() and run not in trained]
-        how = "; ".join(f"--resume {shlex.quote(str(run.folder))}" for run in begun)
-        raise Interrupted(f"stopped seeds {_names(runs, begun)}; resume each with {how}", received[0])
+        raise Interrupted(_how_to_go_on([run for run in runs if run not in trained], folder, threads), received[0])
     if trained:
         console.print(summary(trained))
         folders = " ".join(shlex.quote(str(run.folder)) for run in trained)
@@ -149,6 +163,11 @@ def train_seeds(config: TrainConfig, command: Sequence[str] = (), console: Conso
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_of(name: str, threads: int) -> str:
+    """The value of one of `THREAD_VARIABLES` in the process of a run: the user's own, or the run's share."""
+    return os.environ.get(name, str(threads))
 
 
 def shares(runs: int, cores: int) -> tuple[int, int]:
@@ -201,6 +220,8 @@ def _run_all(
                 waiting = [run for run in runs if run.process is None]
                 if waiting and not received and sum(run.running for run in runs) < at_once:
                     waiting[0].begin(settings, threads)
+                    if received and not waiting[0].told:  # it arrived while the process was being made
+                        waiting[0].send(received[-1])
                     continue
                 _show(runs, bar, tasks, seen)
                 if not any(run.running for run in runs):
@@ -235,6 +256,22 @@ def _own_group(command: Sequence[str], environment: Mapping[str, str], log: IO[b
     )
 
 
-def _names(runs: Sequence[SeedRun], some: Sequence[SeedRun]) -> str:
-    """The seeds of some of the runs."""
-    return ", ".join(str(run.seed) for run in runs if run in some) or "before any run began"
+def _how_to_go_on(runs: Sequence[SeedRun], folder: Path, threads: int) -> str:
+    """What was stopped, and the commands that end it in the same place as if it had not been."""
+    variables = " ".join(f"{name}={threads_of(name, threads)}" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"))
+    command = f"{variables} toccata train"
+    begun, rest = [run for run in runs if run.begun], [run for run in runs if not run.begun]
+    parts = [f"stopped seeds {_names(begun)}"] if begun else ["stopped"]
+    if begun:
+        how = "; ".join(f"{command} --resume {shlex.quote(str(run.folder))}" for run in begun)
+        parts.append(f"resume each with {how}")
+    if rest:
+        settings, place = shlex.quote(str(folder / SETTINGS_FILE)), shlex.quote(str(folder / "seed-N"))
+        parts.append(f"seeds {_names(rest)} have not begun")
+        parts.append(f"train each N of them with {command} --config {settings} --seed N --run-dir {place}")
+    return "; ".join(parts)
+
+
+def _names(runs: Sequence[SeedRun]) -> str:
+    """The seeds of runs."""
+    return ", ".join(str(run.seed) for run in runs)

@@ -60,6 +60,16 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
+def refuse_existing(path: str | os.PathLike[str] | None, choose: str) -> None:
+    """Refuse to write where something is already, links that lead nowhere included; None is free.
+
+    Raises:
+        FileError: naming the path; it ends with what to `choose`.
+    """
+    if path is not None and (Path(path).exists() or Path(path).is_symlink()):
+        raise FileError(f"{Path(path)}: exists already; choose {choose}")
+
+
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """A block that writes the file `path`, with a library whose errors do not name it.

@@ -21,6 +21,7 @@ MAX_TEXT = 4096  # characters of a name or path: the limit of Linux
 MAX_ENTRIES = 1000  # of a list in a configuration, such as the folders of a corpus
 MAX_STEPS = 10**12  # of training
 MAX_EPOCHS = 10_000
+MAX_BARS = 10_000  # of a piece and its primer together: its ticks stay far inside 32 bits
 MAX_SEED = 2**32 - 1
 MAX_PIECE_SECONDS = 6 * 3600  # of sound: at 44,100 samples a second it needs 4 GB
 

@@ -18,11 +18,12 @@ from rich.console import Console
 from toccata.agents.evaluation.compare import compare, paired_seeds, summarise_groups
 from toccata.agents.evaluation.compare_report import over_seeds
 from toccata.agents.evaluation.config import CompareConfig
-from toccata.agents.evaluation.run_groups import KL, CompareError, EvaluatedRun, Group, grouped, read_metrics
+from toccata.agents.evaluation.run_groups import KL, CompareError, EvaluatedRun, Group, grouped, metric_values
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.cli import run_command
 from toccata.errors import ToccataError
+from toccata.files import FileError, read_json, sha256_of_file
 
 WriteRun = Callable[..., Path]
 
@@ -53,7 +54,7 @@ def compared(*folders: Path, **settings: Any) -> tuple[dict[str, Any], str]:
 
 def test_runs_of_known_values(write_run: WriteRun, tmp_path: Path) -> None:
     ours = [write_run(f"a{seed}", [2.0] * 5, seed=seed) for seed in (0, 1)]
-    theirs = [write_run(f"b{seed}", [3.0] * 4, seed=seed, bars=4) for seed in (0, 1, 2)]
+    theirs = [write_run(f"b{seed}", [3.0] * 4, seed=seed, bars=4) for seed in (0, 1)]
     summary, printed = compared(*ours, *theirs)
     assert list(summary["groups"]) == ["A", "B"]
     assert summary["groups"]["A"]["settings"] == {"bars": 8}
@@ -69,15 +70,15 @@ def test_runs_of_known_values(write_run: WriteRun, tmp_path: Path) -> None:
     assert json.loads((folder / "compare.json").read_text()) == summary
     assert matplotlib.image.imread(folder / "curves.png").ndim == 3
     page = (folder / "compare.html").read_text()
-    for text in ("A: bars=8; seeds 0, 1", "B - A: paired by seed (0, 1)", 'src="curves.png"', "too narrow"):
+    for text in ("A: bars=8; seeds 0, 1", "B - A: paired by seed (0, 1)", 'src="curves.png"', "t intervals"):
         assert text in page
     lines = [line.rstrip() for line in printed.splitlines() if "read:" not in line]
     assert max(map(len, lines)) <= 80
     assert "A: bars=8; seeds 0, 1" in lines
-    assert "B: bars=4; seeds 0, 1, 2" in lines
+    assert "B: bars=4; seeds 0, 1" in lines
     row = next(line for line in lines if line.startswith("polyphony"))
     assert row.split() == ["polyphony", "2.00", "±0.00", "3.00", "±0.00", "1.00", "[1.00,", "1.00]"]
-    assert any(line.startswith("score/realism is by the discriminator that each run trained") for line in lines)
+    assert "score/realism, a part of reward/total, is by the discriminator that each run" in " ".join(lines)
 
 
 def test_intervals_cover_seeds_and_pieces(write_run: WriteRun) -> None:
@@ -85,8 +86,8 @@ def test_intervals_cover_seeds_and_pieces(write_run: WriteRun) -> None:
     runs = [
         EvaluatedRun.read(write_run(f"a{seed}", (pieces[seed] + 10 * seed).tolist(), seed=seed)) for seed in range(4)
     ]
-    every = summarise_groups(grouped(runs), 0)["groups"]["A"]["metrics"]["polyphony"]
-    alone = summarise_groups(grouped(runs[:1]), 0)["groups"]["A"]["metrics"]["polyphony"]
+    every = summarise_groups(grouped(runs))["groups"]["A"]["metrics"]["polyphony"]
+    alone = summarise_groups(grouped(runs[:1]))["groups"]["A"]["metrics"]["polyphony"]
     assert every["mean"] == pytest.approx(15 + pieces.mean())
     assert every["by_seed"] == pytest.approx(pieces.mean(axis=1) + 10 * np.arange(4))
     assert every["high"] - every["low"] > 15
@@ -112,10 +113,18 @@ def test_which_seeds_are_paired() -> None:
     def group(*seeds: int) -> Group:
         return Group("A", tuple(EvaluatedRun(Path("run"), seed, {}, {}, {}) for seed in seeds), {})
 
-    assert paired_seeds(group(0, 1, 2), group(1, 2, 3)) == [1, 2]
-    assert paired_seeds(group(4), group(4)) == [4]
-    assert paired_seeds(group(0, 1), group(1)) == []
-    assert paired_seeds(group(0), group(1)) == []
+    assert paired_seeds(group(0, 1, 2), group(0, 1, 2)) == [0, 1, 2]
+    assert paired_seeds(group(0, 1, 2), group(1, 2, 3)) == []
+    assert paired_seeds(group(0, 1), group(0, 1, 2)) == []
+    assert paired_seeds(group(4), group(4)) == []  # by what would it be paired
+
+
+def test_a_difference_is_that_of_the_means(write_run: WriteRun) -> None:
+    ours = [write_run(f"a{seed}", [float(seed)] * 3, seed=seed) for seed in range(4)]
+    theirs = [write_run(f"b{seed}", [float(seed)] * 3, seed=seed, gamma=0.9) for seed in range(2, 6)]
+    summary, _ = compared(*ours, *theirs)
+    difference = summary["differences"]["B - A"]
+    assert (difference["paired_seeds"], difference["metrics"]["polyphony"]["mean"]) == ([], 2)
 
 
 def test_what_makes_a_group(write_run: WriteRun) -> None:
@@ -126,11 +135,36 @@ def test_what_makes_a_group(write_run: WriteRun) -> None:
     assert [len(group["runs"]) for group in summary["groups"].values()] == [2, 1]
     assert summary["groups"]["B"]["settings"] == {"total_timesteps": 5, "rewards": [["density", 2.0]]}
     assert "reward/total" not in summary["differences"]["B - A"]["metrics"]
-    assert "reward/total is each group's own" in printed
+    assert "B - A: the rewards differ; reward/total is each group's own" in printed
     assert "B: one seed; its intervals cover pieces only" in printed
     assert "B: total_timesteps=5, rewards=density+2; seed 0" in printed
     names = [each.name for each in grouped([EvaluatedRun(Path(), 0, {"n": n}, {}, {}) for n in range(28)])]
     assert (names[0], names[25], names[26], names[27]) == ("A", "Z", "AA", "AB")
+
+
+def test_remarks_are_of_each_difference(write_run: WriteRun) -> None:
+    folders = [
+        write_run("a", [1.0]),
+        write_run("b", [1.0], gamma=0.9),
+        write_run("c", [1.0], rewards=(("density", 1.0),)),
+    ]
+    summary, _ = compared(*folders)
+    assert "reward/total" in summary["differences"]["B - A"]["metrics"]
+    about = [line for line in summary["remarks"] if "the rewards differ" in line]
+    assert about == ["C - A: the rewards differ; reward/total is each group's own, and has no difference"]
+
+
+def test_an_evaluation_of_an_earlier_model_is_refused(write_run: WriteRun) -> None:
+    one, two = write_run("one", [1.0]), write_run("two", [1.0], seed=1)
+    path = two / "evaluation/metrics.json"
+    (two / "model.zip").write_bytes(b"first")
+    path.write_text(json.dumps({**read_json(path), "model_sha256": sha256_of_file(two / "model.zip")}))
+    compared(one, two)
+    (two / "model.zip").write_bytes(b"second")
+    with pytest.raises(CompareError, match=r"two: was trained further .* again: python evaluate\.py .*two$"):
+        compared(one, two)
+    (two / "model.zip").unlink()  # of a run that is shared without its model
+    compared(one, two)
 
 
 def test_what_cannot_be_compared(write_run: WriteRun, tmp_path: Path) -> None:
@@ -145,7 +179,7 @@ def test_what_cannot_be_compared(write_run: WriteRun, tmp_path: Path) -> None:
     with pytest.raises(ToccataError, match="no such run folder"):
         compared(one, tmp_path / "nowhere")
     (tmp_path / "there").mkdir()
-    with pytest.raises(CompareError, match="there: exists already"):
+    with pytest.raises(FileError, match="there: exists already; choose another --out"):
         compared(one, two, out=tmp_path / "there")
     assert not (tmp_path / "comparisons").exists()
 
@@ -171,7 +205,7 @@ def test_damaged_metrics_are_named(tmp_path: Path, damaged: str) -> None:
     path = tmp_path / "metrics.json"
     path.write_text(damaged)
     with pytest.raises(ToccataError) as caught:
-        read_metrics(path)
+        metric_values(read_json(path), path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 
@@ -179,7 +213,10 @@ def test_damaged_metrics_are_named(tmp_path: Path, damaged: str) -> None:
 def test_the_kl_is_a_metric(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     path.write_text('{"composers": {"agent": {"x": {"values": [1]}}}, "kl": {"nats_per_piece": {"values": [2, 3]}}}')
-    assert {name: values.tolist() for name, values in read_metrics(path).items()} == {"x": [1], KL: [2, 3]}
+    assert {name: values.tolist() for name, values in metric_values(read_json(path), path).items()} == {
+        "x": [1],
+        KL: [2, 3],
+    }
 
 
 def test_curves_are_compared_where_all_have_values() -> None:

@@ -21,13 +21,14 @@ from helpers.rounding import float32_rounding
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.evaluation.evaluate import evaluate_folder, gold_rating, measurements
-from toccata.agents.evaluation.report import History
+from toccata.agents.evaluation.report import History, Report, write_report
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.rewards_file import save_rewards
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.training import train
 from toccata.envs.pieces import Pieces
 from toccata.errors import ToccataError
+from toccata.files import sha256_of_file
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
 from toccata.reward_models import load_reward, parse_rewards
@@ -38,13 +39,16 @@ from toccata.settings.options import ConfigError
 def numbers_in(value: Any) -> list[float]:
     if isinstance(value, dict):
         return [number for each in value.values() for number in numbers_in(each)]
-    return [number for each in value for number in numbers_in(each)] if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        return [number for each in value for number in numbers_in(each)]
+    return [] if isinstance(value, str) else [value]
 
 
 def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any], str]) -> None:
     run, summary, _ = evaluated
     assert json.loads((run / "evaluation/metrics.json").read_text()) == summary
     assert all(isfinite(number) for number in numbers_in(summary))
+    assert summary["model_sha256"] == sha256_of_file(run / "model.zip")
     assert list(summary["composers"]) == ["agent", "reference", "random", "real"]
     expected = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating"}
     assert expected >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
@@ -208,6 +212,14 @@ def test_summary_of_known_values() -> None:
     summary = summarise({"agent": {"x": np.ones(3)}, "random": {"x": np.zeros(3)}, "real": {"x": np.arange(3.0)}}, 0)
     assert summary["differences"]["agent - random"]["x"] == {"mean": 1, "low": 1, "high": 1}
     assert summary["real_range"]["x"] == {"low": pytest.approx(0.1), "high": pytest.approx(1.9)}
+
+
+def test_the_name_of_a_reference_is_no_html(tmp_path: Path) -> None:
+    composers = ("agent", "reference", "random", "real")
+    summary = summarise({name: {"x": np.ones(2)} for name in composers}, 0)
+    write_report(Report("agent", History(), summary, 1, reference="<b>music</b>"), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "<i>reference</i> is &lt;b&gt;music&lt;/b&gt;" in page
 
 
 def test_a_run_is_evaluated_from_any_folder(

@@ -26,6 +26,7 @@ from toccata.agents.runs.rewards_file import with_corpus_limits
 from toccata.agents.runs.run_folder import Run
 from toccata.envs import Piano
 from toccata.envs.core import PianoCore
+from toccata.files import FileError
 from toccata.reward_models import Silence, parse_rewards
 
 Evaluate = Callable[..., dict[str, Any]]
@@ -60,7 +61,7 @@ def test_a_policy_function_has_the_report_of_a_run(
     summary = quickly(always_a_middle_c, reference=first_legal)
     folder = tmp_path / "evaluations/always_a_middle_c-1"
     of_run = evaluated[1]
-    assert summary.keys() == of_run.keys()
+    assert {*summary, "model_sha256"} == of_run.keys()
     assert summary["differences"].keys() == of_run["differences"].keys()
     assert list(summary["composers"]) == list(of_run["composers"])
     assert {*summary["composers"]["agent"], "gold_rating"} == set(of_run["composers"]["agent"])
@@ -152,7 +153,7 @@ def test_a_model_without_masks_is_evaluated(quickly: Evaluate, tmp_path: Path) -
     page = (tmp_path / "mine/report.html").read_text()
     assert "<h1>PPO</h1>" in page
     assert "reference" not in page.replace("prefers", "").partition("<h2>Pieces")[0].partition("that no agent")[0]
-    with pytest.raises(EvaluationError, match="mine: exists already"):
+    with pytest.raises(FileError, match="mine: exists already; choose another folder"):
         quickly(model, out=tmp_path / "mine")
 
 
@@ -175,8 +176,14 @@ def test_a_model_of_a_run_plays_as_the_run_does(toy_run: Path) -> None:
     played = player_of(model, {**arguments, "observation": "actions"})(3, 7)
     assert [each.score for each in played.pieces] == [each.score for each in generate_pieces(model, 3, 7, arguments)]
     assert played.counts["illegal_actions"] == 0
-    ours = random_player(arguments)(3, 7).pieces
-    assert [each.score for each in ours] == [each.score for each in generate_pieces(None, 3, 7, arguments)]
+
+
+def test_random_pieces_are_complete_and_repeatable() -> None:
+    play = random_player({"bars": 1})
+    first, again, other = (play(3, seed).pieces for seed in (4, 4, 5))
+    assert [piece.score for piece in first] == [piece.score for piece in again]
+    assert all(piece.score.bars == 1 for piece in first)
+    assert [piece.score for piece in other] != [piece.score for piece in first]
 
 
 def test_what_cannot_be_evaluated_is_named(quickly: Evaluate) -> None:

@@ -1,12 +1,25 @@
-"""Pieces of a policy, or of random legal actions."""
+"""Pieces of what acts, one of each environment."""
 
 from __future__ import annotations
 
-from toccata.agents.generation.rollouts import generate_pieces
+from typing import Any
+
+import numpy as np
+
+from toccata.agents.generation.rollouts import play_pieces
+from toccata.agents.vec_env import PianoVecEnv
 
 
-def test_generated_pieces_are_complete_and_repeatable() -> None:
-    first, again = (generate_pieces(None, 3, 4, {"bars": 1, "reward_at": "bar"}) for _ in range(2))
-    assert [piece.score for piece in first] == [piece.score for piece in again]
-    assert all(piece.score.bars == 1 for piece in first)
-    assert [piece.score for piece in generate_pieces(None, 3, 5, {"bars": 1})] != [piece.score for piece in first]
+def test_one_piece_of_each_environment_is_played_and_counted() -> None:
+    states, illegal = [], np.array([[1, 0], [2, 0], [3, 0]])  # durations of 0 ticks
+
+    def act(observations: Any, masks: np.ndarray, state: Any, starts: np.ndarray) -> tuple[np.ndarray, Any]:
+        states.append(state)
+        assert starts.all() == (state is None)
+        return illegal, (state or 0) + 1
+
+    env = PianoVecEnv(3, bars=1, reward_at="piece")
+    pieces, counts = play_pieces(act, env, 4)
+    assert [piece.score.bars for piece in pieces] == [1, 1, 1]
+    assert counts["actions"] == sum(len(piece.actions) for piece in pieces) == 3 * len(states)
+    assert states == [None, *range(1, len(states))]

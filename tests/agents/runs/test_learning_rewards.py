@@ -141,7 +141,7 @@ def test_the_rollout_in_which_a_reward_fails_is_played_again(toy: Toy, monkeypat
         "        self.calls += 1\n"
         "        if self.calls == 2 and 'MENDED' not in os.environ: raise ValueError('oh')\n"
         "        return {'calls': self.calls}\n"
-        "    def state_dict(self): return {'calls': self.calls - (self.calls == 2)}\n"
+        "    def state_dict(self): return {'calls': self.calls}\n"
         "    def load_state_dict(self, state): self.calls = state['calls']\n"
     )
     with pytest.raises(RewardModelError, match=r"'fails': update raised ValueError: oh; the run is saved"):
@@ -151,13 +151,12 @@ def test_the_rollout_in_which_a_reward_fails_is_played_again(toy: Toy, monkeypat
     monkeypatch.setenv("MENDED", "1")
     run = train_quietly(resumed_config(Path("run")))
     assert [float(row["time/total_timesteps"]) for row in rows_of(run.folder)] == [128, 256, 384, 512]
-    assert [float(row["fails/calls"]) for row in rows_of(run.folder)] == [1, 2, 3, 4]
+    assert [float(row["fails/calls"]) for row in rows_of(run.folder)] == [1, 3, 4, 5]
 
 
 def test_a_state_that_cannot_be_saved_after_an_update_is_an_error_at_once(toy: Toy) -> None:
-    Path("own_odd_state.py").write_text(
-        OWN.replace('return {"count": self.count}', 'return {"count": {self.count}} if self.count else {"count": 0}')
-    )
+    odd = OWN.replace('dict(self): return {"count": self.count}', 'dict(self): return {"count": {self.count} if self.count else 0}')
+    Path("own_odd_state.py").write_text(odd)
     with pytest.raises(RewardModelError, match=r"state_dict\(\)\['count'\] is a set; .* as at its last checkpoint"):
         train_quietly(toy("run", rewards=(("own_odd_state:Kept", 1.0),), total_timesteps=512, clone_epochs=0))
     assert len(rows_of(Path("run"))) <= 1

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from rich.console import Console
 
 from helpers.runs import Toy, assert_equal_runs, resumed_config, train_quietly
-from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs import seeds
+from toccata.agents.runs.config import read_settings
 from toccata.agents.runs.run_folder import RunError
 from toccata.agents.runs.seeds import SeedRun, SeedsError, last_values, shares, summary, train_seeds
+from toccata.interrupts import Interrupted
 
 FAILS = """
 import sys
@@ -80,7 +84,7 @@ def test_runs_are_as_alone_and_a_failure_of_one_is_named(toy: Toy) -> None:
         "seed-1",
         "seed-1.log",
     }
-    assert TrainConfig.from_file(folder / "settings.json").seeds == ()
+    assert "seed" not in read_settings(folder / "settings.json")
     assert (folder / "seed-1/model.zip").is_file(), "saved before it stopped"
     sys.argv.extend(["--seed", "0"])
     try:
@@ -94,6 +98,35 @@ def test_nothing_is_left_where_no_run_can_begin(toy: Toy) -> None:
     with pytest.raises(SeedsError, match=r"^reward 'nonsense': no such name"):
         train_seeds(toy("group", seeds=(3,), rewards=(("nonsense", 1.0),)), (), Console(file=StringIO()))
     assert not Path("group").exists()
+
+
+def test_the_log_of_a_process_that_was_killed_is_kept(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["sh", "-c", "echo before; kill -9 $$"], stdout=log)
+
+    monkeypatch.setattr(seeds, "_own_group", killed)
+    with pytest.raises(SeedsError, match=r"2 of 2 runs failed: seed 0: exit status -9 \(all of it is in .*0\.log"):
+        train_seeds(toy("group", seeds=(0, 1)), (), Console(file=StringIO()))
+    assert Path("group/seed-0.log").read_text() == "before\n"
+
+
+def test_a_signal_while_a_process_is_made_is_passed_on(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(["sleep", "100"], stdout=log, start_new_session=True)
+        signal.raise_signal(signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(seeds, "_own_group", interrupted)
+    monkeypatch.setattr(seeds, "cores", lambda: 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    with pytest.raises(Interrupted) as caught:
+        train_seeds(toy("group", seeds=(4, 5)), (), Console(file=StringIO()))
+    assert str(caught.value).replace(f"{Path.cwd()}/", "") == (
+        "stopped; seeds 4, 5 have not begun; train each N of them with OMP_NUM_THREADS=3 NUMBA_NUM_THREADS=1 "
+        "toccata train --config group/settings.json --seed N --run-dir group/seed-N"
+    )
+    assert caught.value.signal == signal.SIGTERM
 
 
 @pytest.mark.slow
@@ -110,7 +143,12 @@ def test_ctrl_c_stops_all_and_each_is_resumed(toy: Toy, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == ("stopped seeds 0, 1; resume each with --resume group/seed-0; --resume group/seed-1")
+    told = re.fullmatch(
+        r"stopped seeds 0, 1; resume each with (OMP_NUM_THREADS=\d+ NUMBA_NUM_THREADS=\d+ toccata train) "
+        r"--resume group/seed-0; \1 --resume group/seed-1",
+        err.splitlines()[-1],
+    )
+    assert told, err
     for seed in (0, 1):
         assert "stopped and saved at step" in Path(f"group/seed-{seed}.log").read_text()
         run = Path(f"group/seed-{seed}")
