@@ -37,7 +37,7 @@ def compare(config: CompareConfig, console: Console | None = None) -> dict[str, 
     refuse_existing(config.out, "another --out")
     folders = [run for folder in config.runs for run in seed_runs(folder) or [folder]]
     if len(folders) < 2:
-        raise CompareError(f"runs must name at least two run folders, got {len(folders)}")
+        raise CompareError(f"compare needs at least two runs, or a folder of several seeds, got {len(folders)}")
     groups = grouped([EvaluatedRun.read(folder) for folder in folders])
     summary = summarise_groups(groups)
     place = config.out or next_free(FOLDER, "comparison")

@@ -19,6 +19,7 @@ from toccata.agents.evaluation.run_groups import Group
 from toccata.errors import printable
 from toccata.files import write_atomically
 
+MAX_LABEL = 100  # characters of a legend
 FIRST_CURVES = ("reward/total", "kl/nats_per_piece")
 COLOURS = ("#347dbc", "#d1662b", "#3f9b5c", "#8b5fbf", "#c23b5a", "#6b7685")
 
@@ -108,12 +109,16 @@ def draw_curves(groups: Sequence[Group]) -> bytes | None:
                 if len(values) > 1:
                     axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, lw=0)
         axes.set_title(name.replace("_", " ")[:60], fontsize=9, parse_math=False)
+        axes.set_xlabel("steps", fontsize=7)
         axes.tick_params(labelsize=7)
         axes.grid(color="#e2e7ee")
     handles = [
-        Line2D([], [], color=COLOURS[index % len(COLOURS)], label=group.name) for index, group in enumerate(groups)
+        Line2D([], [], color=COLOURS[index % len(COLOURS)], label=group.describe()[:MAX_LABEL])
+        for index, group in enumerate(groups)
     ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 8), fontsize=9, frameon=False)
+    legend = figure.legend(handles=handles, loc="outside upper left", fontsize=9, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # settings may have a $
     png = BytesIO()
     figure.savefig(png, dpi=110)
     return png.getvalue()

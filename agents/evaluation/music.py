@@ -12,7 +12,7 @@ import numpy as np
 
 from toccata.agents.evaluation.players import EvaluationError, Played, Player
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.run_folder import why_no_run
+from toccata.agents.runs.run_folder import seed_runs
 from toccata.envs.excerpts import as_piece, in_metre, random_excerpt
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
@@ -35,6 +35,9 @@ def folder_player(folder: Path, config: TrainConfig) -> Player:
     """
     if (folder / "config.json").exists():
         raise EvaluationError(f"{folder}: is a run folder; evaluate it with: python evaluate.py {quote(str(folder))}")
+    if runs := seed_runs(folder):
+        each = " && ".join(f"python evaluate.py {quote(str(run))}" for run in runs)
+        raise EvaluationError(f"{folder}: holds runs of several seeds; evaluate each: {each}")
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: no such folder of music")
     try:
@@ -43,7 +46,7 @@ def folder_player(folder: Path, config: TrainConfig) -> Player:
             corpus = load_corpus(folder, genre=config.genre)
     except CorpusError as error:
         reason = str(error).removeprefix(f"{folder}: ")
-        raise EvaluationError(f"{folder}: not a run folder, {why_no_run(folder)}; as music: {reason}") from error
+        raise EvaluationError(f"{folder}: not a run folder, it has no config.json; as music: {reason}") from error
     names = [work.id for work in corpus.works]
     return music_player(list(corpus.scores), config, names, corpus.failures)
 

@@ -101,7 +101,10 @@ class Group:
 
     def describe(self) -> str:
         """Its settings and seeds in one line."""
-        settings = ", ".join(f"{name}={_short(value)}" for name, value in self.settings.items())
+        settings = ", ".join(
+            f"{name}={_weighted(value) if name == 'rewards' else _short(value)}"
+            for name, value in self.settings.items()
+        )
         seeds = f"seed{'s' * (len(self.runs) > 1)} {', '.join(map(str, self.seeds))}"
         return f"{self.name}: {settings}; {seeds}" if settings else f"{self.name}: {seeds}"
 
@@ -168,6 +171,11 @@ def _letters(number: int) -> str:
     """A, B, ... Z, AA, AB..."""
     first, last = divmod(number, 26)
     return (_letters(first - 1) if first else "") + chr(ord("A") + last)
+
+
+def _weighted(rewards: Any) -> str:
+    """The rewards of a run, as training prints them."""
+    return " + ".join(f"{weight:g} x {spec}" for spec, weight in rewards)
 
 
 def _short(value: Any) -> str:

@@ -146,10 +146,9 @@ def train_seeds(config: TrainConfig, command: Sequence[str] = (), console: Conso
         raise Interrupted(_how_to_go_on([run for run in runs if run not in trained], folder, threads), received[0])
     if trained:
         console.print(summary(trained))
-        folders = " ".join(shlex.quote(str(run.folder)) for run in trained)
+        each = " && ".join(f"python evaluate.py {shlex.quote(str(run.folder))}" for run in trained)
         console.print(
-            f"evaluate each with: python evaluate.py {shlex.quote(str(trained[0].folder))}\n"
-            f"then compare them with: toccata compare {folders}",
+            f"evaluate them with: {each}\nthen compare them with: toccata compare {shlex.quote(str(folder))}",
             soft_wrap=True,
             markup=False,
             highlight=False,

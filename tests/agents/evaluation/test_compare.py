@@ -137,7 +137,7 @@ def test_what_makes_a_group(write_run: WriteRun) -> None:
     assert "reward/total" not in summary["differences"]["B - A"]["metrics"]
     assert "B - A: the rewards differ; reward/total is each group's own" in printed
     assert "B: one seed; its intervals cover pieces only" in printed
-    assert "B: total_timesteps=5, rewards=density+2; seed 0" in printed
+    assert "B: total_timesteps=5, rewards=2 x density; seed 0" in printed
     names = [each.name for each in grouped([EvaluatedRun(Path(), 0, {"n": n}, {}, {}) for n in range(28)])]
     assert (names[0], names[25], names[26], names[27]) == ("A", "Z", "AA", "AB")
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_compared(write_run: WriteRun, tmp_path: Path) -> None:
     one, two = write_run("one", [1.0]), write_run("two", [1.0])
     with pytest.raises(CompareError, match=r"two: has the settings and the seed of .*one"):
         compared(one, two)
-    with pytest.raises(CompareError, match="runs must name at least two run folders, got 1"):
+    with pytest.raises(CompareError, match="compare needs at least two runs, or a folder of several seeds, got 1"):
         compared(one)
     shutil.rmtree(two / "evaluation")
     with pytest.raises(CompareError, match=r"two: is not evaluated; do that first: python evaluate\.py .*two"):
