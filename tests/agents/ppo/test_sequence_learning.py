@@ -31,7 +31,9 @@ def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.mark.parametrize("reward", [OnlyC(), Rising()], ids=lambda reward: reward.name)
+@pytest.mark.parametrize(
+    "reward", [pytest.param(OnlyC(), marks=pytest.mark.slow), Rising()], ids=lambda reward: reward.name
+)  # the second is the harder one
 def test_the_optimum_of_a_toy_reward_is_reached(backbone: str, reward: Any) -> None:
     """Both are worth 1 at most, and random play is worth less than a fifth."""
     piano = SMALL if isinstance(reward, OnlyC) else MELODY
