@@ -43,6 +43,7 @@ STEP_NAME = re.compile(r"step-(\d{10,})")
 SEED_NAME = re.compile(r"seed-\d{1,10}")
 LAST = "last"  # in checkpoints/: the link to the newest one
 PUBLISHED = ("model.zip", "reward_models")  # links of the run folder into it
+UNFINISHED_LINK = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")  # what `make_link` renames
 NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 MAX_TEXT_BYTES = 2**20
 LOG_FILE = "log.txt"  # what was paid, warnings, how each training ended, errors with their tracebacks
@@ -196,6 +197,9 @@ class Run:
             OSError: naming the link, when it cannot be made.
         """
         try:
+            for path in (*self.folder.iterdir(), *(self.folder / "checkpoints").iterdir()):
+                if path.is_symlink() and UNFINISHED_LINK.fullmatch(path.name):
+                    path.unlink()  # of a process that was killed
             for name in PUBLISHED:
                 make_link(self.folder / name, f"checkpoints/{LAST}/{name}")
             make_link(self.folder / "checkpoints" / LAST, checkpoint.name)
@@ -279,8 +283,9 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def _is_own_link(path: Path, run_folder: Path) -> bool:
-    """Whether a link is one that `Run.publish` makes, and leads to a place in the run folder."""
-    name = path.relative_to(run_folder).as_posix()
+    """Whether a link is one that `Run.publish` makes, or was killed making, and leads to a place in the run folder."""
+    final = UNFINISHED_LINK.fullmatch(path.name)
+    name = path.relative_to(run_folder).with_name(final[1] if final else path.name).as_posix()
     try:
         inside = path.resolve().is_relative_to(run_folder.resolve())
     except (OSError, RuntimeError):  # a link to itself

@@ -220,6 +220,20 @@ def test_a_file_system_without_links(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert not any(path.is_symlink() for path in run.folder.rglob("*"))
 
 
+def test_links_that_a_killed_process_left_are_deleted_by_the_next(run: Run, tmp_path: Path) -> None:
+    """A process may be killed between making a link and renaming it."""
+    checkpoint = run.checkpoints()[-1] if run.checkpoints() else run.folder / "checkpoints/start"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    left = [run.folder / ".model.zip.0a1b2c3d.tmp", run.folder / "checkpoints/.last.0a1b2c3d.tmp"]
+    left[0].symlink_to("checkpoints/last/model.zip")
+    left[1].symlink_to(checkpoint.name)
+    Run.open(run.folder).publish(checkpoint)
+    assert not any(path.is_symlink() for path in left)
+    (run.folder / ".model.zip.0a1b2c3d.tmp").symlink_to(tmp_path / "mine")
+    with pytest.raises(RunError, match="is a link that leads out"):
+        Run.open(run.folder)
+
+
 def test_a_link_that_leads_out_of_the_run_is_not_followed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     (run.folder / "progress.csv").symlink_to(tmp_path / "mine")
