@@ -23,7 +23,7 @@ def few_works_of_run(name: str, works: Mapping[str, int]) -> str | None:
     elif test < FEW_HELD_OUT_WORKS:
         why = f'"real" music is {_works(test)} only, too few for its intervals'
     elif train < FEW_TRAINING_WORKS:
-        why = "an agent may learn so few by heart"
+        why = "an agent may memorise so few"
     else:
         return None
     return _line(name, works, why)

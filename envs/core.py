@@ -29,6 +29,12 @@ REWARDED_PREFIX = "rewarded:"  # in the names of `PianoCore.state`, before the n
 Primer = Score | str | PathLike[str]
 
 
+def genre_count(observation_space: spaces.Space) -> int | None:
+    """How many genres the observations of an environment tell apart; None where they have none."""
+    genre = observation_space.spaces.get("genre") if isinstance(observation_space, spaces.Dict) else None
+    return int(genre.n) if isinstance(genre, spaces.Discrete) else None
+
+
 @dataclass(frozen=True)
 class Step:
     """The results of one step of every env; arrays have a leading env axis."""

@@ -274,9 +274,9 @@ class PianoDiscreteEnv(PianoEnv):
 
 
 def _time_limits(env: PianoEnv, frame: FrameType | None) -> list[TimeLimit]:
-    """The wrappers `gymnasium.wrappers.TimeLimit` around `env`, whose own counters tell its last step.
+    """The wrappers `gymnasium.wrappers.TimeLimit` around `env`, whose own counters say which step is its last.
 
-    Gymnasium tells an environment nothing of its wrappers, and what a piece is paid must be known in its last step. But
+    An environment does not know its wrappers, and what a piece is paid must be known in its last step. But
     such a wrapper begins to count when its `reset` is called, which calls that of `env`: so it is on the call stack. A
     subclass whose `reset` does not call that of `TimeLimit` is not seen: it truncates a piece that is not paid.
 

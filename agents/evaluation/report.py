@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from toccata.agents.runs.progress import STEP_COLUMN, ProgressError, number_in, read_rows
+from toccata.agents.runs.logs.progress import STEP_COLUMN, ProgressError, number_in, read_rows
 from toccata.agents.runs.run_folder import Run
 from toccata.errors import printable
 from toccata.files import read_bytes, write_atomically

@@ -12,6 +12,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.feedforward_network import FeedforwardNetwork
 from toccata.agents.sb3 import NetworkPolicy
+from toccata.envs.core import genre_count
 from toccata.envs.instrument import Piano
 from toccata.settings.genres import GENRES, check_genres
 
@@ -55,7 +56,7 @@ class FeedforwardPolicy(NetworkPolicy):
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "recent" not in observation_space.spaces:
             raise ValueError('the mlp and cnn policies need an environment with observation="full"')
-        if (found := int(observation_space["genre"].n)) != len(self.genres):  # type: ignore[attr-defined]  # Discrete
+        if (found := genre_count(observation_space)) != len(self.genres):
             raise ValueError(
                 f"the policy has {len(self.genres)} genres, the environment has {found}; pass its genres as genres"
             )

@@ -20,6 +20,7 @@ from toccata.agents.policies.sequence_network import (
     tensors_of,
 )
 from toccata.agents.sb3 import NetworkPolicy
+from toccata.envs.core import genre_count
 from toccata.envs.instrument import Piano
 
 
@@ -65,8 +66,8 @@ class SequencePolicy(NetworkPolicy):
             raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
         if not isinstance(observation_space, spaces.Dict) or "place" not in observation_space.spaces:
             raise ValueError('the lstm and transformer policies need an environment with observation="actions"')
-        known, genres = len(self.network_config.genres), int(observation_space["genre"].n)  # type: ignore[attr-defined]  # Discrete
-        if genres > known:
+        known, genres = len(self.network_config.genres), genre_count(observation_space)
+        if genres is None or genres > known:
             raise ValueError(
                 f"the policy has {known} genres, the environment has {genres}; pass its genres in network_config"
             )

@@ -55,13 +55,13 @@ class History:
         last = np.where(episode_starts.any(axis=1), steps - 1 - episode_starts[:, ::-1].argmax(axis=1), -1)
         starts = np.where(last < 0, 0, last)
         before = np.where(last < 0, self.lengths, 0)
-        heard = [primers[step].get(i) if step >= 0 else None for i, step in enumerate(last.tolist())]
-        before += [0 if primer is None else len(primer) for primer in heard]
+        preceding = [primers[step].get(i) if step >= 0 else None for i, step in enumerate(last.tolist())]
+        before += [0 if primer is None else len(primer) for primer in preceding]
         lengths = np.where(done, 0, before + steps - starts)
         for key, new in observations.items():
             longer = np.zeros((len(new), int(lengths.max(initial=0)), *new.shape[2:]), np.int32)
             for i in np.flatnonzero(lengths):
-                primer = heard[i]
+                primer = preceding[i]
                 earlier = self.observations[key][i] if primer is None else primer.observations[key]
                 longer[i, : before[i]] = earlier[: before[i]]
                 longer[i, before[i] : lengths[i]] = new[i, starts[i] :]

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from safetensors.torch import load
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
@@ -37,6 +36,7 @@ from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.history import History
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.vec_env import PianoVecEnv
+from toccata.envs.core import genre_count
 from toccata.envs.instrument import Piano
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, check_unpacked_size, read_bytes, write_atomically
@@ -235,8 +235,8 @@ def class_name(policy_class: type) -> str:
 
 def _genres(model: ComposerPPO) -> list[str]:
     """Names of as many genres as the model's observations have."""
-    space = model.observation_space
-    count = int(space["genre"].n) if isinstance(space, spaces.Dict) and "genre" in space.spaces else len(GENRES)  # type: ignore[attr-defined]
+    count = genre_count(model.observation_space)
+    count = len(GENRES) if count is None else count
     return [*GENRES[:count], *(f"genre-{index}" for index in range(len(GENRES), count))]
 
 
@@ -363,5 +363,5 @@ def _set_rollout_state(model: ComposerPPO, state: Mapping[str, Tensor]) -> None:
         prefix = "history.observation."
         observations = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         lengths, kl = arrays["history.lengths"], arrays["history.kl"]
-        primer_bars = arrays.get("history.primer_bars", np.zeros_like(lengths))  # older files: no primer was heard
+        primer_bars = arrays.get("history.primer_bars", np.zeros_like(lengths))  # older files: without primers
         model.history = History(observations, lengths, kl, primer_bars)

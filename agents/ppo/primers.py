@@ -1,4 +1,4 @@
-"""Primers as a sequence policy hears them: steps before its own, with the primer's actions, which it did not choose."""
+"""Primers as context of a sequence policy: steps before its own, with actions that it did not choose."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PrimerSteps:
 
 @lru_cache(maxsize=256)
 def primer_steps(primer: Score, piano: Piano, bars: int, genre: int) -> PrimerSteps | None:
-    """The steps of a primer that `bars` bars of the genre follow; None where there is nothing to hear.
+    """The steps of a primer that `bars` bars of the genre follow; None for a primer without actions.
 
     As in `sample_pieces`: the last bars of the primer only, and bars are counted from the first of them.
     """

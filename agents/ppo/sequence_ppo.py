@@ -129,7 +129,7 @@ class SequenceComposerPPO(ComposerPPO):
         self.rollout = SequenceRollout(cache, cache.clone(), self.kl_controller.coef)
 
     def prepare(self, observations: Any) -> Any:
-        """The observations of a step (envs, ...), with bars counted from the first one of a primer that is heard.
+        """The observations of a step (envs, ...), with bars counted from the first one of the primer's context.
 
         In environments whose piece begins, the primer replaces what the cache holds.
         """
@@ -141,8 +141,8 @@ class SequenceComposerPPO(ComposerPPO):
         history.primer_bars[starts] = 0
         if primers:
             rows = torch.tensor(list(primers), device=self.device)
-            heard = prefill_primers(self.policy.network, list(primers.values()), self.device)
-            rollout.cache = rollout.cache.put(rows, heard)
+            prefilled = prefill_primers(self.policy.network, list(primers.values()), self.device)
+            rollout.cache = rollout.cache.put(rows, prefilled)
             history.primer_bars[list(primers)] = [steps.bars for steps in primers.values()]
         if history.primer_bars.any():
             observations = {key: value.copy() for key, value in observations.items()}

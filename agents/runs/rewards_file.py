@@ -75,7 +75,7 @@ def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> Non
             entry["limits"] = asdict(model)
         if has_weights(spec.target):
             model.save(folder / term)  # type: ignore[attr-defined]  # those with weights have these three
-            entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]
+            entry["hash"] = model.weights_hash()  # type: ignore[attr-defined]  # as above
         elif has_state(model):
             save_state(model, term, folder / term)
         if (folder / term).is_dir():

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.progress import STEP_COLUMN, ProgressError, number_in, read_rows
+from toccata.agents.runs.logs.progress import STEP_COLUMN, ProgressError, number_in, read_rows
 from toccata.agents.runs.run_folder import Run, next_free
 from toccata.errors import ToccataError
 from toccata.files import write_atomically
@@ -47,14 +47,14 @@ class SeedRun:
         folder: of the run.
         log: file of what the process prints.
         process: None before it begins.
-        told: whether a signal was sent to it.
+        signalled: whether a signal was sent to it.
     """
 
     seed: int
     folder: Path
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    told: bool = False
+    signalled: bool = False
 
     @property
     def running(self) -> bool:
@@ -106,7 +106,7 @@ class SeedRun:
     def send(self, number: int) -> None:
         """Send a signal, if the process is running."""
         if self.process is not None and self.running:
-            self.told = True
+            self.signalled = True
             self.process.send_signal(number)
 
 
@@ -219,7 +219,7 @@ def _run_all(
                 waiting = [run for run in runs if run.process is None]
                 if waiting and not received and sum(run.running for run in runs) < at_once:
                     waiting[0].begin(settings, threads)
-                    if received and not waiting[0].told:  # it arrived while the process was being made
+                    if received and not waiting[0].signalled:  # it arrived while the process was being made
                         waiting[0].send(received[-1])
                     continue
                 _show(runs, bar, tasks, seen)

@@ -18,7 +18,7 @@ def counts(train: int, valid: int, test: int) -> dict[str, int]:
         ((4, 1, 0), 'none is held out, so "real" music is all 5, which are trained on too'),
         ((0, 2, 1), "so all 3 are trained on, also those held out"),
         ((30, 4, 4), '"real" music is 4 works only'),
-        ((19, 5, 5), "an agent may learn so few by heart"),
+        ((19, 5, 5), "an agent may memorise so few"),
         ((20, 0, 5), None),
     ],
 )

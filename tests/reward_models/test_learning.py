@@ -41,7 +41,7 @@ class Learner(Base):
 
     def update(self, pieces: Pieces, real: Pieces, rng: np.random.Generator) -> dict[str, float]:
         self.state["count"] += len(pieces) + 10 * len(real)
-        return {"count": np.float32(self.state["count"]), "zero": torch.tensor(0.0)}  # type: ignore[dict-item]
+        return {"count": np.float32(self.state["count"]), "zero": torch.tensor(0.0)}  # type: ignore[dict-item]  # as users may
 
     def state_dict(self) -> dict[str, Any]:
         return self.state
@@ -154,7 +154,7 @@ def test_a_state_that_cannot_be_saved_is_named(state: dict[Any, Any], message: s
 
 
 def test_a_state_that_is_not_restored_is_refused() -> None:
-    class Deaf(Learner):
+    class NotRestored(Learner):
         def load_state_dict(self, state: dict[str, Any]) -> None:
             self.state = {"count": 1}
 
@@ -172,7 +172,7 @@ def test_a_state_that_is_not_restored_is_refused() -> None:
     with pytest.raises(
         RewardModelError, match=r"after load_state_dict\(state_dict\(\)\) its state_dict\(\) is another"
     ):
-        check_learning(Deaf(), "own")
+        check_learning(NotRestored(), "own")
     with pytest.raises(RewardModelError, match="'own': load_state_dict raised KeyError: 'weights'"):
         check_learning(Refusing(), "own")
     with pytest.raises(RewardModelError, match="'own': load_state_dict raised ValueError: no"):
@@ -191,7 +191,7 @@ def test_what_an_update_returns_is_checked() -> None:
         ({"loss": 10**400}, "must return numbers, got loss = 1000"),
         ({3: 1.0}, "must return numbers by name, got the name 3"),
     ):
-        model.update = lambda pieces, real, rng, result=result: result  # type: ignore[method-assign, misc]
+        model.update = lambda pieces, real, rng, result=result: result  # type: ignore[method-assign, misc]  # each in turn
         with pytest.raises(RewardModelError, match=f"'own': update {message}"):
             updated(model, "own", PIECES, PIECES, np.random.default_rng(0))
 

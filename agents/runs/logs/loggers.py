@@ -1,6 +1,6 @@
 """The loggers of `--logger`, as writers of Stable-Baselines3: TensorBoard, Weights & Biases, Trackio.
 
-progress.csv is part of the run folder and always written, by `toccata.agents.runs.progress`.
+progress.csv is part of the run folder and always written, by `toccata.agents.runs.logs.progress`.
 """
 
 from __future__ import annotations

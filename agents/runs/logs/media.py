@@ -1,4 +1,4 @@
-"""Sound and piano rolls of the agent's pieces in TensorBoard, always of one seed, so that progress can be heard."""
+"""Sound and piano rolls of the agent's pieces in TensorBoard, always of one seed, so that checkpoints compare."""
 
 from __future__ import annotations
 

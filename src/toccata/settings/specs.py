@@ -72,7 +72,7 @@ def is_reward_spec(reward: Any) -> bool:
 def parse_spec(text: str) -> Spec:
     """The spec of a text: `target`, or `target(name=value, ...)` with literal values.
 
-    The name of a folder that ends with a bracket is told from arguments by `()` at its end.
+    `()` at the end of a folder's name that ends with a bracket says that the bracket is not of arguments.
 
     Raises:
         SpecError: naming the text and the argument, for anything else.

@@ -21,9 +21,9 @@ def evaluated(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     shutil.copytree(toy_run, run)
     (run / "evaluation").mkdir()
     (run / "evaluation" / "old.txt").write_text("of an earlier evaluation")
-    console = Console(file=StringIO(), width=100)
-    summary = evaluate_folder(EvaluateConfig(run, pieces=2, samples=6, device="cpu"), console)
-    return run, summary, console.file.getvalue()  # type: ignore[attr-defined]
+    printed = StringIO()
+    summary = evaluate_folder(EvaluateConfig(run, pieces=2, samples=6, device="cpu"), Console(file=printed, width=100))
+    return run, summary, printed.getvalue()
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ def write_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteRun:
 
 
 def compared(*folders: Path, **settings: Any) -> tuple[dict[str, Any], str]:
-    console = Console(file=StringIO(), width=80)
-    return compare(CompareConfig(folders, **settings), console), console.file.getvalue()  # type: ignore[attr-defined]
+    printed = StringIO()
+    return compare(CompareConfig(folders, **settings), Console(file=printed, width=80)), printed.getvalue()
 
 
 def test_runs_of_known_values(write_run: WriteRun, tmp_path: Path) -> None:

@@ -142,4 +142,4 @@ def test_lists_without_music_are_named(settings: TrainConfig) -> None:
         (["a.mid"], "number 0 of the music must be a Score or a Piece, got 'a.mid'"),
     ):
         with pytest.raises(EvaluationError, match=message):
-            music_player(music, settings)  # type: ignore[arg-type]
+            music_player(music, settings)  # type: ignore[arg-type]  # no music at all

@@ -56,7 +56,7 @@ def test_training_goes_on_exactly(tmp_path: Path, kind: str) -> None:
         each.env.set_state(state)  # type: ignore[union-attr]
         each.env.set_random_state(rng)  # type: ignore[union-attr]
         torch.manual_seed(0)
-        np.random.seed(0)  # noqa: NPY002
+        np.random.seed(0)  # noqa: NPY002  # SB3 draws from it
         each.learn(48, reset_num_timesteps=False)
         after.append(each.policy.state_dict())
     assert all(torch.equal(after[0][key], after[1][key]) for key in after[0])

@@ -1,4 +1,4 @@
-"""Primers are heard in training: a policy plays, and is updated, as if it had played the primer's actions itself."""
+"""Primers are context in training: a policy plays, and is updated, as if it had played the primer's actions itself."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ def test_a_rollout_is_conditioned_on_the_primer(backbone: str, n_steps: int) -> 
             piece = rollouts.steps[end][2][env_number]["piece"]
             np.testing.assert_array_equal(piece.actions, kept["actions"][env_number, own])
             trajectory = record_trajectories([whole_trajectory(piece)], SMALL)
-            heard = int(trajectory.lengths[0]) - len(piece.actions)
-            lengths.add(heard)
+            context = int(trajectory.lengths[0]) - len(piece.actions)
+            lengths.add(context)
             for key, values in seen.items():
-                np.testing.assert_array_equal(values[env_number, own], trajectory.observations[key][0, heard:], key)
+                np.testing.assert_array_equal(values[env_number, own], trajectory.observations[key][0, context:], key)
             observations = tensors_of(trajectory.observations, torch.device("cpu"), time=True)
             with torch.no_grad():
                 logits, values = model.policy.network(observations, episode_starts_of(observations))
             masks = torch.as_tensor(kept["action_masks"][env_number, own])
-            distribution = model.policy.distribution(logits[0, heard:], masks)
+            distribution = model.policy.distribution(logits[0, context:], masks)
             log_probs = distribution.log_prob(torch.as_tensor(kept["actions"][env_number, own]))
-            np.testing.assert_allclose(values[0, heard:], kept["values"][env_number, own], **NEAR)
+            np.testing.assert_allclose(values[0, context:], kept["values"][env_number, own], **NEAR)
             np.testing.assert_allclose(log_probs, kept["log_probs"][env_number, own], **NEAR)
     assert lengths == {len(encode(primer, SMALL)[0]) for primer in (PRIMER, OTHER)}
 
@@ -135,7 +135,7 @@ def test_a_primer_changes_what_is_played() -> None:
     assert len({round(value, 4) for value in values}) == 3
 
 
-def test_what_is_heard_of_a_primer() -> None:
+def test_the_context_of_a_primer() -> None:
     piano = Piano()
     bar = 96
     long = Score([(bar * k, 24, 60, 80) for k in range(70)], length_ticks=70 * bar)
@@ -202,7 +202,7 @@ def test_training_resumes_exactly_where_a_piece_begins(backbone: str, tmp_path: 
     for each in (model, again):
         assert each.last_episode_starts.all()
         torch.manual_seed(0)
-        np.random.seed(0)  # noqa: NPY002
+        np.random.seed(0)  # noqa: NPY002  # SB3 draws from it
         each.learn(15, reset_num_timesteps=False)
         results.append((each.rollout_buffer.values, weights_of(each)))
         assert each.rollout.primers[0].keys() == {0, 1, 2}

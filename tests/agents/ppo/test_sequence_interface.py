@@ -67,7 +67,7 @@ def test_two_halves_with_a_save_between_equal_one_run(tmp_path: Path, backbone: 
     first.save(tmp_path / "half.zip")
     state, chance, random = env.state(), env.random_state(), random_state()
     torch.manual_seed(99)
-    np.random.seed(99)  # noqa: NPY002
+    np.random.seed(99)  # noqa: NPY002  # SB3 draws from it
     new = make_envs(4, bars=3)
     second = SequenceComposerPPO.load(tmp_path / "half.zip", env=new, device="cpu", force_reset=False)
     second.reward_model, second.reference = Notes(), first.reference

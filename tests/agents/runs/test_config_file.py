@@ -104,6 +104,6 @@ def test_policies_and_loggers_are_known_names() -> None:
     with pytest.raises(ConfigError, match=r"policy must be mlp, cnn, .* got 'mpl'; did you mean 'mlp'"):
         TrainConfig(policy="mpl")
     with pytest.raises(ConfigError, match="an entry of logger must be csv, tensorboard, wandb or trackio, got 'tb'"):
-        TrainConfig(logger=("tb",))  # type: ignore[arg-type]
+        TrainConfig(logger=("tb",))  # type: ignore[arg-type]  # none of the loggers
     with pytest.raises(ConfigError, match="seeds must differ, got 1 twice"):
         TrainConfig(seeds=(1, 2, 1))

@@ -63,7 +63,7 @@ def test_a_run_in_a_genre_of_ones_own(toy: Toy, write_prior: WritePrior, corpus_
     assert torch.equal(weight, torch.stack([*known[:7], known[:7].mean(dim=0), known[7]]))
 
     torch.manual_seed(99)  # the state between the two runs must not matter
-    np.random.seed(99)  # noqa: NPY002
+    np.random.seed(99)  # noqa: NPY002  # SB3 draws from it
     shutil.rmtree("seven")
     train_quietly(resumed_config(half.folder, total_timesteps=384))
     assert_equal_runs(whole.folder, half.folder)

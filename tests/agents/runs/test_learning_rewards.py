@@ -35,7 +35,7 @@ class Kept(Counter):
     def state_dict(self): return {"count": self.count}
     def load_state_dict(self, state): self.count = state["count"]
 
-class Deaf(Kept):
+class NotRestored(Kept):
     def load_state_dict(self, state): self.count = -1
 
 class Scheduled:
@@ -101,10 +101,10 @@ def test_the_models_of_functions_are_saved_as_what_was_named(toy: Toy) -> None:
 
 def test_what_is_paid_and_not_kept_is_said_at_the_start(toy: Toy) -> None:
     write_rewards()
-    console = Console(file=StringIO(), width=300)
+    printed = StringIO()
     rewards = (("silence", 1.0), ("own_learning:Counter", 0.5), ("own_learning:Scheduled", 0.25))
-    run = train(toy("run", rewards=rewards, total_timesteps=128, clone_epochs=0), [], console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    run = train(toy("run", rewards=rewards, total_timesteps=128, clone_epochs=0), [], Console(file=printed, width=300))
+    text = printed.getvalue()
     paid = "1 x silence + 0.5 x counter (own_learning:Counter) + 0.25 x scheduled (own_learning:Scheduled)"
     assert f"reward: {paid}; trained along: counter\n" in text
     assert "warning: reward model 'counter' learns, but has no state_dict()" in text
@@ -117,7 +117,7 @@ def test_what_is_paid_and_not_kept_is_said_at_the_start(toy: Toy) -> None:
 def test_a_state_that_is_not_restored_is_an_error_before_anything_is_written(toy: Toy) -> None:
     write_rewards()
     with pytest.raises(RewardModelError, match="'counter': after load_state_dict"):
-        train_quietly(toy("run", rewards=(("own_learning:Deaf", 1.0),), clone_epochs=0))
+        train_quietly(toy("run", rewards=(("own_learning:NotRestored", 1.0),), clone_epochs=0))
     assert not Path("run").exists()
 
 

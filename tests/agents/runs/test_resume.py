@@ -32,7 +32,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(toy: Toy, reward_at: str) -> 
     uninterrupted = train_quietly(toy("uninterrupted", total_timesteps=480, **changes))
     half = train_quietly(toy("half", total_timesteps=192, **changes))
     torch.manual_seed(99)  # the state between the two runs must not matter
-    np.random.seed(99)  # noqa: NPY002
+    np.random.seed(99)  # noqa: NPY002  # SB3 draws from it
     resumed = train_quietly(resumed_config(half.folder, total_timesteps=480, checkpoint_every=100))
     assert_equal_runs(uninterrupted.folder, resumed.folder)
     assert Run.open(half.folder).config.total_timesteps == 480
@@ -107,7 +107,7 @@ def test_a_resumed_sequence_policy(toy: Toy, write_prior: WritePrior, backbone: 
     uninterrupted = train_quietly(toy("uninterrupted", total_timesteps=480, **changes))
     half = train_quietly(toy("half", total_timesteps=192, **changes))
     torch.manual_seed(99)  # the state between the two runs must not matter
-    np.random.seed(99)  # noqa: NPY002
+    np.random.seed(99)  # noqa: NPY002  # SB3 draws from it
     train_quietly(resumed_config(half.folder, total_timesteps=480))
     assert_equal_runs(uninterrupted.folder, half.folder)
     started = network_of(uninterrupted.folder, "reference.zip")

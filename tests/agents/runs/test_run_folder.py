@@ -16,7 +16,7 @@ import torch
 
 from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.runs.config import TrainConfig
-from toccata.agents.runs.progress import Progress
+from toccata.agents.runs.logs.progress import Progress
 from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.run_folder import CHECKPOINT_FILES, Run, RunError, next_free
 from toccata.settings.options import ConfigError

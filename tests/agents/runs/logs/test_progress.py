@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from toccata.agents.evaluation.report import draw_training_curves, training_curves
-from toccata.agents.runs.progress import Progress, ProgressError, read_rows
+from toccata.agents.runs.logs.progress import Progress, ProgressError, read_rows
 
 HEAD = b"reward/total,time/total_timesteps\n"
 DAMAGED = {
