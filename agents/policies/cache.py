@@ -13,6 +13,8 @@ class Steps(NamedTuple):
 
     episode_starts: torch.Tensor  # bool: an episode begins with this step
     ticks: torch.Tensor  # int64: since the beginning of its episode
+    bar_ticks: torch.Tensor  # int64: of a bar
+    top: torch.Tensor  # int64: the highest key of the latest onset, counted from 1; 0 before the first
 
 
 @dataclass(frozen=True)

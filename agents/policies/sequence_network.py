@@ -70,9 +70,9 @@ DEFAULT_NETWORKS = {  # of equal size, about two million parameters
 class SequenceNetwork(nn.Module):
     """Embeddings of actions and of positions in the piece, a causal backbone, and three heads.
 
-    The heads give the logits of `what`, the logits of `value` for each kind of `what`, and the value function. Keys are
-    scored both absolutely and by their interval from the highest key of the latest onset, so that what is learnt in one
-    key transfers to all.
+    The heads give the logits of `what`, the logits of `value` for each kind of `what`, and the value function. Notes are
+    scored by key, by pitch class, and by their interval from the highest key of the latest onset, so that what is learnt
+    in one octave or key transfers to all.
 
     Args:
         piano: the instrument.
@@ -81,6 +81,8 @@ class SequenceNetwork(nn.Module):
 
     chord_lowest: torch.Tensor
     chord_shape: torch.Tensor
+    class_of_what: torch.Tensor
+    class_of_top: torch.Tensor
 
     def __init__(self, piano: Piano, config: NetworkConfig) -> None:
         super().__init__()
@@ -90,7 +92,9 @@ class SequenceNetwork(nn.Module):
         whats, values = piano.nvec
         self.what = nn.Embedding(whats, width)
         self.value = nn.Embedding(values, width)
+        self.pitch_class = nn.Embedding(13, width)  # of the last action's lowest note, and 12: none
         self.top = nn.Embedding(self.keys + 1, width)
+        self.top_class = nn.Embedding(13, width)
         self.begin = nn.Embedding(1, width)
         self.tick = nn.Embedding(TICKS_PER_BEAT, width)
         self.beat = nn.Embedding(MAX_BEATS, width)
@@ -106,11 +110,16 @@ class SequenceNetwork(nn.Module):
         shapes = chord_shapes(piano)
         self.register_buffer("chord_lowest", chord_lowest, persistent=False)  # (chords,) key index of the lowest note
         self.register_buffer("chord_shape", torch.as_tensor(shapes), persistent=False)  # (chords,)
+        key_class = (torch.arange(self.keys) + piano.lowest) % 12
+        chord_class = key_class[chord_lowest]
+        none = torch.tensor([12])
+        self.register_buffer("class_of_what", torch.cat([none, key_class, chord_class]), persistent=False)  # (whats,)
+        self.register_buffer("class_of_top", torch.cat([none, key_class]), persistent=False)  # (keys + 1,)
         distribution = JointDistribution(piano)
         self.intervals = 2 * self.keys - 1
         self.chord_logits = 12 * (int(shapes.max()) + 1 if len(shapes) else 0)  # by shape and interval modulo an octave
         self.value_logits = distribution.kinds * distribution.values
-        self.actor = nn.Linear(width, 1 + self.keys + self.intervals + self.chord_logits + self.value_logits)
+        self.actor = nn.Linear(width, 1 + 12 + self.keys + self.intervals + self.chord_logits + self.value_logits)
         nn.init.normal_(self.actor.weight, std=0.01)
         nn.init.zeros_(self.actor.bias)
         self.critic = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"), nn.Linear(width, 1))
@@ -126,11 +135,13 @@ class SequenceNetwork(nn.Module):
         """Embeddings (rows, time, width) of observations (rows, time, ...), and where they stand."""
         tick, bar_ticks, finished, left = observations["place"].long().unbind(dim=-1)
         what, value = observations["last"].long().unbind(dim=-1)
-        last_action = self.what(what) + self.value(value)
+        last_action = self.what(what) + self.pitch_class(self.class_of_what[what]) + self.value(value)
+        top = observations["top"].long()
         genre = observations["genre"].long()
         x = (
             torch.where(episode_starts[..., None], self.begin.weight[0], last_action)
-            + self.top(observations["top"].long())
+            + self.top(top)
+            + self.top_class(self.class_of_top[top])
             + self.tick(tick % TICKS_PER_BEAT)
             + self.beat((tick // TICKS_PER_BEAT).clamp(max=MAX_BEATS - 1))
             + self.bar_beats((bar_ticks // TICKS_PER_BEAT).clamp(max=MAX_BEATS))
@@ -138,19 +149,20 @@ class SequenceNetwork(nn.Module):
             + self.bars_left(left.clamp(max=MAX_BARS))
             + self.genre(torch.where(genre == NO_GENRE, len(self.config.genres), genre))
         )
-        return x, Steps(episode_starts, finished * bar_ticks + tick)
+        return x, Steps(episode_starts, finished * bar_ticks + tick, bar_ticks, top)
 
     def heads(self, x: torch.Tensor, top: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of `JointDistribution` (steps, whats + kinds * values) and values (steps,), of `x` (steps, width)."""
         out = self.actor(x)
-        rest, by_key, by_interval, by_chord, values = out.split(
-            [1, self.keys, self.intervals, self.chord_logits, self.value_logits], dim=-1
+        rest, by_class, by_key, by_interval, by_chord, values = out.split(
+            [1, 12, self.keys, self.intervals, self.chord_logits, self.value_logits], dim=-1
         )
         reference = torch.where(top > 0, top - 1, self.keys // 2)[:, None]  # before the first note, the middle
         intervals = torch.arange(self.keys, device=x.device) - reference + self.keys - 1
         chords = self.chord_shape * 12 + (self.chord_lowest - reference) % 12
         by_key = by_key + by_interval.gather(1, intervals)
-        logits = torch.cat([rest, by_key, by_chord.gather(1, chords), values], dim=-1)
+        notes = torch.cat([by_key, by_chord.gather(1, chords)], dim=-1) + by_class[:, self.class_of_what[1:]]
+        logits = torch.cat([rest, notes, values], dim=-1)
         return logits.float(), self.critic(x).squeeze(-1).float()
 
     # Three ways to run it, which give the same numbers for the same steps

@@ -1,4 +1,4 @@
-"""A causal transformer with rotary positions over steps and over musical time."""
+"""A causal transformer with rotary positions over steps, ticks, bars and pitch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ INITIAL_CAPACITY = 64  # steps that a cache has room for at first; it doubles wh
 LONGEST_PERIOD_TICKS = 8192.0  # about 85 bars of 4/4: nothing that is attended to lies further away
 SHORTEST_PERIOD_TICKS = 12.0  # an eighth note
 STEP_BASE = 1000.0  # of the rotary frequencies over steps: the longest period is some 6,000 steps
+SHORTEST_PERIOD_BARS = 0.25  # the others are 2, 4, 8 ... times as long
+LONGEST_PERIOD_SEMITONES = 128.0
+SHORTEST_WIDE_PERIOD_SEMITONES = 36.0  # of the periods that tell registers apart; the others are parts of an octave
 
 
 class Block(nn.Module):
@@ -47,10 +50,11 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A causal transformer with rotary positions (Su et al. 2021), half of them over steps and half over ticks.
+    """A causal transformer with rotary positions (Su et al. 2021): over steps, ticks, bars and pitch, a quarter each.
 
-    The tick half lets it attend a beat or a bar back, however many steps that is. `step`, `forward` and `prefill` give
-    the same numbers for the same steps.
+    Ticks and bars let it attend a beat or a bar back, however many steps that is and whatever the metre. The position
+    in pitch is the highest key of the latest onset: attention can compare keys by their interval, as in any key. `step`,
+    `forward` and `prefill` give the same numbers for the same steps.
 
     Args:
         width: of the residual stream, a multiple of 4 * heads.
@@ -63,6 +67,8 @@ class Transformer(nn.Module):
 
     step_frequencies: torch.Tensor
     tick_frequencies: torch.Tensor
+    bar_frequencies: torch.Tensor
+    pitch_frequencies: torch.Tensor
     blocks: Sequence[Block]
 
     def __init__(self, width: int, layers: int, heads: int) -> None:
@@ -72,24 +78,33 @@ class Transformer(nn.Module):
         blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.blocks = blocks  # type: ignore[assignment]  # a ModuleList, which is of any modules
         self.norm = nn.LayerNorm(width)
-        count = width // heads // 4
-        rising = torch.arange(count, dtype=torch.float64) / max(count - 1, 1)
-        highest, lowest = 2 * torch.pi / SHORTEST_PERIOD_TICKS, 2 * torch.pi / LONGEST_PERIOD_TICKS
-        self.register_buffer("step_frequencies", STEP_BASE**-rising, persistent=False)
-        self.register_buffer("tick_frequencies", highest * (lowest / highest) ** rising, persistent=False)
+        pairs = width // heads // 2  # of channels that are rotated
+        steps, ticks, bars, pitches = ((pairs + rest) // 4 for rest in (3, 2, 1, 0))
+        periods = {
+            "step": geometric(1.0, STEP_BASE ** ((steps - 1) / max(steps, 1)), steps) * 2 * torch.pi,
+            "tick": geometric(SHORTEST_PERIOD_TICKS, LONGEST_PERIOD_TICKS, ticks),
+            "bar": SHORTEST_PERIOD_BARS * 2.0 ** torch.arange(bars),
+            "pitch": pitch_periods(pitches),
+        }
+        for name, period in periods.items():
+            self.register_buffer(f"{name}_frequencies", 2 * torch.pi / period.double(), persistent=False)
         for block in self.blocks:  # the residual stream keeps its size, however deep (GPT-2)
             for last in (block.to_out, block.mlp[-1]):
                 nn.init.normal_(last.weight, std=0.02 / (2 * layers) ** 0.5)  # type: ignore[arg-type]  # of a Linear
 
-    def rotary(self, step: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
-        """(rows, time, 2, head width / 2) cosines and sines of positions, given step numbers and ticks (rows, time).
+    def rotary(self, step: torch.Tensor, steps: Steps) -> torch.Tensor:
+        """(rows, time, 2, head width / 2) cosines and sines of positions, given step numbers (rows, time).
 
         In double precision until the end: at tick 10,000 a float32 angle is off by more than a thousandth of a period.
         """
-        angles = torch.cat(
-            [step[..., None].double() * self.step_frequencies, ticks[..., None].double() * self.tick_frequencies],
-            dim=-1,
+        ticks = steps.ticks.double()
+        positions = (
+            (step.double(), self.step_frequencies),
+            (ticks, self.tick_frequencies),
+            (ticks / steps.bar_ticks.clamp(min=1), self.bar_frequencies),
+            (steps.top.double(), self.pitch_frequencies),
         )
+        angles = torch.cat([position[..., None] * frequencies for position, frequencies in positions], dim=-1)
         return torch.stack([angles.cos(), angles.sin()], dim=-2).float()
 
     def empty_cache(self, rows: int) -> Cache:
@@ -107,7 +122,7 @@ class Transformer(nn.Module):
             state = F.pad(state, (0, 0, 0, max(state.shape[3], most - state.shape[3])))
         rows = torch.arange(len(x), device=x.device)
         allowed = torch.arange(most, device=x.device) <= lengths[:, None]
-        rotary = self.rotary(lengths[:, None], steps.ticks)
+        rotary = self.rotary(lengths[:, None], steps)
         for block, (keys, values) in zip(self.blocks, state, strict=True):
             queries, key, value = block.qkv(x, rotary)
             keys[rows, lengths], values[rows, lengths] = key[:, 0], value[:, 0]
@@ -136,7 +151,7 @@ class Transformer(nn.Module):
         start = positions.where(steps.episode_starts, -1).cummax(dim=1).values
         before = torch.zeros_like(start[:, 0]) if cache is None else cache.lengths
         numbers = torch.where(start < 0, before[:, None] + positions, positions - start)
-        rotary = self.rotary(numbers, steps.ticks)
+        rotary = self.rotary(numbers, steps)
         cached = 0 if cache is None else int(cache.lengths.max())
         mask = None
         if cached or bool((start[:, -1:] > 0).any()):
@@ -159,6 +174,19 @@ class Transformer(nn.Module):
             )
             x = block.residual(x, attended.transpose(1, 2).flatten(2))
         return self.norm(x), keys_and_values
+
+
+def geometric(shortest: float, longest: float, count: int) -> torch.Tensor:
+    """(count,) float64 from `shortest` to `longest` in equal ratios."""
+    rising = torch.arange(count, dtype=torch.float64) / max(count - 1, 1)
+    return shortest * (longest / shortest) ** rising
+
+
+def pitch_periods(count: int) -> torch.Tensor:
+    """(count,) float64 semitones: a quarter tells registers apart, the others pitch classes, as parts of an octave."""
+    wide = count // 4
+    octave_parts = 12 / torch.arange(1, count - wide + 1, dtype=torch.float64)
+    return torch.cat([geometric(SHORTEST_WIDE_PERIOD_SEMITONES, LONGEST_PERIOD_SEMITONES, wide), octave_parts])
 
 
 def apply_rotary(x: torch.Tensor, rotary: torch.Tensor) -> torch.Tensor:

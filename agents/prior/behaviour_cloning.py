@@ -98,7 +98,7 @@ def clone_sequences(
         rng=rng,
         learning_rate=learning_rate,
         weight_decay=WEIGHT_DECAY,
-        on_batch=on_batch,
+        on_batch=None if on_batch is None else lambda done, loss, steps: on_batch(done, loss),
     ).train_losses
 
 

@@ -17,7 +17,7 @@ from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.settings.genres import GENRES
 
 DEFAULT_LENGTH_SHARE = 0.5  # of the passages have `bars` bars; the lengths of the others vary
-SHORTEST_BARS, LONGEST_BARS = 4, 64  # of the others, log-uniformly
+SHORTEST_BARS, LONGEST_BARS = 4, 128  # of the others, log-uniformly
 GENRE_POWER = 0.5  # in proportion to notes nearly all would be classical; equal shares would overfit a few dances
 WORK_POWER = 0.75  # below 1: the notes of a long work are more alike than those of several short ones
 PASSAGES_PER_WORK = 4  # of `first_passages`, lest the longest works dominate what is measured

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
@@ -15,9 +16,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork, with_genres
+from toccata.agents.prior.checkpoint import (
+    checkpoint_folder,
+    delete_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from toccata.agents.prior.dataset import PassageDataset
 from toccata.agents.prior.fit_config import FitPriorConfig
-from toccata.agents.prior.maximum_likelihood import FitResult, fit_network
+from toccata.agents.prior.maximum_likelihood import FitResult, FitState, fit_network
 from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.report import write_prior_report
 from toccata.agents.prior.trajectories import record_trajectories
@@ -26,11 +33,24 @@ from toccata.envs.instrument import Piano
 from toccata.files import naming, whole_folder
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.settings.genres import GENRES, genre_index, with_added
-from toccata.settings.options import ConfigError
+from toccata.settings.options import MAX_EPOCHS, ConfigError
 from toccata.weights import CONFIG_FILE
 
+DEFAULT_EPOCHS = 10
 # Options that the saved prior leaves out: paths and devices of this machine, and what config.json has elsewhere
-NOT_SAVED = ("data", "init_from", "out", "compare", "device", "backbone", "width", "layers", "heads", "genres")
+NOT_SAVED = (
+    "data",
+    "init_from",
+    "out",
+    "compare",
+    "device",
+    "backbone",
+    "width",
+    "layers",
+    "heads",
+    "genres",
+    "resume",
+)
 
 
 def network_config(config: FitPriorConfig) -> NetworkConfig:
@@ -105,6 +125,11 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     console = console or Console(stderr=True)
     if (config.out / CONFIG_FILE).exists():
         raise ConfigError(f"{config.out}: holds a prior already; choose another --out")
+    checkpoint = checkpoint_folder(config.out)
+    if checkpoint.exists() and not config.resume:
+        raise ConfigError(
+            f"{checkpoint}: holds an interrupted fit; go on with it by --resume, delete it, or choose another --out"
+        )
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
     network = initial_network(config).to(device)
@@ -121,6 +146,15 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
     works = {name: len(dataset.works) if dataset else 0 for name, dataset in datasets.items()}
     weights = sum(parameter.numel() for parameter in network.parameters())
     notes = sum(len(work.score) for work in train.works)
+    fit = {
+        "data": [Path(name).resolve().name for name in config.data],
+        "works": works,
+        "init_from": None if config.init_from is None else Path(config.init_from).name,
+        "options": {name: value for name, value in asdict(config).items() if name not in NOT_SAVED},
+    }
+    which = {**fit, "network": asdict(network.config), "notes": notes}
+    which["network"]["genres"] = list(genres)
+    resume = load_checkpoint(checkpoint, which) if config.resume else None
     with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
         if line := few_works_of_prior(corpus.name, works):
             console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
@@ -128,24 +162,26 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
         counts = ", ".join(f"{genre} {by_genre[genre]:,}" for genre in genres if by_genre[genre])
         console.print(f"{weights:,} weights, {len(train.works):,} works ({counts}), {notes:,} notes", highlight=False)
         try:
-            result = _fit_with_progress_bar(network, train, datasets["valid"], notes, config, console)
+            result = _fit_with_progress_bar(
+                network,
+                train,
+                datasets["valid"],
+                notes,
+                config,
+                console,
+                resume,
+                lambda state: save_checkpoint(checkpoint, state, which),
+            )
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt("stopped; no prior is written") from stop
-        about = {
-            "data": [Path(name).resolve().name for name in config.data],
-            "works": works,
-            "nats_per_action": {
-                "train": result.train_losses,
-                "valid": result.valid_losses,
-                "best_epoch": result.best_epoch,
-            },
-            "init_from": None if config.init_from is None else Path(config.init_from).name,
-            "options": {name: value for name, value in asdict(config).items() if name not in NOT_SAVED},
-        }
+            kept = "; go on with --resume" if checkpoint.exists() else ""
+            raise KeyboardInterrupt(f"stopped; no prior is written{kept}") from stop
+        losses = {"train": result.train_losses, "valid": result.valid_losses, "best_epoch": result.best_epoch}
+        about = {**fit, "nats_per_action": losses}
         with naming(folder):
             Prior(frozen(network.cpu()), train.piano, about).save(folder)
         prior = Prior.load(folder, device)  # in the precision of the file
         write_prior_report(prior, train, test, folder, console, compare)
+    delete_checkpoint(checkpoint)
     return prior
 
 
@@ -156,8 +192,10 @@ def _fit_with_progress_bar(
     notes: int,
     config: FitPriorConfig,
     console: Console,
+    resume: FitState | None,
+    save: Callable[[FitState], None],
 ) -> FitResult:
-    """Fit the network with a progress bar, and print the losses of each epoch."""
+    """Fit the network with a progress bar, print the losses of each epoch, and save what it can be resumed from."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -166,15 +204,23 @@ def _fit_with_progress_bar(
         TextColumn("{task.fields[note]}"),
         console=console,
     )
-    task = bar.add_task("fitting", total=1.0, note="")
+    task = bar.add_task("fitting", total=1.0, completed=resume.done if resume else 0.0, note="")
 
-    def on_batch(done: float, loss: float) -> None:
-        bar.update(task, completed=done, note=f"{loss:.2f} nats an action")
+    started, steps_done = time.monotonic(), 0
 
-    def on_epoch(result: FitResult) -> None:
+    def on_batch(done: float, loss: float, steps: int) -> None:
+        nonlocal steps_done
+        steps_done += steps
+        speed = steps_done / (time.monotonic() - started)
+        bar.update(task, completed=done, note=f"{loss:.2f} nats an action, {speed:,.0f} steps/s")
+
+    def on_epoch(state: FitState) -> None:
+        result = state.result
         validation = f", held out {result.valid_losses[-1]:.3f}" if result.valid_losses else ""
         line = f"epoch {len(result.train_losses)}: {result.train_losses[-1]:.3f} nats an action{validation}"
         bar.console.print(line, highlight=False)
+        if state.done < 1:
+            save(state)
 
     device = next(network.parameters()).device
     with bar:
@@ -182,7 +228,7 @@ def _fit_with_progress_bar(
             network,
             train,
             None if valid is None else record_trajectories(valid.first_passages(), valid.piano, valid.genres),
-            epochs=config.epochs,
+            epochs=config.epochs or (DEFAULT_EPOCHS if config.minutes is None else MAX_EPOCHS),
             epoch_notes=notes,
             rng=np.random.default_rng(config.seed),
             learning_rate=config.learning_rate,
@@ -190,7 +236,10 @@ def _fit_with_progress_bar(
             batch_steps=config.batch_steps,
             genre_dropout=config.genre_dropout,
             patience=config.patience,
+            minutes=config.minutes,
+            muon=True,
             amp=device.type == "cuda" if config.amp is None else config.amp,
+            resume=resume,
             on_batch=on_batch,
             on_epoch=on_epoch,
         )

@@ -15,6 +15,7 @@ RANGES = {
     "layers": Range(1, 256),
     "heads": Range(1, 256),
     "epochs": Range(1, MAX_EPOCHS),
+    "minutes": Range(0, 1_000_000, whole=False, open_low=True),
     "patience": Range(1, MAX_EPOCHS),
     "batch_steps": Range(1, 2**26),
     "max_steps": Range(16, 2**20),
@@ -63,23 +64,27 @@ class FitPriorConfig:
     heads: int | None = None
     """Heads of a transformer's attention; by default 3. The width must be a multiple of four times as many."""
 
-    epochs: int = 10
-    """Most epochs; each has as many notes as the training works, in passages at random places and in random keys."""
+    epochs: int | None = None
+    """Most epochs; each has as many notes as the training works, in passages at random places and in random keys. By
+    default 10, or with --minutes as many as there is time for."""
+
+    minutes: float | None = None
+    """Time to fit in; the learning rate falls within it. Two fits then differ, as their machines do."""
 
     patience: int = 2
     """Stop after so many epochs without a lower validation loss; the best epoch is kept."""
 
-    batch_steps: int = 2048
+    batch_steps: int = 4096
     """Steps in a batch, of whole passages; more need more memory."""
 
     max_steps: int = 512
     """Steps in the longest passage."""
 
-    learning_rate: float = 1e-3
-    """Of AdamW, after a short warm-up; it falls along a cosine to a twentieth over all epochs."""
+    learning_rate: float = 2e-3
+    """Of Muon and AdamW, after a short warm-up; it falls linearly to 0 over all epochs."""
 
     weight_decay: float = 0.1
-    """Of AdamW."""
+    """Of both, on matrices."""
 
     genre_dropout: float = 0.15
     """Share of passages without their genre, so that the prior can also be sampled unconditionally."""
@@ -87,6 +92,9 @@ class FitPriorConfig:
     compare: tuple[str, ...] = ()
     """Other priors that the report compares with this one on the same held-out works: transformer, lstm (they come with
     Toccata), or folders."""
+
+    resume: bool = False
+    """Go on with an interrupted fit of the same options, from the end of its last epoch (OUT.checkpoint/)."""
 
     seed: int = 0
     """Seed of everything; equal seeds on one machine give equal priors."""

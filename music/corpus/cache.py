@@ -65,7 +65,9 @@ def _to_npz(corpus: Corpus, key: str) -> bytes:
     works = []
     for work in corpus.works:
         score = work.score
-        works.append([work.id, work.genre, work.title, work.licence, work.group, len(score), _fields(score)])
+        works.append(
+            [work.id, work.genre, work.title, work.licence, work.group, work.given_split, len(score), _fields(score)]
+        )
     about = json.dumps({"key": key, "works": works, "failures": corpus.failures}).encode()
     notes = np.concatenate([np.empty(0, NOTE_DTYPE), *(work.score.notes for work in corpus.works)])
     buffer = BytesIO()
@@ -102,13 +104,13 @@ def _cached_work(fields: list, notes: np.ndarray) -> Work:
         Exception: of any kind, when the entry is damaged.
     """
     *texts, count, score_fields = fields
-    number, genre, title, licence, group = _checked_texts(texts)
+    number, genre, title, licence, group, given_split = _checked_texts(texts)
     if len(notes) != count or any(type(value) not in (int, float) for value in score_fields):
         raise ValueError("damaged")
     score = Score(notes, *score_fields)
     if score.notes.tobytes() != notes.tobytes() or _fields(score) != score_fields:  # what was saved is canonical
         raise ValueError("damaged")
-    return Work(number, genre, score, title, licence, group)
+    return Work(number, genre, score, title, licence, group, given_split)
 
 
 def _checked_texts(texts: list) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from toccata.music.corpus.cache import UnparsedWork, load_or_parse
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job
 from toccata.music.corpus.versions import version_groups
 from toccata.music.corpus.works import (
+    SPLITS,
     Corpus,
     CorpusError,
     CorpusWarning,
@@ -33,7 +34,7 @@ from toccata.music.corpus.works import (
 from toccata.music.musicxml import decode_text
 from toccata.music.score import Score
 
-CACHE_FORMAT = 2  # increase it when a change of a reader or of the cache changes the scores
+CACHE_FORMAT = 3  # increase it when a change of a reader or of the cache changes the scores
 NAMED = {"bach": "classical", "ryan": "folk", "oneill": "folk", "aird": "folk"}  # corpus -> genre
 ALIASES = {"classical": ("bach",), "folk": ("ryan", "oneill", "aird")}
 FOLDERS = {"bach": "bach", "ryan": "ryansMammoth", "oneill": "oneills1850", "aird": "airdsAirs"}
@@ -41,7 +42,7 @@ MAX_TABLE_BYTES = 64 * 2**20  # of metadata.csv
 MAX_TABLE_ROWS = 200_000
 MAX_TABLE_COLUMNS = 1_000
 MAX_TABLE_LINE = 2**20  # characters
-TABLE_COLUMNS = ("file", "genre", "title", "composer", "licence")  # the others are not read
+TABLE_COLUMNS = ("file", "genre", "title", "composer", "licence", "split")  # the others are not read
 LONGEST_FAILURE = 600  # characters of a line of `Corpus.failures`
 LONGEST_CACHE_NAME = 50  # characters of a folder's name in that of its cache file
 # Formats of music that are not read: such files are listed among the failures.
@@ -73,7 +74,7 @@ def load_corpus(
         source: "bach" (368 four-part chorales; also "classical"), "ryan", "oneill", "aird" (1,059, 2,009 and 1,180
             tunes; all three also "folk"), all from music21; or the path of a folder; or a list of these. A folder has
             MIDI or MusicXML files either as GENRE/**/*.mid, or in midi/ with a metadata.csv next to it, with columns
-            file and genre and optional columns title, composer and licence.
+            file and genre and optional columns title, composer, licence and split (train, valid or test).
         genre: genre of all works of a folder, in place of those in the folder.
         default_genre: genre of all works of a folder that has no genres: none of its files is in a folder of its own,
             or its metadata.csv has no genre. Other folders of the list keep theirs.
@@ -263,6 +264,7 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
     for number, row in _table_rows(table, genre):
         name = row.get("file") or ""
         label = genre or (row.get("genre") or "").strip()
+        split = (row.get("split") or "").strip()
         place = f"{table}, row {number}"
         if not name or Path(name).suffix.lower() not in MIDI_SUFFIXES + NOTATION_SUFFIXES:
             failures.append(f"{place}: bad file {name[:200]!r}")
@@ -278,9 +280,11 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
             failures.append(f"{path}: {NO_GENRE}")
         elif _resolved(path) in seen:
             failures.append(f"{place}: {name!r} is in the table already")
+        elif split and split not in SPLITS:
+            failures.append(f"{place}: split must be {', '.join(SPLITS)} or empty, got {split[:200]!r}")
         else:
             work = _work_with_title(f"{root.name}/{name}", label, row.get("title") or "", row.get("composer") or "")
-            works[name] = replace(work, licence=row.get("licence") or ""), Job(str(path))
+            works[name] = replace(work, licence=row.get("licence") or "", given_split=split), Job(str(path))
         seen.add(_resolved(path))
     paths, not_read = _files(folder)
     not_read += [f"{path}: is not in metadata.csv" for path in paths if _resolved(path) not in seen]

@@ -41,6 +41,7 @@ class Work:
     title: str = ""
     licence: str = ""  # from the metadata.csv of the folder
     group: str = ""  # equal for versions of one work; see `Corpus.split`
+    given_split: str = ""  # train, valid or test, from the metadata.csv of the folder; "": by a hash of the group
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,25 @@ class Corpus:
     def split(self, name: str) -> Corpus:
         """The works of the split "train", "valid" or "test": about 80, 10 and 10 %.
 
-        The split of a work depends only on a hash of its group, so it is the same on every machine and for every order
-        of files. Versions of one work are in one split: those with one BWV number or title, and those whose melodies
-        have the same beginning in any key. A split of a small corpus may be empty.
+        The split of a work is the one that the metadata.csv of its folder gives; without one it depends only on a hash
+        of its group, so it is the same on every machine and for every order of files. Versions of one work are in one
+        split: those with one BWV number or title, and those whose melodies have the same beginning in any key; where
+        their given splits differ, test goes before valid, and valid before train. A split of a small corpus may be
+        empty.
 
         Raises:
             CorpusError: for an unknown split, naming the known ones.
         """
         if name not in SPLITS:
             raise CorpusError(unknown_name_message("split", name, SPLITS))
-        works = tuple(work for work in self.works if _tenth(work.group) in SPLITS[name])
+        given = {
+            work.group: split for split in SPLITS for work in self.works if work.given_split == split
+        }  # the last stays
+        works = tuple(
+            work
+            for work in self.works
+            if (given[work.group] == name if work.group in given else _tenth(work.group) in SPLITS[name])
+        )
         return replace(self, name=f"{self.name}:{name}", works=works)
 
 

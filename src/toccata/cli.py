@@ -112,7 +112,7 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
             base = defaults["default"].rewards if defaults else DEFAULT_REWARDS
             arguments = with_added_rewards(arguments, base)
         config = tyro.cli(config_type, prog=prog, args=arguments, **defaults)
-        if getattr(config, "resume", None) is not None:  # what is not given is as in the run
+        if isinstance(getattr(config, "resume", None), Path):  # what is not given is as in the run
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
         with on_signals():
             command(config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -43,11 +45,13 @@ def random_input(seed: int, rows: int, time: int, start_share: float = 0.2) -> t
     ticks = torch.zeros(rows, time, dtype=torch.int64)
     for step in range(1, time):
         ticks[:, step] = (ticks[:, step - 1] + rests[:, step]).masked_fill(starts[:, step], 0)
-    return torch.randn(rows, time, WIDTH, generator=rng), Steps(starts, ticks)
+    bar_ticks = torch.randint(1, 5, (rows, 1), generator=rng).expand(rows, time) * 24
+    top = torch.randint(0, 89, (rows, time), generator=rng)
+    return torch.randn(rows, time, WIDTH, generator=rng), Steps(starts, ticks, bar_ticks, top)
 
 
-def part(steps: Steps, start: int, end: int) -> Steps:
-    return Steps(steps.episode_starts[:, start:end], steps.ticks[:, start:end])
+def part(steps: Steps, start: int, end: int, rows: Any = slice(None)) -> Steps:
+    return Steps(*(each[rows, start:end] for each in steps))
 
 
 def run_stepwise(
@@ -92,15 +96,13 @@ def test_prefill_equals_steps(kind: str, seed: int, lengths: list[int]) -> None:
     assert cache.lengths.tolist() == lengths
     rows = torch.arange(len(lengths))
     later = prefilled[:, None] + torch.arange(6)
-    starts = later == 0  # rows whose cache is empty
-    ticks = steps.ticks[rows[:, None], later]
-    stepwise, _ = run_stepwise(backbone, x[rows[:, None], later], Steps(starts, ticks), cache)
-    at_once = backbone(x[rows[:, None], later], Steps(starts, ticks), cache)
+    # an episode starts with rows whose cache is empty
+    rest = Steps(*(each[rows[:, None], later] for each in steps))._replace(episode_starts=later == 0)
+    stepwise, _ = run_stepwise(backbone, x[rows[:, None], later], rest, cache)
+    at_once = backbone(x[rows[:, None], later], rest, cache)
     for row, length in enumerate(lengths):
         end = length + 6
-        alone, _ = run_stepwise(
-            backbone, x[row : row + 1, :end], Steps(steps.episode_starts[:1, :end], steps.ticks[row, None, :end])
-        )
+        alone, _ = run_stepwise(backbone, x[row : row + 1, :end], part(steps, 0, end, [row]))
         torch.testing.assert_close(stepwise[row], alone[0, length:], **NEAR)
         torch.testing.assert_close(at_once[row], alone[0, length:], **NEAR)
 
@@ -125,7 +127,7 @@ def test_a_step_can_be_repeated_from_one_cache(backbone: Transformer | Lstm) -> 
 def test_an_episode_start_drops_the_cache(backbone: Transformer | Lstm) -> None:
     x, steps = random_input(2, 2, 6, 0.0)
     _, cache = run_stepwise(backbone, x, steps)
-    begin = Steps(torch.tensor([[True], [False]]), torch.tensor([[0], [99]]))
+    begin = part(steps, 0, 1)._replace(episode_starts=torch.tensor([[True], [False]]), ticks=torch.tensor([[0], [99]]))
     out, after = backbone.step(x[:, :1], begin, cache)
     restarted, _ = backbone.step(x[:, :1], begin, backbone.empty_cache(2))
     torch.testing.assert_close(out[0], restarted[0], **NEAR)
@@ -137,7 +139,7 @@ def test_rows_of_a_cache(backbone: Transformer | Lstm) -> None:
     x, steps = random_input(3, 4, 9, 0.1)
     _, cache = run_stepwise(backbone, x[:, :8], part(steps, 0, 8))
     rows = torch.tensor([2, 0, 2])
-    out, _ = backbone.step(x[rows, 8:], Steps(steps.episode_starts[rows, 8:], steps.ticks[rows, 8:]), cache[rows])
+    out, _ = backbone.step(x[rows, 8:], part(steps, 8, 9, rows), cache[rows])
     torch.testing.assert_close(out, backbone(x, steps)[rows, 8:], **NEAR)
 
 
@@ -169,27 +171,49 @@ def test_gradients_reach_back_and_not_forward(backbone: Transformer | Lstm) -> N
     assert reached.tolist() == [3 <= place <= 6 for place in range(10)]
 
 
-def test_a_transformer_attends_by_steps_and_by_ticks() -> None:
+@pytest.mark.parametrize(
+    ("field", "change"), [("ticks", 7), ("bar_ticks", 13), ("top", 5)], ids=["ticks", "bars", "pitch"]
+)
+def test_a_transformer_attends_by_position(field: str, change: int) -> None:
     backbone = BACKBONES["transformer"]
     x, steps = random_input(6, 1, 6, 0.0)
-    plain = backbone(x, steps)[:, -1]
-    later = steps.ticks.clone()
-    later[:, -1] += 24
-    assert (backbone(x, Steps(steps.episode_starts, later))[:, -1] - plain).abs().max() > 1e-3
-    same = torch.zeros_like(steps.ticks)
-    order = torch.tensor([1, 0, 2, 3, 4, 5])
-    there, back = (
-        backbone(x[:, places], Steps(steps.episode_starts, same))[:, -1] for places in (torch.arange(6), order)
-    )
-    assert (there - back).abs().max() > 1e-3  # the same ticks, other numbers of steps
+    changed = getattr(steps, field).clone()
+    changed[:, -1] += change
+    out, plain = (backbone(x, each)[:, -1] for each in (steps._replace(**{field: changed}), steps))
+    assert (out - plain).abs().max() > 1e-3
 
 
-def test_rotary_positions_are_relative() -> None:
-    """Only the distance of steps matters, also far into a piece."""
+def test_a_transformer_attends_by_numbers_of_steps() -> None:
+    backbone = BACKBONES["transformer"]
+    x, steps = random_input(6, 1, 6, 0.0)
+    same = Steps(*(torch.zeros_like(each) for each in steps))  # everything else is equal
+    there, back = (backbone(x[:, order], same)[:, -1] for order in ([0, 1, 2, 3, 4, 5], [1, 0, 2, 3, 4, 5]))
+    assert (there - back).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("field", "change"), [("ticks", 20_160), ("top", 7)])
+def test_rotary_positions_are_relative(field: str, change: int) -> None:
+    """Only distances matter, also far into a piece and in another key."""
     backbone = BACKBONES["transformer"]
     x, steps = random_input(7, 2, 10, 0.0)
-    late = Steps(steps.episode_starts, steps.ticks + 20_000)
-    torch.testing.assert_close(backbone(x, late), backbone(x, steps), **NEAR)
+    moved = steps._replace(**{field: getattr(steps, field) + change})
+    torch.testing.assert_close(backbone(x, moved), backbone(x, steps), **NEAR)
+
+
+def test_periods_of_rotary_positions() -> None:
+    """Those of pitch begin with the octave, those of bars with a quarter bar."""
+    backbone = Transformer(64, layers=1, heads=1)
+    periods = {name: 2 * torch.pi / getattr(backbone, f"{name}_frequencies") for name in ("tick", "bar", "pitch")}
+    assert periods["bar"].tolist() == pytest.approx([2.0**power for power in range(-2, 6)])
+    assert periods["pitch"].tolist() == pytest.approx([36, 128, 12, 6, 4, 3, 2.4, 2])
+    assert periods["tick"][[0, -1]].tolist() == pytest.approx([12, 8192])
+    for width in (4, 8, 12, 36):
+        assert Transformer(width, layers=1, heads=1).rotary(
+            torch.zeros(1, 1), Steps(*[torch.ones(1, 1)] * 4)
+        ).shape == (
+            *(1, 1, 2),
+            width // 2,
+        )
 
 
 def test_heads_must_divide_the_width() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from helpers.tunes import works
 from toccata import cli
 from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork
 from toccata.agents.prior import fit as fit_module
+from toccata.agents.prior.checkpoint import save_checkpoint
 from toccata.agents.prior.fit import fit_prior, network_config, passage_datasets
 from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.prior.prior import Prior, PriorError
@@ -25,7 +27,7 @@ from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
 from toccata.settings.genres import GENRES
 from toccata.settings.options import ConfigError
-from toccata.weights import CONFIG_FILE
+from toccata.weights import CONFIG_FILE, WeightsError
 
 MINIMAL = {"epochs": 2, "width": 16, "layers": 1, "heads": 2, "learning_rate": 1e-2, "device": "cpu"}
 
@@ -205,6 +207,52 @@ def test_an_interrupted_fit_writes_no_prior(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+def test_a_killed_fit_goes_on_to_the_same_prior(
+    tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch, backbone: str
+) -> None:
+    whole, _ = fitted(tmp_path / "whole", corpus_folder, epochs=3, backbone=backbone)
+    assert [path.name for path in tmp_path.iterdir() if path != corpus_folder.parent] == ["whole"]
+
+    def save_and_stop(*arguments: Any) -> None:
+        save_checkpoint(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "save_checkpoint", save_and_stop)
+        with pytest.raises(KeyboardInterrupt, match="stopped; no prior is written; go on with --resume"):
+            fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone)
+    checkpoint = tmp_path / "half.checkpoint"
+    assert checkpoint.is_dir()
+    assert not (tmp_path / "half").exists()
+    with pytest.raises(ConfigError, match="half.checkpoint: holds an interrupted fit; go on with it by --resume"):
+        fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone)
+    with pytest.raises(ConfigError, match="is of a fit with network .*, not .*; give the same options to resume it"):
+        fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone, width=8, resume=True)
+    resumed, printed = fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone, resume=True)
+    assert "epoch 1: " not in printed
+    assert "epoch 2: " in printed
+    for file in ("prior.safetensors", CONFIG_FILE, "report.md"):
+        assert (tmp_path / "half" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_that_is_missing_or_damaged_is_an_error(tmp_path: Path, corpus_folder: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no checkpoint to resume from; leave out --resume"):
+        fitted(tmp_path / "a", corpus_folder, resume=True)
+    folder = tmp_path / "a.checkpoint"
+    folder.mkdir()
+    (folder / CONFIG_FILE).write_text('{"sha256": {}, "fit": []}')
+    with pytest.raises(WeightsError, match=r"a.checkpoint/config.json: is no checkpoint of a fit"):
+        fitted(tmp_path / "a", corpus_folder, resume=True)
+
+
+def test_a_fit_ends_when_its_time_is_over(tmp_path: Path, corpus_folder: Path) -> None:
+    prior, _ = fitted(tmp_path / "a", corpus_folder, epochs=None, minutes=1e-4)
+    assert len(prior.about["nats_per_action"]["train"]) == 1
+    assert not (tmp_path / "a.checkpoint").exists()
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
@@ -234,7 +282,7 @@ def test_the_command_as_a_user_runs_it(
     assert end.value.code == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines() == ["fitted: my-prior", "train from it with: python train.py --prior my-prior"]
-    assert "11,656 weights" in printed.err
+    assert "11,972 weights" in printed.err
     assert "Markov" in printed.err
     assert Prior.load(tmp_path / "my-prior").network.config.width == 8
 

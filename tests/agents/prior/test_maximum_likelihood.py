@@ -52,7 +52,7 @@ def test_a_fit_is_better_than_unigram_frequencies(backbone: str, dataset: Passag
         learning_rate=1e-2,
         batch_steps=256,
         patience=9,
-        on_batch=lambda done, loss: progress.append(done),
+        on_batch=lambda done, loss, steps: progress.append(done),
     )
     assert progress == sorted(progress)
     assert 0 < progress[0] < 0.3
@@ -81,7 +81,7 @@ def test_the_best_epoch_is_kept(dataset: PassageDataset, monkeypatch: pytest.Mon
         epoch_notes=20,
         rng=make_rng(),
         patience=2,
-        on_epoch=lambda result: states.append({name: each.clone() for name, each in network.state_dict().items()}),
+        on_epoch=lambda state: states.append({name: each.clone() for name, each in network.state_dict().items()}),
     )
     assert (result.valid_losses, result.best_epoch) == ([3, 2, 5, 2], 1)
     assert len(result.train_losses) == 4

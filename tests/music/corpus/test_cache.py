@@ -62,7 +62,7 @@ def change_work(index, value):
 
 def change_field(index, value):
     def change(arrays, about):
-        about["works"][0][6][index] = value
+        about["works"][0][7][index] = value
 
     return change
 
@@ -78,11 +78,12 @@ DAMAGES = {
     "pitch": change_note("pitch", 200),
     "duration": change_note("duration_ticks", 0),
     "onset": change_note("onset_tick", -4),
-    "count": change_work(5, 3),
-    "negative count": change_work(5, -4),
-    "count of another type": change_work(5, "4"),
+    "count": change_work(6, 3),
+    "negative count": change_work(6, -4),
+    "count of another type": change_work(6, "4"),
     "name": change_work(0, None),
     "group": change_work(4, 7),
+    "split": change_work(5, 7),
     "grid": change_field(0, True),
     "tempo": change_field(2, float("nan")),
     "infinite tempo": change_field(2, float("inf")),

@@ -68,6 +68,16 @@ def test_folder_with_a_table(tmp_path, tune):
     assert "c.mid: has no genre" in corpus.failures[1]
 
 
+def test_a_table_gives_splits(tmp_path, tune):
+    text = "file,genre,split\na.mid,jazz,test\nb.mid,jazz,\nc.mid,jazz,valid\nd.mid,jazz,half\n"
+    table(tmp_path / "lib", text, a=tune(50), b=tune(60, step=2), c=tune(70, step=3), d=tune(40, step=5))
+    for _ in range(2):  # parsed, and from the cache
+        with pytest.warns(CorpusWarning, match="1 of 4 files"):
+            corpus = load_corpus(tmp_path / "lib")
+        assert [work.given_split for work in corpus] == ["test", "", "valid"]
+    assert "row 5: split must be train, valid, test or empty, got 'half'" in corpus.failures[0]
+
+
 def test_table_without_genres(tmp_path, tune):
     root = table(tmp_path / "lib", "file,title\na.mid,A\n", a=tune())
     with pytest.raises(GenreError, match=r"metadata\.csv: has no column genre, only file, title"):

@@ -1,6 +1,7 @@
 """Splits of a corpus."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,18 @@ def test_splits_are_complete_stable_and_keep_versions_together():
     assert [work.id for work in Corpus("synthetic", works[::-1]).split("valid")][::-1] == [work.id for work in valid]
     with pytest.raises(CorpusError, match="did you mean valid"):
         corpus.split("valld")
+
+
+def test_a_given_split_is_that_of_all_versions_and_leaves_others_alone():
+    plain = tuple(Work(f"w{i}", "folk", Score(), group=f"group {i // 2}") for i in range(40))
+    given = {"w0": "valid", "w3": "test", "w4": "train", "w5": "test", "w6": "train", "w7": "valid"}
+    works = tuple(replace(work, given_split=given.get(work.id, "")) for work in plain)
+    before, after = (
+        {work.id: name for name in ("train", "valid", "test") for work in Corpus("c", each).split(name)}
+        for each in (plain, works)
+    )
+    expected = {"w0": "valid", "w1": "valid", "w2": "test", "w3": "test", "w4": "test", "w5": "test"}
+    assert after == {**before, **expected, "w6": "valid", "w7": "valid"}
 
 
 def test_the_split_of_plain_names_is_that_of_their_utf_8_and_any_bytes_have_one():
