@@ -70,9 +70,9 @@ DEFAULT_NETWORKS = {  # of equal size, about two million parameters
 class SequenceNetwork(nn.Module):
     """Embeddings of actions and of positions in the piece, a causal backbone, and three heads.
 
-    The heads give the logits of `what`, the logits of `value` for each kind of `what`, and the value function. Notes are
-    scored by key, by pitch class, and by their interval from the highest key of the latest onset, so that what is learnt
-    in one octave or key transfers to all.
+    The heads give the logits of `what`, the logits of `value` for each kind of `what`, and the value function. Notes
+    are scored by key, by pitch class, and by their interval from the highest key of the latest onset, so that what is
+    learnt in one octave or key transfers to all.
 
     Args:
         piano: the instrument.

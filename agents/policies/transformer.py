@@ -53,8 +53,8 @@ class Transformer(nn.Module):
     """A causal transformer with rotary positions (Su et al. 2021): over steps, ticks, bars and pitch, a quarter each.
 
     Ticks and bars let it attend a beat or a bar back, however many steps that is and whatever the metre. The position
-    in pitch is the highest key of the latest onset: attention can compare keys by their interval, as in any key. `step`,
-    `forward` and `prefill` give the same numbers for the same steps.
+    in pitch is the highest key of the latest onset: attention can compare keys by their interval, as in any key.
+    `step`, `forward` and `prefill` give the same numbers for the same steps.
 
     Args:
         width: of the residual stream, a multiple of 4 * heads.

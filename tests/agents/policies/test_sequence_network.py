@@ -138,7 +138,7 @@ def test_no_genre_is_a_genre_of_its_own(network: SequenceNetwork, music: Traject
 
 
 def test_intervals_and_chords_are_heard_from_the_highest_key(network: SequenceNetwork) -> None:
-    """Two semitones up, all logits move two semitones up with it, but for what is known of single keys and pitch classes."""
+    """Two semitones up, all logits move two semitones up with it, but for what is known of keys and pitch classes."""
     up = 2
     network.actor.weight[1 : 1 + 12 + SMALL.keys] = 0
     x = torch.randn(1, 16, generator=torch.Generator().manual_seed(1))

@@ -211,7 +211,7 @@ def test_an_interrupted_fit_writes_no_prior(
 def test_a_killed_fit_goes_on_to_the_same_prior(
     tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch, backbone: str
 ) -> None:
-    whole, _ = fitted(tmp_path / "whole", corpus_folder, epochs=3, backbone=backbone)
+    fitted(tmp_path / "whole", corpus_folder, epochs=3, backbone=backbone)
     assert [path.name for path in tmp_path.iterdir() if path != corpus_folder.parent] == ["whole"]
 
     def save_and_stop(*arguments: Any) -> None:
@@ -225,11 +225,11 @@ def test_a_killed_fit_goes_on_to_the_same_prior(
     checkpoint = tmp_path / "half.checkpoint"
     assert checkpoint.is_dir()
     assert not (tmp_path / "half").exists()
-    with pytest.raises(ConfigError, match="half.checkpoint: holds an interrupted fit; go on with it by --resume"):
+    with pytest.raises(ConfigError, match=r"half\.checkpoint: holds an interrupted fit; go on with it by --resume"):
         fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone)
-    with pytest.raises(ConfigError, match="is of a fit with network .*, not .*; give the same options to resume it"):
+    with pytest.raises(ConfigError, match=r"is of a fit with network .*, not .*; give the same options to resume it"):
         fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone, width=8, resume=True)
-    resumed, printed = fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone, resume=True)
+    _, printed = fitted(tmp_path / "half", corpus_folder, epochs=3, backbone=backbone, resume=True)
     assert "epoch 1: " not in printed
     assert "epoch 2: " in printed
     for file in ("prior.safetensors", CONFIG_FILE, "report.md"):
