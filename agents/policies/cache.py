@@ -25,14 +25,17 @@ class Cache:
         lengths: (rows,) int64 steps of the episode so far.
         state: of a `Transformer` (layers, 2, rows, capacity, head width), keys and values; of an `Lstm` (2, layers,
             rows, width), hidden and cell state. `Transformer.step` writes its next entry in place, at `lengths`.
+        room: no length exceeds it, nor does one in the next step; at most the capacity. None: `lengths` is read where
+            such a bound is needed, for which a program waits for its GPU.
     """
 
     lengths: torch.Tensor
     state: torch.Tensor
+    room: int | None = None
 
     def __getitem__(self, rows: torch.Tensor) -> Cache:
         """The cache of some rows (k,)."""
-        return Cache(self.lengths[rows], self.state[:, :, rows])
+        return Cache(self.lengths[rows], self.state[:, :, rows], self.room)
 
     def put(self, rows: torch.Tensor, other: Cache) -> Cache:
         """A copy in which the rows `rows` (k,) are those of `other`, which has k."""
@@ -47,4 +50,4 @@ class Cache:
 
     def clone(self) -> Cache:
         """A copy whose steps do not write into this one."""
-        return Cache(self.lengths, self.state.clone())
+        return Cache(self.lengths, self.state.clone(), self.room)

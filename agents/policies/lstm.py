@@ -40,7 +40,7 @@ class Lstm(nn.Module):
             out, cell_state = torch.lstm_cell(out, state, *weights)  # of the layers at once it repacks the weights
             states.append(torch.stack([out, cell_state]))
         lengths = cache.lengths.masked_fill(starts, 0) + 1
-        return self.norm(out[:, None]), Cache(lengths, torch.stack(states, dim=1))
+        return self.norm(out[:, None]), Cache(lengths, torch.stack(states, dim=1), cache.room)
 
     def forward(self, x: torch.Tensor, steps: Steps, cache: Cache | None = None) -> torch.Tensor:
         """Sequences in one pass: (rows, time, width) to the same shape.

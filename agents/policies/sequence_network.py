@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -190,7 +191,11 @@ class SequenceNetwork(nn.Module):
         return *self.heads(x[:, 0], observations["top"].long()), cache
 
     def forward(
-        self, observations: Mapping[str, torch.Tensor], episode_starts: torch.Tensor, cache: Cache | None = None
+        self,
+        observations: Mapping[str, torch.Tensor],
+        episode_starts: torch.Tensor,
+        cache: Cache | None = None,
+        amp: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Whole sequences in one causal pass.
 
@@ -198,12 +203,15 @@ class SequenceNetwork(nn.Module):
             observations: (rows, time, ...) each.
             episode_starts: (rows, time) bool, the steps with which an episode begins; a row may hold several.
             cache: of the episodes that were under way before; no gradient goes into it. None: there were none.
+            amp: compute the backbone in bfloat16 by autocast, and the heads, whose logits need more digits, in float32.
 
         Returns:
             logits (rows, time, whats + kinds * values) and values (rows, time).
         """
         x, steps = self.embed(observations, episode_starts)
-        x = self.backbone(x, steps, cache)
+        with torch.autocast(x.device.type, torch.bfloat16) if amp else nullcontext():
+            x = self.backbone(x, steps, cache)
+        x = x.float() if amp else x
         logits, values = self.heads(x.flatten(0, 1), observations["top"].long().flatten())
         return logits.unflatten(0, episode_starts.shape), values.unflatten(0, episode_starts.shape)
 

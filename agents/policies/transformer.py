@@ -116,7 +116,7 @@ class Transformer(nn.Module):
     def step(self, x: torch.Tensor, steps: Steps, cache: Cache) -> tuple[torch.Tensor, Cache]:
         """One step: (rows, 1, width) to the same shape, and the cache after it."""
         lengths = cache.lengths.masked_fill(steps.episode_starts[:, 0], 0)
-        most = int(lengths.max()) + 1
+        most = int(lengths.max()) + 1 if cache.room is None else cache.room
         state = cache.state
         if most > state.shape[3]:
             state = F.pad(state, (0, 0, 0, max(state.shape[3], most - state.shape[3])))
@@ -129,7 +129,7 @@ class Transformer(nn.Module):
             scores = queries[:, 0] @ keys[:, :most].transpose(1, 2) * block.head_width**-0.5  # (rows, heads, most)
             weights = scores.masked_fill(~allowed[:, None], -torch.inf).softmax(dim=-1)
             x = block.residual(x, (weights @ values[:, :most]).flatten(1)[:, None])
-        return self.norm(x), Cache(lengths + 1, state)
+        return self.norm(x), Cache(lengths + 1, state, cache.room)
 
     def forward(self, x: torch.Tensor, steps: Steps, cache: Cache | None = None) -> torch.Tensor:
         """Sequences in one pass: (rows, time, width) to the same shape.
@@ -152,9 +152,10 @@ class Transformer(nn.Module):
         before = torch.zeros_like(start[:, 0]) if cache is None else cache.lengths
         numbers = torch.where(start < 0, before[:, None] + positions, positions - start)
         rotary = self.rotary(numbers, steps)
-        cached = 0 if cache is None else int(cache.lengths.max())
+        has_room = cache is not None and cache.room is not None  # then nothing here depends on a number on the device
+        cached = 0 if cache is None else int(cache.lengths.max()) if cache.room is None else cache.room
         mask = None
-        if cached or bool((start[:, -1:] > 0).any()):
+        if has_room or cached or bool((start[:, -1:] > 0).any()):
             same_episode = (start[:, :, None] == start[:, None, :]) & (positions <= positions[:, None])
             in_cache = torch.arange(cached, device=device) < before[:, None, None]
             mask = torch.cat([in_cache & (start < 0)[:, :, None], same_episode], dim=2)[:, None]

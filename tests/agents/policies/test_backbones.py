@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,3 +220,16 @@ def test_periods_of_rotary_positions() -> None:
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValueError, match="width must be a multiple of 4 \\* heads = 12, got 16"):
         Transformer(16, layers=1, heads=3)
+
+
+@pytest.mark.parametrize("spare", [0, 5])
+def test_a_bound_on_the_lengths_replaces_their_maximum(backbone: Transformer | Lstm, spare: int) -> None:
+    """With `room`, no number is read from the device; what is attended to is the same."""
+    x, steps = random_input(8, 3, 16, 0.2)
+    _, cache = run_stepwise(backbone, x[:, :8], part(steps, 0, 8))
+    bounded = replace(cache.clone(), room=int(cache.lengths.max()) + 1 + spare)
+    out, after = backbone.step(x[:, 8:9], part(steps, 8, 9), bounded)
+    torch.testing.assert_close(out, run_stepwise(backbone, x[:, 8:9], part(steps, 8, 9), cache)[0], **NEAR)
+    assert after.room == bounded.room
+    later = part(steps, 8, 16)
+    torch.testing.assert_close(backbone(x[:, 8:], later, bounded), backbone(x[:, 8:], later, cache), **NEAR)
