@@ -116,6 +116,17 @@ class OpenMaskablePPO(MaskablePPO):
         return [*super()._excluded_save_params(), *self.unsaved_attributes()]
 
 
+class SequenceRolloutBuffer(MaskableDictRolloutBuffer):
+    """sb3-contrib's rollout buffer, with bool masks: a quarter of the memory of its float32 ones."""
+
+    def reset(self) -> None:
+        """Make it empty."""
+        super(MaskableDictRolloutBuffer, self).reset()
+        assert isinstance(self.action_space, spaces.MultiDiscrete)  # that of sequence policies
+        self.mask_dims = int(sum(self.action_space.nvec))
+        self.action_masks = np.ones((self.buffer_size, self.n_envs, self.mask_dims), bool)
+
+
 class PassThroughExtractor(BaseFeaturesExtractor):
     """A features extractor that returns Stable-Baselines3's preprocessed observation as it is."""
 

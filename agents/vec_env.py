@@ -10,7 +10,8 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from toccata.agents.sb3 import BatchedVecEnv
-from toccata.envs.core import PianoCore
+from toccata.agents.step_infos import StepInfos
+from toccata.envs.core import PianoCore, Step
 from toccata.settings.specs import is_reward_spec
 
 
@@ -20,7 +21,8 @@ class PianoVecEnv(BatchedVecEnv):
     An env whose piece ends begins the next one in the same step; its last observation is in
     `info["terminal_observation"]`, and the info of the new piece in `reset_infos`. `env_method("action_masks")`
     gives each env's legal actions, `get_attr("piece")` and `get_attr("score")` its piece so far, `get_attr("primer")`
-    what it began with. With `flat=True` the actions are those of `PianoDiscreteEnv`.
+    what it began with. With `flat=True` the actions are those of `PianoDiscreteEnv`. An info is made when it is first
+    read; what it holds does not depend on when that is.
     """
 
     def __init__(self, num_envs: int, *, flat: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
@@ -42,7 +44,7 @@ class PianoVecEnv(BatchedVecEnv):
             if seed is not None:
                 self._rngs[i] = seeding.np_random(seed)[0]
             self.core.reset([i], [self._rngs[i]], options)
-        self.reset_infos = self._infos()
+        self.reset_infos = [self._info(i) for i in range(self.num_envs)]
         return self.core.observe()
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -52,33 +54,48 @@ class PianoVecEnv(BatchedVecEnv):
     def step_wait(self) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Play one action in every env."""
         step = self.core.step(self._actions)
-        infos = self._infos()
-        for i, info in enumerate(infos):
-            info["reward_terms"] = {
-                name: float(term[i]) for name, term in step.terms.items() if name == "illegal" or i in step.pieces
-            }
-            info["TimeLimit.truncated"] = bool(step.truncated[i])
-        for i, piece in step.pieces.items():
-            infos[i]["piece"] = piece
         dones = step.terminated | step.truncated
-        if dones.any():
-            rows = np.flatnonzero(dones)
-            last = self.core.observe(rows)
-            for k, i in enumerate(rows.tolist()):
-                infos[i]["terminal_observation"] = {key: value[k] for key, value in last.items()}
-            self.core.reset(rows, [self._rngs[i] for i in rows])
-            new_infos = self._infos()
+        rows = np.flatnonzero(dones)
+        last = self.core.observe(rows) if len(rows) else {}
+        infos = self._infos(step, {i: k for k, i in enumerate(rows.tolist())}, last)
+        if len(rows):
+            self.core.reset(rows, [self._rngs[i] for i in rows.tolist()])
             for i in rows.tolist():
-                self.reset_infos[i] = new_infos[i]
+                self.reset_infos[i] = self._info(i)
         return self.core.observe(), step.rewards.astype(np.float32), dones, infos
 
-    def _infos(self) -> list[dict[str, Any]]:
-        """The info of each env that does not depend on a step."""
-        illegal = self.core.dynamics.states["illegal_actions"].tolist()
-        return [
-            {"action_mask": mask, "illegal_actions": count, "reward_terms": {}}
-            for mask, count in zip(self.action_masks(), illegal, strict=True)
-        ]
+    def _infos(self, step: Step, ended: dict[int, int], last: dict[str, np.ndarray]) -> StepInfos:
+        """The infos of a step, before the envs of `ended` begin new pieces.
+
+        Args:
+            step: its results.
+            ended: of the envs whose piece has ended, where each is in `last`.
+            last: their last observations.
+        """
+        masks, illegal = self.core.dynamics.masks, self.core.dynamics.states["illegal_actions"].copy()
+
+        def make(i: int) -> dict[str, Any]:
+            info: dict[str, Any] = {
+                "action_mask": self.core.action_masks(masks[i : i + 1])[0],
+                "illegal_actions": int(illegal[i]),
+                "reward_terms": {
+                    name: float(term[i]) for name, term in step.terms.items() if name == "illegal" or i in step.pieces
+                },
+                "TimeLimit.truncated": bool(step.truncated[i]),
+            }
+            if i in step.pieces:
+                info["piece"] = step.pieces[i]
+            if i in ended:
+                info["terminal_observation"] = {key: value[ended[i]] for key, value in last.items()}
+            return info
+
+        return StepInfos(self.num_envs, make, step.pieces)
+
+    def _info(self, i: int) -> dict[str, Any]:
+        """The info of an env whose piece begins."""
+        illegal = int(self.core.dynamics.states["illegal_actions"][i])
+        mask = self.core.action_masks(self.core.dynamics.masks[i : i + 1])[0]
+        return {"action_mask": mask, "illegal_actions": illegal, "reward_terms": {}}
 
     def action_masks(self) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values)."""

@@ -323,12 +323,12 @@ class PianoCore:
         start_tick = int(self.dynamics.states["start_tick"][i])
         return self.dynamics.score(i, start_tick, float(self.tempos_bpm[i])) if start_tick else None
 
-    def action_masks(self) -> np.ndarray:
+    def action_masks(self, masks: np.ndarray | None = None) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values).
 
-        Later steps do not change the array.
+        Later steps do not change the array. `masks` are of other envs or steps, (k, whats + values) bool.
         """
-        masks = self.dynamics.masks
+        masks = self.dynamics.masks if masks is None else masks
         return flat_masks(masks, self.dynamics.whats) if self.flat else masks
 
     def observe(self, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 from stable_baselines3.common.utils import set_random_seed
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
+from toccata.agents.step_infos import pieces_in
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.pieces import Piece
 
@@ -37,11 +38,11 @@ def play_pieces(act: Act, env: PianoVecEnv, seed: int) -> tuple[list[Piece], dic
     while len(pieces) < env.num_envs:
         actions, state = act(observations, env.action_masks(), state, starts)
         observations, _, starts, infos = env.step(actions)
-        for i, info in enumerate(infos):
-            if "piece" in info and i not in pieces:
-                pieces[i] = info["piece"]
-                counts["actions"] += len(info["piece"].actions)
-                counts["illegal_actions"] += info["illegal_actions"]
+        for i, piece in pieces_in(infos).items():
+            if i not in pieces:
+                pieces[i] = piece
+                counts["actions"] += len(piece.actions)  # type: ignore[arg-type]  # an agent wrote it
+                counts["illegal_actions"] += infos[i]["illegal_actions"]
     return [pieces[i] for i in range(env.num_envs)], counts
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from sb3_contrib.common.maskable.distributions import MaskableDistribution
@@ -45,13 +47,24 @@ class JointDistribution(MaskableDistribution):
         """A linear layer to the logits: of each `what`, then of each value of each kind."""
         return nn.Linear(latent_dim, self.whats + self.kinds * self.values)
 
+    def of(self, logits: torch.Tensor, masks: torch.Tensor | np.ndarray | None) -> JointDistribution:
+        """A distribution of the same instrument, of logits (batch, whats + kinds * values) under masks."""
+        self.kind_of_what = self.kind_of_what.to(logits.device)  # once
+        other = copy.copy(self)
+        other._set_logits(logits)
+        other.apply_masking(masks)
+        return other
+
     def proba_distribution(self, action_logits: torch.Tensor) -> JointDistribution:
         """Set the logits, (batch, whats + kinds * values)."""
         self.kind_of_what = self.kind_of_what.to(action_logits.device)
-        self._what_logits, value_logits = action_logits.split([self.whats, self.kinds * self.values], dim=1)
-        self._value_logits = value_logits.unflatten(1, (self.kinds, self.values))
+        self._set_logits(action_logits)
         self.apply_masking(None)
         return self
+
+    def _set_logits(self, logits: torch.Tensor) -> None:
+        self._what_logits, value_logits = logits.split([self.whats, self.kinds * self.values], dim=1)
+        self._value_logits = value_logits.unflatten(1, (self.kinds, self.values))
 
     def apply_masking(self, masks: torch.Tensor | np.ndarray | None) -> None:
         """Set the masks, (batch, whats + values) bool; None allows every action."""
@@ -100,8 +113,9 @@ class JointDistribution(MaskableDistribution):
 
     def sample(self) -> torch.Tensor:
         """(batch, 2) actions."""
-        what = torch.multinomial(self.what_log_probs.exp(), 1).squeeze(1)
-        value = torch.multinomial(self._value_log_probs_of(what).exp(), 1).squeeze(1)
+        draw = draw_checked if self.what_log_probs.device.type == "cpu" else draw_unchecked
+        what = draw(self.what_log_probs.exp())
+        value = draw(self._value_log_probs_of(what).exp())
         return torch.stack([what, value], dim=1)
 
     def mode(self) -> torch.Tensor:
@@ -117,3 +131,13 @@ class JointDistribution(MaskableDistribution):
         """Actions of the distribution with these logits, and their log-probabilities."""
         actions = self.actions_from_params(action_logits)
         return actions, self.log_prob(actions)
+
+
+def draw_checked(probs: torch.Tensor) -> torch.Tensor:
+    """(batch,) indices drawn with the probabilities `probs` (batch, n); RuntimeError for some that are not finite."""
+    return torch.multinomial(probs, 1).squeeze(1)
+
+
+def draw_unchecked(probs: torch.Tensor) -> torch.Tensor:
+    """The same indices by the same draws, without checks, for which a program would wait for its GPU."""
+    return (probs / torch.empty_like(probs).exponential_()).argmax(dim=1)

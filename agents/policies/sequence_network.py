@@ -78,6 +78,10 @@ class SequenceNetwork(nn.Module):
     Args:
         piano: the instrument.
         config: of the backbone.
+
+    Attributes:
+        amp: `forward` computes the backbone in bfloat16 by autocast, and the heads, whose logits need more digits, in
+            float32.
     """
 
     chord_lowest: torch.Tensor
@@ -88,6 +92,7 @@ class SequenceNetwork(nn.Module):
     def __init__(self, piano: Piano, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.amp = False
         self.keys = piano.keys
         width = config.width
         whats, values = piano.nvec
@@ -191,11 +196,7 @@ class SequenceNetwork(nn.Module):
         return *self.heads(x[:, 0], observations["top"].long()), cache
 
     def forward(
-        self,
-        observations: Mapping[str, torch.Tensor],
-        episode_starts: torch.Tensor,
-        cache: Cache | None = None,
-        amp: bool = False,
+        self, observations: Mapping[str, torch.Tensor], episode_starts: torch.Tensor, cache: Cache | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Whole sequences in one causal pass.
 
@@ -203,15 +204,14 @@ class SequenceNetwork(nn.Module):
             observations: (rows, time, ...) each.
             episode_starts: (rows, time) bool, the steps with which an episode begins; a row may hold several.
             cache: of the episodes that were under way before; no gradient goes into it. None: there were none.
-            amp: compute the backbone in bfloat16 by autocast, and the heads, whose logits need more digits, in float32.
 
         Returns:
             logits (rows, time, whats + kinds * values) and values (rows, time).
         """
         x, steps = self.embed(observations, episode_starts)
-        with torch.autocast(x.device.type, torch.bfloat16) if amp else nullcontext():
+        with torch.autocast(x.device.type, torch.bfloat16) if self.amp else nullcontext():
             x = self.backbone(x, steps, cache)
-        x = x.float() if amp else x
+        x = x.float() if self.amp else x
         logits, values = self.heads(x.flatten(0, 1), observations["top"].long().flatten())
         return logits.unflatten(0, episode_starts.shape), values.unflatten(0, episode_starts.shape)
 

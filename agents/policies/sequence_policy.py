@@ -46,6 +46,7 @@ class SequencePolicy(NetworkPolicy):
 
     needs_cache = True
     network: SequenceNetwork
+    action_dist: JointDistribution  # of the instrument, without logits
 
     def __init__(
         self,
@@ -91,11 +92,7 @@ class SequencePolicy(NetworkPolicy):
 
     def distribution(self, logits: torch.Tensor, masks: Any) -> JointDistribution:
         """The distribution of logits (steps, whats + kinds * values) under masks (steps, whats + values)."""
-        distribution = JointDistribution(self.piano)
-        distribution.proba_distribution(logits)
-        if masks is not None:
-            distribution.apply_masking(masks)
-        return distribution
+        return self.action_dist.of(logits, masks)
 
     # One step of every row
 

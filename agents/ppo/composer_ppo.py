@@ -21,6 +21,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from toccata.agents.ppo.signed_zip import has_signature, with_signature
 from toccata.agents.sb3 import OpenMaskablePPO
+from toccata.agents.step_infos import pieces_in
+from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, contributions, total
 from toccata.errors import ToccataError
@@ -118,7 +120,7 @@ class ComposerPPO(OpenMaskablePPO):
         self.begin_rollout()
         dones = np.zeros(env.num_envs, bool)
         for step in range(n_rollout_steps):
-            masks = get_action_masks(env) if use_masking else None
+            masks = self.masks_of(env) if use_masking else None
             observations = self.prepare(observations)
             actions, values, log_probs = self.act(observations, masks)
             new_obs, rewards, dones, infos = env.step(actions)
@@ -126,9 +128,7 @@ class ComposerPPO(OpenMaskablePPO):
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
-            pending += [
-                PendingReward(step, i, info["piece"], bool(dones[i])) for i, info in enumerate(infos) if "piece" in info
-            ]
+            pending += [PendingReward(step, i, piece, bool(dones[i])) for i, piece in pieces_in(infos).items()]
             if self.reward_model is None:
                 self.record_monitored_episodes(infos, dones)
             for i in np.flatnonzero(dones):
@@ -137,10 +137,16 @@ class ComposerPPO(OpenMaskablePPO):
             if isinstance(self.action_space, spaces.Discrete):
                 actions = actions.reshape(-1, 1)
             rollout_buffer.add(
-                observations, actions, rewards, self.last_episode_starts, values, log_probs, action_masks=masks
+                observations,
+                actions,
+                rewards,
+                self.last_episode_starts,
+                *self.buffered(values, log_probs),
+                action_masks=masks,
             )
             observations = new_obs
             self.last_episode_starts = dones
+        self.complete(rollout_buffer)
         last_values = self.values_of(self.prepare(observations))
         self.last_observations = observations
 
@@ -154,7 +160,7 @@ class ComposerPPO(OpenMaskablePPO):
             # 4. Add their rewards, subtract the KL. 5. Advantages (GAE).
             rollout_buffer.rewards += piece_rewards - kl_penalty
             rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
-        for name in ("rewards", "values", "returns", "advantages"):
+        for name in ("rewards", "values", "log_probs", "returns", "advantages"):
             if not np.isfinite(getattr(rollout_buffer, name)).all():
                 where = f"step {self.num_timesteps:,}"
                 raise DivergenceError(f"training diverged at {where}: the {name} of a rollout are not finite; {ADVICE}")
@@ -251,6 +257,18 @@ class ComposerPPO(OpenMaskablePPO):
 
     def begin_rollout(self) -> None:
         """Prepare the policy for the first step of a rollout."""
+
+    def buffered(self, values: torch.Tensor, log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What of a step's values and log-probabilities (envs,) goes into the buffer at once."""
+        return values, log_probs
+
+    def complete(self, rollout_buffer: MaskableDictRolloutBuffer) -> None:
+        """Called after the last step of a rollout, before its rewards: put into the buffer what is not there yet."""
+
+    @staticmethod
+    def masks_of(env: VecEnv) -> np.ndarray:
+        """(envs, whats + values) bool, the legal actions."""
+        return env.action_masks() if isinstance(env, PianoVecEnv) else get_action_masks(env)
 
     def prepare(self, observations: Any) -> Any:
         """The observations of a step as the policy is given them; here they are what the environment gives."""

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from stable_baselines3.common.utils import explained_variance
-from torch.nn import functional as F
 
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_network import SequenceNetwork, episode_starts_of, tensors_of
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ADVICE, ComposerPPO, DivergenceError
+from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.history import History, observations_by_env
 from toccata.agents.ppo.kl_controller import AdaptiveKLController
+from toccata.agents.ppo.losses import PASS_STEPS, Losses, LossWeights, Sequences, losses_of
 from toccata.agents.ppo.primers import BARS_FINISHED, PrimerSteps, prefill_primers, primer_steps, with_primers
+from toccata.agents.sb3 import SequenceRolloutBuffer
 from toccata.envs.reward_model import RewardModel
 
 CPU_ROWS_PER_PASS = 16  # of a pass of the reference policy: more would need more memory and gain nothing
 GPU_STEPS_PER_PASS = 32_768  # a GPU is idle with less
+APPROX_KL = Losses._fields.index("approx_kl")
 
 
 @dataclass
@@ -31,8 +36,9 @@ class SequenceRollout:
     Attributes:
         initial_cache: (envs) of the policy, before the first step.
         cache: (envs) of the policy, after the last step so far.
+        device_step: plays the steps in place of the policy, and holds their cache; None on a CPU.
         kl_coef: reward per nat in this rollout.
-        logits: of every step so far, (envs, ...) each; only with a reference policy.
+        logits: of every step so far, (envs, ...) each; only with a reference policy, and not of a device step.
         reference_logits: (envs, steps, ...) of the reference policy; None without one.
         primers: of every step so far, the primers of the environments whose piece begins with it.
     """
@@ -40,6 +46,7 @@ class SequenceRollout:
     initial_cache: Cache
     cache: Cache
     kl_coef: float
+    device_step: DeviceStep | None = None
     logits: list[torch.Tensor] = field(default_factory=list)
     reference_logits: torch.Tensor | None = None
     primers: list[dict[int, PrimerSteps]] = field(default_factory=list)
@@ -66,6 +73,10 @@ class SequenceComposerPPO(ComposerPPO):
         prior_kl_target: nats a piece that the coefficient is adapted to; None leaves it as it is.
         arguments: of `MaskablePPO`.
 
+    Attributes:
+        amp: compute updates in bfloat16 where float32 is not needed; False unless set.
+        packs_steps: play with a `DeviceStep`, unless the policy is the user's own class; True on a GPU.
+
     Raises:
         ValueError: for a coefficient or a target out of range, and for a policy that is no `SequencePolicy`.
     """
@@ -87,7 +98,11 @@ class SequenceComposerPPO(ComposerPPO):
         self.reference = reference
         self.history = History.empty(0)
         self.rollout: SequenceRollout | None = None
+        self.device_step: DeviceStep | None = None
+        self.amp = False
+        arguments.setdefault("rollout_buffer_class", SequenceRolloutBuffer)
         super().__init__(policy, env, reward_model=reward_model, **arguments)
+        self.packs_steps = self.device.type == "cuda"
 
     def on_model_built(self) -> None:
         """Refuse other policies."""
@@ -119,14 +134,32 @@ class SequenceComposerPPO(ComposerPPO):
 
     def unsaved_attributes(self) -> list[str]:
         """A saved model holds neither its reference policy nor a rollout."""
-        return [*super().unsaved_attributes(), "reference", "rollout"]
+        return [*super().unsaved_attributes(), "reference", "rollout", "device_step", "amp", "packs_steps"]
 
     # Playing
 
     def begin_rollout(self) -> None:
         """Compute the cache of the pieces under way."""
         cache = self.history.prefill(self.policy.network, self.device)
-        self.rollout = SequenceRollout(cache, cache.clone(), self.kl_controller.coef)
+        if self.packs_steps and type(self.policy) is SequencePolicy:
+            self.rollout = SequenceRollout(cache, cache, self.kl_controller.coef, self._device_step())
+            self.rollout.device_step.begin(cache, self.history.lengths)  # type: ignore[union-attr]  # the line above
+        else:
+            self.rollout = SequenceRollout(cache, cache.clone(), self.kl_controller.coef)
+
+    def _device_step(self) -> DeviceStep:
+        """The one of the last rollout, whose graphs are captured, as long as it fits."""
+        keep_logits, policy, last = self.reference is not None, self.policy, self.device_step
+        if last is None or not last.fits(policy, self.n_envs, self.n_steps, keep_logits):
+            self.device_step = DeviceStep(policy, self.n_envs, self.n_steps, keep_logits)
+        assert self.device_step is not None  # since the line above
+        return self.device_step
+
+    def _bounded(self, cache: Cache) -> Cache:
+        """A prefilled cache, on a GPU with a bound on its lengths, so that passes which begin with it do not wait."""
+        if self.device.type == "cpu":
+            return cache
+        return replace(cache, room=cache.state.shape[3])  # of an LSTM the width, which is not used
 
     def prepare(self, observations: Any) -> Any:
         """The observations of a step (envs, ...), with bars counted from the first one of the primer's context.
@@ -142,7 +175,11 @@ class SequenceComposerPPO(ComposerPPO):
         if primers:
             rows = torch.tensor(list(primers), device=self.device)
             prefilled = prefill_primers(self.policy.network, list(primers.values()), self.device)
-            rollout.cache = rollout.cache.put(rows, prefilled)
+            if rollout.device_step is None:
+                rollout.cache = rollout.cache.put(rows, prefilled)
+            else:
+                lengths = np.array([len(steps) for steps in primers.values()])
+                rollout.device_step.put(rows, prefilled, lengths)
             history.primer_bars[list(primers)] = [steps.bars for steps in primers.values()]
         if history.primer_bars.any():
             observations = {key: value.copy() for key, value in observations.items()}
@@ -170,6 +207,9 @@ class SequenceComposerPPO(ComposerPPO):
         """Actions (envs, 2), values and log-probabilities (envs,) of one step."""
         rollout = self.rollout
         assert rollout is not None  # since begin_rollout
+        if rollout.device_step is not None:
+            assert masks is not None  # pianos have some
+            return rollout.device_step.play(observations, masks), *rollout.device_step.last()
         with torch.no_grad():
             actions, values, log_probs, logits, rollout.cache = self.policy(
                 observations, rollout.cache, action_masks=masks
@@ -178,11 +218,31 @@ class SequenceComposerPPO(ComposerPPO):
             rollout.logits.append(logits)
         return actions.cpu().numpy(), values, log_probs
 
+    def buffered(self, values: torch.Tensor, log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What of a step's values and log-probabilities (envs,) goes into the buffer at once: nothing from a device."""
+        assert self.rollout is not None  # since begin_rollout
+        if self.rollout.device_step is None:
+            return values, log_probs
+        return torch.zeros(self.n_envs), torch.zeros(self.n_envs)
+
+    def complete(self, rollout_buffer: MaskableDictRolloutBuffer) -> None:
+        """Fetch the values and log-probabilities of a rollout from the device."""
+        assert self.rollout is not None  # since begin_rollout
+        steps = self.rollout.device_step
+        if steps is not None:
+            rollout_buffer.values[:] = steps.values.cpu().numpy()
+            rollout_buffer.log_probs[:] = steps.log_probs.cpu().numpy()
+
+    def _cache(self) -> Cache:
+        """(envs) of the policy, after the last step so far."""
+        assert self.rollout is not None  # since begin_rollout
+        return self.rollout.cache if self.rollout.device_step is None else self.rollout.device_step.cache
+
     def values_of(self, observations: Any) -> torch.Tensor:
         """(envs,) values of the observations that follow the last step of a rollout."""
         assert self.rollout is not None  # since begin_rollout
         with torch.no_grad():
-            return self.policy.predict_values(observations, self.rollout.cache)
+            return self.policy.predict_values(observations, self._cache())
 
     def value_after(self, terminal_observation: Any, env: int) -> float:
         """Value of the observation with which an environment's truncated episode ended."""
@@ -190,7 +250,7 @@ class SequenceComposerPPO(ComposerPPO):
         batch = {key: np.array(value)[None] for key, value in terminal_observation.items()}
         batch["place"][:, BARS_FINISHED] += self.history.primer_bars[env].astype(batch["place"].dtype)
         with torch.no_grad():
-            cache = self.rollout.cache[torch.as_tensor([env], device=self.device)]
+            cache = self._cache()[torch.as_tensor([env], device=self.device)]
             return float(self.policy.predict_values(batch, cache)[0])
 
     # The KL from the reference policy
@@ -215,9 +275,9 @@ class SequenceComposerPPO(ComposerPPO):
         rollout = self.rollout
         assert rollout is not None  # since begin_rollout
         observations, positions = with_primers(observations_by_env(rollout_buffer), rollout.primers)
-        logits = torch.stack(rollout.logits)  # (steps, envs, ...)
+        logits = torch.stack(rollout.logits) if rollout.device_step is None else rollout.device_step.logits
         rollout.logits = []
-        cache = self.history.prefill(reference, self.device)
+        cache = self._bounded(self.history.prefill(reference, self.device))
         reference_logits = []
         kl = np.empty((self.n_envs, self.n_steps))
         rows_per_pass = CPU_ROWS_PER_PASS
@@ -281,89 +341,103 @@ class SequenceComposerPPO(ComposerPPO):
         clip_range_vf = None
         if self.clip_range_vf is not None:
             clip_range_vf = self.clip_range_vf(self.remaining_progress)  # type: ignore[operator]  # as above
-        device = self.device
-        arrays, own_steps = with_primers(observations_by_env(buffer), rollout.primers)
-        observations = {key: torch.as_tensor(value, device=device) for key, value in arrays.items()}
-        positions = None if own_steps is None else torch.as_tensor(own_steps, device=device)
-        actions, old_values, old_log_probs, advantages, returns, masks = (
-            torch.as_tensor(np.swapaxes(array, 0, 1), device=device)  # (envs, steps, ...)
-            for array in (
-                buffer.actions,
-                buffer.values,
-                buffer.log_probs,
-                buffer.advantages,
-                buffer.returns,
-                buffer.action_masks.astype(bool),
-            )
-        )
-        logs: dict[str, list[float]] = {name: [] for name in ("entropy", "policy", "value", "kl", "clipped")}
+        sequences = self._sequences()
+        weights = LossWeights(clip_range, clip_range_vf, self.ent_coef, self.vf_coef, rollout.kl_coef)
         rows_per_batch = self.n_envs if self.batch_size is None else max(1, self.batch_size // self.n_steps)
-        loss = torch.zeros(())
-        stop_early = False
+        rows_per_pass = max(1, PASS_STEPS // self.n_steps)
+        waits = self.device.type == "cpu"  # for nothing, so that a gradient is checked before it is used
+        logs: list[torch.Tensor] = []  # (6,) `Losses` of each minibatch
+        kls: list[torch.Tensor] = []  # of the last epoch
+        stops_early = False
         for _ in range(self.n_epochs):
-            approx_kls = []
+            kls, norms = [], []
             order = torch.as_tensor(np.random.permutation(self.n_envs))  # noqa: NPY002  # as SB3's buffers draw
-            for rows in order.split(rows_per_batch):
-                values, log_prob, distribution = policy.evaluate_actions(
-                    {key: value[rows] for key, value in observations.items()},
-                    actions[rows],
-                    rollout.initial_cache[rows.to(device)],
-                    masks[rows],
-                    None if positions is None else positions[rows],
-                )
-                advantage = advantages[rows].flatten()
-                std = torch.ones((), device=device)
-                if self.normalize_advantage and len(advantage) > 1:
-                    std = advantage.std() + 1e-8
-                    advantage = (advantage - advantage.mean()) / std
-                log_ratio = log_prob - old_log_probs[rows].flatten()
-                ratio = log_ratio.exp()
-                clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
-                policy_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
-                if clip_range_vf is not None:
-                    before = old_values[rows].flatten()
-                    values = before + (values - before).clamp(-clip_range_vf, clip_range_vf)
-                value_loss = F.mse_loss(returns[rows].flatten(), values)
-                entropy_loss = -distribution.entropy().mean()
-                loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
-                if rollout.reference_logits is not None:
-                    reference_logits = rollout.reference_logits[rows].flatten(0, 1)
-                    reference = policy.distribution(reference_logits, masks[rows].reshape(ratio.numel(), -1))
-                    loss = (
-                        loss + rollout.kl_coef / std * distribution.kl(reference).mean()
-                    )  # in units of the advantages
-                with torch.no_grad():
-                    approx_kls.append(float((ratio - 1 - log_ratio).mean()))
-                    logs["clipped"].append(float(((ratio - 1).abs() > clip_range).float().mean()))
-                logs["entropy"].append(entropy_loss.item())
-                logs["policy"].append(policy_loss.item())
-                logs["value"].append(value_loss.item())
-                if self.target_kl is not None and approx_kls[-1] > 1.5 * self.target_kl:
-                    stop_early = True
-                    break
+            for rows in order.to(self.device).split(rows_per_batch):
+                batch, std = sequences[rows], torch.ones((), device=self.device)
+                if self.normalize_advantage:
+                    batch, std = batch.with_normalised_advantages()
                 policy.optimizer.zero_grad()
-                loss.backward()
-                norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
-                if not torch.isfinite(norm):
-                    raise DivergenceError(
-                        f"training diverged at step {self.num_timesteps:,}: the gradient of the loss, "
-                        f"{loss.item():g}, is not finite; {ADVICE}"
-                    )
+                means, stops_early, done = torch.zeros(len(Losses._fields), device=self.device), False, 0
+                for part in batch.passes(rows_per_pass):
+                    with bfloat16_backbone(policy.network, self.amp):
+                        losses = losses_of(policy, part, weights, std)
+                    share, done = len(part) / len(batch), done + len(part)
+                    means += share * torch.stack([losses.total.detach(), *losses[1:]])
+                    stops_early = done == len(batch) and self._is_too_far(means)
+                    if not stops_early:
+                        (share * losses.total).backward()
+                logs.append(means)
+                kls.append(means[APPROX_KL])
+                if stops_early:
+                    break
+                norms.append(torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm))
+                if waits:
+                    self._check_gradients(norms[-1:], means)
                 policy.optimizer.step()
-            logs["kl"] = approx_kls
+            if norms and not waits:
+                self._check_gradients(norms, logs[-1])
             self.count_update()
-            if stop_early:
+            if stops_early:
                 break
         self.check_finite()
         record = self.logger.record
-        record("train/entropy_loss", np.mean(logs["entropy"]))
-        record("train/policy_gradient_loss", np.mean(logs["policy"]))
-        record("train/value_loss", np.mean(logs["value"]))
-        record("train/approx_kl", np.mean(logs["kl"]))
-        record("train/clip_fraction", np.mean(logs["clipped"]))
-        record("train/loss", loss.item())
+        total, entropy, policy_loss, value_loss, _, clipped = torch.stack(logs).cpu().double().numpy().T
+        record("train/entropy_loss", np.mean(entropy))
+        record("train/policy_gradient_loss", np.mean(policy_loss))
+        record("train/value_loss", np.mean(value_loss))
+        record("train/approx_kl", np.mean(torch.stack(kls).cpu().double().numpy()))
+        record("train/clip_fraction", np.mean(clipped))
+        record("train/loss", float(total[-1]))
         record("train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
         record("train/n_updates", self.updates, exclude="tensorboard")
         record("train/clip_range", clip_range)
         if clip_range_vf is not None:
             record("train/clip_range_vf", clip_range_vf)
+
+    def _sequences(self) -> Sequences:
+        """The rows of the rollout, on the device."""
+        buffer, rollout = self.rollout_buffer, self.rollout
+        assert rollout is not None  # since collect_rollouts
+        arrays, own_steps = with_primers(observations_by_env(buffer), rollout.primers)
+        actions, masks, *numbers = (
+            torch.as_tensor(array, device=self.device).transpose(0, 1)  # (envs, steps, ...)
+            for array in (
+                buffer.actions,
+                buffer.action_masks.astype(bool, copy=False),
+                buffer.values,
+                buffer.log_probs,
+                buffer.advantages,
+                buffer.returns,
+            )
+        )
+        return Sequences(
+            {key: torch.as_tensor(value, device=self.device) for key, value in arrays.items()},
+            None if own_steps is None else torch.as_tensor(own_steps, device=self.device),
+            self._bounded(rollout.initial_cache),
+            actions,
+            masks,
+            *numbers,
+            rollout.reference_logits,
+        )
+
+    def _is_too_far(self, losses: torch.Tensor) -> bool:
+        """Whether an update stops early, given the `Losses` (6,) of a minibatch."""
+        return self.target_kl is not None and float(losses[APPROX_KL]) > 1.5 * self.target_kl
+
+    def _check_gradients(self, norms: list[torch.Tensor], losses: torch.Tensor) -> None:
+        """Raise DivergenceError when one of the gradients' norms is not finite."""
+        if not torch.isfinite(torch.stack(norms)).all():
+            raise DivergenceError(
+                f"training diverged at step {self.num_timesteps:,}: the gradient of the loss, "
+                f"{losses[0].item():g}, is not finite; {ADVICE}"
+            )
+
+
+@contextmanager
+def bfloat16_backbone(network: SequenceNetwork, on: bool) -> Iterator[None]:
+    """A block in which `network` computes its backbone in bfloat16 if `on`."""
+    network.amp = on
+    try:
+        yield
+    finally:
+        network.amp = False
