@@ -180,14 +180,18 @@ class ComposerPPO(OpenMaskablePPO):
     def check_finite(self) -> None:
         """Raise DivergenceError when a parameter, or the optimizer's state of one, is not finite."""
         optimizer_state = self.policy.optimizer.state
-        for name, parameter in self.policy.named_parameters():
-            tensors = {"value": parameter, **optimizer_state.get(parameter, {})}
-            for key, tensor in tensors.items():
-                if not torch.isfinite(tensor).all():
-                    raise DivergenceError(
-                        f"training diverged at step {self.num_timesteps:,}: the {key} of parameter {name} is not "
-                        f"finite; {ADVICE}"
-                    )
+        tensors = {
+            (name, key): tensor
+            for name, parameter in self.policy.named_parameters()
+            for key, tensor in {"value": parameter, **optimizer_state.get(parameter, {})}.items()
+        }
+        finite = torch.stack([torch.isfinite(tensor).all().to(self.device) for tensor in tensors.values()]).tolist()
+        for (name, key), is_finite in zip(tensors, finite, strict=True):
+            if not is_finite:
+                raise DivergenceError(
+                    f"training diverged at step {self.num_timesteps:,}: the {key} of parameter {name} is not finite; "
+                    f"{ADVICE}"
+                )
 
     # Files of Stable-Baselines3; runs are saved by `model_file.save_model`
 

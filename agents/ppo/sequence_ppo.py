@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,13 +19,14 @@ from toccata.agents.ppo.composer_ppo import ADVICE, ComposerPPO, DivergenceError
 from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.history import History, observations_by_env
 from toccata.agents.ppo.kl_controller import AdaptiveKLController
-from toccata.agents.ppo.losses import PASS_STEPS, Losses, LossWeights, Sequences, losses_of
+from toccata.agents.ppo.losses import PASS_STEPS, Losses, LossWeights, Sequences, compiled_losses, losses_of
 from toccata.agents.ppo.primers import BARS_FINISHED, PrimerSteps, prefill_primers, primer_steps, with_primers
 from toccata.agents.sb3 import SequenceRolloutBuffer
 from toccata.envs.reward_model import RewardModel
 
 CPU_ROWS_PER_PASS = 16  # of a pass of the reference policy: more would need more memory and gain nothing
 GPU_STEPS_PER_PASS = 32_768  # a GPU is idle with less
+NOT_SAVED = ("device_step", "packs_steps", "amp", "compiles", "losses_of")  # of how a machine computes
 APPROX_KL = Losses._fields.index("approx_kl")
 
 
@@ -74,7 +75,8 @@ class SequenceComposerPPO(ComposerPPO):
         arguments: of `MaskablePPO`.
 
     Attributes:
-        amp: compute updates in bfloat16 where float32 is not needed; False unless set.
+        amp: compute the updates of a transformer in bfloat16 where float32 is not needed; False unless set.
+        compiles: compile the loss of a transformer, if there is a compiler; False unless set.
         packs_steps: play with a `DeviceStep`, unless the policy is the user's own class; True on a GPU.
 
     Raises:
@@ -99,7 +101,8 @@ class SequenceComposerPPO(ComposerPPO):
         self.history = History.empty(0)
         self.rollout: SequenceRollout | None = None
         self.device_step: DeviceStep | None = None
-        self.amp = False
+        self.amp = self.compiles = False
+        self.losses_of: Callable[..., Losses] | None = None  # once it is compiled
         arguments.setdefault("rollout_buffer_class", SequenceRolloutBuffer)
         super().__init__(policy, env, reward_model=reward_model, **arguments)
         self.packs_steps = self.device.type == "cuda"
@@ -134,7 +137,7 @@ class SequenceComposerPPO(ComposerPPO):
 
     def unsaved_attributes(self) -> list[str]:
         """A saved model holds neither its reference policy nor a rollout."""
-        return [*super().unsaved_attributes(), "reference", "rollout", "device_step", "amp", "packs_steps"]
+        return [*super().unsaved_attributes(), "reference", "rollout", *NOT_SAVED]
 
     # Playing
 
@@ -348,6 +351,7 @@ class SequenceComposerPPO(ComposerPPO):
         waits = self.device.type == "cpu"  # for nothing, so that a gradient is checked before it is used
         logs: list[torch.Tensor] = []  # (6,) `Losses` of each minibatch
         kls: list[torch.Tensor] = []  # of the last epoch
+        losses_of = self._losses_of()
         stops_early = False
         for _ in range(self.n_epochs):
             kls, norms = [], []
@@ -359,7 +363,7 @@ class SequenceComposerPPO(ComposerPPO):
                 policy.optimizer.zero_grad()
                 means, stops_early, done = torch.zeros(len(Losses._fields), device=self.device), False, 0
                 for part in batch.passes(rows_per_pass):
-                    with bfloat16_backbone(policy.network, self.amp):
+                    with bfloat16_backbone(policy.network, self.amp and self._is_transformer):
                         losses = losses_of(policy, part, weights, std)
                     share, done = len(part) / len(batch), done + len(part)
                     means += share * torch.stack([losses.total.detach(), *losses[1:]])
@@ -419,6 +423,19 @@ class SequenceComposerPPO(ComposerPPO):
             *numbers,
             rollout.reference_logits,
         )
+
+    def _losses_of(self) -> Callable[..., Losses]:
+        """The function `losses_of`, compiled if that is wanted."""
+        if not (self.compiles and self._is_transformer):
+            return losses_of
+        if self.losses_of is None:
+            self.losses_of = compiled_losses(self.device)
+        return self.losses_of
+
+    @property
+    def _is_transformer(self) -> bool:
+        """Whether updates can be in bfloat16 and compiled: an LSTM has a kernel of its own, on CPUs in float32 only."""
+        return self.policy.network.config.backbone == "transformer"
 
     def _is_too_far(self, losses: torch.Tensor) -> bool:
         """Whether an update stops early, given the `Losses` (6,) of a minibatch."""

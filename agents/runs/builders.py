@@ -204,6 +204,14 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
     return model
 
 
+def set_arithmetic(config: TrainConfig, model: ComposerPPO) -> None:
+    """Set how a sequence model computes its updates, which a saved model does not hold."""
+    if isinstance(model, SequenceComposerPPO):
+        on_gpu = model.device.type == "cuda"
+        model.amp = config.amp == "on" or (config.amp == "auto" and on_gpu and torch.cuda.is_bf16_supported())
+        model.compiles = config.compile == "on" or (config.compile == "auto" and on_gpu)
+
+
 def _build_user_agent(config: TrainConfig, env: PianoVecEnv, arguments: dict[str, Any]) -> ComposerPPO:
     """The run's agent with a policy of the user's own.
 

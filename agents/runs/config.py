@@ -39,7 +39,8 @@ MAX_CONFIG_BYTES = 2**20
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
-RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "logger")  # what may change when a run is resumed
+# What may change when a run is resumed
+RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "amp", "compile", "logger")
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
 UNSAVED = ("run_dir", "resume", "config", "seeds", "trust")  # settings of a command, not of its run
@@ -80,7 +81,7 @@ class TrainConfig:
 
     resume: Path | None = None
     """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps,
-    --checkpoint-every, --device and --logger may be given too."""
+    --checkpoint-every, --device, --amp, --compile and --logger may be given too."""
 
     config: Path | None = None
     """File of settings, JSON or TOML, such as the config.json of a run: any of the settings below, by their names here
@@ -178,6 +179,12 @@ class TrainConfig:
 
     device: str = "auto"
     """cpu, cuda, or auto."""
+
+    amp: Literal["auto", "on", "off"] = "auto"
+    """Compute the updates of a transformer in bfloat16 where float32 is not needed; auto: on a GPU."""
+
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the updates of a transformer with torch.compile, which takes a minute; auto: on a GPU."""
 
     seeds: tuple[int, ...] = ()
     """Several seeds, in place of --seed: a run for each, side by side on the cores of the processor, in the folders

@@ -34,6 +34,7 @@ from toccata.agents.runs.builders import (
     import_run_policy,
     plays_whole_pieces,
     policy_class_of,
+    set_arithmetic,
     with_absolute_paths,
     with_prior_genres,
 )
@@ -202,6 +203,7 @@ def _new(
     rewards = with_corpus_limits(music, rewards, config)
     warnings += _check_learning(rewards)
     model = build_agent(config, env, rewards, device)
+    set_arithmetic(config, model)
     if run is None:
         run = Run.create(config, command)
         stack.enter_context(run.lock())
@@ -290,6 +292,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
         state, policy_class = read_state(checkpoint), policy_class_of(config)
         model = load_model(checkpoint / "model.zip", device, env, resume=True, policy_class=policy_class)
         model.reward_model = rewards
+        set_arithmetic(config, model)
         set_reference(config, model, load_model(run.reference_path, device, policy_class=policy_class))
         progress = Progress(run.folder / "progress.csv", model.num_timesteps)
         warnings += _check_learning(rewards)

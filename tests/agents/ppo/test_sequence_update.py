@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from helpers.sequence_agents import (
     NEAR,
     Notes,
     disturb,
+    disturbed_copy,
     make_agent,
     make_envs,
 )
+from toccata.agents.ppo import sequence_ppo
+from toccata.agents.ppo.losses import losses_of
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 
 
@@ -110,3 +114,90 @@ def test_one_step_of_one_environment() -> None:
     model = make_agent(make_envs(1, reward=Notes()), n_steps=1, batch_size=1)
     model.learn(30)
     assert all(torch.isfinite(each).all() for each in model.policy.parameters())
+
+
+def update_of(model: SequenceComposerPPO) -> tuple[dict[str, float], list[torch.Tensor]]:
+    """The figures of an update, and its last gradients."""
+    model.set_logger(configure(None, []))
+    np.random.seed(3)  # noqa: NPY002  # SB3 draws from it
+    model.train()
+    figures = {name: float(value) for name, value in model.logger.name_to_value.items()}
+    return figures, [each.grad.clone() for each in model.policy.parameters() if each.grad is not None]
+
+
+@pytest.mark.parametrize("steps_at_once", [1, 24, 2 * 24, 4 * 24])
+def test_a_minibatch_in_passes_has_the_gradient_of_the_whole(
+    backbone: str, steps_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fits into memory, an optimizer step is that of `batch_size` steps; the last pass may be smaller."""
+    model = make_agent(make_envs(5, bars=2, reward=Notes()), backbone, batch_size=None, learning_rate=0.0, **PLAIN)
+    model.reference, model.kl_controller.coef = disturbed_copy(model), 0.1
+    model.learn(5 * 24 * 2)
+    disturb(model.policy, 0.02)
+    whole, gradients = update_of(model)
+    monkeypatch.setattr(sequence_ppo, "PASS_STEPS", steps_at_once)
+    passes = []
+    original = model.policy.evaluate_actions
+    monkeypatch.setattr(
+        model.policy, "evaluate_actions", lambda *arguments: passes.append(len(arguments[1])) or original(*arguments)
+    )
+    in_passes, others = update_of(model)
+    rows = max(1, steps_at_once // 24)
+    assert passes == [min(rows, 5 - start) for start in range(0, 5, rows)]
+    del whole["train/n_updates"], in_passes["train/n_updates"]
+    assert in_passes == pytest.approx(whole, rel=NEAR["atol"], abs=float32_rounding(5 * 24))
+    largest = max(float(each.abs().max()) for each in gradients)
+    for one, other in zip(gradients, others, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=float32_rounding(4 * 5 * 24, largest))
+
+
+GPU_IS_MISSING = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, GPU_IS_MISSING])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_amp_changes_an_update_by_the_digits_of_bfloat16(device: str) -> None:
+    model = make_agent(make_envs(4, bars=2, reward=Notes()), learning_rate=0.0, device=device)
+    model.learn(4 * 24 * 2)
+    plain, _ = update_of(model)
+    model.amp = True
+    rounded, gradients = update_of(model)
+    assert rounded["train/value_loss"] != plain["train/value_loss"]
+    for name in ("train/value_loss", "train/entropy_loss"):
+        assert rounded[name] == pytest.approx(plain[name], rel=0.05)
+    assert all(each.dtype == torch.float32 for each in gradients)
+    assert not model.policy.network.amp, "only in updates"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_compiled_update_equals_the_plain_one(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one graph, without breaks, whose caches have a bound as on a GPU; there it is really compiled."""
+    model = make_agent(make_envs(4, bars=2, reward=Notes()), learning_rate=0.0, device=device, **PLAIN)
+    model.reference, model.kl_controller.coef = disturbed_copy(model), 0.1
+    model.learn(4 * 24 * 2)
+    monkeypatch.setattr(model, "_bounded", lambda cache: replace(cache, room=cache.state.shape[3]))
+    disturb(model.policy, 0.02)
+    plain, gradients = update_of(model)
+    model.compiles = True
+    backend = "inductor" if device == "cuda" else "eager"
+    model.losses_of = torch.compile(losses_of, fullgraph=True, backend=backend)
+    compiled, others = update_of(model)
+    del plain["train/n_updates"], compiled["train/n_updates"]
+    assert compiled == pytest.approx(plain, rel=1e-4, abs=1e-5)
+    largest = max(float(each.abs().max()) for each in gradients)
+    for one, other in zip(gradients, others, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-4 * largest)
+
+
+def test_without_a_compiler_updates_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(function: Any) -> Any:
+        raise RuntimeError("no C++ compiler\nwas found")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    model = make_agent(make_envs(2, reward=Notes()))
+    model.compiles = True
+    with pytest.warns(UserWarning, match="updates are not compiled, so they are slower: no C\\+\\+ compiler was found"):
+        model.learn(48)
+    model.learn(48)
+    assert model.losses_of is losses_of, "it is tried once"
