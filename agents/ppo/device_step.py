@@ -14,7 +14,8 @@ from toccata.agents.policies.sequence_network import episode_starts_of
 from toccata.agents.policies.sequence_policy import SequencePolicy
 
 ROOM_STEP = 64  # steps by which the room for an episode grows; a graph is captured for each room
-COLUMNS = {"place": slice(0, 4), "last": slice(4, 6), "top": 6, "genre": 7}  # of the observations as one array
+# Of the observations as one array
+COLUMNS: dict[str, Any] = {"place": slice(0, 4), "last": slice(4, 6), "top": 6, "genre": 7}
 
 
 class DeviceStep:
@@ -102,7 +103,7 @@ class DeviceStep:
         for key, columns in COLUMNS.items():
             numbers[:, columns] = np.asarray(observations[key]).reshape(numbers[:, columns].shape)
         self._host_masks.numpy()[:] = masks
-        starts = episode_starts_of({key: numbers[:, columns] for key, columns in COLUMNS.items()})  # type: ignore[misc]
+        starts = episode_starts_of({key: numbers[:, columns] for key, columns in COLUMNS.items()})
         self._host_lengths[np.asarray(starts)] = 0
         room = self._room()
         self._make_room(room)

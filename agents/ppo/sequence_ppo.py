@@ -403,7 +403,7 @@ class SequenceComposerPPO(ComposerPPO):
         buffer, rollout = self.rollout_buffer, self.rollout
         assert rollout is not None  # since collect_rollouts
         arrays, own_steps = with_primers(observations_by_env(buffer), rollout.primers)
-        actions, masks, *numbers = (
+        actions, masks, values, log_probs, advantages, returns = (
             torch.as_tensor(array, device=self.device).transpose(0, 1)  # (envs, steps, ...)
             for array in (
                 buffer.actions,
@@ -415,13 +415,16 @@ class SequenceComposerPPO(ComposerPPO):
             )
         )
         return Sequences(
-            {key: torch.as_tensor(value, device=self.device) for key, value in arrays.items()},
-            None if own_steps is None else torch.as_tensor(own_steps, device=self.device),
-            self._bounded(rollout.initial_cache),
-            actions,
-            masks,
-            *numbers,
-            rollout.reference_logits,
+            observations={key: torch.as_tensor(value, device=self.device) for key, value in arrays.items()},
+            positions=None if own_steps is None else torch.as_tensor(own_steps, device=self.device),
+            cache=self._bounded(rollout.initial_cache),
+            actions=actions,
+            masks=masks,
+            old_values=values,
+            old_log_probs=log_probs,
+            advantages=advantages,
+            returns=returns,
+            reference_logits=rollout.reference_logits,
         )
 
     def _losses_of(self) -> Callable[..., Losses]:

@@ -208,8 +208,8 @@ def set_arithmetic(config: TrainConfig, model: ComposerPPO) -> None:
     """Set how a sequence model computes its updates, which a saved model does not hold."""
     if isinstance(model, SequenceComposerPPO):
         on_gpu = model.device.type == "cuda"
-        model.amp = config.amp == "on" or (config.amp == "auto" and on_gpu and torch.cuda.is_bf16_supported())
-        model.compiles = config.compile == "on" or (config.compile == "auto" and on_gpu)
+        model.amp = on_gpu and torch.cuda.is_bf16_supported() if config.amp is None else config.amp
+        model.compiles = on_gpu if config.compile is None else config.compile
 
 
 def _build_user_agent(config: TrainConfig, env: PianoVecEnv, arguments: dict[str, Any]) -> ComposerPPO:

@@ -180,11 +180,11 @@ class TrainConfig:
     device: str = "auto"
     """cpu, cuda, or auto."""
 
-    amp: Literal["auto", "on", "off"] = "auto"
-    """Compute the updates of a transformer in bfloat16 where float32 is not needed; auto: on a GPU."""
+    amp: bool | None = None
+    """Compute the updates of a transformer in bfloat16 where that is safe; by default on a GPU."""
 
-    compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the updates of a transformer with torch.compile, which takes a minute; auto: on a GPU."""
+    compile: bool | None = None
+    """Compile the updates of a transformer with torch.compile, which takes a minute; by default on a GPU."""
 
     seeds: tuple[int, ...] = ()
     """Several seeds, in place of --seed: a run for each, side by side on the cores of the processor, in the folders
