@@ -103,8 +103,8 @@ class DeviceStep:
         for key, columns in COLUMNS.items():
             numbers[:, columns] = np.asarray(observations[key]).reshape(numbers[:, columns].shape)
         self._host_masks.numpy()[:] = masks
-        starts = episode_starts_of({key: numbers[:, columns] for key, columns in COLUMNS.items()})
-        self._host_lengths[np.asarray(starts)] = 0
+        starts = episode_starts_of({key: self._host_numbers[:, columns] for key, columns in COLUMNS.items()})
+        self._host_lengths[starts.numpy()] = 0
         room = self._room()
         self._make_room(room)
         self._sent.copy_(self._host, non_blocking=True)

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, read_bytes, read_json, write_atomically
@@ -28,6 +29,8 @@ SUFFIX = ".safetensors"
 MAX_WEIGHTS_BYTES = 4 * 2**30  # a billion numbers
 MAX_CONFIG_BYTES = 16 * 2**20
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecursionError)  # what a wrong config raises
+# What needs no values to be known; the last three, mv and vdot are of spectral norms
+LEFT_OUT = (Tensor.normal_, Tensor.uniform_, nn.functional.normalize, Tensor.div, Tensor.__truediv__)
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -87,8 +90,25 @@ def count_numbers(build: Callable[[], nn.Module]) -> int:
 
     A configuration is read before it is known to be that of the weights, and could ask for any amount of memory.
     """
-    with torch.device("meta"):
+    with _WithoutWeights():
         return sum(tensor.numel() for tensor in build().state_dict().values())
+
+
+class _WithoutWeights(TorchFunctionMode):
+    """Weights of networks take no memory and are not initialised.
+
+    Only they: what else is computed of tensors without memory torch computes in Python, and compiles for seconds.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.empty:  # what layers make their weights with
+            kwargs["device"] = "meta"
+        elif getattr(func, "__module__", None) == "torch.nn.init" or func in LEFT_OUT:
+            return args[0] if args else next(iter(kwargs.values()))
+        elif func in (torch.mv, torch.vdot):
+            return args[0].new_empty(args[0].shape[:-1])
+        return func(*args, **kwargs)
 
 
 def read_config(folder: str | PathLike[str]) -> dict[str, Any]:
