@@ -23,3 +23,12 @@ def resolve_device(name: str) -> torch.device:
     if name.startswith("cuda") and number >= torch.cuda.device_count():
         raise ConfigError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices here; use cpu or auto")
     return torch.device(name)
+
+
+def resolve_reward_device(name: str, device: torch.device) -> torch.device:
+    """The torch device of reward models; "auto" is `device`, that of the agent.
+
+    Raises:
+        ConfigError: for one that this machine lacks.
+    """
+    return device if name == "auto" else resolve_device(name)

@@ -39,7 +39,7 @@ MAX_CONFIG_BYTES = 2**20
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
-RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "logger")  # what may change when a run is resumed
+RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "reward_device", "logger")  # what may change when a run is resumed
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
 UNSAVED = ("run_dir", "resume", "config", "seeds", "trust")  # settings of a command, not of its run
@@ -80,7 +80,7 @@ class TrainConfig:
 
     resume: Path | None = None
     """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps,
-    --checkpoint-every, --device and --logger may be given too."""
+    --checkpoint-every, --device, --reward-device and --logger may be given too."""
 
     config: Path | None = None
     """File of settings, JSON or TOML, such as the config.json of a run: any of the settings below, by their names here
@@ -178,6 +178,10 @@ class TrainConfig:
 
     device: str = "auto"
     """cpu, cuda, or auto."""
+
+    reward_device: str = "auto"
+    """Device that rating and realism compute on: cpu, cuda, or auto, which is that of --device. Reward models of your
+    own choose theirs."""
 
     seeds: tuple[int, ...] = ()
     """Several seeds, in place of --seed: a run for each, side by side on the cores of the processor, in the folders

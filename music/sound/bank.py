@@ -19,7 +19,7 @@ from threading import Lock
 
 import numpy as np
 
-from toccata.music.score import Score
+from toccata.music.score import NOTE_DTYPE, Score
 from toccata.music.sound.synthesizer import BLOCK, VOICES_PER_NOTE, FluidPiano
 
 RING_SECONDS = 1.0  # of sound after the last bar line: in the default font the release of a key takes 1.04 s
@@ -158,6 +158,15 @@ class NoteBank:
         """Sound of one score, (samples,) float32 in [-1, 1]."""
         return self.render([score])[0]
 
+    def recording(self, pitch: int, velocity: int, blocks: int) -> np.ndarray:
+        """(samples,) float32: what `render` adds for a note of `blocks` blocks."""
+        with self._lock:
+            if self._used > BANK_SAMPLES:
+                self._clear()
+            key = (pitch, velocity, blocks)
+            begin, end, step = self._spans.get(key) or self._record(*key)
+            return np.float32(step) * self._recordings[begin:end].astype(np.float32)
+
     def _record(self, pitch: int, velocity: int, blocks: int) -> tuple[int, int, float]:
         """Record one note, and return the begin, end and step of its recording."""
         sound = self._piano.record(pitch, velocity, blocks, SILENCE)
@@ -204,16 +213,30 @@ def schedule(score: Score, sample_rate: int) -> np.ndarray:
     Returns:
         (notes,) structured int64: `on_block`, `off_block`, `pitch`, `velocity`.
     """
-    samples_per_tick = score.seconds_per_tick * sample_rate
-    notes = np.empty(len(score), _EVENT_DTYPE)
-    notes["on_block"] = -(-np.rint(score.notes["onset_tick"] * samples_per_tick) // BLOCK)
-    notes["off_block"] = -(-np.rint(score.offset_ticks * samples_per_tick) // BLOCK)
+    return schedule_all([score], sample_rate)[0]
+
+
+def schedule_all(scores: Sequence[Score], sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """`schedule` of many scores, concatenated; and (notes,) int64, the index of each note's score."""
+    lengths = [len(score) for score in scores]
+    of_scores = np.concatenate([np.empty(0, NOTE_DTYPE), *(score.notes for score in scores)])
+    owner = np.repeat(np.arange(len(scores)), lengths)
+    samples_per_tick = np.repeat([score.seconds_per_tick * sample_rate for score in scores], lengths)
+    notes = np.empty(len(of_scores), _EVENT_DTYPE)
+    offset_tick = of_scores["onset_tick"] + of_scores["duration_ticks"]
+    notes["on_block"] = -(-np.rint(of_scores["onset_tick"] * samples_per_tick) // BLOCK)
+    notes["off_block"] = -(-np.rint(offset_tick * samples_per_tick) // BLOCK)
     notes["off_block"] = np.maximum(notes["off_block"], notes["on_block"] + 1)
-    notes["pitch"], notes["velocity"] = score.notes["pitch"], score.notes["velocity"]
-    order = np.lexsort((score.notes["onset_tick"], notes["pitch"], notes["on_block"]))
-    notes = notes[order]
-    repeated_in_block = (np.diff(notes["on_block"]) == 0) & (np.diff(notes["pitch"]) == 0)
-    return notes[np.append(~repeated_in_block, True)] if len(notes) else notes
+    notes["pitch"], notes["velocity"] = of_scores["pitch"], of_scores["velocity"]
+    if (samples_per_tick <= BLOCK + 1).any():  # else each block has one tick, and the notes of a score are in order
+        order = np.lexsort((of_scores["onset_tick"], notes["pitch"], notes["on_block"], owner))
+        notes, owner = notes[order], owner[order]
+        repeated_in_block = np.ones(max(len(notes) - 1, 0), bool)
+        for values in (owner, notes["on_block"], notes["pitch"]):
+            repeated_in_block &= np.diff(values) == 0
+        kept = np.append(~repeated_in_block, True)[: len(notes)]
+        notes, owner = notes[kept], owner[kept]
+    return notes, owner
 
 
 def _render_scheduled(notes: np.ndarray, samples: int, sample_rate: int, soundfont: str | PathLike[str]) -> np.ndarray:
