@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -20,6 +21,7 @@ from threading import Lock
 import numpy as np
 
 from toccata.music.score import NOTE_DTYPE, Score
+from toccata.music.sound.recordings import Key, Recording, RecordingCache
 from toccata.music.sound.synthesizer import BLOCK, VOICES_PER_NOTE, FluidPiano
 
 RING_SECONDS = 1.0  # of sound after the last bar line: in the default font the release of a key takes 1.04 s
@@ -74,7 +76,8 @@ def render_fluidsynth(
 class NoteBank:
     """Renders scores as sums of note recordings; the difference to `render_fluidsynth` is below 1e-3 of full scale.
 
-    A note is recorded with FluidSynth when it is first needed. The recordings are cleared when they exceed 512 MiB; a
+    A note is recorded with FluidSynth when it is first needed, and kept in a file of the user's cache folder for later
+    processes. The recordings in memory are cleared when they exceed 512 MiB; a
     score whose notes alone would exceed it is rendered by `render_fluidsynth`. The sound of a score is the same to the
     last bit every time, independent of what was rendered before. A bank may be used by threads and by forked and
     spawned processes, and is pickled without its recordings.
@@ -91,6 +94,8 @@ class NoteBank:
         self.sample_rate = sample_rate
         self.soundfont = Path(soundfont or default_soundfont())
         self._piano = FluidPiano(sample_rate, self.soundfont, voices=4 * VOICES_PER_NOTE)  # one note at a time
+        self._cache = RecordingCache(self.soundfont, sample_rate, (SILENCE, LEVELS))
+        weakref.finalize(self, self._cache.save)
         self._lock = Lock()
         self._recordings: np.ndarray  # int16, concatenated, with spare capacity
         self._used: int  # samples of `_recordings` in use
@@ -153,6 +158,7 @@ class NoteBank:
                 spans = [self._spans.get(key) or self._record(*key) for key in keys]
                 to_mix.append((row, notes["on_block"] * BLOCK, np.array(spans, SPAN_DTYPE)))
             self._mix(to_mix)
+            self._cache.save_if_due()
 
     def render_one(self, score: Score) -> np.ndarray:
         """Sound of one score, (samples,) float32 in [-1, 1]."""
@@ -165,22 +171,30 @@ class NoteBank:
                 self._clear()
             key = (pitch, velocity, blocks)
             begin, end, step = self._spans.get(key) or self._record(*key)
+            self._cache.save_if_due()
             return np.float32(step) * self._recordings[begin:end].astype(np.float32)
 
     def _record(self, pitch: int, velocity: int, blocks: int) -> tuple[int, int, float]:
-        """Record one note, and return the begin, end and step of its recording."""
-        sound = self._piano.record(pitch, velocity, blocks, SILENCE)
-        step = float(np.abs(sound).max(initial=0)) / LEVELS
-        begin, end = self._used, self._used + len(sound)
+        """Add the recording of one note, and return its begin, end and step."""
+        key = pitch, velocity, blocks
+        samples, step = self._cache.get(key) or self._new_recording(key)
+        begin, end = self._used, self._used + len(samples)
         if end > len(self._recordings):
             grown = np.empty(max(2 * len(self._recordings), end), np.int16)
             grown[:begin] = self._recordings[:begin]
             self._recordings = grown
-        if len(sound):
-            self._recordings[begin:end] = np.rint(sound / step)
+        self._recordings[begin:end] = samples
         self._used = end
-        self._spans[pitch, velocity, blocks] = begin, end, step
+        self._spans[key] = begin, end, step
         return begin, end, step
+
+    def _new_recording(self, key: Key) -> Recording:
+        """Record one note with FluidSynth."""
+        sound = self._piano.record(*key, SILENCE)
+        step = float(np.abs(sound).max(initial=0)) / LEVELS
+        recording = np.rint(sound / (step or 1.0)).astype(np.int16), step
+        self._cache.add(key, recording)
+        return recording
 
     def _clear(self) -> None:
         """Delete all recordings."""
