@@ -17,7 +17,7 @@ def page(repository: Path) -> str:
 
 
 def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, module, spec, _, usage = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    _, module, spec, _, device, usage = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_rewards.py").write_text(module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
