@@ -21,7 +21,9 @@ def resolve_device(name: str, setting: str = "device") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     number = int(name.partition(":")[2] or 0)
     if name.startswith("cuda") and number >= torch.cuda.device_count():
-        raise ConfigError(f"{setting} {name!r}: there are {torch.cuda.device_count()} CUDA devices here; use cpu or auto")
+        raise ConfigError(
+            f"{setting} {name!r}: there are {torch.cuda.device_count()} CUDA devices here; use cpu or auto"
+        )
     return torch.device(name)
 
 

@@ -39,7 +39,8 @@ MAX_CONFIG_BYTES = 2**20
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
-RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "reward_device", "logger")  # what may change when a run is resumed
+# Settings that may change when a run is resumed
+RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "reward_device", "logger")
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
 UNSAVED = ("run_dir", "resume", "config", "seeds", "trust")  # settings of a command, not of its run

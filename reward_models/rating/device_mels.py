@@ -51,7 +51,8 @@ class DeviceBank:
         count = np.maximum(np.minimum(count - skipped, WINDOW_BLOCKS - begin), 0)
         total = int(count.sum())
         source, into, count = (
-            torch.from_numpy(values).to(self.device) for values in (row + skipped, window * WINDOW_BLOCKS + begin, count)
+            torch.from_numpy(values).to(self.device)
+            for values in (row + skipped, window * WINDOW_BLOCKS + begin, count)
         )
         # Each block of each recording, in the order of the blocks of the sound that they are added to
         note = torch.repeat_interleave(count, output_size=total)

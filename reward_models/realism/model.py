@@ -85,11 +85,10 @@ class Realism:
     def logits(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32, mean log-odds over each piece's windows, not clipped."""
         crops, size = covering_crops(pieces.own), WINDOWS_PER_LARGE_PASS if self.large_batches else WINDOWS_PER_PASS
-        logits = [torch.empty(0, device=self.device)]
-        for start in range(0, len(crops), size):
-            logits.append(self._window_logits(crops.draw(slice(start, start + size), self.device)))
+        parts = [slice(start, start + size) for start in range(0, len(crops), size)]
+        logits = [self._window_logits(crops.draw(part, self.device)) for part in parts]
         count = np.bincount(crops.owner, minlength=len(pieces))
-        total = np.bincount(crops.owner, torch.cat(logits).cpu().numpy(), minlength=len(pieces))
+        total = np.bincount(crops.owner, torch.cat([torch.empty(0, device=self.device), *logits]).cpu().numpy(), minlength=len(pieces))
         return (total / np.maximum(count, 1)).astype(np.float32)
 
     def _window_logits(self, windows: Windows) -> Tensor:

@@ -141,8 +141,9 @@ def _draw(windows: int, pressed: Tensor, released: Tensor, struck: Tensor, frame
 
 
 def _notes_at_24_ticks(scores: Sequence[Score]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of all notes onset and offset ticks, at 24 a beat, and key indices, outside 0..87 beyond the keyboard; of all
-    scores their ends and numbers of notes.
+    """Onset, offset and key of each note; end and number of notes of each score.
+
+    Times are in ticks, 24 a beat; keys are indices, outside 0..87 beyond the keyboard.
     """
     lengths = np.array([len(score) for score in scores], np.int64)
     notes = np.concatenate([np.empty(0, NOTE_DTYPE), *(score.notes for score in scores)])
