@@ -87,8 +87,9 @@ class Realism:
         crops, size = covering_crops(pieces.own), WINDOWS_PER_LARGE_PASS if self.large_batches else WINDOWS_PER_PASS
         parts = [slice(start, start + size) for start in range(0, len(crops), size)]
         logits = [self._window_logits(crops.draw(part, self.device)) for part in parts]
+        all_logits = torch.cat([torch.empty(0, device=self.device), *logits]).cpu().numpy()
         count = np.bincount(crops.owner, minlength=len(pieces))
-        total = np.bincount(crops.owner, torch.cat([torch.empty(0, device=self.device), *logits]).cpu().numpy(), minlength=len(pieces))
+        total = np.bincount(crops.owner, all_logits, minlength=len(pieces))
         return (total / np.maximum(count, 1)).astype(np.float32)
 
     def _window_logits(self, windows: Windows) -> Tensor:
