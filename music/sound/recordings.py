@@ -11,6 +11,7 @@ import hashlib
 import platform
 import struct
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -104,7 +105,7 @@ class RecordingCache:
             self._writable = False
         self._stored, self._new, self._new_samples = entries, {}, 0
 
-    def _read(self) -> dict[Key, tuple[np.void, memoryview | bytes]]:
+    def _read(self) -> dict[Key, tuple[Any, memoryview | bytes]]:
         """Entry and samples of each recording in the file; none if it is missing, damaged, or of something else."""
         with contextlib.suppress(FileError, ValueError, struct.error):
             file = memoryview(read_bytes(self.path, MAX_BYTES))

@@ -32,6 +32,11 @@ class DeviceBank:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self._sound: Tensor  # (rows, BLOCK) float32, with spare capacity; each recording begins in a row of its own
+        self._used: int  # rows in use
+        self._keys: np.ndarray  # (recordings,) int64, in order: pitch, velocity and blocks
+        self._rows: np.ndarray  # (recordings,) int64, the first of each
+        self._counts: np.ndarray  # (recordings,) int64, rows of each
         self._clear()
 
     def mix(self, notes: np.ndarray, window: np.ndarray, windows: int) -> Tensor:
@@ -45,14 +50,13 @@ class DeviceBank:
         Returns:
             (windows, WINDOW_BLOCKS * BLOCK) float32 in [-1, 1].
         """
-        row, count = self._find(notes)
+        row, rows = self._find(notes)
         begin = np.maximum(notes["on_block"], 0)
         skipped = begin - notes["on_block"]  # of notes that began before the window
-        count = np.maximum(np.minimum(count - skipped, WINDOW_BLOCKS - begin), 0)
-        total = int(count.sum())
+        rows = np.maximum(np.minimum(rows - skipped, WINDOW_BLOCKS - begin), 0)
+        total = int(rows.sum())
         source, into, count = (
-            torch.from_numpy(values).to(self.device)
-            for values in (row + skipped, window * WINDOW_BLOCKS + begin, count)
+            torch.from_numpy(values).to(self.device) for values in (row + skipped, window * WINDOW_BLOCKS + begin, rows)
         )
         # Each block of each recording, in the order of the blocks of the sound that they are added to
         note = torch.repeat_interleave(count, output_size=total)
@@ -100,9 +104,8 @@ class DeviceBank:
 
     def _clear(self) -> None:
         """Delete all recordings."""
-        self._sound = torch.empty(FIRST_BLOCKS, BLOCK, device=self.device)  # each recording begins in a row of its own
-        self._used = 0  # rows of `_sound` in use
-        self._keys, self._rows, self._counts = (np.empty(0, np.int64) for _ in range(3))  # by key, in its order
+        self._sound, self._used = torch.empty(FIRST_BLOCKS, BLOCK, device=self.device), 0
+        self._keys, self._rows, self._counts = (np.empty(0, np.int64) for _ in range(3))
 
 
 @lru_cache(maxsize=8)

@@ -145,13 +145,7 @@ class RatingModel:
             raise ValueError(f"valid must be in 1..{min(WINDOW_FRAMES, log_mel.shape[2])}, got {valid}")
         networks = list(self.network) if members is None else [self.network[index] for index in members]
         if self.large_batches:
-            ratings = torch.empty(len(log_mel), len(networks), device=self.device)
-            with full_precision():
-                for start in range(0, len(log_mel), LARGE_BATCH):
-                    rows = slice(start, start + LARGE_BATCH)
-                    mels, frames = (torch.from_numpy(each[rows]).to(self.device) for each in (log_mel, valid))
-                    ratings[rows] = torch.stack([network(mels, frames) for network in networks], 1)
-            return ratings.cpu().numpy()
+            return self._rate_in_large_batches(log_mel, valid, networks)
         ratings = np.empty((len(log_mel), len(networks)), np.float32)
         batch = np.zeros((BATCH, *log_mel.shape[1:]), np.float32)
         frames = np.ones(BATCH, np.int64)
@@ -163,6 +157,16 @@ class RatingModel:
                 for column, network in enumerate(networks):
                     ratings[rows, column] = network(torch.from_numpy(batch), torch.from_numpy(frames))[:count].numpy()
         return ratings
+
+    def _rate_in_large_batches(self, log_mel: np.ndarray, valid: np.ndarray, networks: list[nn.Module]) -> np.ndarray:
+        """(n, networks) float32, of the arguments of `rate_windows`."""
+        ratings = torch.empty(len(log_mel), len(networks), device=self.device)
+        with full_precision():
+            for start in range(0, len(log_mel), LARGE_BATCH):
+                rows = slice(start, start + LARGE_BATCH)
+                mels, frames = (torch.from_numpy(each[rows]).to(self.device) for each in (log_mel, valid))
+                ratings[rows] = torch.stack([network(mels, frames) for network in networks], 1)
+        return ratings.cpu().numpy()
 
     def _piece_ratings(self, pieces: Pieces, members: range) -> np.ndarray:
         """(n, members): the mean over each piece's windows; only windows that are not in the cache are computed."""
