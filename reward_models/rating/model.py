@@ -164,7 +164,8 @@ class RatingModel:
         with full_precision():
             for start in range(0, len(log_mel), LARGE_BATCH):
                 rows = slice(start, start + LARGE_BATCH)
-                mels, frames = (torch.from_numpy(each[rows]).to(self.device) for each in (log_mel, valid))
+                mels = torch.from_numpy(np.asarray(log_mel[rows], np.float32)).to(self.device)
+                frames = torch.from_numpy(np.asarray(valid[rows], np.int64)).to(self.device)
                 ratings[rows] = torch.stack([network(mels, frames) for network in networks], 1)
         return ratings.cpu().numpy()
 
