@@ -7,9 +7,11 @@ rates are None and `ratio` is the difference, which must not exceed `target`.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from statistics import median
+from unittest.mock import patch
 
 import numpy as np
 import pretty_midi
@@ -78,7 +80,8 @@ def rows() -> list[dict]:
     def peer_sound() -> list[np.ndarray]:
         return [midi.fluidsynth(fs=SAMPLE_RATE) for midi in midis]
 
-    bank = NoteBank()
+    with patch.dict(os.environ, {"TOCCATA_CACHE": os.devnull}):  # no recordings on disk
+        bank = NoteBank()
     cold = PIECES / seconds_of(lambda: bank.render(scores))
     timed: dict[str, list[float]] = {"sound": [], "mel": [], "peer": [], "peer_mel": []}
     for _ in range(ROUNDS):  # alternating, so that other processes slow both

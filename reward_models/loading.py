@@ -27,7 +27,7 @@ class _Builtin:
 
     module: str  # in toccata.reward_models
     attribute: str
-    has_weights: bool = False  # the class has `load(folder | None)`, `save` and `weights_hash`
+    has_weights: bool = False  # the class has `load(folder | None)`, `to(device)`, `save` and `weights_hash`
 
 
 _BUILTIN = {
@@ -44,7 +44,7 @@ def reward_names() -> tuple[str, ...]:
     return (*_BUILTIN, *(name for name in sorted(_entry_points()) if name not in _BUILTIN))
 
 
-def load_reward(reward: RewardSpec) -> RewardModel:
+def load_reward(reward: RewardSpec, device: Any = "cpu") -> RewardModel:
     """The reward model that a spec names; the grammar is in docs/rewards.md.
 
     Args:
@@ -56,24 +56,28 @@ def load_reward(reward: RewardSpec) -> RewardModel:
             - the same as data: `{"model": "my_rewards:Steps", "args": {"limit": 2}}`; with a `weight` it is weighted;
             - a list of pairs `[spec, weight]` and of these objects: their weighted sum, see `parse_rewards`;
             - a reward model, which is returned as it is, or a class or function that takes no arguments.
+        device: a torch device or its name. `rating` and `realism` are put there; all others stay as they are.
 
     Raises:
         RewardSpecError: when there is no such reward model, or it fails to load.
     """
     if isinstance(reward, (list, tuple)) or (isinstance(reward, Mapping) and WEIGHT_KEY in reward):
-        return parse_rewards([reward] if isinstance(reward, Mapping) else reward)
+        return parse_rewards([reward] if isinstance(reward, Mapping) else reward, device)
     if isinstance(reward, str) or (isinstance(reward, Mapping) and not _is_model(reward)):
-        return _load(_spec(reward))
+        return _load(_spec(reward), device)
     who = f"reward {shown(reward)}"
     return _validated(_made(reward, Spec("it"), who), who)
 
 
-def parse_rewards(weighted_rewards: Iterable[tuple[RewardSpec, float] | Mapping[str, Any] | str]) -> WeightedSum:
+def parse_rewards(
+    weighted_rewards: Iterable[tuple[RewardSpec, float] | Mapping[str, Any] | str], device: Any = "cpu"
+) -> WeightedSum:
     """The weighted sum of pairs such as `[("rating", 1.0), ("my_lab.tension:Tension(limit=2)", 0.2)]`.
 
     Args:
         weighted_rewards: pairs of what `load_reward` takes and its weight; or `{"model", "weight", "args"}`, where the
             weight is 1 by default.
+        device: as in `load_reward`.
 
     Raises:
         RewardSpecError: for a spec without a reward model, or a weight that is not a finite number.
@@ -81,13 +85,13 @@ def parse_rewards(weighted_rewards: Iterable[tuple[RewardSpec, float] | Mapping[
     models: list[tuple[RewardModel, float]] = []
     for entry in weighted_rewards:
         if isinstance(entry, (list, tuple)) and len(entry) == 2 and not isinstance(entry[0], str):
-            models.append((load_reward(entry[0]), entry[1]))
+            models.append((load_reward(entry[0], device), entry[1]))
             continue
         try:
             spec, weight = weighted_spec(entry)
         except SpecError as error:
             raise RewardSpecError(str(error)) from None
-        models.append((_load(spec), weight))
+        models.append((_load(spec, device), weight))
     return WeightedSum(models)
 
 
@@ -122,12 +126,12 @@ def _spec(reward: str | Mapping[str, Any]) -> Spec:
         raise RewardSpecError(f"reward {error}") from None
 
 
-def _load(spec: Spec) -> RewardModel:
+def _load(spec: Spec, device: Any) -> RewardModel:
     """The reward model of a spec."""
     who = f"reward {shown(str(spec))}"
     name, colon, folder = spec.target.partition(":")
     if name in _BUILTIN:
-        return _validated(_load_builtin(spec, name, folder if colon else None, who), who)
+        return _validated(_load_builtin(spec, name, folder if colon else None, device, who), who)
     if colon:
         return _validated(_made(import_attribute(spec.target, who, RewardSpecError), spec, who), who)
     installed = _entry_points()
@@ -151,8 +155,8 @@ def _unknown_name(spec: str) -> str:
     return f"reward {spec!r}: no such name; {hint} (write custom rewards as package.module:Attribute)"
 
 
-def _load_builtin(spec: Spec, name: str, folder: str | None, who: str) -> Any:
-    """The model `name` of Toccata, with the weights in `folder` if one is given."""
+def _load_builtin(spec: Spec, name: str, folder: str | None, device: Any, who: str) -> Any:
+    """The model `name` of Toccata, with the weights in `folder` if one is given, on a device if it has weights."""
     builtin = _BUILTIN[name]
     if folder is not None and not builtin.has_weights:
         raise RewardSpecError(f"{who}: {name} has no weights to read from {folder!r}")
@@ -163,7 +167,8 @@ def _load_builtin(spec: Spec, name: str, folder: str | None, who: str) -> Any:
     if builtin.has_weights:
         weights = Path(folder).expanduser() if folder is not None else None  # shells do not expand ~ after a colon
         make = partial(model.load, weights)
-    return made(make, spec.args, who, RewardSpecError)
+    reward = made(make, spec.args, who, RewardSpecError)
+    return reward.to(device) if builtin.has_weights else reward
 
 
 def _made(found: Any, spec: Spec, who: str) -> Any:

@@ -254,7 +254,7 @@ def _run_subject(config: EvaluateConfig) -> Subject:
     model_sha256 = sha256_of_file(model)  # before it is loaded: `compare` then knows of a checkpoint in between
     models = {"agent": load_agent(model, run.config, device, **whose)}
     set_random_seed(run.config.seed)  # of reward models that begin with random weights and keep no state
-    rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust)
+    rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust, device=device)
     if run.reference_path.is_file():
         models["reference"] = load_agent(run.reference_path, run.config, device, **whose)
     environment = environment_arguments(run.config)

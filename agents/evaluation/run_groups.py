@@ -17,7 +17,8 @@ from toccata.errors import ToccataError
 from toccata.files import read_json, sha256_of_file
 from toccata.settings.options import shown
 
-OF_NO_GROUP = ("seed", "device", "checkpoint_every", "logger")  # settings that do not make another experiment
+# Settings that do not make another experiment
+OF_NO_GROUP = ("seed", "device", "reward_device", "checkpoint_every", "logger")
 KL = "kl/nats_per_piece"
 MAX_METRICS = 1000
 MAX_NAME = 200

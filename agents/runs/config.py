@@ -39,8 +39,8 @@ MAX_CONFIG_BYTES = 2**20
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
-# What may change when a run is resumed
-RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "amp", "compile", "logger")
+# Settings that may change when a run is resumed
+RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "reward_device", "amp", "compile", "logger")
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
 UNSAVED = ("run_dir", "resume", "config", "seeds", "trust")  # settings of a command, not of its run
@@ -81,7 +81,7 @@ class TrainConfig:
 
     resume: Path | None = None
     """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps,
-    --checkpoint-every, --device, --amp, --compile and --logger may be given too."""
+    --checkpoint-every, --device, --reward-device, --amp, --compile and --logger may be given too."""
 
     config: Path | None = None
     """File of settings, JSON or TOML, such as the config.json of a run: any of the settings below, by their names here
@@ -179,6 +179,10 @@ class TrainConfig:
 
     device: str = "auto"
     """cpu, cuda, or auto."""
+
+    reward_device: str = "auto"
+    """Device that rating and realism compute on: cpu, cuda, or auto, which is that of --device. Reward models of your
+    own choose theirs."""
 
     amp: bool | None = None
     """Compute the updates of a transformer in bfloat16 where that is safe; by default on a GPU."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.trust import require_trust
@@ -85,13 +86,16 @@ def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> Non
     write_atomically(folder / REWARDS_FILE, (json.dumps(entries, indent=2) + "\n").encode())
 
 
-def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = False) -> WeightedSum:
+def load_rewards(
+    folder: Path, run_folder: Path | None = None, *, trust: bool = False, device: torch.device | str = "cpu"
+) -> WeightedSum:
     """Read what `save_rewards` wrote. Nothing in these files is executed.
 
     Args:
         folder: with rewards.json.
         run_folder: of the run, whose signature tells whether this user made it on this machine.
         trust: load reward models of somebody else's run that do not come with Toccata or an installed package.
+        device: where `rating` and `realism` are put; the files do not say where they were.
 
     Raises:
         ConfigError: naming the file, when it is missing, is not such a list, or has the hashes of other weights.
@@ -105,7 +109,7 @@ def load_rewards(folder: Path, run_folder: Path | None = None, *, trust: bool = 
         specs = [_spec(entry) for entry in entries]
         require_trust(specs, path, run_folder, trust=trust)
         models: list[tuple[RewardModel, float]] = [
-            (_load_entry(entry, spec, folder), float(entry["weight"]))
+            (_load_entry(entry, spec, folder, device), float(entry["weight"]))
             for entry, spec in zip(entries, specs, strict=True)
         ]
         return WeightedSum(models)
@@ -126,26 +130,26 @@ def _spec(entry: dict[str, Any]) -> Spec:
     return spec_from_data({"model": entry["model"], "args": entry["args"]})
 
 
-def _load_entry(entry: dict[str, Any], spec: Spec, folder: Path) -> RewardModel:
+def _load_entry(entry: dict[str, Any], spec: Spec, folder: Path, device: torch.device | str) -> RewardModel:
     """The reward model of one entry of rewards.json."""
     if not isinstance(entry["weight"], (int, float)) or isinstance(entry["weight"], bool):
         raise ValueError(f"the weight of {spec.target!r} must be a number, got {entry['weight']!r}")
     if has_weights(spec.target):
-        return _load_with_weights(entry, spec, folder)
+        return _load_with_weights(entry, spec, folder, device)
     if entry["folder"] is not None:
         state_folder = inside(folder, _needed(entry, "folder", str))
         _check_files(state_folder, _needed(entry, "files", dict), folder / REWARDS_FILE)
-    model = load_reward({"model": spec.target, "args": spec.args})
+    model = load_reward({"model": spec.target, "args": spec.args}, device)
     if entry["folder"] is not None:
         load_state(model, entry["term"], state_folder)
     return replace(model, **entry["limits"]) if is_builtin(spec.target) and isinstance(model, RULES) else model
 
 
-def _load_with_weights(entry: dict[str, Any], spec: Spec, folder: Path) -> RewardModel:
+def _load_with_weights(entry: dict[str, Any], spec: Spec, folder: Path, device: torch.device | str) -> RewardModel:
     """A reward model of Toccata with weights: whatever path the user gave, the run has its own copy of them."""
     weights = inside(folder, _needed(entry, "folder", str))
     digest, files = _needed(entry, "hash", str), _needed(entry, "files", dict)
-    model: Any = load_reward({"model": f"{spec.target.partition(':')[0]}:{weights}", "args": spec.args})
+    model: Any = load_reward({"model": f"{spec.target.partition(':')[0]}:{weights}", "args": spec.args}, device)
     if digest != model.weights_hash():
         raise ConfigError(
             f"{weights}: holds other weights of {entry['term']} than this run was trained with; their "

@@ -19,7 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.utils import set_random_seed
 
-from toccata.agents.devices import resolve_device
+from toccata.agents.devices import resolve_device, resolve_reward_device
 from toccata.agents.policies.user_policy import import_policy, policy_spec
 from toccata.agents.ppo.composer_ppo import ComposerPPO, DivergenceError
 from toccata.agents.ppo.model_file import load_model, save_model
@@ -197,7 +197,7 @@ def _new(
     device = resolve_device(config.device)
     env = build_envs(config)
     set_random_seed(config.seed)  # of reward models that begin with random weights
-    rewards = parse_rewards(config.rewards)
+    rewards = parse_rewards(config.rewards, resolve_reward_device(config.reward_device, device))
     warnings: list[str] = []
     music = excerpt_dataset(config, "train", warnings.append)
     rewards = with_corpus_limits(music, rewards, config)
@@ -280,7 +280,8 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
     device = resolve_device(config.device)
     env = build_envs(config)
     set_random_seed(config.seed)  # as in a new run
-    rewards = load_rewards(checkpoint / "reward_models", run.folder, trust=config.trust)
+    reward_device = resolve_reward_device(config.reward_device, device)
+    rewards = load_rewards(checkpoint / "reward_models", run.folder, trust=config.trust, device=reward_device)
     if len(rewards.models) != len(config.rewards):
         raise RunError(
             f"{run.folder}: config.json names {len(config.rewards)} rewards, rewards.json of {checkpoint.name} "

@@ -7,7 +7,6 @@ other fields and the failures.
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,21 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from toccata.errors import printable
-from toccata.files import read_npz, write_atomically
+from toccata.files import cache_folder, read_npz, write_atomically
 from toccata.music.corpus.parsing import Job, parse_all
 from toccata.music.corpus.works import Corpus, CorpusWarning, Work
 from toccata.music.score import NOTE_DTYPE, Score
 
 UnparsedWork = tuple[Work, Job]  # a work with an empty score, and the job that parses its score
-
-
-def _cache_folder() -> Path:
-    """The folder of the cache files: `TOCCATA_CACHE`, else the cache folder of the platform."""
-    if folder := os.environ.get("TOCCATA_CACHE"):
-        return Path(folder)
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("toccata"))
 
 
 def load_or_parse(name: str, key: str, unparsed_works: Callable[[], list[UnparsedWork]]) -> Corpus:
@@ -41,7 +31,7 @@ def load_or_parse(name: str, key: str, unparsed_works: Callable[[], list[Unparse
     Warns:
         CorpusWarning: when the cache file cannot be written.
     """
-    path = _cache_folder() / f"{name}.npz"
+    path = cache_folder() / f"{name}.npz"
     corpus = _read_cache(path, name, key)
     if corpus is not None:
         return corpus

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -19,7 +20,8 @@ from threading import Lock
 
 import numpy as np
 
-from toccata.music.score import Score
+from toccata.music.score import NOTE_DTYPE, Score
+from toccata.music.sound.recordings import Key, Recording, RecordingCache
 from toccata.music.sound.synthesizer import BLOCK, VOICES_PER_NOTE, FluidPiano
 
 RING_SECONDS = 1.0  # of sound after the last bar line: in the default font the release of a key takes 1.04 s
@@ -74,7 +76,8 @@ def render_fluidsynth(
 class NoteBank:
     """Renders scores as sums of note recordings; the difference to `render_fluidsynth` is below 1e-3 of full scale.
 
-    A note is recorded with FluidSynth when it is first needed. The recordings are cleared when they exceed 512 MiB; a
+    A note is recorded with FluidSynth when it is first needed, and kept in a file of the user's cache folder for later
+    processes. The recordings in memory are cleared when they exceed 512 MiB; a
     score whose notes alone would exceed it is rendered by `render_fluidsynth`. The sound of a score is the same to the
     last bit every time, independent of what was rendered before. A bank may be used by threads and by forked and
     spawned processes, and is pickled without its recordings.
@@ -91,6 +94,8 @@ class NoteBank:
         self.sample_rate = sample_rate
         self.soundfont = Path(soundfont or default_soundfont())
         self._piano = FluidPiano(sample_rate, self.soundfont, voices=4 * VOICES_PER_NOTE)  # one note at a time
+        self._cache = RecordingCache(self.soundfont, sample_rate, (SILENCE, LEVELS))
+        weakref.finalize(self, self._cache.save)
         self._lock = Lock()
         self._recordings: np.ndarray  # int16, concatenated, with spare capacity
         self._used: int  # samples of `_recordings` in use
@@ -153,25 +158,43 @@ class NoteBank:
                 spans = [self._spans.get(key) or self._record(*key) for key in keys]
                 to_mix.append((row, notes["on_block"] * BLOCK, np.array(spans, SPAN_DTYPE)))
             self._mix(to_mix)
+            self._cache.save_if_due()
 
     def render_one(self, score: Score) -> np.ndarray:
         """Sound of one score, (samples,) float32 in [-1, 1]."""
         return self.render([score])[0]
 
+    def recording(self, pitch: int, velocity: int, blocks: int) -> np.ndarray:
+        """(samples,) float32: what `render` adds for a note of `blocks` blocks."""
+        with self._lock:
+            if self._used > BANK_SAMPLES:
+                self._clear()
+            key = (pitch, velocity, blocks)
+            begin, end, step = self._spans.get(key) or self._record(*key)
+            self._cache.save_if_due()
+            return np.float32(step) * self._recordings[begin:end].astype(np.float32)
+
     def _record(self, pitch: int, velocity: int, blocks: int) -> tuple[int, int, float]:
-        """Record one note, and return the begin, end and step of its recording."""
-        sound = self._piano.record(pitch, velocity, blocks, SILENCE)
-        step = float(np.abs(sound).max(initial=0)) / LEVELS
-        begin, end = self._used, self._used + len(sound)
+        """Add the recording of one note, and return its begin, end and step."""
+        key = pitch, velocity, blocks
+        samples, step = self._cache.get(key) or self._new_recording(key)
+        begin, end = self._used, self._used + len(samples)
         if end > len(self._recordings):
             grown = np.empty(max(2 * len(self._recordings), end), np.int16)
             grown[:begin] = self._recordings[:begin]
             self._recordings = grown
-        if len(sound):
-            self._recordings[begin:end] = np.rint(sound / step)
+        self._recordings[begin:end] = samples
         self._used = end
-        self._spans[pitch, velocity, blocks] = begin, end, step
+        self._spans[key] = begin, end, step
         return begin, end, step
+
+    def _new_recording(self, key: Key) -> Recording:
+        """Record one note with FluidSynth."""
+        sound = self._piano.record(*key, SILENCE)
+        step = float(np.abs(sound).max(initial=0)) / LEVELS
+        recording = np.rint(sound / (step or 1.0)).astype(np.int16), step
+        self._cache.add(key, recording)
+        return recording
 
     def _clear(self) -> None:
         """Delete all recordings."""
@@ -204,16 +227,30 @@ def schedule(score: Score, sample_rate: int) -> np.ndarray:
     Returns:
         (notes,) structured int64: `on_block`, `off_block`, `pitch`, `velocity`.
     """
-    samples_per_tick = score.seconds_per_tick * sample_rate
-    notes = np.empty(len(score), _EVENT_DTYPE)
-    notes["on_block"] = -(-np.rint(score.notes["onset_tick"] * samples_per_tick) // BLOCK)
-    notes["off_block"] = -(-np.rint(score.offset_ticks * samples_per_tick) // BLOCK)
+    return schedule_all([score], sample_rate)[0]
+
+
+def schedule_all(scores: Sequence[Score], sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """`schedule` of many scores, concatenated; and (notes,) int64, the index of each note's score."""
+    lengths = [len(score) for score in scores]
+    of_scores = np.concatenate([np.empty(0, NOTE_DTYPE), *(score.notes for score in scores)])
+    owner = np.repeat(np.arange(len(scores)), lengths)
+    samples_per_tick = np.repeat([score.seconds_per_tick * sample_rate for score in scores], lengths)
+    notes = np.empty(len(of_scores), _EVENT_DTYPE)
+    offset_tick = of_scores["onset_tick"] + of_scores["duration_ticks"]
+    notes["on_block"] = -(-np.rint(of_scores["onset_tick"] * samples_per_tick) // BLOCK)
+    notes["off_block"] = -(-np.rint(offset_tick * samples_per_tick) // BLOCK)
     notes["off_block"] = np.maximum(notes["off_block"], notes["on_block"] + 1)
-    notes["pitch"], notes["velocity"] = score.notes["pitch"], score.notes["velocity"]
-    order = np.lexsort((score.notes["onset_tick"], notes["pitch"], notes["on_block"]))
-    notes = notes[order]
-    repeated_in_block = (np.diff(notes["on_block"]) == 0) & (np.diff(notes["pitch"]) == 0)
-    return notes[np.append(~repeated_in_block, True)] if len(notes) else notes
+    notes["pitch"], notes["velocity"] = of_scores["pitch"], of_scores["velocity"]
+    if (samples_per_tick <= BLOCK + 1).any():  # else each block has one tick, and the notes of a score are in order
+        order = np.lexsort((of_scores["onset_tick"], notes["pitch"], notes["on_block"], owner))
+        notes, owner = notes[order], owner[order]
+        repeated_in_block = np.ones(max(len(notes) - 1, 0), bool)
+        for values in (owner, notes["on_block"], notes["pitch"]):
+            repeated_in_block &= np.diff(values) == 0
+        kept = np.append(~repeated_in_block, True)[: len(notes)]
+        notes, owner = notes[kept], owner[kept]
+    return notes, owner
 
 
 def _render_scheduled(notes: np.ndarray, samples: int, sample_rate: int, soundfont: str | PathLike[str]) -> np.ndarray:

@@ -132,6 +132,17 @@ class FluidPiano:
         return self._get_voice_count(self._synth.synth)
 
 
+def fluidsynth_version() -> str:
+    """The version of libfluidsynth, such as "2.3.1".
+
+    Raises:
+        SoundError: when it is not installed.
+    """
+    version = _load_fluidsynth()._fl.fluid_version_str
+    version.argtypes, version.restype = [], ctypes.c_char_p
+    return version().decode()
+
+
 def _load_fluidsynth() -> ModuleType:
     """The pyfluidsynth module, with the types of the one function that it does not declare."""
     try:

@@ -14,7 +14,7 @@ from torch.nn import functional
 KEYS = 88
 MAX_PROBABILITY = 1 - 1e-4  # upper bound where 1 - p is a divisor or in a logarithm
 MIN_PRODUCT = 1e-10  # smaller products of probabilities are rounded to 0, because denormal floats are slow
-CHUNK = 8  # windows processed together, so that they fit into the processor's cache
+CHUNK = 8  # windows processed together on a CPU, so that they fit into its cache
 HELD_LOOKAHEAD = 3  # frames; an onset is no melody note if a higher key is still held 0.1 s after it
 
 # Classes of the interval from one melody note to the next by their lower edges, in semitones
@@ -46,13 +46,15 @@ def melody_statistics(keys: Tensor) -> Tensor:
     """
     n, _, frames = keys.shape
     held = keys[:, KEYS:]
-    chunks = zip(*[_melody_onsets(chunk) for chunk in keys.split(CHUNK)], strict=True)
+    chunk_size = CHUNK if keys.device.type == "cpu" else max(n, 1)
+    chunks = zip(*[_melody_onsets(chunk) for chunk in keys.split(chunk_size)], strict=True)
     onsets, held_melody, onset_sum = (torch.cat(chunk) for chunk in chunks)
 
     # Melody frames only from here on, in order; windows with fewer of them than others are padded with silent frames
     has_onset = onsets.sum(1) > 0
-    frame = has_onset.byte().argsort(dim=1, descending=True, stable=True)[:, : max([1, *has_onset.sum(1).tolist()])]
-    now = onsets.mT[torch.arange(n)[:, None], frame].double()  # (n, melody frames, keys)
+    most = int(has_onset.sum(1).amax()) if n else 0
+    frame = has_onset.byte().argsort(dim=1, descending=True, stable=True)[:, : max(most, 1)]
+    now = onsets.mT[torch.arange(n, device=keys.device)[:, None], frame].double()  # (n, melody frames, keys)
     any_onset = now.sum(2).clamp(max=MAX_PROBABILITY)  # (n, melody frames)
     notes = any_onset.sum(1)
 
@@ -75,7 +77,7 @@ def melody_statistics(keys: Tensor) -> Tensor:
             1 - functional.relu(1 - polyphony).mean(1),
             (any_onset * frame).sum(1) / notes.clamp(min=1) / frames,
             (frame * (any_onset > 0.5)).amax(1) / frames,
-            torch.full((n,), frames * 0.032),
+            torch.full((n,), frames * 0.032, device=keys.device),
         ],
         1,
     )
@@ -124,18 +126,17 @@ def _neighbour_max(values: Tensor) -> Tensor:
 
 def _silent_between(any_onset: Tensor) -> Tensor:
     """(n, t, s): probability of no onset between melody frames s and t, 0 unless s < t; of (n, melody frames)."""
-    after = torch.ones(2 * any_onset.shape[1:], dtype=torch.bool).tril(-1)
+    after = torch.ones(2 * any_onset.shape[1:], dtype=torch.bool, device=any_onset.device).tril(-1)
     silent = torch.where(after, 1 - any_onset[..., None], 1).cumprod(1)
     return functional.hardshrink(silent.roll(1, 1).tril(-1), MIN_PRODUCT)
 
 
 def _interval_classes(now: Tensor, previous: Tensor) -> Tensor:
     """(n, melody frames, N_INTERVALS): probability of each class of interval that ends at each frame."""
-    n, melody_frames, _ = now.shape
     widest = INTERVAL_EDGES[-1]
     up_to = functional.pad(previous, (widest, widest)).cumsum(2)
-    by_lag = functional.conv1d(up_to.view(1, -1, KEYS + 2 * widest), now.reshape(-1, 1, KEYS), groups=n * melody_frames)
-    at_least = by_lag.view(n, melody_frames, -1)[..., [widest - edge for edge in INTERVAL_EDGES[1:]]]
+    lags = torch.tensor([widest - edge for edge in INTERVAL_EDGES[1:]], device=now.device)
+    at_least = (up_to.unfold(2, KEYS, 1)[:, :, lags] @ now[..., None]).squeeze(3)
     any_interval = (now.sum(2) * previous.sum(2))[..., None]
     return -torch.cat([any_interval, at_least, torch.zeros_like(any_interval)], 2).diff(dim=2)
 
@@ -143,7 +144,8 @@ def _interval_classes(now: Tensor, previous: Tensor) -> Tensor:
 def _gap_classes(frame: Tensor, any_onset: Tensor, silent: Tensor) -> Tensor:
     """(n, melody frames, N_GAPS): probability of each class of gap between the previous onset and one in each frame."""
     gaps = (frame[:, :, None] - frame[:, None]).abs().clamp(max=GAP_EDGES[-1])
-    class_of_gap = torch.bucketize(torch.arange(GAP_EDGES[-1] + 1), torch.tensor(GAP_EDGES[1:]), right=True)
+    longest = torch.arange(GAP_EDGES[-1] + 1, device=gaps.device)
+    class_of_gap = torch.bucketize(longest, torch.tensor(GAP_EDGES[1:], device=gaps.device), right=True)
     both = any_onset[:, :, None] * silent * any_onset[:, None]
     return both.new_zeros(*any_onset.shape, N_GAPS).scatter_add(2, class_of_gap[gaps], both)
 
@@ -166,7 +168,7 @@ def _pitch_statistics(now: Tensor, held_melody: Tensor, notes: Tensor) -> Tensor
 
 def _interval_sizes(now: Tensor, previous: Tensor, moves: Tensor) -> Tensor:
     """(n, 4) in semitones: mean absolute interval, mean interval, root mean square interval, and sum of intervals."""
-    key = torch.arange(KEYS, dtype=now.dtype)
+    key = torch.arange(KEYS, dtype=now.dtype, device=now.device)
     rise = key[:, None] - key
     transitions = now.mT @ previous  # (n, key, previous key): expected number of transitions
     net = (transitions * rise).sum((1, 2))[:, None]  # no matrix product: its rounding is larger where terms cancel
@@ -178,4 +180,5 @@ def _recurrence(now: Tensor, frame: Tensor, onsets: Tensor) -> Tensor:
     """(n, lags): expected number of melody notes whose key has an onset a lag earlier, of (n, keys, frames) onsets."""
     longest = RECURRENCE_LAGS[-1]
     same_key = functional.pad(now @ onsets, (longest, 0))  # (n, melody frames, longest + frames)
-    return same_key.gather(2, frame[..., None] + longest - torch.tensor(RECURRENCE_LAGS)).sum(1)
+    lags = torch.tensor(RECURRENCE_LAGS, device=frame.device)
+    return same_key.gather(2, frame[..., None] + longest - lags).sum(1)

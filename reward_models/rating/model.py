@@ -10,7 +10,7 @@ The network is in `network.py`, its fit in `fitting/`; `docs/rating.md` and the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
@@ -23,13 +23,15 @@ from torch import nn
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModelError
 from toccata.music.sound.spectrogram import N_MELS
+from toccata.reward_models.devices import full_precision
 from toccata.reward_models.rating.audio_windows import (
     WINDOW_FRAMES,
-    ScoreWindow,
+    ScoreWindows,
     audio_window_mels,
     score_window_mels,
-    score_windows,
+    windows_of_scores,
 )
+from toccata.reward_models.rating.device_mels import device_window_mels
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
 from toccata.weights import load_weights, save_weights, sha256
 
@@ -39,6 +41,8 @@ WEIGHTS_NAME = "rating"
 RATING_LIMIT = 4.0  # standard deviations; the melodies of the shipped fit lie in -1.3..4.3, beyond it is extrapolation
 BATCH = 8  # windows in every forward pass: then the last bits of a rating do not depend on the rest of the batch
 WINDOWS_RENDERED_AT_ONCE = 64  # 21 MB of sound
+LARGE_BATCH = 512  # windows in a forward pass on a GPU, from their notes to their ratings: 4 GB,
+LARGE_BATCH_NOTES = 2**16  # as long as they have at most so many notes
 CACHED_WINDOWS = 100_000  # windows whose ratings are kept, about 20 MB; then the oldest are dropped
 
 
@@ -61,6 +65,23 @@ class RatingModel:
         self.network = members.eval().requires_grad_(False)
         self.config = config
         self._cache: dict[range, OrderedDict[bytes, np.ndarray]] = {}  # by members: ratings (members,) by window
+        self.device = torch.device("cpu")
+        self.large_batches = False
+
+    def to(self, device: torch.device | str, *, large_batches: bool | None = None) -> RatingModel:
+        """Move the network to a device, where sound and spectrograms are computed too; returns the model itself.
+
+        Args:
+            device: a torch device.
+            large_batches: compute the windows of all pieces together, from their notes to their ratings, which a GPU
+                needs. Ratings then differ from those of small batches in the last bits. By default on any device but
+                the CPU.
+        """
+        self.device = torch.device(device)
+        self.large_batches = self.device.type != "cpu" if large_batches is None else large_batches
+        self.network.to(self.device)
+        self._cache.clear()
+        return self
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-4, 4], higher is better."""
@@ -123,6 +144,8 @@ class RatingModel:
         if len(valid) and not 1 <= valid.min() <= valid.max() <= min(WINDOW_FRAMES, log_mel.shape[2]):
             raise ValueError(f"valid must be in 1..{min(WINDOW_FRAMES, log_mel.shape[2])}, got {valid}")
         networks = list(self.network) if members is None else [self.network[index] for index in members]
+        if self.large_batches:
+            return self._rate_in_large_batches(log_mel, valid, networks)
         ratings = np.empty((len(log_mel), len(networks)), np.float32)
         batch = np.zeros((BATCH, *log_mel.shape[1:]), np.float32)
         frames = np.ones(BATCH, np.int64)
@@ -135,26 +158,45 @@ class RatingModel:
                     ratings[rows, column] = network(torch.from_numpy(batch), torch.from_numpy(frames))[:count].numpy()
         return ratings
 
+    def _rate_in_large_batches(self, log_mel: np.ndarray, valid: np.ndarray, networks: list[nn.Module]) -> np.ndarray:
+        """(n, networks) float32, of the arguments of `rate_windows`."""
+        ratings = torch.empty(len(log_mel), len(networks), device=self.device)
+        with full_precision():
+            for start in range(0, len(log_mel), LARGE_BATCH):
+                rows = slice(start, start + LARGE_BATCH)
+                mels = torch.from_numpy(np.asarray(log_mel[rows], np.float32)).to(self.device)
+                frames = torch.from_numpy(np.asarray(valid[rows], np.int64)).to(self.device)
+                ratings[rows] = torch.stack([network(mels, frames) for network in networks], 1)
+        return ratings.cpu().numpy()
+
     def _piece_ratings(self, pieces: Pieces, members: range) -> np.ndarray:
         """(n, members): the mean over each piece's windows; only windows that are not in the cache are computed."""
         cache = self._cache.setdefault(members, OrderedDict())
-        windows = [score_windows(score) for score in pieces.scores]
-        keys = [[window.key for window in piece] for piece in windows]
-        missing: dict[bytes, ScoreWindow] = {
-            key: window
-            for piece_keys, piece in zip(keys, windows, strict=True)
-            for key, window in zip(piece_keys, piece, strict=True)
-            if key not in cache
-        }
-        items = list(missing.items())
-        for start in range(0, len(items), WINDOWS_RENDERED_AT_ONCE):
-            part = items[start : start + WINDOWS_RENDERED_AT_ONCE]
-            ratings = self.rate_windows(*score_window_mels([window for _, window in part]), members)
-            cache.update(zip((key for key, _ in part), ratings, strict=True))
-        means = [np.mean([cache[key] for key in piece_keys], 0) for piece_keys in keys]
+        windows = windows_of_scores(pieces.scores)
+        keys = windows.keys()
+        missing = {key: index for index, key in enumerate(keys) if key not in cache}
+        index = np.array(list(missing.values()), np.int64)
+        if self.large_batches:
+            cache.update(zip(missing, self._rate_score_windows(windows, index, members), strict=True))
+        else:
+            for start in range(0, len(index), WINDOWS_RENDERED_AT_ONCE):
+                part = slice(start, start + WINDOWS_RENDERED_AT_ONCE)
+                mels = score_window_mels([windows[each] for each in index[part].tolist()])
+                cache.update(zip(list(missing)[part], self.rate_windows(*mels, members), strict=True))
+        ratings = np.array([cache[key] for key in keys], np.float32).reshape(len(keys), len(members))
         while len(cache) > CACHED_WINDOWS:
             cache.popitem(last=False)
-        return np.array(means, np.float32).reshape(len(pieces), len(members))
+        return _means(ratings, windows.counts)
+
+    def _rate_score_windows(self, windows: ScoreWindows, index: np.ndarray, members: range) -> np.ndarray:
+        """(n, members) float32 ratings of the windows `index` in large batches."""
+        networks = [self.network[member] for member in members]
+        ratings = [torch.empty(0, len(networks), device=self.device)]
+        with full_precision():
+            for batch in _batches(index, np.diff(windows.first)[index]):
+                mels, frames = device_window_mels(windows, batch, self.device)
+                ratings.append(torch.stack([network(mels, frames) for network in networks], 1))
+            return torch.cat(ratings).cpu().numpy()
 
     # Files
 
@@ -182,6 +224,26 @@ class RatingModel:
         network, config = load_weights(SHIPPED if folder is None else folder, WEIGHTS_NAME, _members)
         sizes = RatingConfig(**config["network"])
         return cls(network, sizes if pessimism is None else replace(sizes, pessimism=pessimism))
+
+
+def _batches(index: np.ndarray, notes: np.ndarray) -> Iterator[np.ndarray]:
+    """Windows `index` in batches of at most `LARGE_BATCH`, and `LARGE_BATCH_NOTES` unless one window has more notes."""
+    ends, start = np.cumsum(notes), 0
+    while start < len(index):
+        before = ends[start - 1] if start else 0
+        enough = int(np.searchsorted(ends, before + LARGE_BATCH_NOTES, "right"))
+        stop = min(start + LARGE_BATCH, max(enough, start + 1))
+        yield index[start:stop]
+        start = stop
+
+
+def _means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(len(counts), members): the mean of the first counts[0] rows of `values`, of the next counts[1], and so on."""
+    means, first = np.empty((len(counts), values.shape[1]), np.float32), np.cumsum(counts) - counts
+    for count in set(counts.tolist()):
+        rows = counts == count
+        means[rows] = values[first[rows, None] + np.arange(count)].mean(1)
+    return means
 
 
 def _members(config: Mapping[str, Any]) -> nn.ModuleList:

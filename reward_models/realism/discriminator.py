@@ -53,7 +53,7 @@ class Discriminator(nn.Module):
     def forward(self, rolls: Tensor, frames: Tensor) -> Tensor:
         """(n, 3, 128, 88) float32 in [0, 1] and (n,) valid frames to (n,) log-odds."""
         beats = -(-frames // FRAMES_PER_BEAT)
-        steps = torch.arange(rolls.shape[2] // FRAMES_PER_BEAT)
+        steps = torch.arange(rolls.shape[2] // FRAMES_PER_BEAT, device=rolls.device)
         mask = (steps < beats[:, None]).to(rolls.dtype)[:, None]  # (n, 1, beats)
         keys = leaky_relu(self.conv_registers(leaky_relu(self.conv_keys(rolls))))
         classes = pitch_classes(rolls)

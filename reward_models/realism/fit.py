@@ -74,7 +74,7 @@ def fit_discriminator(real: Pools, negatives: Pools, steps: int, seed: int) -> R
             )
         loss = realism.train_on_windows(*batches)
         if step % 50 == 0:
-            print(f"step {step:5d}  loss {loss:.3f}", flush=True)
+            print(f"step {step:5d}  loss {float(loss):.3f}", flush=True)
     return realism
 
 

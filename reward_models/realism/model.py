@@ -22,9 +22,10 @@ from torch.nn import functional
 from toccata.envs.pieces import Pieces
 from toccata.errors import one_line
 from toccata.music.score import Score
+from toccata.reward_models.devices import full_precision
 from toccata.reward_models.realism.discriminator import Discriminator
 from toccata.reward_models.realism.replay_buffer import ReplayBuffer
-from toccata.reward_models.realism.roll_windows import Windows, covering_windows, random_windows
+from toccata.reward_models.realism.roll_windows import Windows, covering_crops, random_windows
 from toccata.weights import BROKEN, SUFFIX, WeightsError, load_weights, read_tensors, save_weights, sha256
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "realism"
@@ -38,6 +39,7 @@ BATCH = 64  # windows of each class in a training step; a step takes about 0.3 s
 LEARNING_RATE = 2e-4
 BETAS = (0.5, 0.9)  # little momentum, as the target moves with the agent
 WINDOWS_PER_PASS = 192  # in a forward pass without gradients: 64 pieces of 8 bars; 150 MB
+WINDOWS_PER_LARGE_PASS = 2048  # the same on a GPU: 1.6 GB
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -57,6 +59,23 @@ class Realism:
         self.discriminator = (discriminator or Discriminator()).eval()
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), LEARNING_RATE, BETAS)
         self.replay = ReplayBuffer()
+        self.device = torch.device("cpu")
+        self.large_batches = False
+
+    def to(self, device: torch.device | str, *, large_batches: bool | None = None) -> Realism:
+        """Move network and optimizer to a device, where windows are drawn too; returns the model itself.
+
+        Args:
+            device: a torch device.
+            large_batches: many windows in a forward pass, which a GPU needs. Scores then differ from those of small
+                ones in the last bits. By default on any device but the CPU.
+        """
+        self.device = torch.device(device)
+        self.large_batches = self.device.type != "cpu" if large_batches is None else large_batches
+        self.discriminator.to(self.device)
+        for moments in self.optimizer.state.values():
+            moments.update(self._on_device(moments))
+        return self
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [0.018, 4.018], higher is better."""
@@ -65,18 +84,17 @@ class Realism:
 
     def logits(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32, mean log-odds over each piece's windows, not clipped."""
-        windows = covering_windows(pieces.own)
-        logits = [np.empty(0, np.float32)]
-        for start in range(0, len(windows.owner), WINDOWS_PER_PASS):
-            batch = slice(start, start + WINDOWS_PER_PASS)
-            logits.append(self._window_logits(windows.rolls[batch], windows.frames[batch]).numpy())
-        count = np.bincount(windows.owner, minlength=len(pieces))
-        total = np.bincount(windows.owner, np.concatenate(logits), minlength=len(pieces))
+        crops, size = covering_crops(pieces.own), WINDOWS_PER_LARGE_PASS if self.large_batches else WINDOWS_PER_PASS
+        parts = [slice(start, start + size) for start in range(0, len(crops), size)]
+        logits = [self._window_logits(crops.draw(part, self.device)) for part in parts]
+        all_logits = torch.cat([torch.empty(0, device=self.device), *logits]).cpu().numpy()
+        count = np.bincount(crops.owner, minlength=len(pieces))
+        total = np.bincount(crops.owner, all_logits, minlength=len(pieces))
         return (total / np.maximum(count, 1)).astype(np.float32)
 
-    def _window_logits(self, rolls: np.ndarray, frames: np.ndarray) -> Tensor:
-        with torch.no_grad():
-            return self.discriminator(torch.from_numpy(rolls), torch.from_numpy(frames))
+    def _window_logits(self, windows: Windows) -> Tensor:
+        with full_precision():
+            return self.discriminator(windows.rolls, windows.frames)
 
     # Training along with the agent
 
@@ -104,9 +122,8 @@ class Realism:
         own, real = (each.own if isinstance(each, Pieces) else tuple(each) for each in (pieces, real))
         if not own or not len(real):
             raise ValueError(f"need pieces of both classes, got {len(own)} of the agent's and {len(real)} real ones")
-        new_real, new_fake = random_windows(real, BATCH, rng), random_windows(own, BATCH, rng)
-        real_logits = self._window_logits(new_real.rolls, new_real.frames)
-        fake_logits = self._window_logits(new_fake.rolls, new_fake.frames)
+        new_real, new_fake = self._random_windows(real, BATCH, rng), self._random_windows(own, BATCH, rng)
+        real_logits, fake_logits = self._window_logits(new_real), self._window_logits(new_fake)
         metrics = {
             "loss": float(_loss(real_logits, fake_logits)),
             "accuracy_real": float((real_logits > 0).float().mean()),
@@ -123,18 +140,20 @@ class Realism:
 
     def _training_step(self, own: Sequence[Score], real: Sequence[Score], rng: np.random.Generator) -> None:
         replayed = BATCH // 2 if self.replay.scores else 0
-        fakes = [random_windows(own, BATCH - replayed, rng)]
+        fakes = [self._random_windows(own, BATCH - replayed, rng)]
         if replayed:
-            fakes.append(random_windows(self.replay.scores, replayed, rng))
-        self.train_on_windows([random_windows(real, BATCH, rng)], fakes)
+            fakes.append(self._random_windows(self.replay.scores, replayed, rng))
+        self.train_on_windows([self._random_windows(real, BATCH, rng)], fakes)
 
-    def train_on_windows(self, real: Sequence[Windows], fakes: Sequence[Windows]) -> float:
+    def _random_windows(self, scores: Sequence[Score], count: int, rng: np.random.Generator) -> Windows:
+        return random_windows(scores, count, rng, self.device)
+
+    def train_on_windows(self, real: Sequence[Windows], fakes: Sequence[Windows]) -> Tensor:
         """One training step on windows of real pieces against others; returns the loss before it, in nats."""
         batch = [*real, *fakes]
         self.discriminator.train()  # the power iteration of the spectral norm runs in training mode only
         logits = self.discriminator(
-            torch.from_numpy(np.concatenate([windows.rolls for windows in batch])),
-            torch.from_numpy(np.concatenate([windows.frames for windows in batch])),
+            torch.cat([windows.rolls for windows in batch]), torch.cat([windows.frames for windows in batch])
         )
         reals = sum(len(windows.frames) for windows in real)
         loss = _loss(logits[:reals], logits[reals:])
@@ -142,7 +161,7 @@ class Realism:
         loss.backward()
         self.optimizer.step()
         self.discriminator.eval()
-        return float(loss.detach())
+        return loss.detach()
 
     # Files
 
@@ -209,7 +228,11 @@ class Realism:
         for name, parameter in self.discriminator.named_parameters():
             moments = {key: state[f"adam.{name}.{key}"] for key in ADAM_STATE if f"adam.{name}.{key}" in state}
             if moments:
-                self.optimizer.state[parameter] = moments
+                self.optimizer.state[parameter] = self._on_device(moments)
+
+    def _on_device(self, moments: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Adam's state of a parameter on the device of the network; the number of steps stays on the CPU."""
+        return {key: value if key == "step" else value.to(self.device) for key, value in moments.items()}
 
 
 def _loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -38,6 +38,15 @@ class FileError(ToccataError, ValueError):
     """A file that is missing, damaged, too large or outside its folder; names the file and the reason."""
 
 
+def cache_folder() -> Path:
+    """The folder of the cache files: `TOCCATA_CACHE`, else the cache folder of the platform."""
+    if folder := os.environ.get("TOCCATA_CACHE"):
+        return Path(folder)
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("toccata"))
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write the file whole or not at all: into a temporary neighbour first, then renamed over `path`.
 

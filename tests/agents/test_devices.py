@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from toccata.agents.devices import resolve_device
+from toccata.agents.devices import resolve_device, resolve_reward_device
 from toccata.settings.options import ConfigError
 
 
@@ -33,3 +33,8 @@ WRONG = [
 def test_other_devices_are_refused(name: object) -> None:
     with pytest.raises(ConfigError, match=r"^device .*(cuda:N or auto, got|CUDA devices here)"):
         resolve_device(name)  # type: ignore[arg-type]
+
+
+def test_rewards_are_where_the_agent_is_unless_another_device_is_named() -> None:
+    assert resolve_reward_device("auto", torch.device("cuda:3")) == torch.device("cuda:3")
+    assert resolve_reward_device("cpu", torch.device("cuda:3")) == torch.device("cpu")

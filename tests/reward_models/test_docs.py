@@ -17,7 +17,7 @@ def page(repository: Path) -> str:
 
 
 def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, module, spec, _, usage = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    _, module, spec, _, usage, device = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_rewards.py").write_text(module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
@@ -32,6 +32,8 @@ def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     scores = names["total"].score(names["pieces"])
     np.testing.assert_allclose(scores[1], -1, rtol=float32_rounding(16))
     assert scores[0] > -0.1
+    exec(device, names)
+    assert set(names["rewards"].models) == {names["rating"].name, "realism"}
 
 
 def test_the_table_has_every_reward_and_its_range(page: str) -> None:

@@ -36,6 +36,7 @@ from toccata.settings.options import ConfigError
         ({"bars": 100_000}, ConfigError, "bars must be a whole number, at least 1 and at most 10,000"),
         ({"device": "tpu"}, ConfigError, "device must be cpu, cuda, cuda:N or auto, got 'tpu'"),
         ({"device": "cuda:77"}, ConfigError, "CUDA devices here"),
+        ({"reward_device": "gpu"}, ConfigError, "reward_device must be cpu, cuda, cuda:N or auto, got 'gpu'"),
         ({"corpus": ("bache",)}, CorpusError, "did you mean bach"),
     ],
 )

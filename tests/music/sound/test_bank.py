@@ -19,6 +19,16 @@ TOLERANCE = 1e-3  # of full scale, as documented
 MELODY = Score([(0, 24, 60, 80), (24, 24, 64, 80), (48, 48, 67, 80)])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cache_of_its_own(tmp_path_factory):
+    """Random notes do not fill the cache that all tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOCCATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        note_bank.cache_clear()
+        yield
+    note_bank.cache_clear()
+
+
 def difference(score: Score, sample_rate: int = 16_000) -> float:
     return float(np.abs(note_bank(sample_rate).render_one(score) - render_fluidsynth(score, sample_rate)).max())
 

@@ -14,7 +14,7 @@ def test_frames_after_the_end_of_a_piece_have_no_effect(stepwise_piece: Callable
     torch.manual_seed(0)
     discriminator = Discriminator().eval()
     windows = covering_windows([stepwise_piece(np.random.default_rng(0), bars=2)])
-    rolls, frames = torch.from_numpy(windows.rolls), torch.from_numpy(windows.frames)
+    rolls, frames = windows.rolls, windows.frames
     with torch.no_grad():
         logit, without, other = (
             float(discriminator(*arguments))

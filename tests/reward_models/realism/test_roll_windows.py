@@ -72,5 +72,5 @@ def test_every_score_gives_windows_in_range(notes: list, ticks_per_beat: int, be
     assert windows.rolls.min() >= 0
     assert windows.rolls.max() <= 1
     assert ((windows.frames >= 1) & (windows.frames <= FRAMES)).all()
-    padding = np.arange(FRAMES) >= windows.frames[:, None]
-    assert not windows.rolls.any(axis=(1, 3))[padding].any()
+    padding = np.arange(FRAMES) >= windows.frames.numpy()[:, None]
+    assert not windows.rolls.numpy().any(axis=(1, 3))[padding].any()
