@@ -25,7 +25,7 @@ test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
 test-slow: sound  ## run the tests that need minutes
 	$(BIN)/pytest -m slow $(ARGS)
 
-test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md with RLlib, TorchRL, Tianshou and RL Zoo, in .venv-frameworks
+test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md and docs/scale.md with RLlib, TorchRL, Tianshou and RL Zoo, in .venv-frameworks
 	.venv-frameworks/bin/pytest -m frameworks tests/frameworks $(ARGS)
 
 test-processors: sound  ## run the test suite with the arithmetic of other x86-64 processors, five times
