@@ -9,7 +9,7 @@ ifndef RUN
 RUN := $(shell n=1; while [ -e runs/compose-$$n ]; do n=$$((n + 1)); done; echo runs/compose-$$n)
 endif
 
-.PHONY: help compose test test-slow test-frameworks test-processors lint format bench setup sound clean
+.PHONY: help compose test test-slow test-frameworks test-processors lint format bench bench-gpu setup sound clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -46,6 +46,9 @@ format: setup  ## let ruff rewrite what it can
 
 bench: sound  ## measure against the peers, write benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
+
+bench-gpu: sound  ## measure training, scoring and fitting on a GPU, and run the tests that need one
+	$(BIN)/python benchmarks/bench_gpu.py; status=$$?; $(BIN)/pytest -m gpu $(ARGS) && exit $$status
 
 setup: .venv/ready  ## make .venv with everything pinned in constraints.txt (the others do this by themselves)
 
