@@ -30,6 +30,7 @@ from toccata.agents.policies.sequence_network import (
 )
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+from toccata.agents.prior.fit_config import FitPriorConfig
 from toccata.agents.prior.maximum_likelihood import fit_network
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.excerpts import ExcerptDataset
@@ -229,7 +230,7 @@ def fit_steps_per_second(
     ends: list[float] = []
     steps = [0]  # by epoch
 
-    def on_batch(done: float, nats: float, count: int = batch_steps) -> None:
+    def on_batch(done: float, nats: float, count: int) -> None:
         steps[-1] += count
 
     def on_epoch(state: Any) -> None:
@@ -245,6 +246,7 @@ def fit_steps_per_second(
         epoch_notes=notes,
         rng=rng,
         batch_steps=batch_steps,
+        muon=True,
         amp=amp,
         on_batch=on_batch,
         on_epoch=on_epoch,
@@ -269,10 +271,10 @@ def pass_products(config: NetworkConfig, rows: int, steps: int, device: torch.de
 
 def fit_row() -> dict:
     """Fitting a prior of the default size, against torch.mm for the products of such a pass."""
-    config, batch_steps, length = DEFAULT_NETWORKS["transformer"], 2048, 256
+    config, batch_steps, length = DEFAULT_NETWORKS["transformer"], FitPriorConfig.batch_steps, 256
     products = pass_products(config, batch_steps // length, length)
     limit = batch_steps / products_seconds(products.counts)
-    ours = fit_steps_per_second(SequenceNetwork(Piano(), config), bars=8, notes=6_000, batch_steps=batch_steps)
+    ours = fit_steps_per_second(SequenceNetwork(Piano(), config), bars=8, notes=8_000, batch_steps=batch_steps)
     return row("fit-prior, 256 steps", ours, "torch.mm, same shapes", limit, None)
 
 
