@@ -53,6 +53,11 @@ from toccata.reward_models.learning import learns
 from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, window_start_frames
 from toccata.reward_models.realism.roll_windows import covering_windows
 
+try:
+    from toccata.agents.ppo.device_step import DeviceStep
+except ImportError:  # this version of Toccata plays its steps plainly
+    DeviceStep = None  # type: ignore[assignment, misc]
+
 RESULTS = Path(__file__).parent / "results-gpu.json"
 BUDGET_SECONDS = 480  # of everything
 GIB = 2**30
@@ -192,21 +197,35 @@ def environment_rates(config: TrainConfig, steps: int = 40) -> dict[str, float]:
     return rates
 
 
-def network_step_rate(model: SequenceComposerPPO, sizes: Sizes) -> float:
-    """Steps a second of the network alone, one step of every piano at a time, late in a piece."""
+def step_rates(model: SequenceComposerPPO, sizes: Sizes) -> dict[str, float]:
+    """Steps a second of the network alone, one step of every piano at a time, late in a piece.
+
+    Plainly; and with sampling, copies and CUDA graphs as in a rollout on a GPU, but without environments.
+    """
     network, rows = model.policy.network, model.n_envs
-    observations = tensors_of(model.env.reset(), model.device)  # type: ignore[union-attr]  # there is one
-    starts = episode_starts_of(observations)
+    assert model.env is not None  # it was built with one
+    first: Any = model.env.reset()
+    later = {**first, "last": np.ones_like(first["last"])}  # no beginning of a piece
+    late = min(LATE, 4 * sizes.n_steps)
+    rates = {}
     cache = network.empty_cache(rows)
 
-    def step(begins: torch.Tensor) -> None:
+    def step(played: Any) -> None:
         nonlocal cache
-        _, _, cache = network.step(observations, begins, cache)
+        observations = tensors_of(played, model.device)
+        _, _, cache = network.step(observations, episode_starts_of(observations), cache)
 
     with torch.no_grad():
-        for k in range(min(LATE, 4 * sizes.n_steps)):
-            step(starts if k == 0 else torch.zeros_like(starts))
-        return rows / median_seconds(lambda: step(torch.zeros_like(starts)), rounds=9)
+        for k in range(late):
+            step(later if k else first)
+        rates["network's step alone"] = rows / median_seconds(lambda: step(later), rounds=9)
+    if DeviceStep is not None:
+        steps, masks = DeviceStep(model.policy, rows, late + 16, keep_logits=False), model.env.action_masks()
+        steps.begin(network.empty_cache(rows), np.zeros(rows, np.int64))
+        for k in range(late):
+            steps.play(later if k else first, masks)
+        rates["policy's step alone"] = rows / median_seconds(lambda: steps.play(later, masks), rounds=9)
+    return rates
 
 
 def product_rates(config: NetworkConfig, rows: int, steps: int, device: torch.device) -> dict[str, float]:
@@ -242,7 +261,7 @@ def training(num_envs: int, n_steps: int, sizes: Sizes, device: torch.device) ->
     shares = {part: seconds / timed for part, seconds in stopwatch.seconds.items()}
     shares["rest"] = 1 - sum(shares.values())
     limits = {f"{name} alone": rate for name, rate in environment_rates(config).items()}
-    limits["network's step alone"] = network_step_rate(model, sizes)
+    limits.update(step_rates(model, sizes))
     rows = max(1, config.batch_size // n_steps)
     products = product_rates(model.policy.network_config, rows, n_steps, device)
     update = steps * sizes.n_epochs / stopwatch.seconds["update"]

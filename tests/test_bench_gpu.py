@@ -39,7 +39,7 @@ def test_every_part_is_measured_beside_its_limit(
     assert all(row["value"] > 0 and math.isfinite(row["value"]) for row in rows.values())
     assert all(limit > 0 for row in rows.values() for limit in row["limits"].values())
     training = rows["training, 2 pianos"]
-    assert set(training["limits"]) == {"PianoVecEnv alone", "PianoVectorEnv alone", "network's step alone"}
+    assert {"PianoVecEnv alone", "PianoVectorEnv alone", "network's step alone"} <= set(training["limits"])
     shares = training["more"]["shares"]
     assert set(shares) == {"environments", "policy step", "KL", "rewards", "update", "rest"}
     assert sum(shares.values()) == pytest.approx(1) and shares["rest"] > -0.01
