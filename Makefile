@@ -9,7 +9,7 @@ ifndef RUN
 RUN := $(shell n=1; while [ -e runs/compose-$$n ]; do n=$$((n + 1)); done; echo runs/compose-$$n)
 endif
 
-.PHONY: help compose test test-slow test-frameworks test-processors lint format bench setup sound clean
+.PHONY: help compose test test-slow test-frameworks test-processors lint format bench bench-gpu setup sound clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -25,7 +25,7 @@ test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
 test-slow: sound  ## run the tests that need minutes
 	$(BIN)/pytest -m slow $(ARGS)
 
-test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md with RLlib, TorchRL, Tianshou and RL Zoo, in .venv-frameworks
+test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md and docs/scale.md with RLlib, TorchRL, Tianshou and RL Zoo, in .venv-frameworks
 	.venv-frameworks/bin/pytest -m frameworks tests/frameworks $(ARGS)
 
 test-processors: sound  ## run the test suite with the arithmetic of other x86-64 processors, five times
@@ -46,6 +46,9 @@ format: setup  ## let ruff rewrite what it can
 
 bench: sound  ## measure against the peers, write benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
+
+bench-gpu: sound  ## measure training, scoring and fitting on a GPU, and run the tests that need one
+	$(BIN)/python benchmarks/bench_gpu.py; status=$$?; $(BIN)/pytest -m gpu $(ARGS) && exit $$status
 
 setup: .venv/ready  ## make .venv with everything pinned in constraints.txt (the others do this by themselves)
 

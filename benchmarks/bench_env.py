@@ -1,8 +1,9 @@
 """Steps per second of the batched piano, with legal actions, versus its peers in the same run, on one core.
 
 `python benchmarks/bench_env.py` prints the table; `rows()` returns it: a list of dicts with `name`,
-`ours_per_second`, `peer`, `peer_per_second`, `ratio`, `target`, `ok`. In the row of `CartPoleVectorEnv` `ratio` is
-the factor by which the piano is slower, which must not exceed `target`; in the others the factor by which it is faster.
+`ours_per_second`, `peer`, `peer_per_second`, `ratio`, `target`, `ok`. In the rows of `CartPoleVectorEnv` and
+`PianoVectorEnv` `ratio` is the factor by which ours is slower, which must not exceed `target`; in the other the factor
+by which it is faster.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from toccata.agents import PianoVecEnv
 from toccata.envs import PianoEnv, PianoVectorEnv, random_legal_actions
 
 NUM_ENVS = 1024
@@ -23,6 +25,7 @@ PEER_STEPS = 20
 ROUNDS = 15  # alternating; the fastest time of each step counts, because other processes can only slow it down
 SINGLE_TARGET = 25  # times faster than the single env in DummyVecEnv, at least
 CARTPOLE_TARGET = 6  # times slower than CartPoleVectorEnv, at most
+VECTOR_ENV_TARGET = 2  # times slower PianoVecEnv is than PianoVectorEnv, at most
 
 
 def seconds_of_each(step: Callable[[np.ndarray], object], actions: Sequence[np.ndarray]) -> np.ndarray:
@@ -73,6 +76,35 @@ def against_cartpole() -> dict:
     }
 
 
+def against_vector_env() -> dict:
+    """The environments that PPO steps, a `VecEnv` of Stable-Baselines3, versus the same pianos as Gymnasium's."""
+    ours_env = PianoVecEnv(NUM_ENVS, observation="actions")
+    peer_env = PianoVectorEnv(NUM_ENVS, observation="actions")
+    actions = record_actions(peer_env)
+
+    def step_ours(action: np.ndarray) -> None:
+        ours_env.step(action)
+        ours_env.action_masks()
+
+    ours = peer = np.full(STEPS, np.inf)
+    for _ in range(ROUNDS):
+        ours_env.seed(0)
+        ours_env.reset()
+        peer_env.reset(seed=0)
+        ours = np.minimum(ours, seconds_of_each(step_ours, actions))
+        peer = np.minimum(peer, seconds_of_each(peer_env.step, actions))
+    ours_rate, peer_rate = (NUM_ENVS * STEPS / seconds.sum() for seconds in (ours, peer))
+    return {
+        "name": f"PPO's batch of {NUM_ENVS}, masks, drawn actions",
+        "ours_per_second": ours_rate,
+        "peer": f"PianoVectorEnv, {NUM_ENVS} (slower by)",
+        "peer_per_second": peer_rate,
+        "ratio": peer_rate / ours_rate,
+        "target": VECTOR_ENV_TARGET,
+        "ok": peer_rate / ours_rate <= VECTOR_ENV_TARGET,
+    }
+
+
 def against_single() -> dict:
     """Masks, the full observation and drawing of legal actions, versus single envs in the `DummyVecEnv` of SB3."""
     batch = PianoVectorEnv(NUM_ENVS)
@@ -111,8 +143,8 @@ def against_single() -> dict:
 
 
 def rows() -> list[dict]:
-    """Measure everything; about a quarter of a minute."""
-    return [against_single(), against_cartpole()]
+    """Measure everything; about half a minute."""
+    return [against_single(), against_cartpole(), against_vector_env()]
 
 
 def main() -> None:

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from statistics import median
 
 import numpy as np
 import torch
+from bench_sequences import Products, median_seconds, products_seconds
 from bench_sound import BARS, PIECES, agent_like_score, as_pretty_midi, librosa_log_mel, seconds_of
 
 from toccata.envs.pieces import Pieces
@@ -46,6 +48,15 @@ def score_one_by_one(model: RatingModel, scores: list[Score]) -> np.ndarray:
         with torch.no_grad():
             ratings.append([member(torch.from_numpy(windows), valid).mean() for member in members])
     return model.pessimistic(np.array(ratings, np.float32))
+
+
+def products_of_members(model: RatingModel, pieces: int) -> Counter[tuple[int, int, int]]:
+    """The matrix products that the reward members compute for new pieces, convolutions among them, by (m, k, n)."""
+    windows = pieces * len(window_start_frames(int(Pieces([Score([], length_ticks=BARS * 96)]).mel_frames[0])))
+    mels = np.zeros((windows, N_MELS, WINDOW_FRAMES), np.float32)
+    with Products() as products:
+        model.rate_windows(mels, np.full(windows, WINDOW_FRAMES), range(model.config.reward_members))
+    return products.counts
 
 
 def growing(scores: list[Score]) -> list[Pieces]:
@@ -102,6 +113,15 @@ def rows() -> list[dict]:
             timed(lambda: empty_cache(model).score(Pieces(scores)), lambda: score_one_by_one(model, scores)),
         )
     ]
+    mm_seconds = products_seconds(products_of_members(model, PIECES))
+    results.append(
+        row(
+            "rating of new pieces",
+            "torch.mm, same shapes as its network's",
+            PIECES,
+            (median_seconds(lambda: empty_cache(model).score(Pieces(scores)), ROUNDS), mm_seconds),
+        )
+    )
     for bars, batches in growing_pieces.items():
         results.append(
             row(

@@ -1,7 +1,7 @@
 """The sequence policies: steps per second versus sb3-contrib, and versus what the machine could do at best.
 
-`python benchmarks/bench_sequences.py` prints the rows that `run.py` collects; about three minutes. There is no
-reward here, but on a GPU. Pieces have fixed lengths in steps, each piano its own, so that ours and the peer, whose play
+`python benchmarks/bench_sequences.py` prints the rows that `run.py` collects; about four minutes. There is no
+reward here. Pieces have fixed lengths in steps, each piano its own, so that ours and the peer, whose play
 differs, do the same work, and so that they do not all end at once.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from bench_sound import agent_like_score
 from bench_windows import recurrent, windowed
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -29,11 +30,11 @@ from toccata.agents.policies.sequence_network import (
 )
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
-from toccata.agents.runs.builders import build_agent, build_envs
-from toccata.agents.runs.config import TrainConfig
+from toccata.agents.prior.fit_config import FitPriorConfig
+from toccata.agents.prior.maximum_likelihood import fit_network
 from toccata.agents.vec_env import PianoVecEnv
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.instrument import Piano
-from toccata.reward_models import parse_rewards
 
 MANY_BARS = 9_999  # no piece ends by itself
 LSTM_TARGET = 10
@@ -43,7 +44,7 @@ GROWTH_TARGET = 2.5  # cost of a step late in a piece, in steps at its beginning
 WINDOW = 128  # steps that the transformer without cache looks back
 LONGEST = 1024  # steps of the piece that grows
 STRETCH = 64  # of its steps are timed together
-GPU_BATCH = 16_384  # steps in a minibatch that keep a GPU busy
+GPU_PRODUCTS = 1024  # matrix products of one shape that are measured as one batch on a GPU
 
 RECURRENT_DEFAULTS = {"n_steps": 128, "batch_size": 128, "n_epochs": 10}  # RecurrentPPO's own
 RECURRENT_CONFIG = NetworkConfig("lstm", width=256, layers=1)  # likewise
@@ -117,7 +118,7 @@ def transformer_row() -> dict:
 
 
 class Products(TorchDispatchMode):
-    """Counts the matrix products that run under it.
+    """Counts the matrix products that run under it; convolutions, forward ones only, are products too.
 
     Attributes:
         counts: how often (m, k) times (k, n) was computed, by (m, k, n).
@@ -149,27 +150,44 @@ class Products(TorchDispatchMode):
             times = rows * heads * (2 if backward else 1)  # backward counts twice forward, its recomputation is ours
             self._count(count, width, keys.shape[2], times, needed=0.5)
             self._count(count, keys.shape[2], width, times, needed=0.5)
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if name == "convolution":  # without groups
+            weight = args[1]
+            self._count(result.numel() // len(weight), weight[0].numel(), len(weight))
+        return result
 
 
-def products_seconds(counts: Counter[tuple[int, int, int]]) -> float:
-    """Seconds that torch.mm takes for products of these shapes, so many of each."""
+def products_seconds(
+    counts: Counter[tuple[int, int, int]], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> float:
+    """Seconds that products of these shapes take, so many of each; on a GPU many of one shape are one batch."""
     seconds = 0.0
     for (m, k, n), count in counts.items():
-        first, second = torch.randn(m, k), torch.randn(k, n)
-        seconds += count * median_seconds(lambda a=first, b=second: torch.mm(a, b), rounds=9)  # type: ignore[misc]  # defaults bind now
+        batch = 1 if torch.device(device).type == "cpu" else min(count, GPU_PRODUCTS)
+        first = torch.randn(batch, m, k, device=device, dtype=dtype)
+        second = torch.randn(batch, k, n, device=device, dtype=dtype)
+        product = (lambda a=first, b=second: torch.bmm(a, b)) if batch > 1 else (lambda a=first[0], b=second[0]: a @ b)
+        seconds += count / batch * median_seconds(product, rounds=9)
     return seconds
 
 
 def median_seconds(work: Callable[[], Any], rounds: int) -> float:
-    """Median time of `work`, after a warm one."""
+    """Median time of `work`, after a warm one; on a GPU until it has finished."""
     work()
     found = []
     for _ in range(rounds):
+        synchronize()
         started = time.perf_counter()
         work()
+        synchronize()
         found.append(time.perf_counter() - started)
     return float(np.median(found))
+
+
+def synchronize() -> None:
+    """Wait for a GPU, if this process uses one."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 class Nothing(BaseCallback):
@@ -201,6 +219,63 @@ def update_row() -> dict:
     mm_flops = sum(2.0 * m * k * n * count for (m, k, n), count in products.counts.items())
     ours, peer = products.flops / update_seconds, mm_flops / mm_seconds
     return row("update of the transformer, FLOP", ours, "torch.mm, same shapes", peer, UPDATE_TARGET)
+
+
+def fit_steps_per_second(
+    network: SequenceNetwork, *, bars: int, notes: int, batch_steps: int, epochs: int = 2, amp: bool = False
+) -> float:
+    """Steps per second of fit-prior's loop on generated music of `bars` bars, after a first epoch."""
+    rng = np.random.default_rng(0)
+    music = ExcerptDataset([agent_like_score(rng, 2 * bars) for _ in range(32)], bars, genre="classical")
+    ends: list[float] = []
+    steps = [0]  # by epoch
+
+    def on_batch(done: float, nats: float, count: int) -> None:
+        steps[-1] += count
+
+    def on_epoch(state: Any) -> None:
+        synchronize()
+        ends.append(time.perf_counter())
+        steps.append(0)
+
+    fit_network(
+        network,
+        music,
+        None,
+        epochs=epochs,
+        epoch_notes=notes,
+        rng=rng,
+        batch_steps=batch_steps,
+        muon=True,
+        amp=amp,
+        on_batch=on_batch,
+        on_epoch=on_epoch,
+    )
+    return sum(steps[1:]) / (ends[-1] - ends[0])
+
+
+def pass_products(config: NetworkConfig, rows: int, steps: int, device: torch.device | str = "cpu") -> Products:
+    """The matrix products of a forward and backward pass of a sequence network over (rows, steps)."""
+    network = SequenceNetwork(Piano(), config).to(device)
+    shapes = {"place": (4,), "top": (), "last": (2,), "genre": ()}  # of a step
+    observations = {
+        key: torch.zeros(rows, steps, *shape, dtype=torch.int64, device=device) for key, shape in shapes.items()
+    }
+    starts = torch.zeros(rows, steps, dtype=torch.bool, device=device)
+    starts[:, 0] = True
+    with Products() as products:
+        logits, values = network(observations, starts)
+        (logits.sum() + values.sum()).backward()
+    return products
+
+
+def fit_row() -> dict:
+    """Fitting a prior of the default size, against torch.mm for the products of such a pass."""
+    config, batch_steps, length = DEFAULT_NETWORKS["transformer"], FitPriorConfig.batch_steps, 256
+    products = pass_products(config, batch_steps // length, length)
+    limit = batch_steps / products_seconds(products.counts)
+    ours = fit_steps_per_second(SequenceNetwork(Piano(), config), bars=8, notes=8_000, batch_steps=batch_steps)
+    return row("fit-prior, 256 steps", ours, "torch.mm, same shapes", limit, None)
 
 
 def growth_row() -> dict:
@@ -242,51 +317,11 @@ def growth_row() -> dict:
     }
 
 
-def scale_row(num_envs: int, device: str) -> dict:
-    """Training with the rewards of `train.py`: steps per second, and the shares of environments, rewards and update."""
-    config = TrainConfig(num_envs=num_envs, batch_size=min(num_envs * 128, GPU_BATCH), prior="none", clone_epochs=0)
-    model = build_agent(config, build_envs(config), parse_rewards(config.rewards), torch.device(device))
-    seconds: dict[str, float] = defaultdict(float)
-    for owner, method, part in (
-        (model.env, "step", "environments"),
-        (model, "piece_rewards", "rewards"),
-        (model, "train", "update"),
-    ):
-        setattr(owner, method, _clocked(getattr(owner, method), seconds, part))
-    steps_per_second(model, rollouts=1, warm=0)
-    seconds.clear()
-    ours = steps_per_second(model, rollouts=1, warm=0)
-    steps = num_envs * model.n_steps
-    shares = {part: value * ours / steps for part, value in seconds.items()}
-    shown = ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
-    alone = steps / seconds["environments"]
-    return row(
-        f"transformer, {num_envs} pianos, {device}: {shown}", ours, "environments alone", alone, None, shares=shares
-    )
-
-
-def _clocked(usual: Callable, seconds: dict[str, float], part: str) -> Callable:
-    def timed(*arguments: Any) -> Any:
-        started = time.perf_counter()
-        result = usual(*arguments)
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        seconds[part] += time.perf_counter() - started
-        return result
-
-    return timed
-
-
-def gpu_rows() -> list[dict]:
-    """Nothing without a GPU."""
-    return [scale_row(num_envs, "cuda") for num_envs in (64, 512, 4096)] if torch.cuda.is_available() else []
-
-
 def rows() -> list[dict]:
-    """Every row; about three minutes."""
+    """Every row; about four minutes."""
     warnings.filterwarnings("ignore", "nothing rewards this agent")  # speed does not depend on rewards
     torch.set_num_threads(1)
-    return [*lstm_rows(), transformer_row(), update_row(), growth_row(), *gpu_rows()]
+    return [*lstm_rows(), transformer_row(), update_row(), fit_row(), growth_row()]
 
 
 def main() -> None:

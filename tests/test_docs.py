@@ -36,6 +36,7 @@ LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 RUN_ELSEWHERE = {
     "rewards.md": "tests/reward_models/test_docs.py",
     "frameworks.md": "tests/frameworks/conftest.py",
+    "scale.md": "tests/frameworks/conftest.py",
 }
 COMMANDS = {
     ("python", "train.py"): TrainConfig,
@@ -49,6 +50,7 @@ COMMANDS = {
 }
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
+OTHER_FLAGS |= {"--head", "--port", "--address"}  # of Ray
 
 
 @dataclass(frozen=True)

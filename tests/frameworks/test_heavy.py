@@ -1,4 +1,4 @@
-"""Scripts of docs/frameworks.md that need the extra `frameworks`, and the frameworks' own checks."""
+"""Scripts of docs/frameworks.md and docs/scale.md that need the extra `frameworks`, and the frameworks' own checks."""
 
 import os
 import re
@@ -45,6 +45,23 @@ for name in {IDS}:
     algorithm.stop()
 """
 
+SMALL_RAY = "import ray\n\nray.init(num_cpus={}, include_dashboard=False, log_to_driver=False)\n"
+
+COUNTED = """
+from pathlib import Path
+
+import numpy as np
+
+
+class Ones:
+    name = "ones"
+
+    def score(self, pieces):
+        with Path("{}").open("a") as file:
+            print(len(pieces), file=file)
+        return np.ones(len(pieces), np.float32)
+"""
+
 
 def output(words: list[str], folder: Path) -> str:
     """What a command writes that ends without an error."""
@@ -82,8 +99,7 @@ def test_rllib_plays_legal_actions(scripts: dict, tmp_path: Path) -> None:
     needs("ray")
     changes = (REWARD, "REWARD = None"), ('"bars": 2', '"bars": 1, "illegal_penalty": 1.0'), ("= 500", "= 1")
     sizes = ("=2048", "=256"), ("minibatch_size=256", "minibatch_size=64"), ("num_epochs=4", "num_epochs=1")
-    start = "import ray\n\nray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
-    printed = run(start + smaller(scripts["rllib_ppo.py"], *changes, *sizes), tmp_path)
+    printed = run(SMALL_RAY.format(2) + smaller(scripts["rllib_ppo.py"], *changes, *sizes), tmp_path)
     assert_all_are_zero(re.findall(r"^0 (\S+)$", printed, re.MULTILINE))
 
 
@@ -113,3 +129,39 @@ def test_rllib_makes_the_environments_by_name_in_its_own_processes(tmp_path: Pat
     returns = re.findall(r"^return (\S+)$", run(CHECK_RLLIB, tmp_path), re.MULTILINE)
     assert len(returns) == 2
     assert all(-1 <= float(each) <= 0 for each in returns)
+
+
+def test_reward_actors_score_batches_of_legal_pieces_and_each_piece_is_paid_once(scripts: dict, tmp_path: Path) -> None:
+    needs("ray")
+    (tmp_path / "counted.py").write_text(COUNTED.format(tmp_path / "sizes.txt"), encoding="utf-8")
+    sizes = ("= 500, 16, 64, 128, 4", "= 2, 2, 4, 96, 2"), ("minibatch_size=4096", "minibatch_size=128")
+    changes = (REWARD, 'REWARD = "counted:Ones"'), ('"bars": 2', '"bars": 1, "illegal_penalty": 1.0')
+    ray = ("ray.init()", SMALL_RAY.format(5)), ("num_epochs=4", "num_epochs=1")
+    printed = run(smaller(scripts["rllib_actors.py"], *sizes, *changes, *ray), tmp_path)
+    returns = re.findall(r"^[01] (\S+)$", printed, re.MULTILINE)
+    assert len(returns) == 2 and all(float(each) == 1 for each in returns), returns
+    batches = [int(line) for line in (tmp_path / "sizes.txt").read_text().split()]
+    assert len(batches) <= 4 and max(batches) > 4, batches  # of two runners and rollouts; pieces of four pianos
+
+
+def test_tune_searches_and_trains_seeds(scripts: dict, corpus_folder: Path, tmp_path: Path) -> None:
+    needs("ray")
+    settings = {
+        "total_timesteps": 256,
+        "rewards": (("silence", 1.0),),
+        "bars": 1,
+        "policy": "lstm",
+        "clone_epochs": 0,
+        "num_envs": 4,
+        "n_steps": 32,
+        "batch_size": 128,
+        "n_epochs": 1,
+        "device": "cpu",
+        "logger": ("csv",),
+        "corpus": (str(corpus_folder),),
+    }
+    changes = ('16, 4, {"total_timesteps": 500_000}', f"2, 2, {settings}"), ('{"cpu": 2}', '{"cpu": 1}')
+    printed = run(SMALL_RAY.format(2) + smaller(scripts["tune_runs.py"], *changes), tmp_path)
+    rewards = dict(re.findall(r"^seed (\d) (\S+)$", printed, re.MULTILINE))
+    assert set(rewards) == {"0", "1"} and all(-1 <= float(each) <= 0 for each in rewards.values())
+    assert len(list((tmp_path / "runs/tune").glob("trial_*/model.zip"))) == 4

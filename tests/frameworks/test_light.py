@@ -1,4 +1,4 @@
-"""Scripts of docs/frameworks.md that need nothing but Toccata's own dependencies, and what the page says of all."""
+"""Scripts of docs/frameworks.md that need nothing but Toccata's own dependencies, and what the pages say of all."""
 
 import ast
 import re
@@ -46,9 +46,9 @@ def test_sb3_contrib_plays_legal_actions(scripts: dict, tmp_path: Path, monkeypa
     assert (tmp_path / "composer.zip").is_file()
 
 
-def test_every_reward_of_the_page_is_one(scripts: dict) -> None:
+def test_every_reward_of_the_pages_is_one(scripts: dict) -> None:
     rewards = re.findall(r"^REWARD = (.*)$", "\n".join(scripts.values()), re.MULTILINE)
-    assert len(rewards) == 6
+    assert len(rewards) == 7
     for reward in set(rewards):
         assert isinstance(load_reward(ast.literal_eval(reward)), RewardModel)
 
