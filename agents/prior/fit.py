@@ -152,8 +152,7 @@ def fit_prior(config: FitPriorConfig, console: Console | None = None) -> Prior:
         "init_from": None if config.init_from is None else Path(config.init_from).name,
         "options": {name: value for name, value in asdict(config).items() if name not in NOT_SAVED},
     }
-    which = {**fit, "network": asdict(network.config), "notes": notes}
-    which["network"]["genres"] = list(genres)
+    which = {**fit, "network": {**asdict(network.config), "genres": list(genres)}, "notes": notes}
     resume = load_checkpoint(checkpoint, which) if config.resume else None
     with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
         if line := few_works_of_prior(corpus.name, works):
@@ -204,7 +203,8 @@ def _fit_with_progress_bar(
         TextColumn("{task.fields[note]}"),
         console=console,
     )
-    task = bar.add_task("fitting", total=1.0, completed=resume.done if resume else 0.0, note="")
+    task = bar.add_task("fitting", total=1.0, note="")
+    bar.update(task, completed=resume.done if resume else 0.0)
 
     started, steps_done = time.monotonic(), 0
 
