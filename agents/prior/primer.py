@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toccata.agents.prior.dataset import LONGEST_BARS
 from toccata.envs.codec import encode
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score
 
 NO_ACTIONS = np.empty((0, 2), np.int64)
+
+CONTEXT_BARS = 64  # of a primer that networks are conditioned on, its last ones
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class PreparedPrimer:
             )
         bar, bars = score.ticks_per_bar, score.bars
         score = replace(score, length_ticks=bars * bar)
-        first = max(0, bars - LONGEST_BARS)
+        first = max(0, bars - CONTEXT_BARS)
         onset_bars = score.notes["onset_tick"] // bar
         first = int(onset_bars[onset_bars >= first].min(initial=bars))
         context = score.slice(first * bar, bars * bar)

@@ -11,7 +11,7 @@ from helpers.rounding import float32_rounding
 from toccata.agents.generation.sampling import joint_probs, nucleus, sample_actions, sample_pieces
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import OBSERVATION_KEYS, NetworkConfig, SequenceNetwork
-from toccata.agents.prior.dataset import LONGEST_BARS
+from toccata.agents.prior.primer import CONTEXT_BARS
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.codec import encode, play
 from toccata.envs.instrument import Piano
@@ -35,7 +35,7 @@ def constant_network(piano: Piano, what: int, value: int, logit: float = 1.0) ->
     with torch.no_grad():
         network.actor.weight.zero_()
         network.actor.bias.zero_()
-        network.actor.bias[what] = logit
+        network.actor.bias[what + 12 * (what > 0)] = logit  # rest, pitch classes, keys
         values = network.actor.bias[-network.value_logits :].view(-1, piano.nvec[1])
         values[:, value] = logit
     return network
@@ -233,14 +233,14 @@ def test_finished_pieces_do_not_change_the_others(piano: Piano, primer: Score, m
 
 
 def test_the_context_is_the_last_bars_of_a_long_primer(piano: Piano, monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = LONGEST_BARS + 6
+    bars = CONTEXT_BARS + 6
     primer = Score([(96 * bar, 24, 58 + bar % 8, 80) for bar in range(bars)])
     network = build_network(piano)
     recorder = StepRecorder(network, monkeypatch)
     (piece,) = sample_pieces(network, piano, 1, bars=2, seed=0, genre=None, primer=primer)
     assert piece.score.slice(0, bars * 96).notes.tolist() == primer.notes.tolist()
     assert piece.score.bars == bars + 2
-    assert recorder.steps[0]["place"].tolist() == [[0, 96, LONGEST_BARS, 2]]
+    assert recorder.steps[0]["place"].tolist() == [[0, 96, CONTEXT_BARS, 2]]
 
 
 # Errors

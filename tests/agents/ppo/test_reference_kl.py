@@ -39,7 +39,7 @@ def test_each_step_is_penalised_by_its_exact_kl_and_pieces_are_summed_across_rol
             p, q = (model.policy.distribution(each, masks).joint_log_probs().double().numpy() for each in logits)  # type: ignore[operator]
             legal = q > -1e6
             kl = np.where(legal, np.exp(p) * (p - q), 0.0).sum(axis=(1, 2)).reshape(3, -1)
-            assert kl.mean() > 0.05
+            assert kl.mean() > 0.01
             np.testing.assert_allclose(kept["rewards"], -0.5 * kl, **NEAR)
             pieces = []
             for row in range(3):

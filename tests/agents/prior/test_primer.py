@@ -5,8 +5,7 @@ import torch
 
 from toccata.agents.generation.sampling import sample_pieces
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
-from toccata.agents.prior.dataset import LONGEST_BARS
-from toccata.agents.prior.primer import PreparedPrimer
+from toccata.agents.prior.primer import CONTEXT_BARS, PreparedPrimer
 from toccata.envs.codec import encode, play
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score
@@ -50,9 +49,9 @@ def test_the_context_begins_in_the_bar_of_the_first_note(piano: Piano) -> None:
 
 
 def test_a_primer_that_ends_in_long_silence_has_no_context(piano: Piano) -> None:
-    primer = Score([(0, 24, 60, 80)], length_ticks=(LONGEST_BARS + 2) * 96)
+    primer = Score([(0, 24, 60, 80)], length_ticks=(CONTEXT_BARS + 2) * 96)
     (piece,) = sample_pieces(build_network(piano), piano, 1, bars=1, seed=0, genre=None, primer=primer)
-    assert piece.score.bars == LONGEST_BARS + 3
+    assert piece.score.bars == CONTEXT_BARS + 3
     assert piece.start_tick == primer.length_ticks
 
 
