@@ -38,6 +38,7 @@ from toccata.agents.policies.sequence_network import (
     episode_starts_of,
     tensors_of,
 )
+from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.runs.builders import build_agent, build_envs, environment_arguments
 from toccata.agents.runs.callbacks import UpdateRewardsCallback
@@ -52,11 +53,6 @@ from toccata.reward_models import RatingModel, Realism, parse_rewards
 from toccata.reward_models.learning import learns
 from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, window_start_frames
 from toccata.reward_models.realism.roll_windows import covering_windows
-
-try:
-    from toccata.agents.ppo.device_step import DeviceStep
-except ImportError:  # this version of Toccata plays its steps plainly
-    DeviceStep = None  # type: ignore[assignment, misc]
 
 RESULTS = Path(__file__).parent / "results-gpu.json"
 BUDGET_SECONDS = 480  # of everything
@@ -219,12 +215,11 @@ def step_rates(model: SequenceComposerPPO, sizes: Sizes) -> dict[str, float]:
         for k in range(late):
             step(later if k else first)
         rates["network's step alone"] = rows / median_seconds(lambda: step(later), rounds=9)
-    if DeviceStep is not None:
-        steps, masks = DeviceStep(model.policy, rows, late + 16, keep_logits=False), model.env.action_masks()
-        steps.begin(network.empty_cache(rows), np.zeros(rows, np.int64))
-        for k in range(late):
-            steps.play(later if k else first, masks)
-        rates["policy's step alone"] = rows / median_seconds(lambda: steps.play(later, masks), rounds=9)
+    steps, masks = DeviceStep(model.policy, rows, late + 16, keep_logits=False), model.env.action_masks()
+    steps.begin(network.empty_cache(rows), np.zeros(rows, np.int64))
+    for k in range(late):
+        steps.play(later if k else first, masks)
+    rates["policy's step alone"] = rows / median_seconds(lambda: steps.play(later, masks), rounds=9)
     return rates
 
 
