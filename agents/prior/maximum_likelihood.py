@@ -95,7 +95,7 @@ def fit_network(
         genre_dropout: share of passages whose genre is replaced by `NO_GENRE`.
         patience: epochs without improvement before the fit stops.
         minutes: at most; the learning rate falls within them. None: as long as the epochs take.
-        muon: `Muon` for the matrices of the backbone, which needs about half the passages; else AdamW for all.
+        muon: `Muon` for the matrices of the backbone, which needs fewer passages; else AdamW for all.
         amp: compute in bfloat16 where that is safe.
         resume: goes on from there; the other arguments must be those of the interrupted fit, `rng` is set.
         on_batch: called after every batch with the fraction done, in [0, 1], the loss in nats an action and the steps.

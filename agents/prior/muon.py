@@ -32,7 +32,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # the base class has overloads, for closures that give a loss
         """One step on the gradients at hand; matrices without one are left alone."""
         for group in self.param_groups:
             by_shape = defaultdict(list)

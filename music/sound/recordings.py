@@ -72,7 +72,9 @@ class RecordingCache:
         return np.frombuffer(data, "<i2"), float(entry["step"])
 
     def add(self, key: Key, recording: Recording) -> None:
-        """Add the recording of a note, to be saved later."""
+        """Add the recording of a note, to be saved later; nothing where that is impossible."""
+        if not self._writable:
+            return
         self._new[key] = recording
         self._new_samples += len(recording[0])
 
