@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
+from toccata.errors import one_line
 from toccata.settings.options import ConfigError, shown
 
 
@@ -34,3 +38,23 @@ def resolve_reward_device(name: str, device: torch.device) -> torch.device:
         ConfigError: for one that this machine lacks.
     """
     return device if name == "auto" else resolve_device(name, "reward_device")
+
+
+def torch_compiled(function: Callable[..., Any], device: torch.device, what: str) -> Callable[..., Any]:
+    """The function as torch compiles it for a device.
+
+    Warns:
+        UserWarning: where there is no compiler, that `what` ("updates are") not compiled; then it is the function
+            itself, which is slower.
+    """
+    try:
+        x = torch.ones(8, device=device, requires_grad=True)
+        torch.compile(_probe)(x).backward()
+    except Exception as error:  # a missing compiler, or Triton, shows in many ways
+        warnings.warn(f"{what} not compiled, so slower: {one_line(error)}", stacklevel=3)
+        return function
+    return torch.compile(function)
+
+
+def _probe(x: torch.Tensor) -> torch.Tensor:
+    return (x.sin() + 1.0).sum()

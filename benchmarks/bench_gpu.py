@@ -40,6 +40,8 @@ from toccata.agents.policies.sequence_network import (
 )
 from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+from toccata.agents.prior.fitting.fit import MAX_WORKERS
+from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs.builders import build_agent, build_envs, environment_arguments
 from toccata.agents.runs.callbacks import UpdateRewardsCallback
 from toccata.agents.runs.config import TrainConfig
@@ -93,7 +95,7 @@ class Sizes:
     network: NetworkConfig  # that is fitted
 
 
-GPU = Sizes((64, 512, 4096), 128, 6, 2, 16_384, 512, 8, 200_000, 32_768, DEFAULT_NETWORKS["transformer"])
+GPU = Sizes((64, 512, 4096), 128, 6, 2, 16_384, 512, 8, 1_000_000, 65_536, DEFAULT_NETWORKS["transformer"])
 CPU = Sizes((4, 8), 32, 1, 1, 128, 8, 4, 1_000, 1_024, NetworkConfig(width=48, layers=2))
 
 
@@ -309,14 +311,18 @@ def scoring(sizes: Sizes, device: torch.device) -> list[Row]:
 
 
 def fitting(sizes: Sizes, device: torch.device) -> list[Row]:
-    """Steps a second of fit-prior, in bfloat16 on a GPU as by default."""
+    """Steps a second of fit-prior as it is on a GPU, on a CPU with neither bfloat16 nor a compiler."""
     network = SequenceNetwork(Piano(), sizes.network).to(device)
+    on_gpu = device.type == "cuda"
     rate = fit_steps_per_second(
         network,
         bars=2 * sizes.bars,
         notes=sizes.fit_notes,
         batch_steps=sizes.fit_batch_steps,
-        amp=device.type == "cuda",
+        row_steps=FitPriorConfig.max_steps,
+        amp=on_gpu,
+        compiles=on_gpu,
+        workers=min(MAX_WORKERS, torch.get_num_threads()),
     )
     length = 64 * sizes.bars  # about as long as the passages
     limits = product_rates(sizes.network, max(1, sizes.fit_batch_steps // length), length, device)

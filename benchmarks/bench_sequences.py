@@ -30,11 +30,12 @@ from toccata.agents.policies.sequence_network import (
 )
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
-from toccata.agents.prior.fit_config import FitPriorConfig
-from toccata.agents.prior.maximum_likelihood import fit_network
+from toccata.agents.prior.fitting.dataset import PassageDataset
+from toccata.agents.prior.fitting.fit_config import FitPriorConfig
+from toccata.agents.prior.fitting.maximum_likelihood import fit_network
 from toccata.agents.vec_env import PianoVecEnv
-from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.instrument import Piano
+from toccata.music.corpus import Corpus, Work
 
 MANY_BARS = 9_999  # no piece ends by itself
 LSTM_TARGET = 10
@@ -222,11 +223,15 @@ def update_row() -> dict:
 
 
 def fit_steps_per_second(
-    network: SequenceNetwork, *, bars: int, notes: int, batch_steps: int, epochs: int = 2, amp: bool = False
+    network: SequenceNetwork, *, bars: int, notes: int, batch_steps: int, epochs: int = 2, **options: Any
 ) -> float:
-    """Steps per second of fit-prior's loop on generated music of `bars` bars, after a first epoch."""
+    """Steps per second of fit-prior's loop on generated music of `bars` bars, after a first epoch.
+
+    `options` are further ones of `fit_network`.
+    """
     rng = np.random.default_rng(0)
-    music = ExcerptDataset([agent_like_score(rng, 2 * bars) for _ in range(32)], bars, genre="classical")
+    works = tuple(Work(f"{i}", "classical", agent_like_score(rng, 2 * bars)) for i in range(32))
+    music = PassageDataset(Corpus("generated", works), bars)
     ends: list[float] = []
     steps = [0]  # by epoch
 
@@ -244,10 +249,10 @@ def fit_steps_per_second(
         None,
         epochs=epochs,
         epoch_notes=notes,
-        rng=rng,
+        seed=0,
         batch_steps=batch_steps,
         muon=True,
-        amp=amp,
+        **options,
         on_batch=on_batch,
         on_epoch=on_epoch,
     )

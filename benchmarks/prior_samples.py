@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from toccata.agents.generation.sampling import sample_pieces
-from toccata.agents.prior.fit import passage_datasets
+from toccata.agents.prior.fitting.fit import passage_datasets
 from toccata.agents.prior.prior import Prior
 from toccata.files import write_atomically
 from toccata.music.corpus import load_corpus

@@ -66,8 +66,16 @@ def encode(score: Score, piano: Piano | None = None) -> tuple[np.ndarray, Encode
         max_sounding=piano.max_sounding,
         values=piano.values,
     )
-    actions = list(_actions(reduced, piano))
-    return np.array(actions, np.int16).reshape(-1, 2), _report(score, reduced, step)
+    return actions_of(reduced, piano), _report(score, reduced, step)
+
+
+def actions_of(score: Score, piano: Piano) -> np.ndarray:
+    """(steps, 2) int16, the actions of a score that the piano can play, such as `EncodeReport.score` or bars of it.
+
+    Raises:
+        KeyError, ValueError: for a duration and for a key that the piano does not have.
+    """
+    return np.array(list(_actions(score, piano)), np.int16).reshape(-1, 2)
 
 
 def _nearest_ticks(ticks: np.ndarray, ticks_per_beat: int, step: int) -> np.ndarray:

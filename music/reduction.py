@@ -171,3 +171,14 @@ def _keys_to_release(
         if playable_without(released - {key}):
             released.discard(key)
     return released
+
+
+def shortened_to_values(score: Score, values: Sequence[int]) -> Score:
+    """The score with each duration shortened to the largest of the ascending `values` that it contains.
+
+    Notes shorter than the first value are dropped.
+    """
+    index = np.searchsorted(values, score.notes["duration_ticks"], side="right") - 1
+    notes = score.notes[index >= 0].copy()
+    notes["duration_ticks"] = np.asarray(values)[index[index >= 0]]
+    return replace(score, notes=notes)

@@ -20,7 +20,7 @@ import tyro
 
 import toccata
 from toccata.agents.evaluation.config import CompareConfig, EvaluateConfig
-from toccata.agents.prior.fit_config import FitPriorConfig
+from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_rewards
 from toccata.agents.runs.run_folder import Run

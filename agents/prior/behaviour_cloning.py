@@ -12,7 +12,7 @@ from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.utils import obs_as_tensor
 
 from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.agents.prior.maximum_likelihood import fit_network
+from toccata.agents.prior.fitting.maximum_likelihood import fit_network
 from toccata.envs.core import PianoCore
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece
@@ -95,7 +95,7 @@ def clone_sequences(
         None,
         epochs=epochs,
         epoch_notes=round(notes * EXCERPTS),
-        rng=rng,
+        seed=int(rng.integers(2**63)),
         learning_rate=learning_rate,
         weight_decay=WEIGHT_DECAY,
         on_batch=None if on_batch is None else lambda done, loss, steps: on_batch(done, loss),

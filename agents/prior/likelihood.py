@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -19,13 +23,15 @@ def log_prob(network: SequenceNetwork, piano: Piano, trajectories: Trajectories)
     Those of genres that the network does not know are unconditional.
     """
     trajectories = trajectories.with_genres(network.config.genres)
+    device, distribution = next(network.parameters()).device, JointDistribution(piano)
     results: list[np.ndarray] = [np.empty(0)] * len(trajectories.lengths)
     order = np.argsort(trajectories.lengths, kind="stable")
     for start in range(0, len(order), BATCH_ROWS):
         rows = order[start : start + BATCH_ROWS]
+        batch = batch_of(trajectories, rows).to(device)
         with torch.no_grad():
-            log_probs = batch_log_probs(network, JointDistribution(piano), trajectories, rows).cpu().numpy()
-        for row, values in zip(rows, log_probs, strict=True):
+            of_batch = log_probs(network, distribution, batch).cpu().numpy()
+        for row, values in zip(rows, of_batch, strict=True):
             results[row] = values[: trajectories.lengths[row]]
     return results
 
@@ -38,61 +44,88 @@ def kl_per_piece(
     The networks have the same genres.
     """
     trajectories = trajectories.with_genres(network.config.genres)
+    device, distribution = next(network.parameters()).device, JointDistribution(piano)
     results = np.zeros(len(trajectories))
     for start in range(0, len(trajectories), BATCH_ROWS):
         rows = np.arange(start, min(start + BATCH_ROWS, len(trajectories)))
+        batch = batch_of(trajectories, rows).to(device)
         with torch.no_grad():
-            ours = batch_distributions(network, JointDistribution(piano), trajectories, rows)
-            theirs = batch_distributions(other, JointDistribution(piano), trajectories, rows)
-            kl = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
-        inside = np.arange(kl.shape[1]) < trajectories.lengths[rows, None]
-        results[rows] = np.where(inside, kl, 0.0).sum(axis=1)
+            kl = distributions(network, distribution, batch).kl(distributions(other, distribution, batch))
+        results[rows] = np.where(batch.inside.cpu(), kl.view(batch.inside.shape).cpu(), 0.0).sum(axis=1)
     return results
 
 
-def batch_log_probs(
-    network: SequenceNetwork,
-    distribution: JointDistribution,
-    trajectories: Trajectories,
-    rows: np.ndarray,
-    genres: np.ndarray | None = None,
-    amp: bool = False,
-) -> torch.Tensor:
-    """(k, time) log-probabilities of the actions of a batch of trajectories; arguments as `batch_distributions`."""
-    distributions = batch_distributions(network, distribution, trajectories, rows, genres, amp)
-    time = int(trajectories.lengths[rows].max())
-    device = distributions.what_log_probs.device
-    actions = torch.as_tensor(trajectories.actions[rows, :time].reshape(-1, 2), device=device)
-    return distributions.log_prob(actions).view(len(rows), time)
+class Batch(NamedTuple):
+    """Steps of pieces, in rows of one piece each, or packed: of several, one after the other.
+
+    Attributes:
+        observations: (rows, time, ...) each.
+        episode_starts: (rows, time) bool, the steps with which a piece begins.
+        actions: (rows, time, 2).
+        masks: (rows, time, ceil((whats + values) / 8)) uint8, packed bits of the legal actions.
+        inside: (rows, time) bool; the others are padding.
+        packed: rows may hold several pieces.
+    """
+
+    observations: dict[str, torch.Tensor]
+    episode_starts: torch.Tensor
+    actions: torch.Tensor
+    masks: torch.Tensor
+    inside: torch.Tensor
+    packed: bool = False
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return self.each(lambda tensor: tensor.to(device))
+
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """The batch of changed tensors."""
+        observations = {key: change(tensor) for key, tensor in self.observations.items()}
+        return Batch(observations, *map(change, self[1:-1]), packed=self.packed)
 
 
-def batch_distributions(
-    network: SequenceNetwork,
-    distribution: JointDistribution,
-    trajectories: Trajectories,
-    rows: np.ndarray,
-    genres: np.ndarray | None = None,
-    amp: bool = False,
-) -> JointDistribution:
-    """The distributions (k * time,) over the actions of a batch of trajectories; those of the padding are meaningless.
+def batch_of(trajectories: Trajectories, rows: np.ndarray) -> Batch:
+    """A batch of some of the trajectories, one a row, padded to the longest of them.
 
     Args:
-        network: on any device.
-        distribution: of the network's piano; its logits and masks are replaced.
         trajectories: with their masks.
         rows: (k,) indices of the batch.
-        genres: (k,) genre indices to condition on; None: those of the trajectories.
-        amp: compute in bfloat16 where that is safe.
     """
-    device = next(network.parameters()).device
-    time = int(trajectories.lengths[rows].max())
-    observations = {key: value[rows, :time] for key, value in trajectories.observations.items()}
-    if genres is not None:
-        observations["genre"] = np.repeat(genres[:, None], time, axis=1)
-    episode_starts = torch.zeros(len(rows), time, dtype=torch.bool, device=device)
+    lengths = trajectories.lengths[rows]
+    time = int(lengths.max())
+    inside = torch.as_tensor(np.arange(time) < lengths[:, None])
+    episode_starts = torch.zeros_like(inside)
     episode_starts[:, 0] = True
-    with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-        logits, _ = network(tensors_of(observations, device, time=True), episode_starts)
-    distribution.proba_distribution(logits.flatten(0, 1))
-    distribution.apply_masking(trajectories.unpacked_masks(rows)[:, :time].reshape(len(rows) * time, -1))
-    return distribution
+    return Batch(
+        {key: torch.as_tensor(each[rows, :time]) for key, each in trajectories.observations.items()},
+        episode_starts,
+        torch.as_tensor(trajectories.actions[rows, :time]),
+        torch.as_tensor(trajectories.masks[rows, :time]),
+        inside,
+    )
+
+
+def distributions(network: SequenceNetwork, distribution: JointDistribution, batch: Batch) -> JointDistribution:
+    """The distributions (rows * time,) over the actions of a batch; those of the padding are meaningless.
+
+    Args:
+        network: on the device of the batch.
+        distribution: any of the network's piano.
+        batch: whose genres the network knows.
+    """
+    observations = tensors_of(batch.observations, batch.actions.device, time=True)
+    cache = replace(network.empty_cache(len(batch.actions)), room=0) if batch.packed else None
+    logits, _ = network(observations, batch.episode_starts, cache)
+    return distribution.of(logits.flatten(0, 1), unpacked(batch.masks, sum(network.vocabulary[:2])).flatten(0, 1))
+
+
+def log_probs(network: SequenceNetwork, distribution: JointDistribution, batch: Batch) -> torch.Tensor:
+    """(rows, time) log-probabilities of the actions of a batch; arguments as `distributions`."""
+    of_steps = distributions(network, distribution, batch).log_prob(batch.actions.flatten(0, 1))
+    return of_steps.view(batch.inside.shape)
+
+
+def unpacked(bits: torch.Tensor, count: int) -> torch.Tensor:
+    """(..., count) bool of (..., ceil(count / 8)) uint8, the inverse of `np.packbits`."""
+    shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=bits.device)
+    return ((bits[..., None] >> shifts) & 1).bool().flatten(-2)[..., :count]

@@ -60,7 +60,7 @@ def fit_rating(config: Any) -> None:
 
 def fit_prior(config: Any) -> None:
     """Fit a prior to music of your own, which agents can be initialised from."""
-    from toccata.agents.prior.fit import fit_prior as fit
+    from toccata.agents.prior.fitting.fit import fit_prior as fit
 
     fit(config)
     print(f"fitted: {config.out}\ntrain from it with: python train.py --prior {quote(str(config.out))}")
@@ -82,7 +82,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "compare": ("toccata.agents.evaluation.config:CompareConfig", compare),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
-    "fit-prior": ("toccata.agents.prior.fit_config:FitPriorConfig", fit_prior),
+    "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
 }
 
 

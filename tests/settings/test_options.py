@@ -11,8 +11,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from toccata.agents.evaluation.config import EVALUATE_RANGES, CompareConfig, EvaluateConfig
-from toccata.agents.prior import fit_config
-from toccata.agents.prior.fit_config import FitPriorConfig
+from toccata.agents.prior.fitting import fit_config
+from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs import compose_config
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import TRAIN_RANGES, TrainConfig

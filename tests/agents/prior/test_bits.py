@@ -5,7 +5,7 @@ import pytest
 
 from toccata.agents.prior import bits as bits_module
 from toccata.agents.prior.bits import bits
-from toccata.agents.prior.dataset import PassageDataset
+from toccata.agents.prior.fitting.dataset import PassageDataset
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work

@@ -7,7 +7,7 @@ import torch
 from helpers.rounding import float32_rounding
 from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
-from toccata.agents.prior.likelihood import batch_distributions, kl_per_piece, log_prob
+from toccata.agents.prior.likelihood import batch_of, distributions, kl_per_piece, log_prob, unpacked
 from toccata.agents.prior.prior import frozen
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.instrument import Piano
@@ -61,7 +61,13 @@ def test_kl_is_summed_over_the_steps_of_a_piece(trajectories: Trajectories) -> N
     assert (kl > 0).all()
     assert kl_per_piece(network, network, trajectories, SMALL).tolist() == [0, 0, 0]
     for row in range(3):
-        alone, index = single(trajectories, row), np.array([0])
-        ours = batch_distributions(network, JointDistribution(SMALL), alone, index)
-        theirs = batch_distributions(other, JointDistribution(SMALL), alone, index)
+        alone = batch_of(single(trajectories, row), np.array([0]))
+        ours = distributions(network, JointDistribution(SMALL), alone)
+        theirs = distributions(other, JointDistribution(SMALL), alone)
         assert float(ours.kl(theirs).sum()) == pytest.approx(kl[row], rel=float32_rounding(4 * 16, 10.0))
+
+
+def test_unpacked_is_the_inverse_of_packbits() -> None:
+    legal = np.random.default_rng(0).random((3, 4, 21)) < 0.5
+    bits = torch.from_numpy(np.packbits(legal, axis=-1))
+    assert np.array_equal(unpacked(bits, 21), legal)

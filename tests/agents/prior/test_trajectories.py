@@ -5,7 +5,7 @@ import pytest
 
 from helpers.tunes import actions_of, encoded, toy_corpus, tune
 from toccata.agents.policies.sequence_network import NO_GENRE
-from toccata.agents.prior.dataset import PassageDataset
+from toccata.agents.prior.fitting.dataset import PassageDataset
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.codec import encode
 from toccata.envs.core import GENRES, PianoCore

@@ -9,24 +9,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork, with_genres
-from toccata.agents.prior.checkpoint import (
+from toccata.agents.prior.fitting.checkpoint import (
     checkpoint_folder,
     delete_checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from toccata.agents.prior.dataset import PassageDataset
-from toccata.agents.prior.fit_config import FitPriorConfig
-from toccata.agents.prior.maximum_likelihood import FitResult, FitState, fit_network
+from toccata.agents.prior.fitting.dataset import PassageDataset
+from toccata.agents.prior.fitting.fit_config import FitPriorConfig
+from toccata.agents.prior.fitting.maximum_likelihood import FitResult, FitState, fit_network
+from toccata.agents.prior.fitting.report import write_prior_report
 from toccata.agents.prior.prior import Prior, PriorError, frozen
-from toccata.agents.prior.report import write_prior_report
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.splits import few_works_of_prior
 from toccata.envs.instrument import Piano
@@ -51,6 +50,7 @@ NOT_SAVED = (
     "genres",
     "resume",
 )
+MAX_WORKERS = 8  # processes that record passages for a GPU: each makes some 150,000 steps a second
 
 
 def network_config(config: FitPriorConfig) -> NetworkConfig:
@@ -222,7 +222,8 @@ def _fit_with_progress_bar(
         if state.done < 1:
             save(state)
 
-    device = next(network.parameters()).device
+    on_gpu = next(network.parameters()).device.type == "cuda"
+    is_transformer = network.config.backbone == "transformer"
     with bar:
         return fit_network(
             network,
@@ -230,15 +231,18 @@ def _fit_with_progress_bar(
             None if valid is None else record_trajectories(valid.first_passages(), valid.piano, valid.genres),
             epochs=config.epochs or (DEFAULT_EPOCHS if config.minutes is None else MAX_EPOCHS),
             epoch_notes=notes,
-            rng=np.random.default_rng(config.seed),
+            seed=config.seed,
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
             batch_steps=config.batch_steps,
+            row_steps=config.max_steps if on_gpu else 0,
             genre_dropout=config.genre_dropout,
             patience=config.patience,
             minutes=config.minutes,
             muon=True,
-            amp=device.type == "cuda" if config.amp is None else config.amp,
+            amp=is_transformer and (on_gpu if config.amp is None else config.amp),
+            compiles=is_transformer and (on_gpu if config.compile is None else config.compile),
+            workers=min(MAX_WORKERS, torch.get_num_threads()) if on_gpu else 0,
             resume=resume,
             on_batch=on_batch,
             on_epoch=on_epoch,

@@ -17,10 +17,10 @@ from rich.console import Console
 from helpers.tunes import works
 from toccata import cli
 from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork
-from toccata.agents.prior import fit as fit_module
-from toccata.agents.prior.checkpoint import save_checkpoint
-from toccata.agents.prior.fit import fit_prior, network_config, passage_datasets
-from toccata.agents.prior.fit_config import FitPriorConfig
+from toccata.agents.prior.fitting import fit as fit_module
+from toccata.agents.prior.fitting.checkpoint import save_checkpoint
+from toccata.agents.prior.fitting.fit import fit_prior, network_config, passage_datasets
+from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.prior.prior import Prior, PriorError
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import Corpus, Work

@@ -8,11 +8,12 @@ from shlex import quote
 
 import numpy as np
 
-from toccata.envs.codec import encode
+from toccata.envs.codec import actions_of, encode
 from toccata.envs.excerpts import EDGE_SHARE, TRANSPOSITION
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
+from toccata.music.reduction import shortened_to_values
 from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.settings.genres import GENRES
 
@@ -70,6 +71,7 @@ class PassageDataset:
                 f"none of the {len(corpus)} works of corpus {corpus.name} has notes on the keyboard in a playable metre"
             )
         self._bounds = tuple(_PassageBounds.from_work(work) for work in self.works)
+        self._as_played: dict[int, Score] = {}
         notes = np.array([len(work.score) for work in self.works], np.float64)
         self._probabilities = np.zeros(len(self.works))
         for genre in sorted({work.genre for work in self.works}):
@@ -95,13 +97,13 @@ class PassageDataset:
     def first_passages(self) -> list[Piece]:
         """The first passages of every work in order, untransposed and of the default length; deterministic."""
         pieces = []
-        for work, bounds in zip(self.works, self._bounds, strict=True):
+        for index, bounds in enumerate(self._bounds):
             start = int(bounds.starts[0])
             for _ in range(PASSAGES_PER_WORK):
                 if start >= bounds.bars:
                     break
                 end = min(start + self.bars, bounds.bars)
-                piece = self._encode(work, start, end, 0)
+                piece = self._encode(index, start, end, 0)
                 if len(piece.score):
                     pieces.append(piece)
                 start = end
@@ -126,7 +128,7 @@ class PassageDataset:
         last_end = int(np.searchsorted(steps, steps[start] + self.max_steps, side="right")) - 1
         end = max(start + 1, min(start + bars, bounds.bars, last_end))
         low, high = self._transpositions(work, int(start), int(end)) if transpose else (0, 0)
-        return self._encode(work, int(start), int(end), int(rng.integers(low, high + 1)))
+        return self._encode(index, int(start), int(end), int(rng.integers(low, high + 1)))
 
     def _transpositions(self, work: Work, start: int, end: int) -> tuple[int, int]:
         """Lowest and highest transposition, in semitones, that keeps the bars `start` to `end` on the keyboard."""
@@ -139,15 +141,24 @@ class PassageDataset:
         high = min(TRANSPOSITION, self.piano.highest - int(pitch.max()))
         return (low, high) if low <= high else (0, 0)
 
-    def _encode(self, work: Work, start: int, end: int, semitones: int) -> Piece:
-        """The bars `start` to `end` of a work, or as many of them as `max_steps` actions hold."""
-        bar = work.score.ticks_per_bar
+    def _encode(self, index: int, start: int, end: int, semitones: int) -> Piece:
+        """The bars `start` to `end` of the work at `index`, or as many of them as `max_steps` actions hold."""
+        score = self._played(index)
+        bar = score.ticks_per_bar
         while True:
-            excerpt = work.score.slice(start * bar, end * bar)
-            actions, report = encode(excerpt.transpose(semitones) if semitones else excerpt, self.piano)
+            passage = shortened_to_values(score.slice(start * bar, end * bar), self.piano.values)
+            if semitones:
+                passage = passage.transpose(semitones)
+            actions = actions_of(passage, self.piano)
             if len(actions) <= self.max_steps or end == start + 1:
-                return Piece(report.score, genre=work.genre, actions=actions)
+                return Piece(passage, genre=self.works[index].genre, actions=actions)
             end = start + max(1, (end - start) * self.max_steps // len(actions))
+
+    def _played(self, index: int) -> Score:
+        """The whole work at `index` as the piano plays it; computed once, when a passage of it is first taken."""
+        if index not in self._as_played:
+            self._as_played[index] = encode(self.works[index].score, self.piano)[1].score
+        return self._as_played[index]
 
 
 @dataclass(frozen=True)

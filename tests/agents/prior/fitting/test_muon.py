@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers.rounding import float32_rounding
-from toccata.agents.prior.muon import NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, UPDATE_RMS, Muon, orthogonal
+from toccata.agents.prior.fitting.muon import NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, UPDATE_RMS, Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 8, 20), (2, 20, 8)])

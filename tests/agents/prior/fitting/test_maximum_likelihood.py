@@ -3,17 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
+from helpers.devices import DEVICES
 from helpers.rounding import float32_rounding
 from helpers.tunes import works
+from toccata.agents.policies.distribution import JointDistribution
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
-from toccata.agents.prior import maximum_likelihood
-from toccata.agents.prior.dataset import PassageDataset
+from toccata.agents.prior.fitting import maximum_likelihood
+from toccata.agents.prior.fitting.batches import Chunks
+from toccata.agents.prior.fitting.dataset import PassageDataset
+from toccata.agents.prior.fitting.maximum_likelihood import FitResult, fit_network, mean_nats
 from toccata.agents.prior.likelihood import log_prob
 from toccata.agents.prior.markov import uniform_log_prob
-from toccata.agents.prior.maximum_likelihood import FitResult, bucketed_batches, fit_network
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.core import GENRES
 from toccata.envs.instrument import Piano
@@ -48,7 +49,7 @@ def test_a_fit_is_better_than_unigram_frequencies(backbone: str, dataset: Passag
         held_out,
         epochs=4,
         epoch_notes=400,
-        rng=make_rng(),
+        seed=0,
         learning_rate=1e-2,
         batch_steps=256,
         patience=9,
@@ -79,7 +80,7 @@ def test_the_best_epoch_is_kept(dataset: PassageDataset, monkeypatch: pytest.Mon
         record_trajectories(dataset.first_passages(), SMALL),
         epochs=5,
         epoch_notes=20,
-        rng=make_rng(),
+        seed=0,
         patience=2,
         on_epoch=lambda state: states.append({name: each.clone() for name, each in network.state_dict().items()}),
     )
@@ -91,14 +92,14 @@ def test_the_best_epoch_is_kept(dataset: PassageDataset, monkeypatch: pytest.Mon
 
 
 def test_without_validation_data_the_last_epoch_is_kept(dataset: PassageDataset) -> None:
-    result = fit_network(build_network(), dataset, None, epochs=3, epoch_notes=20, rng=make_rng(), patience=1)
+    result = fit_network(build_network(), dataset, None, epochs=3, epoch_notes=20, seed=0, patience=1)
     assert (len(result.train_losses), result.valid_losses, result.best_epoch) == (3, [], 2)
 
 
 def test_one_seed_gives_one_network(dataset: PassageDataset) -> None:
     def fitted(seed: int) -> tuple[dict[str, torch.Tensor], FitResult]:
         network = build_network()
-        result = fit_network(network, dataset, None, epochs=2, epoch_notes=60, rng=make_rng(seed), genre_dropout=0.2)
+        result = fit_network(network, dataset, None, epochs=2, epoch_notes=60, seed=seed, genre_dropout=0.2)
         return network.state_dict(), result
 
     (one, result), (same, again), (other, _) = fitted(3), fitted(3), fitted(4)
@@ -113,7 +114,7 @@ def test_one_seed_gives_one_network(dataset: PassageDataset) -> None:
 def test_genre_dropout(dataset: PassageDataset, dropout: float, fitted: set[str | None]) -> None:
     network = build_network()
     before = {name: each.clone() for name, each in network.state_dict().items()}
-    fit_network(network, dataset, None, epochs=1, epoch_notes=200, rng=make_rng(), genre_dropout=dropout)
+    fit_network(network, dataset, None, epochs=1, epoch_notes=200, seed=0, genre_dropout=dropout)
     after = network.state_dict()
     changed = (after["genre.weight"] != before["genre.weight"]).any(dim=1).tolist()
     assert {genre for genre, each in zip((*GENRES, None), changed, strict=True) if each} == fitted
@@ -125,25 +126,54 @@ def test_a_loss_that_is_not_finite_is_an_error(dataset: PassageDataset) -> None:
     with torch.no_grad():
         network.actor.weight[0, 0] = torch.nan
     with pytest.raises(ConfigError, match="the loss is not finite in epoch 1; lower the learning rate"):
-        fit_network(network, dataset, None, epochs=1, epoch_notes=20, rng=make_rng())
+        fit_network(network, dataset, None, epochs=1, epoch_notes=20, seed=0)
 
 
-def test_an_epoch_has_epoch_notes_notes(dataset: PassageDataset) -> None:
-    for epoch_notes in (1, 150, 1000):
-        notes, last = 0, 0.0
-        for fraction, trajectories, rows in maximum_likelihood._epoch_batches(
-            dataset, GENRES, epoch_notes, 512, make_rng()
-        ):
-            notes += int((trajectories.actions[rows, :, 0] > 0).sum())
-            assert last < fraction <= 1
-            last = fraction
-        assert last == 1
-        assert epoch_notes <= notes <= epoch_notes + 20, "the last passage is not cut"
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+def test_a_fit_to_packed_passages(backbone: str, device: str, dataset: PassageDataset) -> None:
+    """As on a GPU; how many processes record the passages changes nothing."""
+    held_out = record_trajectories(dataset.sample(16, make_rng(99)), SMALL)
+
+    def fitted(workers: int, row_steps: int) -> FitResult:
+        network = build_network(backbone).to(device)
+        return fit_network(
+            network,
+            dataset,
+            held_out,
+            epochs=3,
+            epoch_notes=400,
+            seed=0,
+            learning_rate=1e-2,
+            batch_steps=256,
+            row_steps=row_steps,
+            workers=workers,
+            patience=9,
+        )
+
+    result = fitted(0, 128)
+    assert len(result.train_losses) == 3
+    assert result.valid_losses[2] < 0.8 * result.valid_losses[0]
+    assert result.valid_losses[2] == pytest.approx(fitted(0, 0).valid_losses[2], rel=0.3), "and in rows of one each"
+    if device == "cpu":
+        assert fitted(1, 128) == result
 
 
-@given(st.lists(st.integers(1, 600), min_size=1, max_size=200), st.integers(1, 3000), st.integers(0, 99))
-def test_batches_are_a_partition_within_batch_steps(lengths: list[int], batch_steps: int, seed: int) -> None:
-    batches = list(bucketed_batches(np.array(lengths), batch_steps, make_rng(seed)))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    for rows in batches:
-        assert len(rows) * max(lengths[row] for row in rows) <= batch_steps or len(rows) == 1
+@pytest.mark.slow
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_compiled_loss_equals_the_plain_one(device: str, dataset: PassageDataset) -> None:
+    """In one graph, without breaks; on a GPU it is really compiled."""
+    (batch,) = Chunks(dataset, GENRES, 400, 256, 0.0, 0, row_steps=128)[0]
+    batch = batch.to(torch.device(device))
+    compiled = torch.compile(mean_nats, fullgraph=True, backend="inductor" if device == "cuda" else "eager")
+    losses, gradients = [], []
+    for loss_of in (mean_nats, compiled):
+        network = build_network().to(device)
+        loss = loss_of(network, JointDistribution(SMALL), batch)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append([each.grad for each in network.parameters() if each.grad is not None])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    largest = max(float(each.abs().max()) for each in gradients[0])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-4 * largest)

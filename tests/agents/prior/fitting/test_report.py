@@ -9,16 +9,16 @@ import torch
 from rich.console import Console
 
 from toccata.agents.policies.sequence_network import NO_GENRE, NetworkConfig, SequenceNetwork
-from toccata.agents.prior import report as prior_report
 from toccata.agents.prior.bits import Bits
-from toccata.agents.prior.dataset import PassageDataset
-from toccata.agents.prior.prior import Prior, PriorError, frozen
-from toccata.agents.prior.report import (
+from toccata.agents.prior.fitting import report as prior_report
+from toccata.agents.prior.fitting.dataset import PassageDataset
+from toccata.agents.prior.fitting.report import (
     bits_table,
     fit_markov,
     passages_with_works,
     write_prior_report,
 )
+from toccata.agents.prior.prior import Prior, PriorError, frozen
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import Corpus, Work

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from toccata.agents.prior.bits import ALL, Bits, bits
-from toccata.agents.prior.dataset import PassageDataset
+from toccata.agents.prior.fitting.dataset import PassageDataset
 from toccata.agents.prior.markov import Markov, uniform_log_prob
 from toccata.agents.prior.prior import Prior, PriorError
 from toccata.agents.prior.trajectories import record_trajectories

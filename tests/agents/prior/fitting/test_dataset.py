@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.tunes import actions_of, toy_corpus, tune
-from toccata.agents.prior.dataset import PASSAGES_PER_WORK, PassageDataset
+from toccata.agents.prior.fitting.dataset import PASSAGES_PER_WORK, PassageDataset
 from toccata.envs.codec import encode, play
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from toccata.agents.prior.maximum_likelihood import FitResult, FitState
+from toccata.agents.prior.fitting.maximum_likelihood import FitResult, FitState
 from toccata.settings.options import ConfigError
 from toccata.weights import BROKEN, CONFIG_FILE, WeightsError, read_config, read_tensors, save_weights
 
@@ -33,7 +33,7 @@ def save_checkpoint(folder: Path, state: FitState, fit: Mapping[str, Any]) -> No
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
     for name, kept in state.optimizers.items():
         tensors |= {f"optimizers/{name}/{key}": tensor for key, tensor in kept.items()}
-    about = {"fit": dict(fit), "result": asdict(state.result), "rng": state.rng, "seconds": state.seconds}
+    about = {"fit": dict(fit), "result": asdict(state.result), "seconds": state.seconds}
     save_weights(folder, {STATE_NAME: tensors}, {**about, "done": state.done})
 
 
@@ -63,7 +63,7 @@ def load_checkpoint(folder: Path, fit: Mapping[str, Any]) -> FitState:
             else:
                 tensors[part][rest] = tensor
         result = FitResult(**config["result"])
-        return FitState(result, **tensors, rng=config["rng"], seconds=config["seconds"], done=config["done"])
+        return FitState(result, **tensors, seconds=config["seconds"], done=config["done"])
     except (ConfigError, WeightsError):
         raise
     except BROKEN as error:

@@ -103,7 +103,11 @@ class FitPriorConfig:
     """cpu, cuda, or auto."""
 
     amp: bool | None = None
-    """Compute in bfloat16 where that is safe; by default on a GPU. Some processors gain from it too."""
+    """Compute the backbone of a transformer in bfloat16; by default on a GPU. Processors with instructions for it gain
+    too, on others it is many times slower."""
+
+    compile: bool | None = None
+    """Compile the fit of a transformer with torch.compile, which takes a minute; by default on a GPU."""
 
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
