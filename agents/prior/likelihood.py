@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from toccata.agents.prior.trajectories import Trajectories
 from toccata.envs.instrument import Piano
 
 BATCH_ROWS = 16  # trajectories in one forward pass
+TENSORS = ("episode_starts", "actions", "masks", "inside")  # fields of a `Batch`
 
 
 def log_prob(network: SequenceNetwork, piano: Piano, trajectories: Trajectories) -> list[np.ndarray]:
@@ -81,7 +82,8 @@ class Batch(NamedTuple):
     def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         """The batch of changed tensors."""
         observations = {key: change(tensor) for key, tensor in self.observations.items()}
-        return Batch(observations, *map(change, self[1:-1]), packed=self.packed)
+        others: dict[str, Any] = {name: change(getattr(self, name)) for name in TENSORS}
+        return self._replace(observations=observations, **others)
 
 
 def batch_of(trajectories: Trajectories, rows: np.ndarray) -> Batch:

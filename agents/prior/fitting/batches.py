@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from toccata.agents.policies.sequence_network import NO_GENRE
 from toccata.agents.prior.fitting.dataset import PassageDataset
-from toccata.agents.prior.likelihood import Batch, batch_of
+from toccata.agents.prior.likelihood import TENSORS, Batch, batch_of
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece
@@ -181,6 +182,6 @@ def packed(trajectories: Trajectories, row_steps: int, rng: np.random.Generator)
 
 def joined(batches: Sequence[Batch]) -> Batch:
     """The rows of several packed batches."""
-    observations, *others = zip(*(batch[:-1] for batch in batches), strict=True)
-    keys = observations[0]
-    return Batch({key: torch.cat([each[key] for each in observations]) for key in keys}, *map(torch.cat, others), True)
+    observations = {key: torch.cat([each.observations[key] for each in batches]) for key in batches[0].observations}
+    others: dict[str, Any] = {name: torch.cat([getattr(each, name) for each in batches]) for name in TENSORS}
+    return batches[0]._replace(observations=observations, **others)
