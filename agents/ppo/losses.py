@@ -1,4 +1,4 @@
-"""The loss of a minibatch of sequences, in as many passes as memory needs."""
+"""The loss of a minibatch of sequences, which may be compiled."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from torch.nn import functional as F
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.errors import one_line
-
-PASS_STEPS = 65_536  # of one pass: some 5 GB for two million parameters; a GPU is busy with half of it
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from stable_baselines3.common.vec_env import VecEnv
 
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_network import OBSERVATION_KEYS, SequenceNetwork, tensors_of
@@ -56,6 +57,24 @@ def primer_steps(primer: Score, piano: Piano, bars: int, genre: int) -> PrimerSt
     observations = {key: recorded[key][0].astype(np.int32) for key in OBSERVATION_KEYS}
     observations["genre"][:] = genre
     return PrimerSteps(observations, context.bars, prepared.actions[-1])
+
+
+def primers_of_envs(
+    envs: VecEnv, observations: dict[str, np.ndarray], starts: np.ndarray, piano: Piano
+) -> dict[int, PrimerSteps]:
+    """The primers of the environments `starts` whose piece begins with these observations, by environment."""
+    try:
+        scores = envs.get_attr("primer", starts.tolist())
+    except AttributeError:
+        return {}  # another environment than a piano's
+    primers = {}
+    for env, score in zip(starts.tolist(), scores, strict=True):
+        bars = int(observations["place"][env][-1])
+        genre = int(observations["genre"][env])
+        steps = None if score is None else primer_steps(score, piano, bars, genre)
+        if steps is not None:
+            primers[env] = steps
+    return primers
 
 
 def prefill_primers(network: SequenceNetwork, primers: list[PrimerSteps], device: torch.device) -> Cache:

@@ -1,9 +1,8 @@
-"""PPO for policies on sequences: rollouts with a cache, updates in one causal pass, and the KL from the reference."""
+"""PPO for policies on sequences: rollouts with a cache; the update is in `update.py`, the KL in `reference_kl.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,21 +12,19 @@ from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from stable_baselines3.common.utils import explained_variance
 
 from toccata.agents.policies.cache import Cache
-from toccata.agents.policies.sequence_network import SequenceNetwork, episode_starts_of, tensors_of
+from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.agents.ppo.composer_ppo import ADVICE, ComposerPPO, DivergenceError
+from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.history import History, observations_by_env
-from toccata.agents.ppo.kl_controller import AdaptiveKLController
-from toccata.agents.ppo.losses import PASS_STEPS, Losses, LossWeights, Sequences, compiled_losses, losses_of
-from toccata.agents.ppo.primers import BARS_FINISHED, PrimerSteps, prefill_primers, primer_steps, with_primers
+from toccata.agents.ppo.losses import Losses, LossWeights, compiled_losses, losses_of
+from toccata.agents.ppo.primers import BARS_FINISHED, PrimerSteps, prefill_primers, primers_of_envs
+from toccata.agents.ppo.reference_kl import AdaptiveKLController, kl_of_pieces, kl_of_steps
+from toccata.agents.ppo.update import UpdateSettings, sequences_of, update_epoch, update_figures
 from toccata.agents.sb3 import SequenceRolloutBuffer
 from toccata.envs.reward_model import RewardModel
 
-CPU_ROWS_PER_PASS = 16  # of a pass of the reference policy: more would need more memory and gain nothing
-GPU_STEPS_PER_PASS = 32_768  # a GPU is idle with less
 NOT_SAVED = ("device_step", "packs_steps", "amp", "compiles", "losses_of")  # of how a machine computes
-APPROX_KL = Losses._fields.index("approx_kl")
 
 
 @dataclass
@@ -169,10 +166,11 @@ class SequenceComposerPPO(ComposerPPO):
 
         In environments whose piece begins, the primer replaces what the cache holds.
         """
-        rollout, history = self.rollout, self.history
+        rollout, history, envs = self.rollout, self.history, self.get_env()
         assert rollout is not None  # since begin_rollout
+        assert envs is not None  # while learning
         starts = np.flatnonzero(self.last_episode_starts)
-        primers = self._primers(observations, starts) if len(starts) else {}
+        primers = primers_of_envs(envs, observations, starts, self.policy.piano) if len(starts) else {}
         rollout.primers.append(primers)
         history.primer_bars[starts] = 0
         if primers:
@@ -190,21 +188,6 @@ class SequenceComposerPPO(ComposerPPO):
             for env, steps in primers.items():
                 observations["last"][env] = steps.last
         return observations
-
-    def _primers(self, observations: Any, starts: np.ndarray) -> dict[int, PrimerSteps]:
-        """The primers of the environments `starts` whose piece begins with these observations, by environment."""
-        try:
-            scores = self.get_env().get_attr("primer", starts.tolist())  # type: ignore[union-attr]  # while learning
-        except AttributeError:
-            return {}  # another environment than a piano's
-        primers = {}
-        for env, score in zip(starts.tolist(), scores, strict=True):
-            bars = int(observations["place"][env][-1])
-            genre = int(observations["genre"][env])
-            steps = None if score is None else primer_steps(score, self.policy.piano, bars, genre)
-            if steps is not None:
-                primers[env] = steps
-        return primers
 
     def act(self, observations: Any, masks: np.ndarray | None) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
         """Actions (envs, 2), values and log-probabilities (envs,) of one step."""
@@ -277,31 +260,12 @@ class SequenceComposerPPO(ComposerPPO):
         """(envs, steps) exact KL of the policy from the reference at each step, in nats; keeps their logits."""
         rollout = self.rollout
         assert rollout is not None  # since begin_rollout
-        observations, positions = with_primers(observations_by_env(rollout_buffer), rollout.primers)
         logits = torch.stack(rollout.logits) if rollout.device_step is None else rollout.device_step.logits
         rollout.logits = []
         cache = self._bounded(self.history.prefill(reference, self.device))
-        reference_logits = []
-        kl = np.empty((self.n_envs, self.n_steps))
-        rows_per_pass = CPU_ROWS_PER_PASS
-        if self.device.type != "cpu":
-            rows_per_pass = max(CPU_ROWS_PER_PASS, GPU_STEPS_PER_PASS // self.n_steps)
-        with torch.no_grad():
-            for start in range(0, self.n_envs, rows_per_pass):
-                stop = min(start + rows_per_pass, self.n_envs)
-                rows = torch.arange(start, stop, device=self.device)
-                some = tensors_of({key: value[start:stop] for key, value in observations.items()}, self.device, True)
-                theirs_of_all = reference(some, episode_starts_of(some), cache[rows])[0]
-                if positions is not None:
-                    own = torch.as_tensor(positions[start:stop], device=self.device)
-                    theirs_of_all = theirs_of_all[torch.arange(len(rows), device=self.device)[:, None], own]
-                reference_logits.append(theirs_of_all)
-                masks = np.swapaxes(rollout_buffer.action_masks[:, start:stop], 0, 1)
-                masks = masks.reshape(-1, masks.shape[-1])
-                ours = self.policy.distribution(logits[:, rows].transpose(0, 1).flatten(0, 1), masks)
-                theirs = self.policy.distribution(reference_logits[-1].flatten(0, 1), masks)
-                kl[start:stop] = ours.kl(theirs).view(len(rows), -1).cpu().numpy()
-        rollout.reference_logits = torch.cat(reference_logits)
+        kl, rollout.reference_logits = kl_of_steps(
+            self.policy, reference, rollout_buffer, logits, cache, rollout.primers
+        )
         return kl
 
     def _log_kl(self, kl: np.ndarray, episode_starts: np.ndarray, dones: np.ndarray) -> None:
@@ -312,14 +276,7 @@ class SequenceComposerPPO(ComposerPPO):
             episode_starts: (steps, envs) bool.
             dones: (envs,) bool, whose piece ended with the last step.
         """
-        ends = np.concatenate([episode_starts[1:], dones[None]]).T  # (envs, steps): a piece ends with this step
-        total = np.where(episode_starts[0], 0.0, self.history.kl)
-        of_pieces: list[float] = []
-        for step in range(self.n_steps):
-            total += kl[:, step]
-            of_pieces += total[ends[:, step]].tolist()
-            total[ends[:, step]] = 0.0
-        self.history.kl = total
+        of_pieces, self.history.kl = kl_of_pieces(kl, episode_starts, dones, self.history.kl)
         self.logger.record("kl/nats_per_step", float(kl.mean()))
         self.logger.record("kl/coef", self.kl_controller.coef)
         if of_pieces:
@@ -344,88 +301,33 @@ class SequenceComposerPPO(ComposerPPO):
         clip_range_vf = None
         if self.clip_range_vf is not None:
             clip_range_vf = self.clip_range_vf(self.remaining_progress)  # type: ignore[operator]  # as above
-        sequences = self._sequences()
-        weights = LossWeights(clip_range, clip_range_vf, self.ent_coef, self.vf_coef, rollout.kl_coef)
-        rows_per_batch = self.n_envs if self.batch_size is None else max(1, self.batch_size // self.n_steps)
-        rows_per_pass = max(1, PASS_STEPS // self.n_steps)
-        waits = self.device.type == "cpu"  # for nothing, so that a gradient is checked before it is used
-        logs: list[torch.Tensor] = []  # (6,) `Losses` of each minibatch
-        kls: list[torch.Tensor] = []  # of the last epoch
-        losses_of = self._losses_of()
-        stops_early = False
+        cache = self._bounded(rollout.initial_cache)
+        sequences = sequences_of(buffer, cache, rollout.primers, rollout.reference_logits, self.device)
+        settings = UpdateSettings(
+            self._losses_of(),
+            LossWeights(clip_range, clip_range_vf, self.ent_coef, self.vf_coef, rollout.kl_coef),
+            rows_per_batch=self.n_envs if self.batch_size is None else max(1, self.batch_size // self.n_steps),
+            normalize_advantage=self.normalize_advantage,
+            max_grad_norm=self.max_grad_norm,
+            target_kl=self.target_kl,
+            amp=self.amp and self._is_transformer,
+        )
+        epochs: list[list[torch.Tensor]] = []  # (6,) `Losses` of each minibatch
         for _ in range(self.n_epochs):
-            kls, norms = [], []
-            order = torch.as_tensor(np.random.permutation(self.n_envs))  # noqa: NPY002  # as SB3's buffers draw
-            for rows in order.to(self.device).split(rows_per_batch):
-                batch, std = sequences[rows], torch.ones((), device=self.device)
-                if self.normalize_advantage:
-                    batch, std = batch.with_normalised_advantages()
-                policy.optimizer.zero_grad()
-                means, stops_early, done = torch.zeros(len(Losses._fields), device=self.device), False, 0
-                for part in batch.passes(rows_per_pass):
-                    with bfloat16_backbone(policy.network, self.amp and self._is_transformer):
-                        losses = losses_of(policy, part, weights, std)
-                    share, done = len(part) / len(batch), done + len(part)
-                    means += share * torch.stack([losses.total.detach(), *losses[1:]])
-                    stops_early = done == len(batch) and self._is_too_far(means)
-                    if not stops_early:
-                        (share * losses.total).backward()
-                logs.append(means)
-                kls.append(means[APPROX_KL])
-                if stops_early:
-                    break
-                norms.append(torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm))
-                if waits:
-                    self._check_gradients(norms[-1:], means)
-                policy.optimizer.step()
-            if norms and not waits:
-                self._check_gradients(norms, logs[-1])
+            losses, stops_early = update_epoch(policy, sequences, settings, self.num_timesteps)
+            epochs.append(losses)
             self.count_update()
             if stops_early:
                 break
         self.check_finite()
         record = self.logger.record
-        total, entropy, policy_loss, value_loss, _, clipped = torch.stack(logs).cpu().double().numpy().T
-        record("train/entropy_loss", np.mean(entropy))
-        record("train/policy_gradient_loss", np.mean(policy_loss))
-        record("train/value_loss", np.mean(value_loss))
-        record("train/approx_kl", np.mean(torch.stack(kls).cpu().double().numpy()))
-        record("train/clip_fraction", np.mean(clipped))
-        record("train/loss", float(total[-1]))
+        for name, value in update_figures(epochs).items():
+            record(name, value)
         record("train/explained_variance", explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
         record("train/n_updates", self.updates, exclude="tensorboard")
         record("train/clip_range", clip_range)
         if clip_range_vf is not None:
             record("train/clip_range_vf", clip_range_vf)
-
-    def _sequences(self) -> Sequences:
-        """The rows of the rollout, on the device."""
-        buffer, rollout = self.rollout_buffer, self.rollout
-        assert rollout is not None  # since collect_rollouts
-        arrays, own_steps = with_primers(observations_by_env(buffer), rollout.primers)
-        actions, masks, values, log_probs, advantages, returns = (
-            torch.as_tensor(array, device=self.device).transpose(0, 1)  # (envs, steps, ...)
-            for array in (
-                buffer.actions,
-                buffer.action_masks.astype(bool, copy=False),
-                buffer.values,
-                buffer.log_probs,
-                buffer.advantages,
-                buffer.returns,
-            )
-        )
-        return Sequences(
-            observations={key: torch.as_tensor(value, device=self.device) for key, value in arrays.items()},
-            positions=None if own_steps is None else torch.as_tensor(own_steps, device=self.device),
-            cache=self._bounded(rollout.initial_cache),
-            actions=actions,
-            masks=masks,
-            old_values=values,
-            old_log_probs=log_probs,
-            advantages=advantages,
-            returns=returns,
-            reference_logits=rollout.reference_logits,
-        )
 
     def _losses_of(self) -> Callable[..., Losses]:
         """The function `losses_of`, compiled if that is wanted."""
@@ -439,25 +341,3 @@ class SequenceComposerPPO(ComposerPPO):
     def _is_transformer(self) -> bool:
         """Whether updates can be in bfloat16 and compiled: an LSTM has a kernel of its own, on CPUs in float32 only."""
         return self.policy.network.config.backbone == "transformer"
-
-    def _is_too_far(self, losses: torch.Tensor) -> bool:
-        """Whether an update stops early, given the `Losses` (6,) of a minibatch."""
-        return self.target_kl is not None and float(losses[APPROX_KL]) > 1.5 * self.target_kl
-
-    def _check_gradients(self, norms: list[torch.Tensor], losses: torch.Tensor) -> None:
-        """Raise DivergenceError when one of the gradients' norms is not finite."""
-        if not torch.isfinite(torch.stack(norms)).all():
-            raise DivergenceError(
-                f"training diverged at step {self.num_timesteps:,}: the gradient of the loss, "
-                f"{losses[0].item():g}, is not finite; {ADVICE}"
-            )
-
-
-@contextmanager
-def bfloat16_backbone(network: SequenceNetwork, on: bool) -> Iterator[None]:
-    """A block in which `network` computes its backbone in bfloat16 if `on`."""
-    network.amp = on
-    try:
-        yield
-    finally:
-        network.amp = False

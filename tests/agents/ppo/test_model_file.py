@@ -119,6 +119,15 @@ def test_a_model_plays_without_environments_and_in_any_number_of_them(tmp_path: 
     again.learn(80)
 
 
+def test_a_model_that_only_plays_has_no_optimizer(tmp_path: Path) -> None:
+    model = agent().learn(48)
+    save_model(model, tmp_path / "model.zip")
+    again = load_model(tmp_path / "model.zip")
+    again.predict(model.env.reset(), action_masks=model.env.action_masks())
+    assert "optimizer" in vars(model.policy)
+    assert "optimizer" not in vars(again.policy), "torch would import its compiler"
+
+
 def test_every_setting_returns(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "n_epochs": 3,

@@ -19,7 +19,7 @@ from helpers.sequence_agents import (
     make_agent,
     make_envs,
 )
-from toccata.agents.ppo.kl_controller import GAIN, MAX_COEF, MIN_COEF
+from toccata.agents.ppo.reference_kl import GAIN, MAX_COEF, MIN_COEF, kl_of_pieces
 from toccata.agents.prior.prior import frozen
 
 
@@ -65,6 +65,14 @@ def test_each_step_is_penalised_by_its_exact_kl_and_pieces_are_summed_across_rol
     model.learn(3 * 8 * 8, Watch())
     assert 0 in counts
     assert sum(counts) > 3
+
+
+def test_pieces_are_summed_from_their_first_step_to_their_last() -> None:
+    starts = np.array([[False, True], [False, False], [True, False]])  # (steps, envs)
+    kl = np.array([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
+    ended, under_way = kl_of_pieces(kl, starts, np.array([False, True]), before=np.array([0.5, 100.0]))
+    assert ended == [3.5, 56.0]
+    assert under_way.tolist() == [4.0, 0.0]
 
 
 def test_a_policy_equal_to_its_prior_is_not_penalised(backbone: str) -> None:

@@ -21,7 +21,7 @@ from helpers.sequence_agents import (
     make_agent,
     make_envs,
 )
-from toccata.agents.ppo import sequence_ppo
+from toccata.agents.ppo import update
 from toccata.agents.ppo.losses import losses_of
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 
@@ -135,7 +135,7 @@ def test_a_minibatch_in_passes_has_the_gradient_of_the_whole(
     model.learn(5 * 24 * 2)
     disturb(model.policy, 0.02)
     whole, gradients = update_of(model)
-    monkeypatch.setattr(sequence_ppo, "PASS_STEPS", steps_at_once)
+    monkeypatch.setattr(update, "PASS_STEPS", steps_at_once)
     passes = []
     original = model.policy.evaluate_actions
     monkeypatch.setattr(
