@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -164,9 +165,14 @@ class NetworkPolicy(MaskableActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.build_network()
-        self.optimizer = self.optimizer_class(
+        self._first_learning_rate = lr_schedule(1)
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:  # type: ignore[override]  # an attribute of SB3's
+        """Made for training only: torch imports its compiler with it, which takes two seconds."""
+        return self.optimizer_class(
             self.parameters(),
-            lr=lr_schedule(1),  # type: ignore[call-arg]  # torch types optimizers without it
+            lr=self._first_learning_rate,  # type: ignore[call-arg]  # torch types optimizers without it
             **self.optimizer_kwargs,
         )
 

@@ -9,7 +9,9 @@ on reward bias); here it is fixed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -57,13 +59,20 @@ class Realism:
 
     def __init__(self, discriminator: Discriminator | None = None) -> None:
         self.discriminator = (discriminator or Discriminator()).eval()
-        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), LEARNING_RATE, BETAS)
+        self.moments: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)  # Adam's state, by parameter
         self.replay = ReplayBuffer()
         self.device = torch.device("cpu")
         self.large_batches = False
 
+    @cached_property
+    def optimizer(self) -> torch.optim.Adam:
+        """Made for the first training step: torch imports its compiler with it, which takes two seconds."""
+        optimizer = torch.optim.Adam(self.discriminator.parameters(), LEARNING_RATE, BETAS)
+        optimizer.state = self.moments
+        return optimizer
+
     def to(self, device: torch.device | str, *, large_batches: bool | None = None) -> Realism:
-        """Move network and optimizer to a device, where windows are drawn too; returns the model itself.
+        """Move network and optimizer state to a device, where windows are drawn too; returns the model itself.
 
         Args:
             device: a torch device.
@@ -73,7 +82,7 @@ class Realism:
         self.device = torch.device(device)
         self.large_batches = self.device.type != "cpu" if large_batches is None else large_batches
         self.discriminator.to(self.device)
-        for moments in self.optimizer.state.values():
+        for moments in self.moments.values():
             moments.update(self._on_device(moments))
         return self
 
@@ -217,7 +226,7 @@ class Realism:
         """Adam's moments and the replay buffer as tensors."""
         state = {f"replay.{name}": torch.from_numpy(array) for name, array in self.replay.arrays().items()}
         for name, parameter in self.discriminator.named_parameters():
-            for key, tensor in self.optimizer.state.get(parameter, {}).items():
+            for key, tensor in self.moments.get(parameter, {}).items():
                 state[f"adam.{name}.{key}"] = tensor
         return state
 
@@ -228,7 +237,7 @@ class Realism:
         for name, parameter in self.discriminator.named_parameters():
             moments = {key: state[f"adam.{name}.{key}"] for key in ADAM_STATE if f"adam.{name}.{key}" in state}
             if moments:
-                self.optimizer.state[parameter] = self._on_device(moments)
+                self.moments[parameter] = self._on_device(moments)
 
     def _on_device(self, moments: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Adam's state of a parameter on the device of the network; the number of steps stays on the CPU."""

@@ -150,6 +150,23 @@ def test_training_resumes_exactly_after_loading(
     assert resumed.replay.scores == uninterrupted.replay.scores
 
 
+def test_a_discriminator_that_is_not_trained_has_no_optimizer_and_keeps_its_state(
+    random_realism: Callable[..., Realism], random_piece: Callable, stepwise_piece: Callable, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    trained = random_realism()
+    trained.update([random_piece(rng)], [stepwise_piece(rng)], rng)
+    trained.save(tmp_path / "trained")
+    loaded = Realism.load(tmp_path / "trained").to("cpu")
+    loaded.score(Pieces([stepwise_piece(rng)]))
+    loaded.save(tmp_path / "again")
+    assert "optimizer" in vars(trained)
+    assert "optimizer" not in vars(loaded), "torch would import its compiler"
+    state = [(tmp_path / folder / "training.safetensors").read_bytes() for folder in ("trained", "again")]
+    assert state[0] == state[1]
+    assert b"adam.gain.exp_avg" in state[0]
+
+
 def test_load_is_the_inverse_of_save(
     random_realism: Callable[..., Realism], stepwise_piece: Callable[..., Score], tmp_path: Path
 ) -> None:
