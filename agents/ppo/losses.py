@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -12,7 +11,6 @@ from torch.nn import functional as F
 
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_policy import SequencePolicy
-from toccata.errors import one_line
 
 
 @dataclass(frozen=True)
@@ -110,22 +108,3 @@ def losses_of(policy: SequencePolicy, rows: Sequences, weights: LossWeights, std
         approx_kl = (ratio - 1 - log_ratio).mean()
         clipped_share = ((ratio - 1).abs() > weights.clip_range).float().mean()
     return Losses(total, entropy_loss.detach(), policy_loss.detach(), value_loss.detach(), approx_kl, clipped_share)
-
-
-def compiled_losses(device: torch.device) -> Callable[..., Losses]:
-    """`losses_of` as torch compiles it for a device: without graph breaks, for a `SequencePolicy` with a transformer.
-
-    Warns:
-        UserWarning: where there is no compiler; then it is `losses_of` itself, which is slower.
-    """
-    try:
-        x = torch.ones(8, device=device, requires_grad=True)
-        torch.compile(_probe)(x).backward()
-    except Exception as error:  # a missing compiler, or Triton, shows in many ways
-        warnings.warn(f"updates are not compiled, so they are slower: {one_line(error)}", stacklevel=2)
-        return losses_of
-    return torch.compile(losses_of)
-
-
-def _probe(x: torch.Tensor) -> torch.Tensor:
-    return (x.sin() + 1.0).sum()

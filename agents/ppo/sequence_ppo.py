@@ -11,13 +11,14 @@ import torch
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from stable_baselines3.common.utils import explained_variance
 
+from toccata.agents.devices import torch_compiled
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.history import History, observations_by_env
-from toccata.agents.ppo.losses import Losses, LossWeights, compiled_losses, losses_of
+from toccata.agents.ppo.losses import Losses, LossWeights, losses_of
 from toccata.agents.ppo.primers import BARS_FINISHED, PrimerSteps, prefill_primers, primers_of_envs
 from toccata.agents.ppo.reference_kl import AdaptiveKLController, kl_of_pieces, kl_of_steps
 from toccata.agents.ppo.update import UpdateSettings, sequences_of, update_epoch, update_figures
@@ -334,7 +335,7 @@ class SequenceComposerPPO(ComposerPPO):
         if not (self.compiles and self._is_transformer):
             return losses_of
         if self.losses_of is None:
-            self.losses_of = compiled_losses(self.device)
+            self.losses_of = torch_compiled(losses_of, self.device, "updates are")
         return self.losses_of
 
     @property

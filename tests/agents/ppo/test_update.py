@@ -197,7 +197,7 @@ def test_without_a_compiler_updates_are_not_compiled(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch, "compile", broken)
     model = make_agent(make_envs(2, reward=Notes()))
     model.compiles = True
-    with pytest.warns(UserWarning, match="updates are not compiled, so they are slower: no C\\+\\+ compiler was found"):
+    with pytest.warns(UserWarning, match="updates are not compiled, so slower: no C\\+\\+ compiler was found"):
         model.learn(48)
     model.learn(48)
     assert model.losses_of is losses_of, "it is tried once"
