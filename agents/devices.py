@@ -53,6 +53,7 @@ def torch_compiled(function: Callable[..., Any], device: torch.device, what: str
     except Exception as error:  # a missing compiler, or Triton, shows in many ways
         warnings.warn(f"{what} not compiled, so slower: {one_line(error)}", stacklevel=3)
         return function
+    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)  # what is in float32 needs its digits
     return torch.compile(function)
 
 

@@ -40,9 +40,8 @@ from toccata.agents.policies.sequence_network import (
 )
 from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
-from toccata.agents.prior.fitting.fit import MAX_WORKERS
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
-from toccata.agents.runs.builders import build_agent, build_envs, environment_arguments
+from toccata.agents.runs.builders import build_agent, build_envs, environment_arguments, set_arithmetic
 from toccata.agents.runs.callbacks import UpdateRewardsCallback
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import versions
@@ -62,6 +61,8 @@ GIB = 2**30
 LATE = 200  # steps into a piece at which a step of the network is timed: its cache is as in a rollout
 PARTS = {
     "step": "environments",
+    "prepare": "prefill",
+    "begin_rollout": "prefill",
     "act": "policy step",
     "kl_penalty": "KL",
     "piece_rewards": "rewards",
@@ -169,6 +170,7 @@ def build(config: TrainConfig, sizes: Sizes, device: torch.device) -> tuple[Sequ
         on_device(each, device)
     model = build_agent(config, build_envs(config), rewards, device)
     assert isinstance(model, SequenceComposerPPO)
+    set_arithmetic(config, model)
     set_reference(config, model, model)
     model.set_logger(Logger(None, []))
     rng = np.random.default_rng(0)
@@ -265,7 +267,11 @@ def training(num_envs: int, n_steps: int, sizes: Sizes, device: torch.device) ->
     name = f"{num_envs:,} pianos"
     return [
         Row(
-            f"training, {name}", steps / whole, "steps/s", limits, {"shares": shares, "n_steps": n_steps, "warm": warm}
+            f"training, {name}",
+            steps / whole,
+            "steps/s",
+            limits,
+            {"shares": shares, "n_steps": n_steps, "warm": warm, "amp": model.amp, "compiled": model.compiles},
         ),
         Row(f"rewards' share, {name}", shares["rewards"], "of the time", {}, {}),
         Row(f"update, {name}", update, "steps/s", products, {"batch_size": config.batch_size}),
@@ -322,7 +328,7 @@ def fitting(sizes: Sizes, device: torch.device) -> list[Row]:
         row_steps=FitPriorConfig.max_steps,
         amp=on_gpu,
         compiles=on_gpu,
-        workers=min(MAX_WORKERS, torch.get_num_threads()),
+        workers=torch.get_num_threads(),
     )
     length = 64 * sizes.bars  # about as long as the passages
     limits = product_rates(sizes.network, max(1, sizes.fit_batch_steps // length), length, device)

@@ -41,8 +41,9 @@ def test_every_part_is_measured_beside_its_limit(
     training = rows["training, 2 pianos"]
     assert {"PianoVecEnv alone", "PianoVectorEnv alone", "network's step alone"} <= set(training["limits"])
     shares = training["more"]["shares"]
-    assert set(shares) == {"environments", "policy step", "KL", "rewards", "update", "rest"}
+    assert set(shares) == {"environments", "prefill", "policy step", "KL", "rewards", "update", "rest"}
     assert sum(shares.values()) == pytest.approx(1) and shares["rest"] > -0.01
+    assert (training["more"]["amp"], training["more"]["compiled"]) == (False, False), "on a GPU both"
     assert rows["rewards' share, 2 pianos"]["value"] == shares["rewards"] > 0
     assert "fit-prior" in capsys.readouterr().out
 

@@ -18,7 +18,7 @@ from toccata.files import read_json, sha256_of_file
 from toccata.settings.options import shown
 
 # Settings that do not make another experiment
-OF_NO_GROUP = ("seed", "device", "reward_device", "checkpoint_every", "logger")
+OF_NO_GROUP = ("seed", "device", "reward_device", "amp", "compile", "checkpoint_every", "logger")
 KL = "kl/nats_per_piece"
 MAX_METRICS = 1000
 MAX_NAME = 200

@@ -89,7 +89,8 @@ class Lstm(nn.Module):
         ):
             ended.append(state[:, :, some:])
             hidden, cell = state[:, :, :some].unbind(0)
-            out, states = self.lstm(part.unflatten(0, (-1, some)), (hidden.contiguous(), cell.contiguous()))
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # a GPU has the digits of `step` then
+                out, states = self.lstm(part.unflatten(0, (-1, some)), (hidden.contiguous(), cell.contiguous()))
             state = torch.stack(list(states))
             outputs.append(out.flatten(0, 1))
         after = torch.cat([state, *ended[::-1]], dim=2)[:, :, order.argsort()]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,15 @@ import torch
 from toccata.agents.policies.cache import Cache
 from toccata.agents.policies.sequence_network import episode_starts_of
 from toccata.agents.policies.sequence_policy import SequencePolicy
+from toccata.errors import ToccataError, one_line
 
 ROOM_STEP = 64  # steps by which the room for an episode grows; a graph is captured for each room
 # Of the observations as one array
 COLUMNS: dict[str, Any] = {"place": slice(0, 4), "last": slice(4, 6), "top": 6, "genre": 7}
+
+
+class CaptureError(ToccataError, RuntimeError):
+    """A step that this GPU or its driver cannot capture as a CUDA graph."""
 
 
 class DeviceStep:
@@ -31,16 +36,18 @@ class DeviceStep:
         rows: environments.
         steps: of a rollout.
         keep_logits: keep those of every step.
+        captures: CUDA graphs; else a GPU is given the operations one by one, which is slower.
 
     Attributes:
         values, log_probs: (steps, rows) float32 on the device.
         logits: (steps, rows, whats + kinds * values) on the device; (0, ...) unless they are kept.
     """
 
-    def __init__(self, policy: SequencePolicy, rows: int, steps: int, keep_logits: bool) -> None:
+    def __init__(self, policy: SequencePolicy, rows: int, steps: int, keep_logits: bool, captures: bool = True) -> None:
         self.policy = policy
         self.device = torch.device(policy.device)
         self.keep_logits = keep_logits
+        self.captures = captures
         pinned = self.device.type == "cuda"
         numbers, masks = rows * 8 * 4, rows * sum(policy.piano.nvec)  # bytes: int32, bool
         host = torch.zeros(numbers + masks, dtype=torch.uint8, pin_memory=pinned)
@@ -72,9 +79,10 @@ class DeviceStep:
         """Where the parameters are, from which graphs read."""
         return [parameter.data_ptr() for parameter in self.policy.parameters()]
 
-    def fits(self, policy: SequencePolicy, rows: int, steps: int, keep_logits: bool) -> bool:
+    def fits(self, policy: SequencePolicy, rows: int, steps: int, keep_logits: bool, captures: bool) -> bool:
         """Whether it plays such rollouts with this policy."""
-        same = self.policy is policy and self.values.shape == (steps, rows) and self.keep_logits == keep_logits
+        same = self.policy is policy and self.values.shape == (steps, rows)
+        same = same and (self.keep_logits, self.captures) == (keep_logits, captures)
         return same and self._addresses == self._addresses_now()
 
     def begin(self, cache: Cache, lengths: np.ndarray) -> None:
@@ -107,16 +115,17 @@ class DeviceStep:
         self._host_lengths[starts.numpy()] = 0
         room = self._room()
         self._make_room(room)
-        self._sent.copy_(self._host, non_blocking=True)
-        with torch.no_grad():
+        on_device = nullcontext() if self.device.type == "cpu" else torch.cuda.device(self.device)
+        with torch.no_grad(), on_device:  # graphs and events are of the current device
+            self._sent.copy_(self._host, non_blocking=True)
             if room not in self._plays:
-                self._plays[room] = captured(lambda: self._play(room), self._changed(), self.device)
+                self._plays[room] = self._captured(lambda: self._play(room))
             self._plays[room]()
             self._host_actions.copy_(self._actions, non_blocking=True)
             if self._actions_are_here is not None:
                 self._actions_are_here.record()
             if self._records is None:
-                self._records = captured(self._record, self._changed(), self.device)
+                self._records = self._captured(self._record)
             self._records()
         self._host_lengths += 1
         self._played += 1
@@ -149,9 +158,13 @@ class DeviceStep:
             self.logits.index_copy_(0, self._position, self._logits[None])
         self._position += 1
 
-    def _changed(self) -> list[torch.Tensor]:
-        """What a step changes and the next one depends on, apart from what it writes beyond the lengths."""
-        return [self._lengths, self._position, *([] if self._grows else [self._state])]
+    def _captured(self, function: Callable[[], object]) -> Callable[[], object]:
+        """The function as a CUDA graph, where that is wanted."""
+        if not (self.captures and self.device.type == "cuda"):
+            return function
+        # What a step changes and the next one depends on, apart from what it writes beyond the lengths
+        changed = [self._lengths, self._position, *([] if self._grows else [self._state])]
+        return captured(function, changed, self.device)
 
     @property
     def _grows(self) -> bool:
@@ -176,18 +189,16 @@ class DeviceStep:
 def captured(
     function: Callable[[], object], changed: Sequence[torch.Tensor], device: torch.device
 ) -> Callable[[], object]:
-    """The function as a CUDA graph; on other devices itself.
+    """The function as a CUDA graph.
 
     Args:
         function: reads and writes tensors that stay where they are. To capture it, it is run a few times.
         changed: tensors that it changes and that must be as they were afterwards, as the random numbers are.
-        device: that it runs on.
+        device: that it runs on, the current one.
 
-    Warns:
-        UserWarning: where it cannot be captured; then it is the function itself, which is slower.
+    Raises:
+        CaptureError: when it cannot be captured, saying what to do.
     """
-    if device.type != "cuda":
-        return function
     before = [tensor.clone() for tensor in changed]
 
     def put_back() -> None:
@@ -205,7 +216,8 @@ def captured(
     try:
         with torch.cuda.graph(graph):
             function()
-    except RuntimeError as error:
-        warnings.warn(f"a step cannot be captured as a CUDA graph, so it is slower: {error}", stacklevel=2)
-        return function
+    except RuntimeError as error:  # what it leaves of the random number generators cannot be relied on
+        raise CaptureError(
+            f"a step cannot be captured as a CUDA graph: {one_line(error)}; --compile False plays without"
+        ) from error
     return graph.replay

@@ -74,7 +74,8 @@ class SequenceComposerPPO(ComposerPPO):
 
     Attributes:
         amp: compute the updates of a transformer in bfloat16 where float32 is not needed; False unless set.
-        compiles: compile the loss of a transformer, if there is a compiler; False unless set.
+        compiles: compile the loss of a transformer, if there is a compiler, and on a GPU capture steps as CUDA graphs;
+            False unless set.
         packs_steps: play with a `DeviceStep`, unless the policy is the user's own class; True on a GPU.
 
     Raises:
@@ -151,8 +152,8 @@ class SequenceComposerPPO(ComposerPPO):
     def _device_step(self) -> DeviceStep:
         """The one of the last rollout, whose graphs are captured, as long as it fits."""
         keep_logits, policy, last = self.reference is not None, self.policy, self.device_step
-        if last is None or not last.fits(policy, self.n_envs, self.n_steps, keep_logits):
-            self.device_step = DeviceStep(policy, self.n_envs, self.n_steps, keep_logits)
+        if last is None or not last.fits(policy, self.n_envs, self.n_steps, keep_logits, self.compiles):
+            self.device_step = DeviceStep(policy, self.n_envs, self.n_steps, keep_logits, captures=self.compiles)
         assert self.device_step is not None  # since the line above
         return self.device_step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,12 +15,15 @@ from toccata.envs.pieces import Piece
 from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.settings.genres import GENRES
 
+FEW_PIECES = 64  # which are played side by side, whatever their lengths
+
 
 @dataclass(frozen=True)
 class Trajectories:
     """Observations, actions and masks of n pieces, one a row, padded to the longest.
 
-    The padding is the shortest rest, which is always legal, so that its log-probabilities are finite.
+    The padding is the shortest rest. What is observed there, and what is legal, is not defined, but its log-probability
+    is finite.
     """
 
     observations: dict[str, np.ndarray]  # (n, steps, ...) each, as the environment's observation="actions"
@@ -68,9 +71,48 @@ def record_trajectories(
     piece_actions = [_checked_actions(i, piece, piano, genres) for i, piece in enumerate(pieces)]
     lengths = np.array([len(each) for each in piece_actions], np.int64)
     actions = np.zeros((len(pieces), int(lengths.max()), 2), np.int64)
+    for row, each in zip(actions, piece_actions, strict=True):
+        row[: len(each)] = each
+    numbers = [NO_GENRE if piece.genre is None else genres.index(piece.genre) for piece in pieces]
+
+    shape = actions.shape[:2]
+    place = np.zeros((*shape, 4), np.int32)
+    top = np.zeros(shape, np.int64)
+    last = np.zeros((*shape, 2), np.int64)
+    masks = np.zeros((*shape, -(-sum(piano.nvec) // 8)), np.uint8)
+    last[:, 1:] = actions[:, :-1]
+    for rows in _of_similar_length(lengths):
+        dynamics = _begun([pieces[row] for row in rows], piano)
+        all_rows = np.arange(len(rows))
+        for step in range(int(lengths[rows].max())):
+            place[rows, step] = dynamics.place(all_rows)
+            top[rows, step] = dynamics.top(all_rows)
+            masks[rows, step] = np.packbits(dynamics.masks, axis=-1)
+            ticks = dynamics.states["clock"].copy()
+            illegal = ~dynamics.step(actions[rows, step]) & (step < lengths[rows])
+            if illegal.any():
+                i = int(np.argmax(illegal))
+                action = piano.describe(actions[rows[i], step])
+                raise ValueError(f"piece {rows[i]}: action {step}, {action}, is not legal at tick {ticks[i]}")
+    genre = np.repeat(np.array(numbers, np.int64)[:, None], shape[1], axis=1)
+    observations = {"place": place, "top": top, "last": last, "genre": genre}
+    return Trajectories(observations, actions, masks, lengths, piano.nvec, tuple(genres))
+
+
+def _of_similar_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """The indices of the lengths (n,), those together that lie between two powers of two; of at most 64 all."""
+    if len(lengths) <= FEW_PIECES:
+        yield np.arange(len(lengths))
+        return
+    powers = np.ceil(np.log2(lengths)).astype(int)
+    for power in np.unique(powers):
+        yield np.flatnonzero(powers == power)
+
+
+def _begun(pieces: Sequence[Piece], piano: Piano) -> Dynamics:
+    """The instrument of each piece at its start: in its metre, after its primer."""
     rows_by_start: dict[tuple[int, int, Score | None], list[int]] = {}  # `Dynamics.begin` is slow: one call a start
     for i, piece in enumerate(pieces):
-        actions[i, : lengths[i]] = piece_actions[i]
         score = piece.score
         bar = round(score.beats_per_bar * TICKS_PER_BEAT)
         primer = score.slice(0, piece.start_tick) if piece.start_tick else None
@@ -78,28 +120,7 @@ def record_trajectories(
     dynamics = Dynamics(len(pieces), piano, max_steps=1)
     for (bar, end_tick, primer), group in rows_by_start.items():
         dynamics.begin(group, ticks_per_bar=bar, end_tick=end_tick, primer=primer)
-    numbers = [NO_GENRE if piece.genre is None else genres.index(piece.genre) for piece in pieces]
-
-    shape = actions.shape[:2]
-    place = np.empty((*shape, 4), np.int32)
-    top = np.empty(shape, np.int64)
-    last = np.zeros((*shape, 2), np.int64)
-    masks = np.empty((*shape, -(-sum(piano.nvec) // 8)), np.uint8)
-    rows = np.arange(len(pieces))
-    last[:, 1:] = actions[:, :-1]
-    for step in range(shape[1]):
-        place[:, step] = dynamics.place(rows)
-        top[:, step] = dynamics.top(rows)
-        masks[:, step] = np.packbits(dynamics.masks, axis=-1)
-        ticks = dynamics.states["clock"].copy()
-        illegal = ~dynamics.step(actions[:, step]) & (step < lengths)
-        if illegal.any():
-            i = int(np.argmax(illegal))
-            action = piano.describe(actions[i, step])
-            raise ValueError(f"piece {i}: action {step}, {action}, is not legal at tick {ticks[i]}")
-    genre = np.repeat(np.array(numbers, np.int64)[:, None], shape[1], axis=1)
-    observations = {"place": place, "top": top, "last": last, "genre": genre}
-    return Trajectories(observations, actions, masks, lengths, piano.nvec, tuple(genres))
+    return dynamics
 
 
 def _checked_actions(i: int, piece: Piece, piano: Piano, genres: Sequence[str]) -> np.ndarray:

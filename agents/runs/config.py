@@ -188,7 +188,8 @@ class TrainConfig:
     """Compute the updates of a transformer in bfloat16 where that is safe; by default on a GPU."""
 
     compile: bool | None = None
-    """Compile the updates of a transformer with torch.compile, which takes a minute; by default on a GPU."""
+    """Compile the updates of a transformer with torch.compile, which takes a minute, and on a GPU capture steps as CUDA
+    graphs; by default on a GPU."""
 
     seeds: tuple[int, ...] = ()
     """Several seeds, in place of --seed: a run for each, side by side on the cores of the processor, in the folders

@@ -31,22 +31,41 @@ def load_or_parse(name: str, key: str, unparsed_works: Callable[[], list[Unparse
     Warns:
         CorpusWarning: when the cache file cannot be written.
     """
+
+    def parse() -> Corpus:
+        works, jobs = zip(*unparsed_works(), strict=True)
+        results = parse_all(jobs, printable(f"Reading {name}"))
+        parsed = sorted(
+            (replace(work, score=result.score) for work, result in zip(works, results, strict=True) if result.score),
+            key=lambda work: work.id,
+        )
+        return Corpus(name, tuple(parsed), tuple(result.error for result in results if result.error))
+
+    return load_or_make(name, key, parse, stacklevel=5)
+
+
+def load_or_make(name: str, key: str, make: Callable[[], Corpus], stacklevel: int = 3) -> Corpus:
+    """The corpus from its cache file if that has this key; else it is made and written there.
+
+    Args:
+        name: of the cache file, without its suffix.
+        key: of all that the corpus depends on.
+        make: makes it.
+        stacklevel: of the warning.
+
+    Warns:
+        CorpusWarning: when the cache file cannot be written.
+    """
     path = cache_folder() / f"{name}.npz"
     corpus = _read_cache(path, name, key)
     if corpus is not None:
         return corpus
-    works, jobs = zip(*unparsed_works(), strict=True)
-    results = parse_all(jobs, printable(f"Reading {name}"))
-    parsed = sorted(
-        (replace(work, score=result.score) for work, result in zip(works, results, strict=True) if result.score),
-        key=lambda work: work.id,
-    )
-    corpus = Corpus(name, tuple(parsed), tuple(result.error for result in results if result.error))
+    corpus = make()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, _to_npz(corpus, key))
     except OSError as error:
-        warnings.warn(printable(f"the corpus is not cached: {error}"), CorpusWarning, stacklevel=4)
+        warnings.warn(printable(f"the corpus is not cached: {error}"), CorpusWarning, stacklevel=stacklevel)
     return corpus
 
 

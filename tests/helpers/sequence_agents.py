@@ -85,7 +85,7 @@ def disturb(module: torch.nn.Module, noise: float) -> None:
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter += noise * torch.randn(parameter.shape, generator=generator)
+            parameter += noise * torch.randn(parameter.shape, generator=generator).to(parameter.device)
 
 
 class RolloutRecorder(BaseCallback):

@@ -20,7 +20,7 @@ from toccata.agents.prior.trajectories import Trajectories, record_trajectories
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece
 
-CHUNK_NOTES = 40_000  # of passages that are recorded together
+CHUNK_NOTES = 100_000  # of passages that are recorded together: fewer would be slower a step
 LENGTH_JITTER = 8.0  # steps of noise on the lengths that batches are sorted by, so that their composition varies
 PREFETCH = 2  # chunks that each worker process makes ahead
 

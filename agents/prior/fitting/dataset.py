@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from hashlib import sha256
 from shlex import quote
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from toccata.envs.codec import actions_of, encode
 from toccata.envs.excerpts import EDGE_SHARE, TRANSPOSITION
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
+from toccata.music.corpus.cache import load_or_make
 from toccata.music.reduction import shortened_to_values
 from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.settings.genres import GENRES
@@ -21,6 +25,7 @@ DEFAULT_LENGTH_SHARE = 0.5  # of the passages have `bars` bars; the lengths of t
 SHORTEST_BARS, LONGEST_BARS = 4, 128  # of the others, log-uniformly
 GENRE_POWER = 0.5  # in proportion to notes nearly all would be classical; equal shares would overfit a few dances
 WORK_POWER = 0.75  # below 1: the notes of a long work are more alike than those of several short ones
+PLAYED_FORMAT = 1  # increase it when `encode` changes what is played
 PASSAGES_PER_WORK = 4  # of `first_passages`, lest the longest works dominate what is measured
 
 
@@ -34,6 +39,7 @@ class PassageDataset:
         piano: the instrument.
         max_steps: passages that take more actions are cut at a bar line, to one bar at least.
         genres: of the prior.
+        played: works as the piano plays them, by id, of `as_played`; the others are reduced when they are needed.
 
     Raises:
         ValueError: for an unknown genre, and when no work is left.
@@ -47,6 +53,7 @@ class PassageDataset:
         *,
         max_steps: int = 512,
         genres: Sequence[str] = GENRES,
+        played: Mapping[str, Score] | None = None,
     ) -> None:
         if bars < 1 or max_steps < 1:
             raise ValueError(f"bars and max_steps must be at least 1, got {bars} and {max_steps}")
@@ -71,7 +78,7 @@ class PassageDataset:
                 f"none of the {len(corpus)} works of corpus {corpus.name} has notes on the keyboard in a playable metre"
             )
         self._bounds = tuple(_PassageBounds.from_work(work) for work in self.works)
-        self._as_played: dict[int, Score] = {}
+        self._as_played = dict(played or {})
         notes = np.array([len(work.score) for work in self.works], np.float64)
         self._probabilities = np.zeros(len(self.works))
         for genre in sorted({work.genre for work in self.works}):
@@ -156,9 +163,32 @@ class PassageDataset:
 
     def _played(self, index: int) -> Score:
         """The whole work at `index` as the piano plays it; computed once, when a passage of it is first taken."""
-        if index not in self._as_played:
-            self._as_played[index] = encode(self.works[index].score, self.piano)[1].score
-        return self._as_played[index]
+        work = self.works[index]
+        if work.id not in self._as_played:
+            self._as_played[work.id] = encode(work.score, self.piano)[1].score
+        return self._as_played[work.id]
+
+
+def as_played(corpus: Corpus, piano: Piano | None = None) -> dict[str, Score]:
+    """The works of a corpus as the piano plays them, by id; computed once, then read from the cache folder.
+
+    Warns:
+        CorpusWarning: when they cannot be written there.
+    """
+    piano = piano or Piano()
+    digest = sha256(f"{PLAYED_FORMAT} {astuple(piano)}".encode())
+    for work in corpus:
+        score = work.score
+        about = work.id, score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks
+        digest.update(repr(about).encode())
+        digest.update(score.notes.tobytes())
+    key = digest.hexdigest()
+
+    def encode_all() -> Corpus:
+        works = track(corpus.works, "Encoding", transient=True, console=Console(stderr=True))
+        return replace(corpus, works=tuple(replace(work, score=encode(work.score, piano)[1].score) for work in works))
+
+    return {work.id: work.score for work in load_or_make(f"played-{key[:12]}", key, encode_all)}
 
 
 @dataclass(frozen=True)

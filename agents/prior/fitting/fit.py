@@ -21,7 +21,7 @@ from toccata.agents.prior.fitting.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from toccata.agents.prior.fitting.dataset import PassageDataset
+from toccata.agents.prior.fitting.dataset import PassageDataset, as_played
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.prior.fitting.maximum_likelihood import FitResult, FitState, fit_network
 from toccata.agents.prior.fitting.report import write_prior_report
@@ -50,7 +50,6 @@ NOT_SAVED = (
     "genres",
     "resume",
 )
-MAX_WORKERS = 8  # processes that record passages for a GPU: each makes some 150,000 steps a second
 
 
 def network_config(config: FitPriorConfig) -> NetworkConfig:
@@ -99,8 +98,9 @@ def passage_datasets(
     try:
         playable = replace(corpus, works=PassageDataset(corpus, genres=genres).works)
         splits = {name: playable.split(name) for name in ("train", "valid", "test")}
+        played = as_played(playable)
         datasets = {
-            name: PassageDataset(split, max_steps=max_steps, genres=genres) if len(split) else None
+            name: PassageDataset(split, max_steps=max_steps, genres=genres, played=played) if len(split) else None
             for name, split in splits.items()
         }
     except ValueError as error:
@@ -242,7 +242,7 @@ def _fit_with_progress_bar(
             muon=True,
             amp=is_transformer and (on_gpu if config.amp is None else config.amp),
             compiles=is_transformer and (on_gpu if config.compile is None else config.compile),
-            workers=min(MAX_WORKERS, torch.get_num_threads()) if on_gpu else 0,
+            workers=torch.get_num_threads() if on_gpu else 0,
             resume=resume,
             on_batch=on_batch,
             on_epoch=on_epoch,

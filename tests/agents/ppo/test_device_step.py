@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.devices import DEVICES, GPU
 from helpers.sequence_agents import (
     NEAR,
     Notes,
@@ -22,9 +23,6 @@ from toccata.agents.policies.distribution import draw_checked, draw_unchecked
 from toccata.agents.ppo.device_step import ROOM_STEP, DeviceStep, captured
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.music.score import Score
-
-GPU = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")])
-DEVICES = ["cpu", GPU]
 
 
 def packed_agent(env: Any, backbone: str = "transformer", **changes: Any) -> SequenceComposerPPO:
@@ -110,7 +108,7 @@ def test_unchecked_draws_are_those_of_multinomial(device: str) -> None:
     assert not (drawn[0][0] % 3 == 0).any()
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", [GPU])
 def test_a_captured_function_does_what_the_function_does(device: str) -> None:
     count, out = torch.zeros(1, device=device), torch.zeros(4, device=device)
 

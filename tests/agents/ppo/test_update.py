@@ -12,6 +12,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3.common.logger import configure
 
 import toccata  # noqa: F401  # registers the environments
+from helpers.devices import DEVICES
 from helpers.rounding import float32_rounding
 from helpers.sequence_agents import (
     NEAR,
@@ -149,10 +150,6 @@ def test_a_minibatch_in_passes_has_the_gradient_of_the_whole(
     largest = max(float(each.abs().max()) for each in gradients)
     for one, other in zip(gradients, others, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=float32_rounding(4 * 5 * 24, largest))
-
-
-GPU_IS_MISSING = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, GPU_IS_MISSING])]
 
 
 @pytest.mark.parametrize("device", DEVICES)

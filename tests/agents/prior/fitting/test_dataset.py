@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.tunes import actions_of, toy_corpus, tune
-from toccata.agents.prior.fitting.dataset import PASSAGES_PER_WORK, PassageDataset
+from toccata.agents.prior.fitting.dataset import PASSAGES_PER_WORK, PassageDataset, as_played
 from toccata.envs.codec import encode, play
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
@@ -162,3 +163,19 @@ def test_works_whose_bar_is_no_multiple_of_the_shortest_value_are_left_out() -> 
     coarse = Piano(values=(24, 48))
     corpus = toy_corpus(("a", "folk", tune(2)), ("b", "folk", tune(2, beats_per_bar=3.5)))
     assert [work.id for work in PassageDataset(corpus, piano=coarse).works] == ["a"]
+
+
+def test_works_as_played_are_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TOCCATA_CACHE", str(tmp_path))
+    corpus = toy_corpus(("a", "folk", tune(20)), ("b", "jazz", tune(9, 3, seed=1)))
+    played = as_played(corpus)
+    assert played == {work.id: encode(work.score)[1].score for work in corpus}
+    assert len(list(tmp_path.iterdir())) == 1
+    samples = [PassageDataset(corpus, played=given).sample(20, np.random.default_rng(0)) for given in (None, played)]
+    assert [piece.score for piece in samples[0]] == [piece.score for piece in samples[1]]
+    with monkeypatch.context() as patch:
+        patch.setattr("toccata.agents.prior.fitting.dataset.encode", None)  # is not called again
+        assert as_played(corpus) == played
+    as_played(toy_corpus(("a", "folk", tune(20, seed=5))))
+    as_played(corpus, Piano(highest=96))
+    assert len(list(tmp_path.iterdir())) == 3, "one for each corpus and piano"
