@@ -40,6 +40,14 @@ def resolve_reward_device(name: str, device: torch.device) -> torch.device:
     return device if name == "auto" else resolve_device(name, "reward_device")
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for matrix products in bfloat16; without them these are many times slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # recent versions have it
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+
+
 def torch_compiled(function: Callable[..., Any], device: torch.device, what: str) -> Callable[..., Any]:
     """The function as torch compiles it for a device.
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from stable_baselines3.common.utils import obs_as_tensor
 
+from toccata.agents.devices import has_bfloat16
 from toccata.agents.policies.feedforward_policy import FeedforwardPolicy
 from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.policies.user_policy import (
@@ -208,7 +209,7 @@ def set_arithmetic(config: TrainConfig, model: ComposerPPO) -> None:
     """Set how a sequence model computes its updates, which a saved model does not hold."""
     if isinstance(model, SequenceComposerPPO):
         on_gpu = model.device.type == "cuda"
-        model.amp = on_gpu and torch.cuda.is_bf16_supported() if config.amp is None else config.amp
+        model.amp = on_gpu and has_bfloat16(model.device) if config.amp is None else config.amp
         model.compiles = on_gpu if config.compile is None else config.compile
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from toccata.agents.devices import resolve_device, resolve_reward_device
+from toccata.agents.devices import has_bfloat16, resolve_device, resolve_reward_device
 from toccata.settings.options import ConfigError
 
 
@@ -38,3 +38,11 @@ def test_other_devices_are_refused(name: object) -> None:
 def test_rewards_are_where_the_agent_is_unless_another_device_is_named() -> None:
     assert resolve_reward_device("auto", torch.device("cuda:3")) == torch.device("cuda:3")
     assert resolve_reward_device("cpu", torch.device("cuda:3")) == torch.device("cpu")
+
+
+def test_bfloat16_needs_instructions_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capabilities, expected in (({}, False), ({"avx2": True, "amx_bf16": False}, False), ({"amx_bf16": True}, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found, raising=False)
+        assert has_bfloat16(torch.device("cpu")) is expected
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not has_bfloat16(torch.device("cpu"))

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from toccata.agents.devices import resolve_device
+from toccata.agents.devices import has_bfloat16, resolve_device
 from toccata.agents.policies.sequence_network import DEFAULT_NETWORKS, NetworkConfig, SequenceNetwork, with_genres
 from toccata.agents.prior.fitting.checkpoint import (
     checkpoint_folder,
@@ -222,7 +222,8 @@ def _fit_with_progress_bar(
         if state.done < 1:
             save(state)
 
-    on_gpu = next(network.parameters()).device.type == "cuda"
+    device = next(network.parameters()).device
+    on_gpu = device.type == "cuda"
     is_transformer = network.config.backbone == "transformer"
     with bar:
         return fit_network(
@@ -240,7 +241,7 @@ def _fit_with_progress_bar(
             patience=config.patience,
             minutes=config.minutes,
             muon=True,
-            amp=is_transformer and (on_gpu if config.amp is None else config.amp),
+            amp=is_transformer and (has_bfloat16(device) if config.amp is None else config.amp),
             compiles=is_transformer and (on_gpu if config.compile is None else config.compile),
             workers=torch.get_num_threads() if on_gpu else 0,
             resume=resume,

@@ -103,8 +103,8 @@ class FitPriorConfig:
     """cpu, cuda, or auto."""
 
     amp: bool | None = None
-    """Compute the backbone of a transformer in bfloat16; by default on a GPU. Processors with instructions for it gain
-    too, on others it is many times slower."""
+    """Compute the backbone of a transformer in bfloat16; by default on a GPU, and on a processor with instructions for
+    it (AMX, AVX512-BF16). On others it is many times slower."""
 
     compile: bool | None = None
     """Compile the fit of a transformer with torch.compile, which takes a minute; by default on a GPU."""
