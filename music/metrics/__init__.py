@@ -10,7 +10,7 @@ from toccata.music.metrics.pitch import distinct_pitches, pitch_class_entropy, p
 from toccata.music.metrics.registry import METRICS, measure
 from toccata.music.metrics.repetition import loop_rate, repeated_note_rate
 from toccata.music.metrics.rhythm import empty_beat_rate, groove_similarity, note_density, silence_rate
-from toccata.music.metrics.sets import diversity
+from toccata.music.metrics.sets import diversity, vendi_score
 from toccata.music.metrics.texture import playability, polyphony
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "repeated_note_rate",
     "scale_consistency",
     "silence_rate",
+    "vendi_score",
 ]

@@ -1,4 +1,4 @@
-"""Metrics of a set of scores: diversity."""
+"""Metrics of a set of scores: diversity and the Vendi score."""
 
 from __future__ import annotations
 
@@ -18,6 +18,28 @@ def diversity(scores: Sequence[Score]) -> np.ndarray:
     0; one without and one with bigrams have distance 1. A single score has 0.
     Source: the mean pairwise distance that Friedman & Dieng 2023, "The Vendi Score", compare with, on bigram counts.
     """
+    similarity = _similarity(scores)
+    others = max(len(scores) - 1, 1)
+    return np.maximum(0.0, (others - (similarity.sum(axis=1) - np.diag(similarity))) / others) * (len(scores) > 1)
+
+
+def vendi_score(scores: Sequence[Score]) -> float:
+    """The effective number of different scores in the set, in [1, n]; 0 of no score.
+
+    The exponential of the entropy of the eigenvalues of the similarity matrix divided by n; the similarity is that of
+    `diversity`. n equal scores have 1, n scores without a bigram in common have n. It grows with n: compare sets of one
+    size.
+    Source: Friedman & Dieng 2023, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning", equation 2.
+    """
+    if not len(scores):
+        return 0.0
+    eigenvalues = np.linalg.eigvalsh(_similarity(scores) / len(scores))
+    eigenvalues = eigenvalues[eigenvalues > 1e-12]
+    return float(np.clip(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()), 1.0, len(scores)))
+
+
+def _similarity(scores: Sequence[Score]) -> np.ndarray:
+    """(n, n) cosine similarities of the bigram counts of scores, in [0, 1]; 1 on the diagonal."""
     vocabulary: dict[tuple[int, ...], int] = {}
     indices = []
     for score in scores:
@@ -31,6 +53,4 @@ def diversity(scores: Sequence[Score]) -> np.ndarray:
         np.add.at(row, score_indices, 1.0)
         row[-1] = not score_indices
     counts /= np.linalg.norm(counts, axis=1, keepdims=True)
-    similarity = np.clip(counts @ counts.T, 0.0, 1.0)
-    others = max(len(scores) - 1, 1)
-    return np.maximum(0.0, (others - (similarity.sum(axis=1) - np.diag(similarity))) / others) * (len(scores) > 1)
+    return np.clip(counts @ counts.T, 0.0, 1.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from toccata.music.metrics import diversity
+from toccata.music.metrics import diversity, vendi_score
 from toccata.music.score import Score
 
 
@@ -27,3 +27,14 @@ def test_diversity_is_defined_for_silence_and_for_few_scores() -> None:
     assert diversity([silence, silence]).tolist() == pytest.approx([0, 0])
     assert diversity([silence, scale]).tolist() == pytest.approx([1, 1])
     assert diversity([tune(60), silence]).tolist() == pytest.approx([0, 0]), "one note has no bigram"
+
+
+def test_vendi_score_counts_different_scores() -> None:
+    one = Score([(24 * i, 24, 60 + i, 80) for i in range(8)])
+    other = Score([(12 * i, 12, 60 + (i * 5) % 12, 80) for i in range(8)])
+    assert vendi_score([]) == 0
+    assert vendi_score([one]) == 1
+    assert vendi_score([one, one, one]) == pytest.approx(1)
+    assert vendi_score([one, other]) == pytest.approx(2, abs=0.05)
+    assert vendi_score([one, one, other, other]) == pytest.approx(2, abs=0.05)
+    assert vendi_score([Score(), Score(length_ticks=96)]) == pytest.approx(1), "silence is alike"

@@ -1,0 +1,72 @@
+"""Typicality: how well a model of real music predicts a piece, in bits an action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from toccata.envs.instrument import Piano
+from toccata.envs.pieces import Pieces
+from toccata.reward_models.judges.action_model import ActionModel, action_batch
+from toccata.weights import load_weights, save_weights
+
+SHIPPED = Path(__file__).parent.parent / "weights" / "typicality"
+WEIGHTS_NAME = "typicality"
+BATCH = 32  # pieces in a forward pass
+
+
+class Typicality:
+    """A judge that no agent is rewarded by: bits an action of a piece under a model of real music.
+
+    Real music lies in a band: pieces above it are less predictable than music, pieces below it more, such as one figure
+    from beginning to end. No agent starts from this model or is trained towards it.
+
+    Args:
+        network: of the default piano.
+    """
+
+    name = "typicality"
+
+    def __init__(self, network: ActionModel) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    def bits(self, pieces: Pieces) -> np.ndarray:
+        """(n,) float64 bits an action, at least 0; of a piece without actions those of the uniform distribution."""
+        piano = Piano()
+        bits = np.full(len(pieces), np.log2(self.network.whats * self.network.values))
+        bars = [piece.score.ticks_per_bar * 24 // piece.score.ticks_per_beat for piece in pieces]
+        order = np.argsort([len(each) for each in pieces.actions], kind="stable")
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = action_batch([pieces.actions[row] for row in rows], [bars[row] for row in rows], piano)
+            with torch.no_grad():
+                log_probs = torch.where(batch.inside, self.network(batch), 0.0).sum(dim=1).double().numpy()
+            counts = batch.inside.sum(dim=1).numpy()
+            some = counts > 0
+            bits[rows[some]] = -log_probs[some] / counts[some] / np.log(2)
+        return bits
+
+    def save(self, folder: str | PathLike[str], about: Mapping[str, Any]) -> None:
+        """Write into `folder` what `load` reads; `about` goes into config.json."""
+        config = {"width": self.network.gru.hidden_size, "layers": self.network.gru.num_layers, "fit": dict(about)}
+        half = {name: tensor.half() for name, tensor in self.network.state_dict().items()}
+        save_weights(folder, {WEIGHTS_NAME: half}, config)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str] | None = None) -> Typicality:
+        """Read what `save` wrote; by default the shipped weights.
+
+        Raises:
+            WeightsError: when a file is missing, damaged or does not match its hash, naming it.
+        """
+        network, _ = load_weights(
+            Path(SHIPPED if folder is None else folder),
+            WEIGHTS_NAME,
+            lambda config: ActionModel(Piano(), config["width"], config["layers"]),
+        )
+        return cls(network)
