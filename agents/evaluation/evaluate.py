@@ -39,9 +39,10 @@ from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import total
 from toccata.files import is_file, refuse_existing, sha256_of_file, whole_folder, write_atomically
-from toccata.music.metrics import diversity, measure
+from toccata.music.metrics import diversity, measure, vendi_score
 from toccata.music.score import Score
 from toccata.reward_models import WeightedSum, parse_rewards
+from toccata.reward_models.judges.panel import Panel, beside_real
 from toccata.reward_models.rating.model import RatingModel
 from toccata.settings.genres import GENRES
 from toccata.settings.options import ConfigError
@@ -286,7 +287,13 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         composed = {**{name: each.pieces for name, each in played.items()}, "real": real}
         with console.status("measuring"):
             values = {name: measurements(Pieces(each), subject.rewards, gold) for name, each in composed.items()}
+            panel = Panel.load()
+            for name, each in composed.items():
+                values[name] |= panel.judge(Pieces(each))
+            for name in composed:
+                values[name] |= beside_real(values[name], values["real"])
         summary = summarise(values, seed)
+        summary["vendi_score"] = {name: vendi_score(Pieces(each).own) for name, each in composed.items()}
         summary["counts"] = {"real_works": len(subject.real.scores), **played["agent"].counts}
         if subject.model_sha256 is not None:
             summary["model_sha256"] = subject.model_sha256

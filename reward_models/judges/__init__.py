@@ -1,1 +1,1 @@
-"""Judges of music that no agent is rewarded by: what they say of an agent is evidence, because it was not trained on it."""
+"""Judges of music that no agent is rewarded by: what they say is evidence, as no agent was trained on it."""

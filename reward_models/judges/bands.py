@@ -30,7 +30,7 @@ class Band:
         return (values >= self.low) & (values <= self.high)
 
     def distance(self, values: np.ndarray) -> np.ndarray:
-        """(n,) distance of each value to the band, in widths of the band; 0 inside. A band without width has width 1."""
+        """(n,) distance of each value to the band, in its widths; 0 inside. A band without width counts as 1 wide."""
         outside = np.maximum(0.0, np.maximum(self.low - values, values - self.high))
         return outside / ((self.high - self.low) or 1.0)
 
@@ -44,7 +44,7 @@ def band_of(values: np.ndarray) -> Band:
 def band_share(metrics: Mapping[str, np.ndarray], bands: Mapping[str, Band]) -> np.ndarray:
     """(n,) share of the metrics of each piece that lie in the bands of real music, in [0, 1].
 
-    Of real pieces it is about 0.9. It says nothing about how metrics go together: see "what fools it" in docs/judges.md.
+    Of real pieces it is about 0.9. It says nothing about how metrics go together: see docs/judges.md.
 
     Args:
         metrics: (n,) values of n pieces by name.

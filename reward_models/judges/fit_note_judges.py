@@ -16,15 +16,13 @@ from rich.progress import track
 from scipy.stats import spearmanr
 
 from toccata.envs.codec import encode
-from toccata.envs.pieces import Pieces
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.music.score import Score
 from toccata.reward_models.judges.ensemble import fit_ensemble
 from toccata.reward_models.judges.features import piece_features, skyline
 from toccata.reward_models.judges.note_judges import GoldRating, HeldOutRealism
-from toccata.reward_models.judges.zoo import RULES, flattened, rule_pieces, zoo
+from toccata.reward_models.judges.zoo import flattened, zoo
 from toccata.reward_models.preferences import group_folds, read_preferences
-from toccata.reward_models.realism.negatives import corrupt
 from toccata.stats import auc
 
 BARS = 8
@@ -32,13 +30,12 @@ GOLD_STEPS = 400  # 1,500 overfit
 REALISM_STEPS = 2000
 MIN_NOTES = 8
 FOLDS = 5
-NEGATIVE_TARGET = -2.0  # standard deviations: of melodies that nobody would enter
-NEGATIVE_KINDS = ("shuffled_pitches", "wrong_notes", "repeated_figure")
-NEGATIVE_SHARE = 0.15
+
+Features = dict[str, np.ndarray]  # (n, FEATURE_COUNT) each, by source or kind
 
 
-def melody_features(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray, list[str], list[Score]]:
-    """Features (n, k), popularity (n,) in standard deviations, groups and scores of the melodies of a table."""
+def melody_features(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Features (n, k), popularity (n,) in standard deviations, and groups of the melodies of a table."""
     scores, values, groups = [], [], []
     for preference in read_preferences(path).preferences:
         score = preference.load(64)
@@ -48,54 +45,27 @@ def melody_features(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray, list
             groups.append(preference.group)
     features = np.stack([piece_features(skyline(score)) for score in track(scores, "features of melodies")])
     popularity = np.array(values)
-    return features, (popularity - popularity.mean()) / popularity.std(), groups, scores
-
-
-def negative_melodies(scores: Sequence[Score], rng: np.random.Generator) -> list[Score]:
-    """Melodies that are none: corrupted ones and those of rules, of two bars."""
-    some = [scores[i] for i in rng.permutation(len(scores))[: len(scores) // 6]]
-    corrupted = [melody for kind in NEGATIVE_KINDS for melody in corrupt(kind, some, rng)]
-    return corrupted + [
-        piece for name in ("alternating_notes", "random_walk") for piece in rule_pieces(name, len(some) // 2, 2, rng)
-    ]
+    return features, (popularity - popularity.mean()) / popularity.std(), groups
 
 
 def fit_gold(path: Path, seed: int) -> tuple[GoldRating, dict]:
     """The gold rating fitted to all melodies, and its rank correlation with popularity in folds of contours."""
-    features, popularity, groups, scores = melody_features(path, seed)
-    rng = np.random.default_rng(seed)
-    negatives = np.stack([piece_features(skyline(score)) for score in negative_melodies(scores, rng)])
+    features, popularity, groups = melody_features(path)
     folds = group_folds(groups, FOLDS, seed)
 
     def fitted(rows: np.ndarray) -> GoldRating:
-        weights = np.concatenate(
-            [
-                np.full(len(rows), (1 - NEGATIVE_SHARE) / len(rows)),
-                np.full(len(negatives), NEGATIVE_SHARE / len(negatives)),
-            ]
-        )
-        targets = np.concatenate([popularity[rows], np.full(len(negatives), NEGATIVE_TARGET)])
-        ensemble = fit_ensemble(
-            np.concatenate([features[rows], negatives]),
-            targets,
-            logistic=False,
-            steps=GOLD_STEPS,
-            seed=seed,
-            weights=weights,
-        )
-        return GoldRating(ensemble)
+        return GoldRating(fit_ensemble(features[rows], popularity[rows], logistic=False, steps=GOLD_STEPS, seed=seed))
 
     predicted = np.zeros(len(popularity))
     for fold in range(FOLDS):
         rows = np.flatnonzero(folds == fold)
         predicted[rows] = fitted(np.flatnonzero(folds != fold)).ensemble.predict(features[rows])
     about = {
-        "melodies": len(scores),
+        "melodies": len(groups),
         "contours": len(set(groups)),
-        "negatives": len(negatives),
         "rank_correlation": round(float(spearmanr(predicted, popularity)[0]), 3),
     }
-    return fitted(np.arange(len(scores))), about
+    return fitted(np.arange(len(groups))), about
 
 
 def excerpts(corpus: Corpus, limit: int, rng: np.random.Generator) -> list[Score]:
@@ -112,8 +82,40 @@ def excerpts(corpus: Corpus, limit: int, rng: np.random.Generator) -> list[Score
     return found
 
 
+def pools(
+    real: Sequence[str], fakes: Sequence[str], split: str, count: int, rng: np.random.Generator
+) -> tuple[Features, dict[str, Features]]:
+    """Features of real music by source, and of the zoo by family and kind.
+
+    Args:
+        real: corpora and folders.
+        fakes: FAMILY=FOLDER each, of further pieces.
+        split: of both.
+        count: pieces of each source and kind, at most.
+        rng: random number generator.
+    """
+    scores = {
+        Path(name).name: excerpts(
+            load_corpus(name, genre="classical" if Path(name).is_dir() else None).split(split), count, rng
+        )
+        for name in real
+    }
+    families = zoo([score for each in scores.values() for score in each], count, BARS, rng)
+    for entry in fakes:
+        family, _, folder = entry.partition("=")
+        found = excerpts(load_corpus(folder, genre="classical").split(split), count, rng)
+        families.setdefault(family, {})[Path(folder).name] = found
+    rows: dict[str, dict[str, list[np.ndarray]]] = {}
+    for family, kind, score in track(flattened(families), f"features, {split}"):
+        rows.setdefault(family, {}).setdefault(kind, []).append(piece_features(score))
+    return (
+        {name: np.stack([piece_features(score) for score in each]) for name, each in scores.items()},
+        {family: {kind: np.stack(each) for kind, each in kinds.items()} for family, kinds in rows.items()},
+    )
+
+
 def fit_realism(
-    real: Sequence[np.ndarray], fakes: dict[str, dict[str, np.ndarray]], left_out: Sequence[str], seed: int
+    real: Sequence[np.ndarray], fakes: dict[str, Features], left_out: Sequence[str], seed: int
 ) -> HeldOutRealism:
     """Fit on features of real music, each source with one weight, against those of the zoo without some families."""
     families = {family: kinds for family, kinds in fakes.items() if family not in left_out}
@@ -148,42 +150,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         gold.save(options.out / GoldRating.name, about)
         print(json.dumps(about, indent=2), flush=True)
 
-    features: dict[str, dict] = {}
-    for split in ("train", "test"):
-        count = options.count if split == "train" else options.count // 4
-        corpora = {
-            Path(name).name: load_corpus(name, genre="classical" if Path(name).is_dir() else None)
-            for name in options.real
-        }
-        real = {name: excerpts(corpus.split(split), count, rng) for name, corpus in corpora.items()}
-        families = zoo([score for scores in real.values() for score in scores], count, BARS, rng)
-        for entry in options.fake:
-            family, _, folder = entry.partition("=")
-            scores = excerpts(load_corpus(folder, genre="classical").split(split), count, rng)
-            families.setdefault(family, {})[Path(folder).name] = scores
-        of_fakes: dict[str, dict[str, np.ndarray]] = {}
-        for family, kind, score in track(flattened(families), f"features, {split}"):
-            of_fakes.setdefault(family, {}).setdefault(kind, []).append(piece_features(score))  # type: ignore[union-attr]
-        features[split] = {
-            "real": {name: np.stack([piece_features(score) for score in scores]) for name, scores in real.items()},
-            "fakes": {f: {k: np.stack(rows) for k, rows in kinds.items()} for f, kinds in of_fakes.items()},
+    real, fakes = pools(options.real, options.fake, "train", options.count, rng)
+    test_real, test_fakes = pools(options.real, options.fake, "test", options.count // 4, rng)
+    of_real = list(real.values())
+
+    def aucs(judge: HeldOutRealism, kinds: Features) -> dict[str, dict[str, float]]:
+        """By kind and source of real music."""
+        logits = {name: judge.ensemble.predict(rows) for name, rows in test_real.items()}
+        logits["all"] = np.concatenate(list(logits.values()))
+        found = {kind: judge.ensemble.predict(rows) for kind, rows in kinds.items()}
+        return {
+            kind: {name: round(auc(each, of_fakes), 3) for name, each in logits.items()}
+            for kind, of_fakes in found.items()
         }
 
-    real, fakes = list(features["train"]["real"].values()), features["train"]["fakes"]
-    test_real = np.concatenate(list(features["test"]["real"].values()))
     table = {}
-    for family, kinds in features["test"]["fakes"].items():
-        judge = fit_realism(real, fakes, [family, *options.leave_out], options.seed)
-        logits = judge.ensemble.predict(test_real)
-        table[family] = {kind: round(auc(logits, judge.ensemble.predict(rows)), 3) for kind, rows in kinds.items()}
+    for family, kinds in test_fakes.items():
+        table[family] = aucs(fit_realism(of_real, fakes, [family, *options.leave_out], options.seed), kinds)
         print(family, "kept out:", table[family], flush=True)
-    judge = fit_realism(real, fakes, options.leave_out, options.seed)
-    logits = judge.ensemble.predict(test_real)
-    shipped = {
-        kind: round(auc(logits, judge.ensemble.predict(rows)), 3)
-        for kinds in features["test"]["fakes"].values()
-        for kind, rows in kinds.items()
-    }
+    judge = fit_realism(of_real, fakes, options.leave_out, options.seed)
+    shipped = aucs(judge, {kind: rows for kinds in test_fakes.values() for kind, rows in kinds.items()})
     about = {"auc_of_families_kept_out": table, "auc_of_the_shipped": shipped, "left_out": options.leave_out}
     judge.save(options.out / HeldOutRealism.name, about)
     print(json.dumps(about, indent=2))

@@ -141,7 +141,7 @@ def bands(judge: Typicality, works: Sequence[Work], seed: int) -> dict[str, list
         for work in (work for work in works if work.genre == genre):
             score = encode(work.score)[1].score
             bar = score.ticks_per_bar
-            starts = [start for start in range(0, score.length_ticks - BARS * bar + 1, bar)]
+            starts = range(0, score.length_ticks - BARS * bar + 1, bar)
             if starts and len(excerpt := score.slice(start := int(rng.choice(starts)), start + BARS * bar)):
                 pieces.append(Piece(excerpt, genre))
         if pieces:

@@ -1,4 +1,4 @@
-"""Two judges on features of notes: a rating of the melody and a realism, both independent of what agents are paid by."""
+"""Two judges on features of notes: a rating of the melody, and a realism."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from toccata.reward_models.judges.ensemble import FeatureEnsemble
 from toccata.reward_models.judges.features import FEATURE_COUNT, piece_features, skyline
 from toccata.weights import load_weights, save_weights
 
+FEWEST_NOTES = 2
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
@@ -27,16 +28,20 @@ class NoteJudge:
 
     name: ClassVar[str]
     beats: ClassVar[int]  # of a window; the music it was fitted to has about as many
+    least: ClassVar[float]  # the score of a window with fewer than `FEWEST_NOTES` notes
+    most: ClassVar[float]
 
     def __init__(self, ensemble: FeatureEnsemble) -> None:
         self.ensemble = ensemble.eval().requires_grad_(False)
 
     def score(self, pieces: Pieces) -> np.ndarray:
-        """(n,) float64, finite; higher is better."""
+        """(n,) float64 in [least, most]; higher is better."""
         windows = [self.windows_of(score) for score in pieces.own]
         features = np.array([self.features(window) for each in windows for window in each])
         ends = np.cumsum([len(each) for each in windows])
-        parts = np.split(self.ensemble.predict(features.reshape(-1, FEATURE_COUNT)), ends[:-1])
+        outputs = self.ensemble.predict(features.reshape(-1, FEATURE_COUNT))
+        notes = np.array([len(window) for each in windows for window in each])
+        parts = np.split(np.where(notes < FEWEST_NOTES, self.least, outputs.clip(self.least, self.most)), ends[:-1])
         return np.array([part.mean() for part in parts[: len(windows)]])
 
     def windows_of(self, score: Score) -> list[Score]:
@@ -75,6 +80,7 @@ class GoldRating(NoteJudge):
 
     name = "gold-rating"
     beats = 8
+    least, most = -3.0, 3.0
 
     @staticmethod
     def features(window: Score) -> np.ndarray:
@@ -87,3 +93,4 @@ class HeldOutRealism(NoteJudge):
 
     name = "held-out-realism"
     beats = 32
+    least, most = -10.0, 10.0

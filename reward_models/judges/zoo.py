@@ -16,7 +16,7 @@ TRIAD = (0, 4, 7)
 
 
 def alternating_notes(bars: int, rng: np.random.Generator) -> Score:
-    """Two notes, or a note and a chord, in turn from beginning to end: what agents end on that please a rating alone."""
+    """Two notes, or a note and a chord, in turn from beginning to end, as of an agent that a rating alone rewards."""
     value = int(rng.choice([6, 12, 24]))
     low = int(rng.integers(48, 72))
     first, second = [low], [low + int(rng.integers(1, 13))]

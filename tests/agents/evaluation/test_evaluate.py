@@ -32,6 +32,7 @@ from toccata.files import sha256_of_file
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
 from toccata.reward_models import load_reward, parse_rewards
+from toccata.reward_models.judges.panel import JUDGEMENTS
 from toccata.reward_models.rating.model import RatingModel
 from toccata.settings.options import ConfigError
 
@@ -50,7 +51,7 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
     assert all(isfinite(number) for number in numbers_in(summary))
     assert summary["model_sha256"] == sha256_of_file(run / "model.zip")
     assert list(summary["composers"]) == ["agent", "reference", "random", "real"]
-    expected = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating"}
+    expected = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating", *JUDGEMENTS}
     assert expected >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
     for metrics in summary["composers"].values():
         assert metrics.keys() == expected
@@ -85,7 +86,8 @@ def test_a_run_is_evaluated_by_the_gold_member_of_its_own_rating(
     summary = evaluate_folder(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
     assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
     for metrics in summary["composers"].values():
-        assert list(metrics)[-4:] == ["score/rating", "score/silence", "reward/total", "gold_rating"]
+        rows = [name for name in metrics if not name.startswith("judge/")]
+        assert rows[-4:] == ["score/rating", "score/silence", "reward/total", "gold_rating"]
         total = np.add(metrics["score/rating"]["values"], metrics["score/silence"]["values"])
         np.testing.assert_allclose(metrics["reward/total"]["values"], total, rtol=0, atol=float32_rounding(8, 4.0))
     for difference in summary["differences"].values():
@@ -105,8 +107,8 @@ def test_a_rating_without_gold_member_has_no_gold_row(
     console = Console(file=StringIO(), width=100)
     summary = evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
     assert all("gold_rating" not in metrics for metrics in summary["composers"].values())
-    assert "gold rating" not in console.file.getvalue()  # type: ignore[attr-defined]
-    assert "gold rating" not in (run / "evaluation/report.html").read_text()
+    assert "\ngold rating" not in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "<td>gold rating" not in (run / "evaluation/report.html").read_text()
 
 
 def test_which_rating_gives_the_gold_rating(
@@ -165,7 +167,7 @@ def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) 
     assert row.count("±") == 4
     assert max(len(line.rstrip()) for line in lines if "±" in line) <= 80
     assert f"{run / 'evaluation' / 'report.html'}" in printed
-    assert table_of(summary).row_count == len(METRICS) + 5
+    assert table_of(summary).row_count == len(METRICS) + 5 + len(JUDGEMENTS)
     assert sum("gold rating" in line and line.count("±") == 4 for line in lines) == 1
 
 
@@ -323,3 +325,17 @@ def test_a_failing_writer_leaves_the_earlier_evaluation_and_no_part(
 def test_the_files_of_an_evaluation_have_one_mode(evaluated: tuple[Path, dict[str, Any], str]) -> None:
     run, _, _ = evaluated
     assert len({path.stat().st_mode for path in (run / "evaluation").iterdir()}) == 1
+
+
+def test_judges_that_reward_no_agent_say_what_they_think(
+    toy_run: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
+) -> None:
+    write_rating("trio")
+    run = run_with_rating(tmp_path / "trio", toy_run, tmp_path / "run")
+    summary = evaluate_folder(EvaluateConfig(run, pieces=1, samples=4, device="cpu"), Console(file=StringIO()))
+    random, real = (summary["composers"][name] for name in ("random", "real"))
+    assert random["judge/bits"]["mean"] > 2 * real["judge/bits"]["mean"]
+    assert random["judge/atypicality"]["mean"] > 1 > real["judge/atypicality"]["mean"]
+    assert 0 <= random["judge/band_share"]["mean"] < real["judge/band_share"]["mean"] <= 1
+    assert set(summary["vendi_score"]) == set(summary["composers"])
+    assert all(1 <= score <= 4 for score in summary["vendi_score"].values())
