@@ -30,10 +30,10 @@ from toccata.agents.runs.training import set_reference
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel
+from toccata.reward_models import WeightedSum, parse_rewards
 from toccata.reward_models.learning import learns
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.realism.model import Realism
-from toccata.reward_models.weighted_sum import WeightedSum, parse_rewards
 
 WARM_ROLLOUTS = 2  # compiled loops are loaded, notes are rendered
 ROLLOUTS = 4
