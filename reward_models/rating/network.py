@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toccata.music.sound.spectrogram import N_MELS
+from toccata.music.sound.spectrogram import FLOOR, N_MELS
 from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES
 from toccata.reward_models.rating.melody_statistics import KEYS, N_STATISTICS, melody_statistics
 
 POOL_FRAMES = 4  # frames averaged before the audio encoder, 128 ms
+LOUDNESS = 8.0  # mel power, summed over the bands, of the loudest frame of a window: the median in the default font
+MAX_GAIN = 1e4  # of the power, 40 dB: then the rounding of 16-bit sound is at the floor of the spectrogram
 MIN_BIN_WIDTH = 1e-3  # of a statistic; narrower bins would amplify rounding
 
 
@@ -63,6 +65,23 @@ class RatingConfig:
 def frame_mask(frames: int, valid: Tensor) -> Tensor:
     """(n, 1, frames) float32: 1 in the first (n,) `valid` frames of each window, 0 in the padding."""
     return (torch.arange(frames, device=valid.device) < valid[:, None])[:, None].float()
+
+
+def equal_loudness(log_mel: Tensor, mask: Tensor) -> Tensor:
+    """The spectrogram of each window as if its loudest frame had the mel power `LOUDNESS`.
+
+    Nothing is amplified by more than `MAX_GAIN`, so silence and the noise floor of quiet sound stay as they are.
+
+    Args:
+        log_mel: (n, mels, frames), as `toccata.music.sound.spectrogram.log_mel` returns it.
+        mask: (n, 1, frames), 0 in the padding, which has no influence.
+
+    Returns:
+        (n, mels, frames), `log(FLOOR)` in the padding.
+    """
+    power = (torch.exp(log_mel) - FLOOR).clamp(min=0) * mask
+    loudest = power.sum(1, keepdim=True).amax(2, keepdim=True)
+    return torch.log(power * (LOUDNESS / loudest.clamp(min=LOUDNESS / MAX_GAIN)) + FLOOR)
 
 
 class Transcriber(nn.Module):
@@ -165,7 +184,7 @@ class RatingMember(nn.Module):
         """
         log_mel = functional.pad(log_mel, (0, WINDOW_FRAMES - log_mel.shape[2]))
         mask = frame_mask(WINDOW_FRAMES, valid)
-        standardised = self.standardise(log_mel, mask)
+        standardised = self.standardise(equal_loudness(log_mel, mask), mask)
         keys = torch.sigmoid(self.transcriber(standardised, mask)) * mask
         return melody_statistics(keys), functional.avg_pool1d(standardised, POOL_FRAMES)
 

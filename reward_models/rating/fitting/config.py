@@ -51,6 +51,8 @@ class FitRatingConfig:
     """Standard deviations of the ensemble that are subtracted from its mean."""
     min_notes: int = 8
     """Scores of fewer notes are left out: their counts show how an interface was tried out rather than a preference."""
+    sound_fonts: tuple[Path, ...] = ()
+    """Further sound fonts (SF2 or SF3 files) beside the default one; each augmented copy is played by a random one."""
     refit_transcribers: bool = False
     """Fit new transcribers to synthetic music instead of using those that come with Toccata; takes minutes more."""
     synthetic_pieces: int = 8_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from toccata.music.score import Score
+from toccata.music.sound.bank import NoteBank
 from toccata.reward_models.preferences import LeftOut, Preference, PreferenceError, PreferenceTable
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
 from toccata.reward_models.rating.fitting.features import PieceFeatures, WindowMels, augmented_mels, extract_features
@@ -55,9 +56,15 @@ class RatedPieces:
 
 
 def load_rated_pieces(
-    config: FitRatingConfig, table: PreferenceTable, members: list[RatingMember], progress: Progress
+    config: FitRatingConfig,
+    table: PreferenceTable,
+    members: list[RatingMember],
+    banks: Sequence[NoteBank],
+    progress: Progress,
 ) -> tuple[RatedPieces, list[LeftOut]]:
     """Load the pieces of a table and extract their features with the transcribers of `members`.
+
+    Augmented copies of scores are played by `banks`.
 
     Returns:
         The pieces, and those left out because they cannot be read or are degenerate.
@@ -85,7 +92,7 @@ def load_rated_pieces(
             preferences.append(preference)
             if isinstance(piece, Score):
                 scores.append(piece)
-            yield augmented_mels(piece, config.copies, rng)
+            yield augmented_mels(piece, config.copies, banks, rng)
         if len(preferences) < MIN_PIECES:
             loaded = PreferenceTable(tuple(preferences), (*table.left_out, *left_out))
             raise FitRatingError(

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from toccata.music.score import Score
+from toccata.music.sound.bank import NoteBank
 from toccata.music.sound.spectrogram import HOP
 from toccata.reward_models.rating.audio_windows import ScoreWindow, audio_window_mels, score_window_mels, score_windows
 from toccata.reward_models.rating.fitting.augmentation import TEMPO_RATIOS, augment
-from toccata.reward_models.rating.fitting.transcription import random_gains
+from toccata.reward_models.rating.fitting.sound_conditions import random_recording, random_window_mels
 from toccata.reward_models.rating.network import RatingMember
 
 WINDOWS_PER_PASS = 64
@@ -65,21 +66,23 @@ class PieceFeatures:
         return ratings
 
 
-def augmented_mels(piece: Score | np.ndarray, copies: int, rng: np.random.Generator) -> list[WindowMels]:
+def augmented_mels(
+    piece: Score | np.ndarray, copies: int, banks: Sequence[NoteBank], rng: np.random.Generator
+) -> list[WindowMels]:
     """Spectrograms of a piece, followed by those of `copies` augmented copies with the same popularity.
 
     A score is transposed, played at another tempo and in other dynamics, a single line also accompanied, before it is
-    rendered. A recording, (samples,) at 16 kHz, is shifted in pitch and stretched in time in its spectrogram. The gain
-    of both is changed.
+    rendered by one of `banks`. A recording, (samples,) at 16 kHz, is shifted in pitch and stretched in time in its
+    spectrogram. Both get the conditions of a `random_recording`.
     """
     mels: list[WindowMels] = []
     for index in range(copies + 1):
         if isinstance(piece, Score):
             windows = _middle(score_windows(augment(piece, rng) if index else piece))
-            mels.append(score_window_mels(windows, random_gains(1, rng) if index else 1.0))
+            mels.append(random_window_mels(windows, banks, rng) if index else score_window_mels(windows))
         elif index:
             hop = round(HOP * rng.choice(TEMPO_RATIOS))
-            log_mel, valid = audio_window_mels(piece * np.float32(random_gains(1, rng)), hop, rng.choice(PITCH_RATIOS))
+            log_mel, valid = audio_window_mels(random_recording(piece[None], rng)[0], hop, rng.choice(PITCH_RATIOS))
             mels.append((_middle(log_mel), _middle(valid)))
         else:
             log_mel, valid = audio_window_mels(piece)

@@ -15,13 +15,14 @@ from torch import nn
 
 from toccata.files import naming, whole_folder
 from toccata.reward_models.preferences import PreferenceTable, read_preferences
-from toccata.reward_models.rating.audio_windows import audio_window_mels
+from toccata.reward_models.rating.audio_windows import audio_window_mels, score_windows
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
 from toccata.reward_models.rating.fitting.data import RatedPieces, load_rated_pieces
-from toccata.reward_models.rating.fitting.features import augmented_mels, extract_features
+from toccata.reward_models.rating.fitting.features import extract_features
 from toccata.reward_models.rating.fitting.heads import Curve, fit_ensemble
 from toccata.reward_models.rating.fitting.held_out import evaluate_held_out, make_splits
 from toccata.reward_models.rating.fitting.report import write_report
+from toccata.reward_models.rating.fitting.sound_conditions import open_banks, random_window_mels
 from toccata.reward_models.rating.fitting.synthetic import noise_audio, synthetic_negative
 from toccata.reward_models.rating.fitting.transcription import fit_transcribers
 from toccata.reward_models.rating.model import RatingModel
@@ -47,19 +48,20 @@ def fit(
         FitRatingError: when the data cannot be fitted.
     """
     network_config = RatingConfig(members=config.members, pessimism=config.pessimism)
+    banks = open_banks(config.sound_fonts)
     with Progress(console=console) as progress:
         if config.refit_transcribers:
             transcribers, transcription_f1 = fit_transcribers(
-                network_config, config.synthetic_pieces, config.transcriber_epochs, config.seed, progress
+                network_config, config.synthetic_pieces, config.transcriber_epochs, config.seed, banks, progress
             )
         else:
             transcribers, transcription_f1 = _shipped_transcribers(network_config), None
-        rated, left_out = load_rated_pieces(config, table, transcribers, progress)
+        rated, left_out = load_rated_pieces(config, table, transcribers, banks, progress)
         if left_out:
             loaded = PreferenceTable(rated.preferences, tuple(left_out)).summary()
             console.print(f"loaded: {loaded}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
-        scores = (augmented_mels(synthetic_negative(rng), 0, rng) for _ in range(NEGATIVE_PIECES))
+        scores = ([random_window_mels(score_windows(synthetic_negative(rng)), banks, rng)] for _ in range(NEGATIVE_PIECES))
         recordings = ([audio_window_mels(noise_audio(rng))] for _ in range(NEGATIVE_RECORDINGS))
         negatives = extract_features(transcribers, chain(scores, recordings))
         targets = rated.targets()
@@ -93,7 +95,8 @@ def fit(
         "p_std": float(rated.popularity.std()),
         "transcription_f1": transcription_f1 or "transcribers of the shipped rating",
         "held_out": results,
-        "options": {key: value for key, value in asdict(config).items() if key not in ("data", "out")},
+        "sound_fonts": [bank.soundfont.name for bank in banks],
+        "options": {key: value for key, value in asdict(config).items() if key not in ("data", "out", "sound_fonts")},
     }
     return RatingModel(nn.ModuleList(members), network_config), facts, curves, rated
 

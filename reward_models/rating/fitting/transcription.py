@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from toccata.music.score import Score
+from toccata.music.sound.bank import NoteBank
 from toccata.music.sound.spectrogram import HOP
 from toccata.music.sound.synthesizer import BLOCK
 from toccata.reward_models.rating.audio_windows import (
@@ -25,26 +26,20 @@ from toccata.reward_models.rating.audio_windows import (
     score_windows,
 )
 from toccata.reward_models.rating.fitting.augmentation import augment
+from toccata.reward_models.rating.fitting.sound_conditions import random_window_mels
 from toccata.reward_models.rating.fitting.synthetic import noise_audio, random_melody, synthetic_negative
 from toccata.reward_models.rating.melody_statistics import KEYS
-from toccata.reward_models.rating.network import RatingConfig, RatingMember, frame_mask
+from toccata.reward_models.rating.network import RatingConfig, RatingMember, equal_loudness, frame_mask
 
 LOWEST = 21  # MIDI number of the first key
 NEGATIVE_SHARE = 0.2  # of the synthetic pieces; the others are melodies
 NOISE_SHARE = 0.03  # recordings of noise per synthetic piece
-GAIN_DB = 6.0  # largest change of the gain in either direction
 ONSET_WEIGHT, HELD_WEIGHT = 3.0, 2.0  # of the positive class, because most keys are silent in most frames
 BATCH = 16
-WINDOWS_PER_RENDER = 64
 SCALE_WINDOWS = 2000  # windows whose mean and standard deviation are the scale of the mel bands
 TEMPLATE_FRAMES = slice(3, 40)  # of a note of two seconds, after its attack
 TEST_PIECES = 100
 LEARNING_RATE = 2e-3
-
-
-def random_gains(count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count,) factors of the amplitude, within `GAIN_DB` of 0 dB."""
-    return 10 ** (rng.uniform(-GAIN_DB, GAIN_DB, count) / 20)
 
 
 def key_targets(windows: Sequence[ScoreWindow]) -> np.ndarray:
@@ -70,7 +65,7 @@ def synthetic_pieces(count: int, rng: np.random.Generator) -> list[Score]:
 
 
 def fit_transcribers(
-    config: RatingConfig, pieces: int, epochs: int, seed: int, progress: Progress
+    config: RatingConfig, pieces: int, epochs: int, seed: int, banks: Sequence[NoteBank], progress: Progress
 ) -> tuple[list[RatingMember], list[dict[str, float]]]:
     """Members with fitted transcribers and randomly initialised heads, each fitted to other synthetic pieces.
 
@@ -79,6 +74,7 @@ def fit_transcribers(
         pieces: synthetic pieces for each member.
         epochs: passes over them.
         seed: of the pieces and of the fits.
+        banks: pianos that play them.
         progress: shows a bar.
 
     Returns:
@@ -91,7 +87,7 @@ def fit_transcribers(
         rng = np.random.default_rng([seed, index])
         torch.manual_seed(1000 * seed + index)
         member = RatingMember(config)
-        mels, valid, windows = _synthetic_windows(pieces, rng)
+        mels, valid, windows = _synthetic_windows(pieces, banks, rng)
         scale = scale or _band_scale(mels)  # one for all members: `extract_features` keeps one spectrogram for all
         member.mel_mean.copy_(scale[0])
         member.mel_scale.copy_(scale[1])
@@ -108,7 +104,8 @@ def transcription_f1(member: RatingMember, windows: Sequence[ScoreWindow]) -> di
     mels, valid = score_window_mels(windows)
     with torch.no_grad():
         mask = frame_mask(WINDOW_FRAMES, torch.from_numpy(valid))
-        predictions = (member.transcriber(member.standardise(torch.from_numpy(mels), mask), mask) > 0) * mask
+        standardised = member.standardise(equal_loudness(torch.from_numpy(mels), mask), mask)
+        predictions = (member.transcriber(standardised, mask) > 0) * mask
     targets = torch.from_numpy(key_targets(windows))
     true_positives, predicted, actual = (
         x.view(len(windows), 2, -1).sum((0, 2)) for x in (predictions * targets, predictions, targets)
@@ -117,22 +114,34 @@ def transcription_f1(member: RatingMember, windows: Sequence[ScoreWindow]) -> di
     return {"onset": round(onset, 3), "held": round(held, 3)}
 
 
-def _synthetic_windows(pieces: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[ScoreWindow]]:
-    """Training windows: float16 spectrograms, valid frames, and the windows of the scores; those of noise are empty."""
-    windows = [window for piece in synthetic_pieces(pieces, rng) for window in score_windows(piece)]
-    no_notes = windows[0].notes[:0]
+def _synthetic_windows(
+    pieces: int, banks: Sequence[NoteBank], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, list[ScoreWindow]]:
+    """Training windows: float16 spectrograms at equal loudness, valid frames, and the windows of the scores.
+
+    The windows of noise are empty.
+    """
+    windows: list[ScoreWindow] = []
     mels, valid = [], []
-    for start in range(0, len(windows), WINDOWS_PER_RENDER):
-        batch = windows[start : start + WINDOWS_PER_RENDER]
-        log_mel, frames = score_window_mels(batch, random_gains(len(batch), rng))
-        mels.append(log_mel.astype(np.float16))
+
+    def add(of_piece: list[ScoreWindow], log_mel: np.ndarray, frames: np.ndarray) -> None:
+        windows.extend(of_piece)
+        mels.append(_at_equal_loudness(log_mel, frames).numpy().astype(np.float16))
         valid.append(frames)
+
+    for piece in synthetic_pieces(pieces, rng):
+        of_piece = score_windows(piece)
+        add(of_piece, *random_window_mels(of_piece, banks, rng))
+    no_notes = windows[0].notes[:0]
     for _ in range(round(NOISE_SHARE * pieces)):
         log_mel, frames = audio_window_mels(noise_audio(rng))
-        mels.append(log_mel.astype(np.float16))
-        valid.append(frames)
-        windows += [ScoreWindow(no_notes, int(frame)) for frame in frames]
+        add([ScoreWindow(no_notes, int(frame)) for frame in frames], log_mel, frames)
     return np.concatenate(mels), np.concatenate(valid), windows
+
+
+def _at_equal_loudness(log_mel: np.ndarray, valid: np.ndarray) -> Tensor:
+    """(n, mels, WINDOW_FRAMES) of spectrograms of that shape and their (n,) frames before the padding."""
+    return equal_loudness(torch.from_numpy(log_mel), frame_mask(WINDOW_FRAMES, torch.from_numpy(valid)))
 
 
 def _band_scale(mels: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -147,9 +156,9 @@ def _add_key_templates(member: RatingMember) -> None:
 
     From a random initialisation alone, some transcribers do not learn all keys.
     """
-    mels, _ = score_window_mels([score_windows(Score([(0, 96, LOWEST + key, 80)]))[0] for key in range(KEYS)])
+    mels, valid = score_window_mels([score_windows(Score([(0, 96, LOWEST + key, 80)]))[0] for key in range(KEYS)])
     with torch.no_grad():
-        standardised = (torch.from_numpy(mels) - member.mel_mean) * member.mel_scale
+        standardised = (_at_equal_loudness(mels, valid) - member.mel_mean) * member.mel_scale
         spectra = standardised[:, :, TEMPLATE_FRAMES].mean(2)
         templates = functional.normalize(spectra - spectra.mean(0))
         first, keys = member.transcriber.first.weight, member.transcriber.keys.weight
