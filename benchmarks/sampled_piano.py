@@ -58,7 +58,10 @@ def sound_font(samples: dict[int, np.ndarray]) -> bytes:
         generators += struct.pack("<HH", SAMPLE_ID, index)
     count = len(pitches)
     parts = {
-        "phdr": _name("piano") + struct.pack("<HHHIII", 0, 0, 0, 0, 0, 0) + _name("EOP") + struct.pack("<HHHIII", 0, 0, 1, 0, 0, 0),
+        "phdr": _name("piano")
+        + struct.pack("<HHHIII", 0, 0, 0, 0, 0, 0)
+        + _name("EOP")
+        + struct.pack("<HHHIII", 0, 0, 1, 0, 0, 0),
         "pbag": struct.pack("<HHHH", 0, 0, 1, 0),
         "pmod": bytes(10),
         "pgen": struct.pack("<HHI", INSTRUMENT, 0, 0),
@@ -68,7 +71,9 @@ def sound_font(samples: dict[int, np.ndarray]) -> bytes:
         "igen": generators + bytes(4),
         "shdr": headers + _name("EOS") + bytes(26),
     }
-    information = _chunk("ifil", struct.pack("<HH", 2, 1)) + _chunk("isng", b"EMU8000\0") + _chunk("INAM", b"sampled piano\0")
+    information = (
+        _chunk("ifil", struct.pack("<HH", 2, 1)) + _chunk("isng", b"EMU8000\0") + _chunk("INAM", b"sampled piano\0")
+    )
     lists = (
         _chunk("LIST", b"INFO" + information)
         + _chunk("LIST", b"sdta" + _chunk("smpl", b"".join(data)))

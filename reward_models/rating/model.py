@@ -37,6 +37,7 @@ from toccata.weights import load_weights, save_weights, sha256
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "rating"
 WEIGHTS_NAME = "rating"
+INPUT = "log-mel spectrograms at equal loudness"  # in config.json; earlier networks heard how loud a piece was
 
 RATING_LIMIT = 4.0  # standard deviations; the melodies of the shipped fit lie in -1.3..4.3, beyond it is extrapolation
 BATCH = 8  # windows in every forward pass: then the last bits of a rating do not depend on the rest of the batch
@@ -206,7 +207,7 @@ class RatingModel:
 
     def save(self, folder: str | PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
         """Write `rating.safetensors` and `config.json` into `folder`; `notes` go into the latter under `fit`."""
-        config = {"network": asdict(self.config), "fit": dict(notes or {})}
+        config = {"input": INPUT, "network": asdict(self.config), "fit": dict(notes or {})}
         save_weights(folder, {WEIGHTS_NAME: self.network.state_dict()}, config)
 
     @classmethod
@@ -248,6 +249,8 @@ def _means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _members(config: Mapping[str, Any]) -> nn.ModuleList:
     """The members that a config.json describes, not yet fitted."""
+    if config.get("input") != INPUT:
+        raise ValueError(f"it was fitted to another input than {INPUT}; fit it again with `toccata fit-rating`")
     sizes = RatingConfig(**config["network"])
     if sizes.mels != N_MELS:
         raise ValueError(f"it takes {sizes.mels} mel bands, spectrograms here have {N_MELS}")

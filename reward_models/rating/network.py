@@ -79,7 +79,8 @@ def equal_loudness(log_mel: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (n, mels, frames), `log(FLOOR)` in the padding.
     """
-    power = (torch.exp(log_mel) - FLOOR).clamp(min=0) * mask
+    power = torch.exp(torch.where(mask > 0, log_mel, -torch.inf)) - FLOOR
+    power = power.clamp(min=0)
     loudest = power.sum(1, keepdim=True).amax(2, keepdim=True)
     return torch.log(power * (LOUDNESS / loudest.clamp(min=LOUDNESS / MAX_GAIN)) + FLOOR)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.reward_models.preferences import Preference, popularity
 from toccata.stats import bootstrap_clusters, pearson, spearman
 
@@ -14,6 +15,30 @@ RIDGE_PENALTY = 10.0  # on standardised features; anything in 1..100 gives the s
 RESAMPLES = 500
 DECILES = 10
 NOISE_DRAWS = 20
+
+TWO_BARS = 8 * TICKS_PER_BEAT
+STEP = TICKS_PER_BEAT // 4  # a sixteenth
+MAJOR = np.array([0, 2, 4, 5, 7, 9, 11])
+
+FEATURES = (
+    "log_notes",
+    "mean_interval",
+    "greatest_interval",
+    "share_of_steps",
+    "share_of_leaps",
+    "share_of_repeats",
+    "scale_fit",
+    "pitch_class_entropy",
+    "rhythm_entropy",
+    "mean_duration",
+    "share_of_rests",
+    "range",
+    "share_of_new_pitches",
+    "net_rise",
+    "share_of_turns",
+    "share_on_beat",
+    "last_onset",
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +73,48 @@ def agreement(predictions: np.ndarray, targets: np.ndarray, groups: Sequence[str
         pearson(predictions, targets),
         float(np.mean((predictions - targets) ** 2)),
         len(targets),
+    )
+
+
+def note_features(score: Score) -> np.ndarray:
+    """(len(FEATURES),) float64 features of the melody, the highest note of each onset, for `ridge`; zeros for silence.
+
+    Invariant to transposition and tempo. Intervals are in semitones, durations in sixteenths, entropies in bits,
+    shares in [0, 1]; `log_notes` counts notes per two bars, `last_onset` is a share of the length.
+    """
+    notes = score.notes
+    if not len(notes):
+        return np.zeros(len(FEATURES))
+    top = notes[np.append(np.diff(notes["onset_tick"]) > 0, True)]  # sorted by pitch within an onset
+    pitch = top["pitch"].astype(np.int64)
+    onset = top["onset_tick"].astype(np.int64)
+    duration = top["duration_ticks"].astype(np.float64)
+    intervals = np.diff(pitch)
+    sizes = np.abs(intervals)
+    turns = np.sign(intervals)
+    classes = np.bincount(pitch % 12, duration, 12) / duration.sum()
+    gaps = np.minimum(np.diff(onset) // STEP, 16)
+    moves = max(len(intervals), 1)
+    return np.array(
+        [
+            np.log(len(top) * TWO_BARS / score.length_ticks),
+            sizes.sum() / moves,
+            min(sizes.max(initial=0), 24),
+            np.count_nonzero(sizes <= 2) / moves,
+            np.count_nonzero(sizes > 7) / moves,
+            np.count_nonzero(sizes == 0) / moves,
+            max(classes[(MAJOR + key) % 12].sum() for key in range(12)),
+            _entropy_bits(classes),
+            _entropy_bits(np.bincount(gaps) / max(len(gaps), 1)),
+            duration.mean() / STEP,
+            1 - min(duration.sum() / score.length_ticks, 1),
+            pitch.max() - pitch.min(),
+            len(np.unique(pitch)) / len(pitch),
+            pitch[-1] - pitch[0],
+            np.count_nonzero(turns[1:] != turns[:-1]) / max(moves - 1, 1),
+            np.count_nonzero(onset % TICKS_PER_BEAT == 0) / len(onset),
+            onset[-1] / score.length_ticks,
+        ]
     )
 
 
@@ -87,3 +154,8 @@ def noise_ceiling(preferences: Sequence[Preference], seed: int = 0) -> float:
         resampled = [popularity(float(a), float(b)) for a, b in zip(new_likes, new_plays, strict=True)]
         correlations.append(spearman(observed, np.array(resampled)))
     return float(np.mean(correlations))
+
+
+def _entropy_bits(shares: np.ndarray) -> float:
+    shares = shares[shares > 0]
+    return float(-(shares * np.log2(shares)).sum())

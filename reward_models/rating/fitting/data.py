@@ -13,9 +13,9 @@ from torch import Tensor
 from toccata.music.score import Score
 from toccata.music.sound.bank import NoteBank
 from toccata.reward_models.preferences import LeftOut, Preference, PreferenceError, PreferenceTable
+from toccata.reward_models.rating.fitting.agreement import note_features
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
 from toccata.reward_models.rating.fitting.features import PieceFeatures, WindowMels, augmented_mels, extract_features
-from toccata.reward_models.rating.fitting.note_features import note_features
 from toccata.reward_models.rating.network import RatingMember
 
 MIN_PIECES = 10  # fewer cannot be split into training, validation and test pieces

@@ -61,7 +61,9 @@ def fit(
             loaded = PreferenceTable(rated.preferences, tuple(left_out)).summary()
             console.print(f"loaded: {loaded}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
-        scores = ([random_window_mels(score_windows(synthetic_negative(rng)), banks, rng)] for _ in range(NEGATIVE_PIECES))
+        scores = (
+            [random_window_mels(score_windows(synthetic_negative(rng)), banks, rng)] for _ in range(NEGATIVE_PIECES)
+        )
         recordings = ([audio_window_mels(noise_audio(rng))] for _ in range(NEGATIVE_RECORDINGS))
         negatives = extract_features(transcribers, chain(scores, recordings))
         targets = rated.targets()

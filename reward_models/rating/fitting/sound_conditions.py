@@ -74,9 +74,7 @@ def random_recording(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     samples = audio.shape[1]
     size = next_fast_len(samples + round(REVERB_SECONDS[1] * SAMPLE_RATE), real=True)
     hz = rfftfreq(size, 1 / SAMPLE_RATE).astype(np.float32)
-    decibels = np.interp(
-        np.log(hz.clip(1)), np.log(EQUALISER_HZ), rng.normal(0, EQUALISER_DB, len(EQUALISER_HZ))
-    )
+    decibels = np.interp(np.log(hz.clip(1)), np.log(EQUALISER_HZ), rng.normal(0, EQUALISER_DB, len(EQUALISER_HZ)))
     response = (10 ** (decibels / 20)).astype(np.complex64)
     if rng.random() < REVERB_SHARE:
         response *= 1 + rfft(_reverb(rng), size)
@@ -84,8 +82,9 @@ def random_recording(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         response /= 1 + (hz / np.float32(rng.uniform(*LOW_PASS_HZ))) ** 16
     sound = irfft(rfft(audio, size) * response, size)[:, :samples]
     if rng.random() < NOISE_SHARE:
-        tenths = sound[:, : samples // TENTH * TENTH].reshape(len(sound), -1, TENTH)
-        loudest = np.sqrt((tenths**2).mean(2).max(initial=0))
+        block = min(TENTH, samples)
+        blocks = sound[:, : samples // block * block].reshape(len(sound), samples // block, block)
+        loudest = np.sqrt((blocks**2).mean(2).max(initial=0))
         noise = rng.standard_normal(sound.shape, np.float32)
         if rng.random() < 0.5:  # brown below 500 Hz, as in a room; else white, as of a tape
             noise = irfft(rfft(noise, size) / (1 + hz / 500), size)[:, :samples] * 4

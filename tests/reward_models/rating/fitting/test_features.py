@@ -6,6 +6,7 @@ import torch
 
 from helpers.rounding import float32_rounding
 from toccata.music.score import Score
+from toccata.music.sound.bank import note_bank
 from toccata.music.sound.spectrogram import HOP, SAMPLE_RATE
 from toccata.reward_models.rating.audio_windows import audio_window_mels, score_window_mels, score_windows
 from toccata.reward_models.rating.fitting import features
@@ -14,40 +15,42 @@ from toccata.reward_models.rating.fitting.sanity_probes import parse_melody
 from toccata.reward_models.rating.fitting.synthetic import random_melody
 from toccata.reward_models.rating.melody_statistics import KEYS, N_STATISTICS
 
+BANK = note_bank(SAMPLE_RATE)
+
 # Augmented copies
 
 
 def test_the_first_copy_is_not_augmented():
     score = parse_melody("C4 E4 G4 C5")
-    first, *others = augmented_mels(score, 3, np.random.default_rng(0))
+    first, *others = augmented_mels(score, 3, [BANK], np.random.default_rng(0))
     np.testing.assert_array_equal(first[0], score_window_mels(score_windows(score))[0])
     assert len(others) == 3 and len({float(mels.sum()) for mels, _ in (first, *others)}) == 4
     audio = np.random.default_rng(0).normal(0, 0.1, 3 * SAMPLE_RATE).astype(np.float32)
-    first, *others = augmented_mels(audio, 3, np.random.default_rng(0))
+    first, *others = augmented_mels(audio, 3, [BANK], np.random.default_rng(0))
     np.testing.assert_array_equal(first[0], audio_window_mels(audio)[0])
     assert len(others) == 3 and len({float(mels.sum()) for mels, _ in (first, *others)}) == 4
 
 
 @pytest.mark.parametrize("piece", [Score(), Score(length_ticks=96), np.zeros(1, np.float32), np.zeros(99, np.float32)])
 def test_degenerate_pieces_have_copies(piece):
-    for mels, valid in augmented_mels(piece, 5, np.random.default_rng(0)):
+    for mels, valid in augmented_mels(piece, 5, [BANK], np.random.default_rng(0)):
         assert len(mels) == len(valid) >= 1 and np.isfinite(mels).all() and (valid >= 1).all()
 
 
 def test_long_pieces_are_cut_to_their_middle():
     score = random_melody(np.random.default_rng(0), bars=60)
-    mels, valid = augmented_mels(score, 0, np.random.default_rng(0))[0]
+    mels, valid = augmented_mels(score, 0, [BANK], np.random.default_rng(0))[0]
     all_mels, _ = score_window_mels(score_windows(score))
     assert len(mels) == len(valid) == MAX_WINDOWS
     start = (len(all_mels) - MAX_WINDOWS) // 2
     np.testing.assert_array_equal(mels, all_mels[start : start + MAX_WINDOWS])
     audio = np.zeros(130 * SAMPLE_RATE, np.float32)
-    assert {len(valid) for _, valid in augmented_mels(audio, 2, np.random.default_rng(0))} == {MAX_WINDOWS}
+    assert {len(valid) for _, valid in augmented_mels(audio, 2, [BANK], np.random.default_rng(0))} == {MAX_WINDOWS}
 
 
 def test_recordings_are_stretched():
     audio = np.random.default_rng(0).normal(0, 0.1, 4 * SAMPLE_RATE).astype(np.float32)
-    frames = {int(valid[0]) for _, valid in augmented_mels(audio, 40, np.random.default_rng(0))}
+    frames = {int(valid[0]) for _, valid in augmented_mels(audio, 40, [BANK], np.random.default_rng(0))}
     assert frames <= {1 + len(audio) // round(HOP * ratio) for ratio in features.TEMPO_RATIOS} and len(frames) > 2
 
 
@@ -64,7 +67,7 @@ def extracted(small_member):
     members = [small_member(0), small_member(1)]
     noise = np.random.default_rng(0).normal(0, 0.1, 14 * SAMPLE_RATE).astype(np.float32)
     pieces = [noise[: seconds * SAMPLE_RATE] for seconds in (4, 14, 2, 8, 4)]
-    copies = [augmented_mels(piece, 2, np.random.default_rng(seed)) for seed, piece in enumerate(pieces)]
+    copies = [augmented_mels(piece, 2, [BANK], np.random.default_rng(seed)) for seed, piece in enumerate(pieces)]
     return members, copies, extract_features(members, iter(copies))
 
 

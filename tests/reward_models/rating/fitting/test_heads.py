@@ -7,9 +7,9 @@ import torch
 from helpers.rounding import float32_rounding
 from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, score_windows
 from toccata.reward_models.rating.fitting import heads
+from toccata.reward_models.rating.fitting.agreement import FEATURES, note_features
 from toccata.reward_models.rating.fitting.features import PieceFeatures
 from toccata.reward_models.rating.fitting.heads import NEGATIVE_RATING, fit_ensemble, fit_head
-from toccata.reward_models.rating.fitting.note_features import FEATURES, note_features
 from toccata.reward_models.rating.fitting.synthetic import random_melody
 from toccata.reward_models.rating.fitting.transcription import key_targets
 from toccata.reward_models.rating.melody_statistics import N_STATISTICS, melody_statistics
