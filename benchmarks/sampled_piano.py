@@ -1,7 +1,7 @@
 """A sound font of a sampled piano, from one sound file per key: `python benchmarks/sampled_piano.py FOLDER piano.sf2`.
 
-The name of each file holds a note with its octave, such as `Piano.ff.Bb3.flac` or `D#4v10.ogg`; keys without a file take
-the sample of the nearest one at another speed. Needs no more than Toccata itself.
+The name of each file holds a note with its octave, such as `Piano.ff.Bb3.flac` or `D#4v10.ogg`; keys without a file
+take the sample of the nearest one at another speed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,9 @@ def pitch_of(name: str) -> int:
 
 
 def sound_font(samples: dict[int, np.ndarray]) -> bytes:
-    """An SF2 file with one piano of (samples,) sounds at `SAMPLE_RATE` by MIDI number, scaled to full scale together."""
+    """An SF2 file with one piano, of (samples,) sounds at `SAMPLE_RATE` by MIDI number."""
     pitches = sorted(samples)
-    borders = [0, *((low + high) // 2 + 1 for low, high in zip(pitches, pitches[1:], strict=False)), 128]
+    borders = [0, *((low + high) // 2 + 1 for low, high in pairwise(pitches)), 128]
     peak = max(float(np.abs(sound).max()) for sound in samples.values())
     data, headers, zones, generators = [], b"", b"", b""
     begin = 0

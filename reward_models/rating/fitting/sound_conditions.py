@@ -18,10 +18,10 @@ DETUNINGS = (-20, -10, 0, 10, 20)  # cents; few, because the filters of each are
 EQUALISER_HZ = (50, 150, 400, 1000, 2500, 6000)  # control points of a curve, linear between them in log frequency
 EQUALISER_DB = 4.0  # standard deviation of each
 REVERB_SHARE, NOISE_SHARE, LOW_PASS_SHARE = 0.5, 0.5, 0.3  # of the sounds that are not clean
-CLEAN_SHARE = 0.25  # of all sounds: only the gain is changed
-REVERB_SECONDS = (0.2, 1.5)  # until it has decayed by 60 dB
-REVERB_DB = (-20.0, -3.0)  # energy of the reverb against that of the direct sound
-NOISE_DB = (-60.0, -20.0)  # level of the noise against the loudest tenth of a second
+CLEAN_SHARE = 0.35  # of all sounds: only the gain is changed
+REVERB_SECONDS = (0.2, 1.2)  # until it has decayed by 60 dB
+REVERB_DB = (-20.0, -6.0)  # energy of the reverb against that of the direct sound
+NOISE_DB = (-60.0, -25.0)  # level of the noise against the loudest tenth of a second
 LOW_PASS_HZ = (3000.0, 7500.0)  # where a codec of few bits a second ends
 TENTH = SAMPLE_RATE // 10
 
@@ -32,13 +32,10 @@ def open_banks(sound_fonts: Sequence[Path]) -> list[NoteBank]:
     Raises:
         FitRatingError: naming a sound font that is missing or that FluidSynth cannot read.
     """
-    banks = [note_bank(SAMPLE_RATE)]
-    for path in sound_fonts:
-        try:
-            banks.append(NoteBank(SAMPLE_RATE, path))
-        except (FileNotFoundError, SoundError) as error:
-            raise FitRatingError(f"sound_fonts: {error}") from error
-    return banks
+    try:
+        return [note_bank(SAMPLE_RATE), *(NoteBank(SAMPLE_RATE, path) for path in sound_fonts)]
+    except (FileNotFoundError, SoundError) as error:
+        raise FitRatingError(f"sound_fonts: {error}") from error
 
 
 def random_window_mels(

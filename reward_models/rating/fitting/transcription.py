@@ -6,6 +6,7 @@ their popularity. Targets are, as in Hawthorne et al. 2018, "Onsets and Frames",
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from toccata.music.score import Score
 from toccata.music.sound.bank import NoteBank
-from toccata.music.sound.spectrogram import HOP
+from toccata.music.sound.spectrogram import FLOOR, HOP
 from toccata.music.sound.synthesizer import BLOCK
 from toccata.reward_models.rating.audio_windows import (
     WINDOW_FRAMES,
@@ -40,6 +41,8 @@ SCALE_WINDOWS = 2000  # windows whose mean and standard deviation are the scale 
 TEMPLATE_FRAMES = slice(3, 40)  # of a note of two seconds, after its attack
 TEST_PIECES = 100
 LEARNING_RATE = 2e-3
+EQUALISER_POINTS = 12  # of the random curve over the mel bands of each window, new in every epoch
+EQUALISER_SPREAD = 1.0  # standard deviation of the logarithm of the power, 4 dB
 
 
 def key_targets(windows: Sequence[ScoreWindow]) -> np.ndarray:
@@ -67,11 +70,11 @@ def synthetic_pieces(count: int, rng: np.random.Generator) -> list[Score]:
 def fit_transcribers(
     config: RatingConfig, pieces: int, epochs: int, seed: int, banks: Sequence[NoteBank], progress: Progress
 ) -> tuple[list[RatingMember], list[dict[str, float]]]:
-    """Members with fitted transcribers and randomly initialised heads, each fitted to other synthetic pieces.
+    """Members with fitted transcribers and randomly initialised heads, each fitted with another seed.
 
     Args:
         config: of the network.
-        pieces: synthetic pieces for each member.
+        pieces: synthetic pieces.
         epochs: passes over them.
         seed: of the pieces and of the fits.
         banks: pianos that play them.
@@ -82,15 +85,14 @@ def fit_transcribers(
     """
     members = []
     bar = progress.add_task("fitting transcribers", total=config.members)
-    scale = None
+    mels, valid, windows = _synthetic_windows(pieces, banks, np.random.default_rng([seed, config.members + 1]))
+    mean, scale = _band_scale(mels)  # one for all members: `extract_features` keeps one spectrogram for all
     for index in range(config.members):
         rng = np.random.default_rng([seed, index])
         torch.manual_seed(1000 * seed + index)
         member = RatingMember(config)
-        mels, valid, windows = _synthetic_windows(pieces, banks, rng)
-        scale = scale or _band_scale(mels)  # one for all members: `extract_features` keeps one spectrogram for all
-        member.mel_mean.copy_(scale[0])
-        member.mel_scale.copy_(scale[1])
+        member.mel_mean.copy_(mean)
+        member.mel_scale.copy_(scale)
         _add_key_templates(member)
         _fit_transcriber(member, mels, valid, windows, epochs, rng, lambda share: progress.advance(bar, share))
         members.append(member.eval())
@@ -170,6 +172,13 @@ def _add_key_templates(member: RatingMember) -> None:
         keys[key, key, center - 1] -= 1
 
 
+def _equalised(log_mel: Tensor) -> Tensor:
+    """(n, mels, frames) with the power of the bands of each window multiplied by a smooth random curve."""
+    points = EQUALISER_SPREAD * torch.randn(len(log_mel), 1, EQUALISER_POINTS)
+    curve = functional.interpolate(points, log_mel.shape[1], mode="linear", align_corners=True)
+    return (log_mel + curve.mT).clamp(min=math.log(FLOOR))
+
+
 def _fit_transcriber(
     member: RatingMember,
     mels: np.ndarray,
@@ -187,7 +196,8 @@ def _fit_transcriber(
     for _ in range(epochs):
         for batch in np.array_split(rng.permutation(len(mels)), batches):
             mask = frame_mask(WINDOW_FRAMES, torch.from_numpy(valid[batch]))
-            log_mel = member.standardise(torch.from_numpy(mels[batch].astype(np.float32)), mask)
+            equalised = _equalised(torch.from_numpy(mels[batch].astype(np.float32)))
+            log_mel = member.standardise(equalised, mask)
             targets = torch.from_numpy(key_targets([windows[index] for index in batch]))
             loss = functional.binary_cross_entropy_with_logits(
                 member.transcriber(log_mel, mask), targets, weight=mask, pos_weight=pos_weight

@@ -8,7 +8,7 @@ import torch
 
 from toccata.envs.pieces import Pieces
 from toccata.reward_models.rating.fitting.synthetic import random_melody
-from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.rating.model import INPUT, RatingModel
 from toccata.weights import CONFIG_FILE, WeightsError
 
 
@@ -30,7 +30,7 @@ def test_saved_and_loaded_are_equal(small_rating, tmp_path):
 def config_file(**changes):
     """The content of a config.json with the hash of other weights."""
     network = {"bins": 4, "channels": 8, "sound_channels": 4, "hidden": 8, **changes}
-    return json.dumps({"network": network, "sha256": {"rating.safetensors": 64 * "0"}}).encode()
+    return json.dumps({"input": INPUT, "network": network, "sha256": {"rating.safetensors": 64 * "0"}}).encode()
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,15 @@ def test_a_broken_folder_is_one_clear_error(small_rating, tmp_path, name, conten
     with pytest.raises(WeightsError, match=str(tmp_path)) as error:
         RatingModel.load(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_network_for_another_input_is_refused(small_rating, tmp_path):
+    small_rating().save(tmp_path)
+    config = json.loads((tmp_path / CONFIG_FILE).read_text())
+    assert config.pop("input") == INPUT
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=f"{tmp_path}.*fitted to another input than {INPUT}; fit it again"):
+        RatingModel.load(tmp_path)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -5,15 +5,18 @@ import pytest
 import torch
 
 from helpers.rounding import float32_rounding
-from toccata.music.sound.spectrogram import N_MELS
+from toccata.music.sound.spectrogram import FLOOR, N_MELS, SAMPLE_RATE, log_mel
 from toccata.reward_models.rating.melody_statistics import KEYS, N_STATISTICS
 from toccata.reward_models.rating.network import (
+    LOUDNESS,
+    MAX_GAIN,
     POOL_FRAMES,
     AudioEncoder,
     PopularityHead,
     RatingConfig,
     RatingMember,
     Transcriber,
+    equal_loudness,
     frame_mask,
 )
 
@@ -63,6 +66,44 @@ def test_of_three_or_more_members_the_last_is_no_reward_member(members, reward_m
 def test_sizes_out_of_range_are_errors(name, value):
     with pytest.raises(ValueError, match=f"{name} must be "):
         RatingConfig(**{name: value})
+
+
+# Loudness
+
+
+def mels_of(sound):
+    """(1, mels, frames) of one second of sound, and its mask."""
+    mels = torch.from_numpy(log_mel(np.asarray(sound, np.float32)[None]))
+    return mels, torch.ones(1, 1, mels.shape[2])
+
+
+@pytest.mark.parametrize("decibels", [-24, -12, 0, 12, 24])
+def test_the_gain_of_a_sound_changes_nothing(decibels):
+    sound = np.random.default_rng(0).normal(0, 0.05, SAMPLE_RATE) * np.linspace(0, 1, SAMPLE_RATE)
+    expected = equal_loudness(*mels_of(sound))
+    assert float((expected.exp() - FLOOR).sum(1).max()) == pytest.approx(LOUDNESS, rel=1e-3)
+    louder = equal_loudness(*mels_of(sound * 10 ** (decibels / 20)))
+    np.testing.assert_allclose(louder, expected, atol=0.01)
+
+
+def test_silence_and_noise_floors_are_not_made_loud():
+    silence = equal_loudness(*mels_of(np.zeros(SAMPLE_RATE)))
+    np.testing.assert_allclose(silence, np.log(FLOOR), atol=0.01)  # the rounding of a logarithm, amplified
+    rounding = np.random.default_rng(0).integers(-1, 2, SAMPLE_RATE) / 2**15  # the noise of 16-bit sound
+    amplified = equal_loudness(*mels_of(rounding))
+    assert float(amplified.exp().sum(1).max()) < 0.01 * LOUDNESS
+    power, expected = mels_of(rounding)[0].exp() - FLOOR, amplified.exp() - FLOOR
+    assert float(expected.sum() / power.sum()) == pytest.approx(MAX_GAIN, rel=0.01)
+
+
+def test_loud_padding_does_not_count():
+    sound = np.random.default_rng(0).normal(0, 0.05, SAMPLE_RATE)
+    mels, mask = mels_of(sound)
+    mask[:, :, 20:] = 0
+    padded = mels.clone()
+    padded[:, :, 20:] = 123.0
+    np.testing.assert_array_equal(equal_loudness(padded, mask)[:, :, :20], equal_loudness(mels, mask)[:, :, :20])
+    np.testing.assert_allclose(equal_loudness(padded, mask)[:, :, 20:], np.log(FLOOR), atol=1e-5)
 
 
 # Padding

@@ -1,4 +1,4 @@
-"""Agreement of predictions with targets and note features on known cases: correlations, intervals, calibration, the noise ceiling."""
+"""Agreement of predictions with targets and note features on known cases."""
 
 import math
 from dataclasses import replace
