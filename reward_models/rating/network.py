@@ -20,6 +20,7 @@ from toccata.reward_models.rating.melody_statistics import KEYS, N_STATISTICS, m
 POOL_FRAMES = 4  # frames averaged before the audio encoder, 128 ms
 LOUDNESS = 8.0  # mel power, summed over the bands, of the loudest frame of a window: the median in the default font
 MAX_GAIN = 1e4  # of the power, 40 dB: then the rounding of 16-bit sound is at the floor of the spectrogram
+MAX_LOG_POWER = 80.0  # larger ones are clipped: their sum would overflow float32; the loudest sound has 41
 MIN_BIN_WIDTH = 1e-3  # of a statistic; narrower bins would amplify rounding
 
 
@@ -79,7 +80,7 @@ def equal_loudness(log_mel: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (n, mels, frames), `log(FLOOR)` in the padding.
     """
-    power = torch.exp(torch.where(mask > 0, log_mel, -torch.inf)) - FLOOR
+    power = torch.exp(torch.where(mask > 0, log_mel, -torch.inf).clamp(max=MAX_LOG_POWER)) - FLOOR
     power = power.clamp(min=0)
     loudest = power.sum(1, keepdim=True).amax(2, keepdim=True)
     return torch.log(power * (LOUDNESS / loudest.clamp(min=LOUDNESS / MAX_GAIN)) + FLOOR)
