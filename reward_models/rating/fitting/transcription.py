@@ -38,6 +38,7 @@ NOISE_SHARE = 0.03  # recordings of noise per synthetic piece
 ONSET_WEIGHT, HELD_WEIGHT = 3.0, 2.0  # of the positive class, because most keys are silent in most frames
 BATCH = 16
 SCALE_WINDOWS = 2000  # windows whose mean and standard deviation are the scale of the mel bands
+MIN_SPREAD = 1.0  # of a band; narrower ones, which hold nearly no music, would make other sound there loud
 TEMPLATE_FRAMES = slice(3, 40)  # of a note of two seconds, after its attack
 TEST_PIECES = 100
 LEARNING_RATE = 2e-3
@@ -149,7 +150,7 @@ def _at_equal_loudness(log_mel: np.ndarray, valid: np.ndarray) -> Tensor:
 def _band_scale(mels: np.ndarray) -> tuple[Tensor, Tensor]:
     """(mels, 1) mean and inverse standard deviation of each band."""
     sample = mels[:SCALE_WINDOWS].astype(np.float32)
-    mean, spread = sample.mean((0, 2)), sample.std((0, 2)).clip(1e-3)
+    mean, spread = sample.mean((0, 2)), sample.std((0, 2)).clip(MIN_SPREAD)
     return torch.from_numpy(mean)[:, None], torch.from_numpy(1 / spread)[:, None]
 
 

@@ -119,6 +119,23 @@ def test_f1_of_known_predictions():
 # Fitting
 
 
+def test_bands_without_music_are_not_amplified():
+    mels = np.random.default_rng(0).normal(-8, 2, (4, 3, 160))
+    mels[:, 2] = -11.5  # as the highest bands of a sound font without overtones there
+    mean, scale = transcription._band_scale(mels.astype(np.float16))
+    np.testing.assert_allclose(mean[:, 0], [-8, -8, -11.5], atol=0.3)
+    np.testing.assert_allclose(scale[:, 0], [0.5, 0.5, 1], atol=0.05)
+
+
+def test_every_window_gets_an_equaliser_of_its_own():
+    torch.manual_seed(0)
+    mels = torch.full((50, 128, 4), -5.0)
+    curves = transcription._equalised(mels) + 5
+    assert torch.equal(curves[:, :, 0], curves[:, :, 3])  # constant over time
+    assert 0.7 < float(curves.std()) < 1.1 and float(curves.diff(dim=1).abs().max()) < 0.6  # smooth over the bands
+    np.testing.assert_allclose(transcription._equalised(torch.full((2, 128, 4), -20.0)), np.log(1e-5), atol=1e-5)
+
+
 @pytest.fixture
 def few_test_pieces(monkeypatch):
     monkeypatch.setattr(transcription, "TEST_PIECES", 6)
