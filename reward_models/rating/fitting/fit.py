@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import chain
 from shlex import quote
 
 import numpy as np
@@ -14,15 +14,16 @@ from rich.progress import Progress
 from torch import nn
 
 from toccata.files import naming, whole_folder
+from toccata.music.sound.bank import NoteBank
 from toccata.reward_models.preferences import PreferenceTable, read_preferences
-from toccata.reward_models.rating.audio_windows import audio_window_mels, score_windows
+from toccata.reward_models.rating.audio_windows import audio_window_mels, score_window_mels, score_windows
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
 from toccata.reward_models.rating.fitting.data import RatedPieces, load_rated_pieces
-from toccata.reward_models.rating.fitting.features import extract_features
+from toccata.reward_models.rating.fitting.features import WindowMels, extract_features
 from toccata.reward_models.rating.fitting.heads import Curve, fit_ensemble
 from toccata.reward_models.rating.fitting.held_out import evaluate_held_out, make_splits
 from toccata.reward_models.rating.fitting.report import write_report
-from toccata.reward_models.rating.fitting.sound_conditions import open_banks, random_window_mels
+from toccata.reward_models.rating.fitting.sound_conditions import open_banks, random_recording, random_window_mels
 from toccata.reward_models.rating.fitting.synthetic import noise_audio, synthetic_negative
 from toccata.reward_models.rating.fitting.transcription import fit_transcribers
 from toccata.reward_models.rating.model import RatingModel
@@ -61,11 +62,7 @@ def fit(
             loaded = PreferenceTable(rated.preferences, tuple(left_out)).summary()
             console.print(f"loaded: {loaded}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
-        scores = (
-            [random_window_mels(score_windows(synthetic_negative(rng)), banks, rng)] for _ in range(NEGATIVE_PIECES)
-        )
-        recordings = ([audio_window_mels(noise_audio(rng))] for _ in range(NEGATIVE_RECORDINGS))
-        negatives = extract_features(transcribers, chain(scores, recordings))
+        negatives = extract_features(transcribers, _negatives(banks, rng))
         targets = rated.targets()
         splits = make_splits(config, rated)
         bar = progress.add_task("fitting", total=config.members * (len(splits) + 1))
@@ -101,6 +98,16 @@ def fit(
         "options": {key: value for key, value in asdict(config).items() if key not in ("data", "out", "sound_fonts")},
     }
     return RatingModel(nn.ModuleList(members), network_config), facts, curves, rated
+
+
+def _negatives(banks: Sequence[NoteBank], rng: np.random.Generator) -> Iterator[list[WindowMels]]:
+    """Spectrograms of the synthetic negatives, of each unchanged and through random conditions."""
+    for _ in range(NEGATIVE_PIECES):
+        windows = score_windows(synthetic_negative(rng))
+        yield [score_window_mels(windows), random_window_mels(windows, banks, rng)]
+    for _ in range(NEGATIVE_RECORDINGS):
+        noise = noise_audio(rng)
+        yield [audio_window_mels(noise), audio_window_mels(random_recording(noise[None], rng)[0])]
 
 
 def _shipped_transcribers(config: RatingConfig) -> list[RatingMember]:

@@ -14,7 +14,7 @@ from toccata.reward_models.rating.fitting.features import PieceFeatures
 from toccata.reward_models.rating.network import RatingMember
 
 NEGATIVE_RATING = -2.5  # standard deviations; no melody of the Bach Doodle is below -1.35
-NEGATIVE_SHARE = 1 / 16  # synthetic negatives per piece of a batch
+NEGATIVE_SHARE = 1 / 10  # synthetic negatives per piece of a batch
 VALID_FOLDS = 10
 MIN_VALID_PIECES = 10  # with fewer there is no early stopping: the last epoch is kept
 EDGE_SAMPLES = 7  # windows of each piece whose quantiles are the bin edges
