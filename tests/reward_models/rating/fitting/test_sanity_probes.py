@@ -84,7 +84,7 @@ def test_a_constant_rating_is_invariant(small_rating):
 def test_changes_are_not_negative(small_rating):
     changes = invariance_errors(small_rating(), [parse_melody("C4 E4 G4 C5 A4 F4 D4 B3"), parse_melody("C4 D4:2 G4")])
     assert all(np.isfinite(value) and value >= 0 for value in changes.values())
-    assert changes["gain +6 dB"] > 1e-5 and changes["transposed by +6"] > 1e-5
+    assert changes["transposed by +6"] > 1e-5 > changes["gain +6 dB"]
 
 
 def test_padding_does_not_change_a_score(small_rating):
