@@ -46,7 +46,7 @@ def random_window_mels(
     Returns:
         (n, N_MELS, WINDOW_FRAMES) float32 log-mel spectrograms, and (n,) frames of each before the padding.
     """
-    bank = banks[rng.integers(len(banks))]
+    bank = banks[int(rng.integers(len(banks)))]
     audio = bank.render_parts([window.notes for window in windows], (WINDOW_FRAMES + 1) * HOP)
     detuning = float(2 ** (rng.choice(DETUNINGS) / 1200))
     mels = log_mel(random_recording(audio, rng), pitch_ratio=detuning)[:, :, 1:-1]
