@@ -137,7 +137,8 @@ def test_every_bank_is_used_and_detuned_by_few_cents(only, monkeypatch):
 
 def test_sound_fonts_are_opened_after_the_default_one():
     banks = open_banks([default_soundfont()])
-    assert [bank.soundfont for bank in banks] == [default_soundfont()] * 2 and banks[0] is BANK
+    assert [bank.soundfont for bank in banks] == [default_soundfont()] * 2
+    assert banks[0] is note_bank(SAMPLE_RATE)
 
 
 @pytest.mark.parametrize("content", [None, b"RIFF nothing"])
