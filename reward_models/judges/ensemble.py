@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import nn
@@ -90,8 +88,3 @@ def fit_ensemble(
         loss.backward()
         optimizer.step()
     return ensemble.eval()
-
-
-def stacked(features: Sequence[np.ndarray]) -> np.ndarray:
-    """(n, k) of n arrays (k,); also of none."""
-    return np.stack(features) if len(features) else np.empty((0, 0))

@@ -48,7 +48,7 @@ class NoteJudge:
         """Windows one after the other; a last one of at least half the length, or the whole of a shorter score."""
         length = self.beats * score.ticks_per_beat
         starts = range(0, max(1, score.length_ticks - length // 2), length)
-        return [score.slice(start, min(start + length, max(start, score.length_ticks))) for start in starts]
+        return [score.slice(start, min(start + length, score.length_ticks)) for start in starts]
 
     @staticmethod
     def features(window: Score) -> np.ndarray:
