@@ -15,13 +15,11 @@ import torch
 from rich.progress import track
 from scipy.stats import spearmanr
 
-from toccata.envs.codec import encode
-from toccata.music.corpus import Corpus, load_corpus
 from toccata.music.score import Score
 from toccata.reward_models.judges.ensemble import fit_ensemble
 from toccata.reward_models.judges.features import piece_features, skyline
 from toccata.reward_models.judges.note_judges import GoldRating, HeldOutRealism
-from toccata.reward_models.judges.zoo import flattened, zoo
+from toccata.reward_models.negatives.pools import Pools, read_pools
 from toccata.reward_models.preferences import group_folds, read_preferences
 from toccata.stats import auc
 
@@ -68,56 +66,20 @@ def fit_gold(path: Path, seed: int) -> tuple[GoldRating, dict]:
     return fitted(np.arange(len(groups))), about
 
 
-def excerpts(corpus: Corpus, limit: int, rng: np.random.Generator) -> list[Score]:
-    """Excerpts of eight bars, one of each work at most, as the instrument plays them."""
-    found: list[Score] = []
-    for index in rng.permutation(len(corpus)):
-        score = encode(corpus.works[index].score)[1].score
-        length = BARS * score.ticks_per_bar
-        starts = range(0, score.length_ticks - length + 1, score.ticks_per_bar)
-        if starts and len(excerpt := score.slice(start := int(rng.choice(starts)), start + length)) > MIN_NOTES:
-            found.append(excerpt)
-        if len(found) == limit:
-            break
-    return found
-
-
-def pools(
-    real: Sequence[str], fakes: Sequence[str], split: str, count: int, rng: np.random.Generator
-) -> tuple[Features, dict[str, Features]]:
-    """Features of real music by source, and of the zoo by family and kind.
-
-    Args:
-        real: corpora and folders.
-        fakes: FAMILY=FOLDER each, of further pieces.
-        split: of both.
-        count: pieces of each source and kind, at most.
-        rng: random number generator.
-    """
-    scores = {
-        Path(name).name: excerpts(
-            load_corpus(name, genre="classical" if Path(name).is_dir() else None).split(split), count, rng
-        )
-        for name in real
-    }
-    families = zoo([score for each in scores.values() for score in each], count, BARS, rng)
-    for entry in fakes:
-        family, _, folder = entry.partition("=")
-        found = excerpts(load_corpus(folder, genre="classical").split(split), count, rng)
-        families.setdefault(family, {})[Path(folder).name] = found
-    rows: dict[str, dict[str, list[np.ndarray]]] = {}
-    for family, kind, score in track(flattened(families), f"features, {split}"):
-        rows.setdefault(family, {}).setdefault(kind, []).append(piece_features(score))
-    return (
-        {name: np.stack([piece_features(score) for score in each]) for name, each in scores.items()},
-        {family: {kind: np.stack(each) for kind, each in kinds.items()} for family, kinds in rows.items()},
-    )
+def features_of(pools: Pools, title: str) -> tuple[Features, dict[str, Features]]:
+    """Features of real music by source, and of the negatives by family and kind."""
+    real = {source: [piece_features(score) for score in each] for source, each in pools.real.items()}
+    fakes: dict[str, dict[str, np.ndarray]] = {}
+    for family, kind, pieces in track(list(pools.kinds()), f"features, {title}"):
+        if len(pieces):
+            fakes.setdefault(family, {})[kind] = np.stack([piece_features(score) for score in pieces])
+    return {source: np.stack(each) for source, each in real.items()}, fakes
 
 
 def fit_realism(
     real: Sequence[np.ndarray], fakes: dict[str, Features], left_out: Sequence[str], seed: int
 ) -> HeldOutRealism:
-    """Fit on features of real music, each source with one weight, against those of the zoo without some families."""
+    """Fit on features of real music, each source with one weight, against those of negatives without some families."""
     families = {family: kinds for family, kinds in fakes.items() if family not in left_out}
     parts = [(1.0, each, 0.5 / len(real)) for each in real]
     for kinds in families.values():
@@ -150,8 +112,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         gold.save(options.out / GoldRating.name, about)
         print(json.dumps(about, indent=2), flush=True)
 
-    real, fakes = pools(options.real, options.fake, "train", options.count, rng)
-    test_real, test_fakes = pools(options.real, options.fake, "test", options.count // 4, rng)
+    (real, fakes), (test_real, test_fakes) = (
+        features_of(
+            read_pools(
+                options.real,
+                options.fake,
+                [split],
+                bars=BARS,
+                per_source=count,
+                per_kind=count,
+                rng=rng,
+                per_work=1,
+            ),
+            split,
+        )
+        for split, count in (("train", options.count), ("test", options.count // 4))
+    )
     of_real = list(real.values())
 
     def aucs(judge: HeldOutRealism, kinds: Features) -> dict[str, dict[str, float]]:

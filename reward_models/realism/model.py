@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -25,6 +26,7 @@ from toccata.envs.pieces import Pieces
 from toccata.errors import one_line
 from toccata.music.score import Score
 from toccata.reward_models.devices import full_precision
+from toccata.reward_models.negatives.pools import random_negatives
 from toccata.reward_models.realism.discriminator import Discriminator
 from toccata.reward_models.realism.replay_buffer import ReplayBuffer
 from toccata.reward_models.realism.roll_windows import Windows, covering_crops, random_windows
@@ -32,6 +34,7 @@ from toccata.weights import BROKEN, SUFFIX, WeightsError, load_weights, read_ten
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "realism"
 WEIGHTS_NAME = "realism"
+ANCHOR_NAME = "anchor"  # the network before training along, where it was trained
 TRAINING_NAME = "training"  # optimizer state and replay buffer
 
 REALISM_CLIP = 4.0  # log-odds; beyond 98 % certainty the discriminator's scale means nothing
@@ -51,14 +54,23 @@ class Realism:
     The score is -log(1 - D) = log(1 + exp(logit)), the logit being the mean of the discriminator's log-odds over the
     piece's windows, clipped to [-4, 4]; so it is in [0.018, 4.018], and 0.693 at even odds.
 
+    A discriminator that is trained along with an agent forgets what that agent does not write. Therefore a fitted one
+    is kept as it was before its first training step, as the `anchor`, and the log-odds are the mean of both.
+
     Args:
         discriminator: the network; by default a randomly initialised one.
+        fitted: whether the network is worth an anchor once it is trained.
+        anchor: the network that it was before, if it was trained already.
     """
 
     name = "realism"
 
-    def __init__(self, discriminator: Discriminator | None = None) -> None:
+    def __init__(
+        self, discriminator: Discriminator | None = None, *, fitted: bool = False, anchor: Discriminator | None = None
+    ) -> None:
         self.discriminator = (discriminator or Discriminator()).eval()
+        self.fitted = fitted
+        self.anchor = None if anchor is None else anchor.eval().requires_grad_(False)
         self.moments: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)  # Adam's state, by parameter
         self.replay = ReplayBuffer()
         self.device = torch.device("cpu")
@@ -81,7 +93,8 @@ class Realism:
         """
         self.device = torch.device(device)
         self.large_batches = self.device.type != "cpu" if large_batches is None else large_batches
-        self.discriminator.to(self.device)
+        for network in self._networks():
+            network.to(self.device)
         for moments in self.moments.values():
             moments.update(self._on_device(moments))
         return self
@@ -95,11 +108,21 @@ class Realism:
         """(n,) float32, mean log-odds over each piece's windows, not clipped."""
         crops, size = covering_crops(pieces.own), WINDOWS_PER_LARGE_PASS if self.large_batches else WINDOWS_PER_PASS
         parts = [slice(start, start + size) for start in range(0, len(crops), size)]
-        logits = [self._window_logits(crops.draw(part, self.device)) for part in parts]
+        logits = [self._mean_logits(crops.draw(part, self.device)) for part in parts]
         all_logits = torch.cat([torch.empty(0, device=self.device), *logits]).cpu().numpy()
         count = np.bincount(crops.owner, minlength=len(pieces))
         total = np.bincount(crops.owner, all_logits, minlength=len(pieces))
         return (total / np.maximum(count, 1)).astype(np.float32)
+
+    def _networks(self) -> list[Discriminator]:
+        """The discriminator, and its anchor if there is one."""
+        return [self.discriminator] if self.anchor is None else [self.discriminator, self.anchor]
+
+    def _mean_logits(self, windows: Windows) -> Tensor:
+        """(windows,) mean log-odds of the networks."""
+        with full_precision():
+            logits = [network(windows.rolls, windows.frames) for network in self._networks()]
+        return torch.stack(logits).mean(0)
 
     def _window_logits(self, windows: Windows) -> Tensor:
         with full_precision():
@@ -112,8 +135,10 @@ class Realism:
     ) -> dict[str, float]:
         """Train on new pieces of the agent, unless the discriminator already classifies them too well.
 
-        Each training step takes 64 random windows of `real` and 64 of the agent's, half of them from the replay buffer,
-        all in random keys; there is a step for every 64 new pieces.
+        Each training step takes 64 random windows of `real` and 64 of others, all in random keys: a quarter are
+        synthetic negatives, real pieces with a corruption and pieces made by rules, so that what the agent does not
+        write is not forgotten; the rest are the agent's, half of them from the replay buffer. There is a step for every
+        64 new pieces.
 
         Args:
             pieces: the agent's new pieces.
@@ -142,14 +167,24 @@ class Realism:
         }
         open_gate = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2 <= ACCURACY_GATE
         if open_gate:
+            self._keep_anchor()
             for _ in range(-(-len(own) // BATCH)):
                 self._training_step(own, real, rng)
         self.replay.add(own, rng)
         return {**metrics, "updated": float(open_gate)}
 
+    def _keep_anchor(self) -> None:
+        """Keep a fitted discriminator as it is, before its first training step."""
+        if self.fitted and self.anchor is None:
+            self.anchor = deepcopy(self.discriminator).requires_grad_(False)
+
     def _training_step(self, own: Sequence[Score], real: Sequence[Score], rng: np.random.Generator) -> None:
-        replayed = BATCH // 2 if self.replay.scores else 0
-        fakes = [self._random_windows(own, BATCH - replayed, rng)]
+        synthetic = random_negatives(real, BATCH // 4, rng)
+        agents = BATCH - len(synthetic)
+        replayed = agents // 2 if self.replay.scores else 0
+        fakes = [self._random_windows(own, agents - replayed, rng)]
+        if synthetic:
+            fakes.append(self._random_windows(synthetic, len(synthetic), rng))
         if replayed:
             fakes.append(self._random_windows(self.replay.scores, replayed, rng))
         self.train_on_windows([self._random_windows(real, BATCH, rng)], fakes)
@@ -158,7 +193,7 @@ class Realism:
         return random_windows(scores, count, rng, self.device)
 
     def train_on_windows(self, real: Sequence[Windows], fakes: Sequence[Windows]) -> Tensor:
-        """One training step on windows of real pieces against others; returns the loss before it, in nats."""
+        """One training step on windows of real pieces against others; returns their (windows,) logits before it."""
         batch = [*real, *fakes]
         self.discriminator.train()  # the power iteration of the spectral norm runs in training mode only
         logits = self.discriminator(
@@ -170,7 +205,7 @@ class Realism:
         loss.backward()
         self.optimizer.step()
         self.discriminator.eval()
-        return loss.detach()
+        return logits.detach()
 
     # Files
 
@@ -189,9 +224,16 @@ class Realism:
             notes: go into config.json under `fit`.
         """
         files = {WEIGHTS_NAME: self.discriminator.state_dict()}
+        if self.anchor is not None:
+            files[ANCHOR_NAME] = self.anchor.state_dict()
         if training:
             files[TRAINING_NAME] = self._training_state()
-        save_weights(folder, files, {"width": self.discriminator.width, "fit": dict(notes or {})})
+        config = {
+            "width": self.discriminator.width,
+            "fitted": self.fitted or not training,
+            "fit": dict(notes or {}),
+        }
+        save_weights(folder, files, config)
 
     @classmethod
     def load(cls, folder: str | PathLike[str] | None = None) -> Realism:
@@ -201,9 +243,17 @@ class Realism:
             WeightsError: when a file is missing, damaged or does not match its hash, naming it.
         """
         folder = Path(SHIPPED if folder is None else folder)
-        discriminator, config = load_weights(folder, WEIGHTS_NAME, lambda config: Discriminator(config["width"]))
-        realism = cls(discriminator)
-        if f"{TRAINING_NAME}{SUFFIX}" in config["sha256"]:
+
+        def made(config: Mapping[str, Any]) -> Discriminator:
+            return Discriminator(config["width"])
+
+        discriminator, config = load_weights(folder, WEIGHTS_NAME, made)
+        anchor = None
+        if f"{ANCHOR_NAME}{SUFFIX}" in config["sha256"]:
+            anchor, _ = load_weights(folder, ANCHOR_NAME, made)
+        trained = f"{TRAINING_NAME}{SUFFIX}" in config["sha256"]
+        realism = cls(discriminator, fitted=config.get("fitted", not trained) is True, anchor=anchor)
+        if trained:
             try:
                 realism._restore(read_tensors(folder, TRAINING_NAME))
             except WeightsError:
@@ -215,11 +265,19 @@ class Realism:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer state and replay buffer, where a function of a user's own made this model."""
-        return {WEIGHTS_NAME: self.discriminator.state_dict(), TRAINING_NAME: self._training_state()}
+        anchor = None if self.anchor is None else self.anchor.state_dict()
+        return {
+            WEIGHTS_NAME: self.discriminator.state_dict(),
+            ANCHOR_NAME: anchor,
+            TRAINING_NAME: self._training_state(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.discriminator.load_state_dict(state[WEIGHTS_NAME])
+        if state.get(ANCHOR_NAME) is not None:
+            self.anchor = Discriminator(self.discriminator.width).eval().requires_grad_(False).to(self.device)
+            self.anchor.load_state_dict(state[ANCHOR_NAME])
         self._restore(state[TRAINING_NAME])
 
     def _training_state(self) -> dict[str, Tensor]:
@@ -244,10 +302,12 @@ class Realism:
         return {key: value if key == "step" else value.to(self.device) for key, value in moments.items()}
 
 
+def cross_entropy(logits: Tensor, is_real: bool, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of the (n,) logits of one class with smoothed labels: their mean, or with reduction "none" each."""
+    label = 1 - LABEL_SMOOTHING if is_real else LABEL_SMOOTHING
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction=reduction)
+
+
 def _loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Mean cross-entropy of both classes, equally weighted, with smoothed labels."""
-
-    def cross_entropy(logits: Tensor, label: float) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
-
-    return (cross_entropy(real_logits, 1 - LABEL_SMOOTHING) + cross_entropy(fake_logits, LABEL_SMOOTHING)) / 2
+    """Mean cross-entropy of both classes, equally weighted."""
+    return (cross_entropy(real_logits, True) + cross_entropy(fake_logits, False)) / 2

@@ -225,3 +225,28 @@ def test_weights_must_be_finite(random_realism: Callable[..., Realism], tmp_path
         realism.discriminator.gain.fill_(float("nan"))
     with pytest.raises(WeightsError, match="not finite; it is not written"):
         realism.save(tmp_path)
+
+
+def test_a_fitted_discriminator_is_kept_beside_the_one_that_is_trained(
+    tmp_path: Path, random_piece: Callable, stepwise_piece: Callable
+) -> None:
+    rng = np.random.default_rng(0)
+    own, real = [random_piece(rng, 2) for _ in range(20)], [stepwise_piece(rng, 2) for _ in range(20)]
+    shipped, realism = Realism.load(), Realism.load()
+    realism.save(tmp_path / "before")
+    first = Realism.load(tmp_path / "before")
+    for model in (realism, first):
+        model._keep_anchor()
+        model._training_step(own, real, np.random.default_rng(1))
+    pieces = Pieces(own)
+    np.testing.assert_array_equal(first.logits(pieces), realism.logits(pieces))
+    alone = Realism(realism.discriminator)
+    expected = (alone.logits(pieces) + shipped.logits(pieces)) / 2
+    np.testing.assert_allclose(realism.logits(pieces), expected, rtol=0, atol=1e-5)
+    assert not np.array_equal(realism.logits(pieces), shipped.logits(pieces))
+    realism.save(tmp_path / "after")
+    resumed = Realism.load(tmp_path / "after")
+    np.testing.assert_array_equal(resumed.logits(pieces), realism.logits(pieces))
+    made = Realism()
+    made.load_state_dict(realism.state_dict())
+    np.testing.assert_array_equal(made.logits(pieces), realism.logits(pieces))

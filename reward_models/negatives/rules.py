@@ -1,18 +1,18 @@
-"""A zoo of music that no person wrote, by generator family: what the held-out realism is fitted to and measured on."""
+"""Pieces made by simple rules: two alternating notes, ostinati, scales, chords and walks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from toccata.envs.codec import encode
 from toccata.music.score import TICKS_PER_BEAT, Score
-from toccata.reward_models.realism.negatives import CORRUPTIONS, corrupt, markov_pieces, random_pieces
 
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 PROGRESSION = (0, 5, 7, 0)  # I IV V I, semitones above the tonic
 TRIAD = (0, 4, 7)
+BAR_TICKS = 4 * TICKS_PER_BEAT  # all are in 4/4
 
 
 def alternating_notes(bars: int, rng: np.random.Generator) -> Score:
@@ -57,11 +57,11 @@ def random_walk(bars: int, rng: np.random.Generator) -> Score:
     scale, tonic = SCALES[rng.integers(2)], int(rng.integers(55, 67))
     degree, notes = 7, []
     value = int(rng.choice([12, 24]))
-    for onset in range(0, bars * 4 * TICKS_PER_BEAT, value):
+    for onset in range(0, bars * BAR_TICKS, value):
         degree = int(np.clip(degree + rng.integers(-2, 3), 0, 14))
         notes.append((onset, value, tonic + 12 * (degree // 7) + scale[degree % 7], 80))
-    bass = [(bar * 96, 96, tonic - 12, 80) for bar in range(bars)]
-    return Score(notes + bass, length_ticks=bars * 96)
+    bass = [(bar * BAR_TICKS, BAR_TICKS, tonic - 12, 80) for bar in range(bars)]
+    return Score(notes + bass, length_ticks=bars * BAR_TICKS)
 
 
 RULES: dict[str, Callable[[int, np.random.Generator], Score]] = {
@@ -74,39 +74,11 @@ def rule_pieces(name: str, count: int, bars: int, rng: np.random.Generator) -> l
     return [encode(RULES[name](bars, rng))[1].score for _ in range(count)]
 
 
-def zoo(real: Sequence[Score], count: int, bars: int, rng: np.random.Generator) -> dict[str, dict[str, list[Score]]]:
-    """Pieces by generator family and kind: "corrupted", "random", "markov" and "rules".
-
-    Args:
-        real: real music that some are made of.
-        count: pieces of each kind.
-        bars: of a piece.
-        rng: random number generator.
-    """
-    some = [real[i] for i in rng.permutation(len(real))[:count]]
-    return {
-        "corrupted": {name: corrupt(name, some, rng) for name in CORRUPTIONS},
-        "random": {"random_play": random_pieces(count, bars, rng)},
-        "markov": {"markov_play": markov_pieces(count, bars, some, rng)},
-        "rules": {name: rule_pieces(name, count, bars, rng) for name in RULES},
-    }
-
-
 def _repeated(figure: Sequence[Sequence[int]], value: int, bars: int) -> Score:
     """Chords of one value after another, from the first again after the last."""
     notes = [
         (onset, value, pitch, 80)
-        for i, onset in enumerate(range(0, bars * 4 * TICKS_PER_BEAT, value))
+        for i, onset in enumerate(range(0, bars * BAR_TICKS, value))
         for pitch in figure[i % len(figure)]
     ]
-    return Score([note for note in notes if note[0] + note[1] <= bars * 96], length_ticks=bars * 96)
-
-
-def flattened(families: Mapping[str, Mapping[str, Sequence[Score]]]) -> list[tuple[str, str, Score]]:
-    """Family, kind and score of every piece."""
-    return [
-        (family, kind, score)
-        for family, kinds in families.items()
-        for kind, scores in kinds.items()
-        for score in scores
-    ]
+    return Score([note for note in notes if note[0] + note[1] <= bars * BAR_TICKS], length_ticks=bars * BAR_TICKS)
