@@ -63,3 +63,21 @@ def beside_real(values: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray]
     """
     bands = {name: band_of(real[name]) for name in METRICS}
     return {ATYPICALITY: band_of(real[BITS]).distance(values[BITS]), BAND_SHARE: band_share(values, bands)}
+
+
+def unlike_music(values: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(n,) bool: whether two of three judges place a piece outside the range of real ones.
+
+    They are the bits, outside the 5 to 95 % range; the log-odds, below the 5 % of real pieces; and the share of the
+    metrics in their ranges, below the 5 % of real pieces.
+
+    Args:
+        values: metrics, judgements and `beside_real` of pieces.
+        real: the same of real pieces.
+    """
+    outside = [
+        ~band_of(real[BITS]).contains(values[BITS]),
+        values[REALISM] < band_of(real[REALISM]).low,
+        values[BAND_SHARE] < band_of(real[BAND_SHARE]).low,
+    ]
+    return np.sum(outside, axis=0) >= 2

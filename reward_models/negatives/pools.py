@@ -138,7 +138,12 @@ def read_pools(
     def of(source: str | PathLike[str], limit: int, licence: str | None) -> list[Score]:
         is_folder = Path(source).is_dir()
         corpus = load_corpus(source, genre="classical" if is_folder else None)
-        works = [work for split in splits for work in corpus.split(split) if licence in (None, work.licence) or not work.licence]
+        works = [
+            work
+            for split in splits
+            for work in corpus.split(split)
+            if licence in (None, work.licence) or not work.licence
+        ]
         return excerpts(Corpus(corpus.name, tuple(works)), bars, limit, rng, per_work)
 
     pieces = {Path(source).name: of(source, per_source, licence) for source in real}

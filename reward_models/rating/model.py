@@ -4,6 +4,9 @@ Each member is fitted with another seed on other pieces and rates every window o
 of the reward members minus their standard deviation, so that pieces unlike any that were rated, where the members
 disagree, score low. One member, the gold member, is held out of the reward: no agent is trained against it, so it shows
 whether an agent over-optimises the others (Gao et al. 2022, "Scaling laws for reward model overoptimization").
+A network that was fitted to melodies takes the popularity of a score from its skyline. Where a window does not sound like
+music, a member with `Support` abstains: its rating falls towards that of noise. A piece of one window is never abstained
+from: two notes in turn are a melody that people like for two bars, and no music when they go on.
 The network is in `network.py`, its fit in `fitting/`; `docs/rating.md` and the model card describe both.
 """
 
@@ -22,6 +25,7 @@ from torch import nn
 
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModelError
+from toccata.music.skyline import skyline
 from toccata.music.sound.spectrogram import N_MELS
 from toccata.reward_models.devices import full_precision
 from toccata.reward_models.rating.audio_windows import (
@@ -32,7 +36,7 @@ from toccata.reward_models.rating.audio_windows import (
     windows_of_scores,
 )
 from toccata.reward_models.rating.device_mels import device_window_mels
-from toccata.reward_models.rating.network import RatingConfig, RatingMember
+from toccata.reward_models.rating.network import NOISE_RATING, RatingConfig, RatingMember
 from toccata.weights import load_weights, save_weights, sha256
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "rating"
@@ -52,7 +56,7 @@ class RatingModel:
 
     The score is `mean - pessimism * std` of the reward members, in standard deviations of the popularity of the pieces
     that they were fitted to (0 is their mean), clipped to [-4, 4]. A member's rating of a piece is the mean over its
-    windows of 5 s. The network is in eval mode, takes no gradient and is never changed. Ratings of windows are cached:
+    windows of 5 s; see `abstaining` for windows that do not sound like music. The network is in eval mode, takes no gradient and is never changed. Ratings of windows are cached:
     of a piece that grows bar by bar only the new windows are computed.
 
     Args:
@@ -65,7 +69,7 @@ class RatingModel:
     def __init__(self, members: nn.ModuleList, config: RatingConfig) -> None:
         self.network = members.eval().requires_grad_(False)
         self.config = config
-        self._cache: dict[range, OrderedDict[bytes, np.ndarray]] = {}  # by members: ratings (members,) by window
+        self._cache: dict[range, OrderedDict[bytes, np.ndarray]] = {}  # by members: outputs (members, 2) by window
         self.device = torch.device("cpu")
         self.large_batches = False
 
@@ -90,12 +94,16 @@ class RatingModel:
 
     def member_ratings(self, pieces: Pieces) -> np.ndarray:
         """(n, reward members) float32 rating by each of them, not clipped."""
-        return self._piece_ratings(pieces, range(self.config.reward_members))
+        return self._piece_outputs(pieces, range(self.config.reward_members))[0]
 
     def diagnostics(self, pieces: Pieces) -> dict[str, np.ndarray]:
-        """`mean` and `std` of the reward members, (n,) float32 each, before pessimism and clipping."""
-        ratings = self.member_ratings(pieces)
-        return {"mean": ratings.mean(1), "std": ratings.std(1)}
+        """`mean` and `std` of the reward members, (n,) float32 each, before pessimism and clipping.
+
+        Of networks with it also the mean `support` in [0, 1].
+        """
+        ratings, supports = self._piece_outputs(pieces, range(self.config.reward_members))
+        diagnostics = {"mean": ratings.mean(1), "std": ratings.std(1)}
+        return {**diagnostics, "support": supports.mean(1)} if self.config.support else diagnostics
 
     def gold(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-4, 4] rating by the gold member: for evaluation, never as a reward.
@@ -105,7 +113,7 @@ class RatingModel:
         """
         if self.config.reward_members == self.config.members:
             raise RewardModelError(f"a gold member needs an ensemble of at least 3 members, got {self.config.members}")
-        ratings = self._piece_ratings(pieces, range(self.config.reward_members, self.config.members))
+        ratings, _ = self._piece_outputs(pieces, range(self.config.reward_members, self.config.members))
         return np.clip(ratings.mean(1), -RATING_LIMIT, RATING_LIMIT)
 
     def score_audio(self, audio: np.ndarray) -> float:
@@ -117,7 +125,8 @@ class RatingModel:
         audio = np.asarray(audio, np.float32)
         if audio.ndim != 1:
             raise ValueError(f"audio must be (samples,), got shape {audio.shape}")
-        ratings = self.rate_windows(*audio_window_mels(audio), range(self.config.reward_members))
+        outputs = self.window_outputs(*audio_window_mels(audio), range(self.config.reward_members))
+        ratings = abstaining(outputs[..., 0], _supports(outputs, np.array([len(outputs)])))
         return float(self.pessimistic(ratings.mean(0, keepdims=True))[0])
 
     def pessimistic(self, ratings: np.ndarray) -> np.ndarray:
@@ -126,7 +135,17 @@ class RatingModel:
         return np.clip(score, -RATING_LIMIT, RATING_LIMIT)
 
     def rate_windows(self, log_mel: np.ndarray, valid: np.ndarray, members: Iterable[int] | None = None) -> np.ndarray:
-        """Ratings of windows of sound, not clipped.
+        """Ratings of windows of sound, not clipped; see `window_outputs` for the arguments and errors.
+
+        Returns:
+            (n, members) float32.
+        """
+        return abstaining(*np.moveaxis(self.window_outputs(log_mel, valid, members), 2, 0))
+
+    def window_outputs(
+        self, log_mel: np.ndarray, valid: np.ndarray, members: Iterable[int] | None = None
+    ) -> np.ndarray:
+        """What members say of windows of sound.
 
         Args:
             log_mel: (n, mels, frames) spectrograms.
@@ -134,7 +153,7 @@ class RatingModel:
             members: indices of the members to compute, by default all of them.
 
         Returns:
-            (n, members) float32.
+            (n, members, 2) float32: popularity, not clipped, and support in [0, 1].
 
         Raises:
             ValueError: when the spectrograms have another number of mel bands than the network, or `valid` is out of
@@ -146,8 +165,8 @@ class RatingModel:
             raise ValueError(f"valid must be in 1..{min(WINDOW_FRAMES, log_mel.shape[2])}, got {valid}")
         networks = list(self.network) if members is None else [self.network[index] for index in members]
         if self.large_batches:
-            return self._rate_in_large_batches(log_mel, valid, networks)
-        ratings = np.empty((len(log_mel), len(networks)), np.float32)
+            return self._outputs_in_large_batches(log_mel, valid, networks)
+        outputs = np.empty((len(log_mel), len(networks), 2), np.float32)
         batch = np.zeros((BATCH, *log_mel.shape[1:]), np.float32)
         frames = np.ones(BATCH, np.int64)
         with torch.no_grad():
@@ -156,48 +175,59 @@ class RatingModel:
                 count = rows.stop - rows.start
                 batch[:count], frames[:count] = log_mel[rows], valid[rows]
                 for column, network in enumerate(networks):
-                    ratings[rows, column] = network(torch.from_numpy(batch), torch.from_numpy(frames))[:count].numpy()
-        return ratings
+                    outputs[rows, column] = network(torch.from_numpy(batch), torch.from_numpy(frames))[:count].numpy()
+        return outputs
 
-    def _rate_in_large_batches(self, log_mel: np.ndarray, valid: np.ndarray, networks: list[nn.Module]) -> np.ndarray:
-        """(n, networks) float32, of the arguments of `rate_windows`."""
-        ratings = torch.empty(len(log_mel), len(networks), device=self.device)
+    def _outputs_in_large_batches(
+        self, log_mel: np.ndarray, valid: np.ndarray, networks: list[nn.Module]
+    ) -> np.ndarray:
+        """(n, networks, 2) float32, of the arguments of `window_outputs`."""
+        outputs = torch.empty(len(log_mel), len(networks), 2, device=self.device)
         with full_precision():
             for start in range(0, len(log_mel), LARGE_BATCH):
                 rows = slice(start, start + LARGE_BATCH)
                 mels = torch.from_numpy(np.asarray(log_mel[rows], np.float32)).to(self.device)
                 frames = torch.from_numpy(np.asarray(valid[rows], np.int64)).to(self.device)
-                ratings[rows] = torch.stack([network(mels, frames) for network in networks], 1)
-        return ratings.cpu().numpy()
+                outputs[rows] = torch.stack([network(mels, frames) for network in networks], 1)
+        return outputs.cpu().numpy()
 
-    def _piece_ratings(self, pieces: Pieces, members: range) -> np.ndarray:
-        """(n, members): the mean over each piece's windows; only windows that are not in the cache are computed."""
+    def _piece_outputs(self, pieces: Pieces, members: range) -> tuple[np.ndarray, np.ndarray]:
+        """Ratings and supports (n, members) float32: the means over each piece's windows."""
+        whole = windows_of_scores(pieces.scores)
+        outputs = self._cached_outputs(whole, members)
+        popularity, support = outputs[..., 0], _supports(outputs, whole.counts)
+        if self.config.skyline:  # which is as long as the whole, so that it has as many windows
+            lines = windows_of_scores([skyline(score) for score in pieces.scores])
+            popularity = self._cached_outputs(lines, members)[..., 0]
+        return _means(abstaining(popularity, support), whole.counts), _means(support, whole.counts)
+
+    def _cached_outputs(self, windows: ScoreWindows, members: range) -> np.ndarray:
+        """(windows, members, 2) float32; only windows that are not in the cache are computed."""
         cache = self._cache.setdefault(members, OrderedDict())
-        windows = windows_of_scores(pieces.scores)
         keys = windows.keys()
         missing = {key: index for index, key in enumerate(keys) if key not in cache}
         index = np.array(list(missing.values()), np.int64)
         if self.large_batches:
-            cache.update(zip(missing, self._rate_score_windows(windows, index, members), strict=True))
+            cache.update(zip(missing, self._score_window_outputs(windows, index, members), strict=True))
         else:
             for start in range(0, len(index), WINDOWS_RENDERED_AT_ONCE):
                 part = slice(start, start + WINDOWS_RENDERED_AT_ONCE)
                 mels = score_window_mels([windows[each] for each in index[part].tolist()])
-                cache.update(zip(list(missing)[part], self.rate_windows(*mels, members), strict=True))
-        ratings = np.array([cache[key] for key in keys], np.float32).reshape(len(keys), len(members))
+                cache.update(zip(list(missing)[part], self.window_outputs(*mels, members), strict=True))
+        outputs = np.array([cache[key] for key in keys], np.float32).reshape(len(keys), len(members), 2)
         while len(cache) > CACHED_WINDOWS:
             cache.popitem(last=False)
-        return _means(ratings, windows.counts)
+        return outputs
 
-    def _rate_score_windows(self, windows: ScoreWindows, index: np.ndarray, members: range) -> np.ndarray:
-        """(n, members) float32 ratings of the windows `index` in large batches."""
+    def _score_window_outputs(self, windows: ScoreWindows, index: np.ndarray, members: range) -> np.ndarray:
+        """(n, members, 2) float32 outputs for the windows `index` in large batches."""
         networks = [self.network[member] for member in members]
-        ratings = [torch.empty(0, len(networks), device=self.device)]
+        outputs = [torch.empty(0, len(networks), 2, device=self.device)]
         with full_precision():
             for batch in _batches(index, np.diff(windows.first)[index]):
                 mels, frames = device_window_mels(windows, batch, self.device)
-                ratings.append(torch.stack([network(mels, frames) for network in networks], 1))
-            return torch.cat(ratings).cpu().numpy()
+                outputs.append(torch.stack([network(mels, frames) for network in networks], 1))
+            return torch.cat(outputs).cpu().numpy()
 
     # Files
 
@@ -225,6 +255,16 @@ class RatingModel:
         network, config = load_weights(SHIPPED if folder is None else folder, WEIGHTS_NAME, _members)
         sizes = RatingConfig(**config["network"])
         return cls(network, sizes if pessimism is None else replace(sizes, pessimism=pessimism))
+
+
+def abstaining(popularity: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Ratings of windows: their popularity where support is 1, `NOISE_RATING` at most where it is 0."""
+    return popularity - (1 - support) * np.maximum(popularity - NOISE_RATING, 0)
+
+
+def _supports(outputs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(windows, members) support of windows, 1 in pieces of one window; of all windows' outputs and each piece's count."""
+    return np.where(np.repeat(counts > 1, counts)[:, None], outputs[..., 1], np.float32(1))
 
 
 def _batches(index: np.ndarray, notes: np.ndarray) -> Iterator[np.ndarray]:

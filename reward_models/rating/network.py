@@ -1,8 +1,9 @@
 """The network behind the rating: a CNN ensemble on windows of log-mel spectrograms.
 
 Each member has layers of its own: a convolutional `Transcriber` (keys and onsets in each frame), `melody_statistics` of
-its output, a convolutional `AudioEncoder` of the spectrogram, and a `PopularityHead` on both. Frames after the end of a
-piece are masked in every layer and in the pooling over time.
+its output, a convolutional `AudioEncoder` of the spectrogram, and a `PopularityHead` on both. `Support` says of the
+statistics whether they are like those of music. Frames after the end of a piece are masked in every layer and in the
+pooling over time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ LOUDNESS = 8.0  # mel power, summed over the bands, of the loudest frame of a wi
 MAX_GAIN = 1e4  # of the power, 40 dB: then the rounding of 16-bit sound is at the floor of the spectrogram
 MAX_LOG_POWER = 80.0  # larger ones are clipped: their sum would overflow float32; the loudest sound has 41
 MIN_BIN_WIDTH = 1e-3  # of a statistic; narrower bins would amplify rounding
+NOISE_RATING = -2.5  # standard deviations; no melody of the Bach Doodle is below -1.35
+SUPPORT_HIDDEN = 64
+SUPPORT_AXES = 32  # principal components in which distances are measured
+SUPPORT_CLIP = 5.0  # standard deviations of a statistic; beyond it counts as that
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,11 @@ class RatingConfig:
         hidden: width of the heads.
         members: networks in the ensemble; of three or more the last is the gold member, held out of the reward.
         pessimism: standard deviations of the reward members that are subtracted from their mean.
+        skyline: whether the popularity of a score is that of its skyline, for networks fitted to melodies.
+        support: whether the members abstain from windows that are not like music; see `Support`.
 
     Raises:
-        ValueError: when a size is not a whole number in 1..4096, or pessimism is not in 0..10.
+        ValueError: when a size is not a whole number in 1..4096, pessimism is not in 0..10, or another is not a bool.
     """
 
     mels: int = N_MELS
@@ -48,6 +55,8 @@ class RatingConfig:
     hidden: int = 96
     members: int = 3
     pessimism: float = 1.0
+    skyline: bool = False
+    support: bool = False
 
     def __post_init__(self) -> None:
         for name in ("mels", "bins", "channels", "sound_channels", "hidden", "members"):
@@ -56,6 +65,9 @@ class RatingConfig:
                 raise ValueError(f"{name} must be a whole number in 1..4096, got {value!r}")
         if not 0 <= self.pessimism <= 10:
             raise ValueError(f"pessimism must be in 0..10, got {self.pessimism}")
+        for name in ("skyline", "support"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
 
     @property
     def reward_members(self) -> int:
@@ -147,10 +159,53 @@ class PopularityHead(nn.Module):
         return self.layers(torch.cat([encoding.flatten(1) - 0.5, sound], 1))[:, 0]
 
 
-class RatingMember(nn.Module):
-    """One network of the ensemble: windows of log-mel spectrograms in, popularity out.
+class Support(nn.Module):
+    """Whether the melody statistics of a window are like those of music, in [0, 1]; 1 for most music.
 
-    The input features (`extract`) are fitted to transcription only; `sound` and `head` are fitted to popularity.
+    The smaller of two: twice the probability that an MLP, fitted to music against music that no person wrote, gives to
+    music; and how near the statistics are to those of the fitted music, by their mean squared distance in standardised
+    principal components: 1 within `limit`, 0 from twice the limit on. The first knows what was shown to it, the second
+    is for what was not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.scale: Tensor
+        self.center: Tensor
+        self.axes: Tensor
+        self.limit: Tensor
+        self.register_buffer("mean", torch.zeros(N_STATISTICS))
+        self.register_buffer("scale", torch.ones(N_STATISTICS))
+        self.register_buffer("center", torch.zeros(N_STATISTICS))
+        self.register_buffer("axes", torch.zeros(N_STATISTICS, SUPPORT_AXES))
+        self.register_buffer("limit", torch.ones(()))
+        self.layers = nn.Sequential(nn.Linear(N_STATISTICS, SUPPORT_HIDDEN), nn.SiLU(), nn.Linear(SUPPORT_HIDDEN, 1))
+
+    def standardise(self, melody: Tensor) -> Tensor:
+        """(n, N_STATISTICS) in standard deviations of those of the fitted music, in [-5, 5]."""
+        return ((melody - self.mean) * self.scale).clamp(-SUPPORT_CLIP, SUPPORT_CLIP)
+
+    def distances(self, standardised: Tensor) -> Tensor:
+        """(n,) mean squared distance from the mean of the fitted music, in its principal components; 1 on average."""
+        return ((standardised - self.center) @ self.axes).square().mean(1)
+
+    def logits(self, standardised: Tensor) -> Tensor:
+        """(n,) log-odds of music."""
+        return self.layers(standardised)[:, 0]
+
+    def forward(self, melody: Tensor) -> Tensor:
+        """(n, N_STATISTICS) -> (n,) in [0, 1]."""
+        standardised = self.standardise(melody)
+        near = 2 - self.distances(standardised) / self.limit
+        return torch.minimum(2 * torch.sigmoid(self.logits(standardised)), near).clamp(0, 1)
+
+
+class RatingMember(nn.Module):
+    """One network of the ensemble: windows of log-mel spectrograms in, popularity and support out.
+
+    The input features (`extract`) are fitted to transcription only; `sound` and `head` are fitted to popularity, and
+    `support`, which networks without it have as None, to music against what is not.
     """
 
     def __init__(self, config: RatingConfig, dropout: float = 0.0) -> None:
@@ -163,6 +218,7 @@ class RatingMember(nn.Module):
         self.transcriber = Transcriber(config)
         self.sound = AudioEncoder(config)
         self.head = PopularityHead(config, dropout)
+        self.support = Support() if config.support else None
 
     def transcriber_state(self) -> dict[str, Tensor]:
         """The entries of the state dict that are fitted to transcription: the transcriber and the mel band scale."""
@@ -196,5 +252,8 @@ class RatingMember(nn.Module):
         return self.head(melody, self.sound(pooled, mask))
 
     def forward(self, log_mel: Tensor, valid: Tensor) -> Tensor:
-        """(n, mels, frames), (n,) frames before the padding -> (n,) in standard deviations of p."""
-        return self.predict(*self.extract(log_mel, valid), valid)
+        """(n, mels, frames), (n,) frames before the padding -> (n, 2): standard deviations of p, and support."""
+        melody, pooled = self.extract(log_mel, valid)
+        popularity = self.predict(melody, pooled, valid)
+        support = torch.ones_like(popularity) if self.support is None else self.support(melody)
+        return torch.stack([popularity, support], 1)

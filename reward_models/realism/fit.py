@@ -60,7 +60,11 @@ def fit_discriminator(
         for group in realism.optimizer.param_groups:
             group["lr"] = low + (high - low) * (1 + np.cos(np.pi * step / steps)) / 2
         counts = np.bincount(np.arange(BATCH) % len(pools.real), minlength=len(pools.real))
-        real = [random_windows(pieces, int(n), rng) for pieces, n in zip(pools.real.values(), rng.permutation(counts), strict=True) if n]
+        real = [
+            random_windows(pieces, int(n), rng)
+            for pieces, n in zip(pools.real.values(), rng.permutation(counts), strict=True)
+            if n
+        ]
         drawn = np.sort(rng.choice(len(kinds), BATCH, p=(losses + EASY) / (losses + EASY).sum()))
         numbers, counts = np.unique(drawn, return_counts=True)
         fakes = [random_windows(kinds[number], int(n), rng) for number, n in zip(numbers, counts, strict=True)]

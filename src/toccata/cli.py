@@ -66,6 +66,16 @@ def fit_prior(config: Any) -> None:
     print(f"fitted: {config.out}\ntrain from it with: python train.py --prior {quote(str(config.out))}")
 
 
+def harden(config: Any) -> None:
+    """Harden rating and realism: attack them, and fit them again to what the attacks find."""
+    from toccata.agents.hardening.harden import harden as run_hardening
+
+    run_hardening(config)
+    print((config.out / "report.md").read_text())
+    rewards = " ".join(f"{quote(f'{name}:{config.out / name}')} 1.0" for name in ("rating", "realism"))
+    print(f"use them with: python train.py --rewards {rewards} silence 1.0 repetition 3.0")
+
+
 def compose(config: Any) -> None:
     """Compose with a prior or a trained agent, unconditionally or continuing music of your own."""
     from toccata.agents.runs.compose import compose as run_composing
@@ -82,6 +92,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "compare": ("toccata.agents.evaluation.config:CompareConfig", compare),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
+    "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
 }
 

@@ -53,6 +53,9 @@ class FitRatingConfig:
     """Scores of fewer notes are left out: their counts show how an interface was tried out rather than a preference."""
     sound_fonts: tuple[Path, ...] = ()
     """Further sound fonts (SF2 or SF3 files) beside the default one; each augmented copy is played by a random one."""
+    supported: tuple[str, ...] = ("bach", "folk")
+    """Corpora and folders of music beside the data that is rated in full. From longer pieces that are not like it the
+    network abstains: their rating falls towards that of noise. Without any it never abstains."""
     refit_transcribers: bool = False
     """Fit new transcribers to synthetic music instead of using those that come with Toccata; takes minutes more."""
     synthetic_pieces: int = 8_000

@@ -41,6 +41,12 @@ class RatedPieces:
     popularity: np.ndarray
 
     @property
+    def are_melodies(self) -> bool:
+        """Whether all pieces are scores in which no note begins before the one before it ends."""
+        lines = [bool((score.offset_ticks[:-1] <= score.notes["onset_tick"][1:]).all()) for score in self.scores]
+        return len(lines) == len(self.preferences) and all(lines)
+
+    @property
     def groups(self) -> list[str]:
         """(n,) group of each piece; a group is never divided between the parts of a split."""
         return [preference.group for preference in self.preferences]

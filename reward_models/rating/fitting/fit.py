@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from shlex import quote
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch import nn
+from torch import Tensor, nn
 
 from toccata.files import naming, whole_folder
 from toccata.music.sound.bank import NoteBank
+from toccata.reward_models.negatives.pools import read_pools
 from toccata.reward_models.preferences import PreferenceTable, read_preferences
 from toccata.reward_models.rating.audio_windows import audio_window_mels, score_window_mels, score_windows
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
@@ -24,6 +26,7 @@ from toccata.reward_models.rating.fitting.heads import Curve, fit_ensemble
 from toccata.reward_models.rating.fitting.held_out import evaluate_held_out, make_splits
 from toccata.reward_models.rating.fitting.report import write_report
 from toccata.reward_models.rating.fitting.sound_conditions import open_banks, random_recording, random_window_mels
+from toccata.reward_models.rating.fitting.support import fit_supports, pool_statistics
 from toccata.reward_models.rating.fitting.synthetic import noise_audio, synthetic_negative
 from toccata.reward_models.rating.fitting.transcription import fit_transcribers
 from toccata.reward_models.rating.model import RatingModel
@@ -32,6 +35,8 @@ from toccata.weights import CONFIG_FILE
 
 NEGATIVE_PIECES = 1000  # synthetic negatives that are scores
 NEGATIVE_RECORDINGS = 100  # and those that are recordings of noise
+SUPPORT_BARS = 8
+SUPPORT_PIECES = 300  # of each source of music beside the data, and half as many negatives of each kind
 FINAL_FIT = 1000  # added to the seed for the fit to all pieces; those of the cross-validation come before
 
 
@@ -85,6 +90,10 @@ def fit(
             evaluate_held_out(network_config, rated, splits, lambda *split: fit_members(*split)[0]) if splits else {}
         )
         members, curves = fit_members(FINAL_FIT, rated.split_indices(None, "train"), rated.split_indices("valid"))
+    if config.supported:
+        console.print("fitting the support")
+        fit_supports(members, *_support_statistics(config, members, rated, banks), config.seed)
+    network_config = replace(network_config, skyline=rated.are_melodies, support=bool(config.supported))
     facts = {
         "pieces": len(rated.preferences),
         "left_out": dict(Counter(row.reason for row in (*table.left_out, *left_out))),
@@ -95,9 +104,32 @@ def fit(
         "transcription_f1": transcription_f1 or "transcribers of the shipped rating",
         "held_out": results,
         "sound_fonts": [bank.soundfont.name for bank in banks],
-        "options": {key: value for key, value in asdict(config).items() if key not in ("data", "out", "sound_fonts")},
+        "options": {
+            key: value
+            for key, value in asdict(config).items()
+            if key not in ("data", "out", "sound_fonts", "supported")
+        },
+        "supported": [Path(name).name for name in config.supported],
     }
     return RatingModel(nn.ModuleList(members), network_config), facts, curves, rated
+
+
+def _support_statistics(
+    config: FitRatingConfig, members: Sequence[RatingMember], rated: RatedPieces, banks: Sequence[NoteBank]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Statistics of music, the rated pieces and `config.supported`, and of what is not like music."""
+    rng = np.random.default_rng([config.seed, 2])
+    pools = read_pools(
+        config.supported,
+        (),
+        ("train",),
+        bars=SUPPORT_BARS,
+        per_source=SUPPORT_PIECES,
+        per_kind=SUPPORT_PIECES // 2,
+        rng=rng,
+    )
+    music, others = pool_statistics(members, pools, banks, rng)
+    return {"rated pieces": rated.features.melody, **music}, others
 
 
 def _negatives(banks: Sequence[NoteBank], rng: np.random.Generator) -> Iterator[list[WindowMels]]:

@@ -11,9 +11,8 @@ from torch.nn import functional
 
 from toccata.reward_models.preferences import group_folds
 from toccata.reward_models.rating.fitting.features import PieceFeatures
-from toccata.reward_models.rating.network import RatingMember
+from toccata.reward_models.rating.network import NOISE_RATING, RatingMember
 
-NEGATIVE_RATING = -2.5  # standard deviations; no melody of the Bach Doodle is below -1.35
 NEGATIVE_SHARE = 1 / 10  # synthetic negatives per piece of a batch
 VALID_FOLDS = 10
 MIN_VALID_PIECES = 10  # with fewer there is no early stopping: the last epoch is kept
@@ -44,7 +43,7 @@ def fit_head(
         pretrained: the member with its fitted transcriber; it is not changed.
         index: its index among the members of `features`.
         features: those of n pieces.
-        negatives: features of the synthetic negatives, whose target is `NEGATIVE_RATING`.
+        negatives: features of the synthetic negatives, whose target is `NOISE_RATING`.
         targets: (n,) standardised p.
         train: indices of the training pieces.
         valid: indices of the validation pieces.
@@ -83,7 +82,7 @@ def fit_head(
                 negatives.windows(index, negatives.sample(negative_pieces, rng)),
                 strict=True,
             )
-            batch_targets = torch.cat([targets[pieces], torch.full((len(negative_pieces),), NEGATIVE_RATING)])
+            batch_targets = torch.cat([targets[pieces], torch.full((len(negative_pieces),), NOISE_RATING)])
             loss = functional.mse_loss(member.predict(*(torch.cat(both) for both in inputs)), batch_targets)
             optimizer.zero_grad()
             loss.backward()

@@ -126,7 +126,7 @@ def test_the_gold_member_is_not_used_in_training(
 ) -> None:
     write_rating("listener")
     scored = set()
-    original = RatingModel.rate_windows
+    original = RatingModel.window_outputs
 
     def watched(self: RatingModel, log_mel: np.ndarray, valid: np.ndarray, which: range | None = None) -> np.ndarray:
         scored.add(which)
@@ -135,7 +135,7 @@ def test_the_gold_member_is_not_used_in_training(
     def gold(*_: Any) -> None:
         raise AssertionError("the gold member was scored")
 
-    monkeypatch.setattr(RatingModel, "rate_windows", watched)
+    monkeypatch.setattr(RatingModel, "window_outputs", watched)
     monkeypatch.setattr(RatingModel, "gold", gold)
     run = train_quietly(toy("run", rewards=(("rating:listener", 1.0), ("silence", 1.0)), total_timesteps=256))
     train_quietly(resumed_config(run.folder, total_timesteps=384))

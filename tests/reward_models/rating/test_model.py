@@ -1,5 +1,8 @@
 """The rating model: scores, member ratings, gold rating, errors, and frozen weights."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +11,14 @@ from helpers.rounding import float32_rounding
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModelError
 from toccata.music.score import Score
+from toccata.music.skyline import skyline
 from toccata.music.sound.bank import note_bank
-from toccata.music.sound.spectrogram import N_MELS
+from toccata.music.sound.spectrogram import N_MELS, SAMPLE_RATE
 from toccata.reward_models.rating.audio_windows import score_window_mels, score_windows
 from toccata.reward_models.rating.fitting.sanity_probes import parse_melody
 from toccata.reward_models.rating.fitting.synthetic import random_melody
-from toccata.reward_models.rating.model import RATING_LIMIT, RatingModel
+from toccata.reward_models.rating.model import RATING_LIMIT, RatingModel, abstaining
+from toccata.reward_models.rating.network import NOISE_RATING
 
 TUNE = parse_melody("C4 C4 G4 G4 A4 A4 G4:2 F4 F4 E4 E4 D4 D4 C4:2")
 
@@ -177,3 +182,36 @@ def test_other_weights_have_another_hash(small_rating):
     with torch.no_grad():
         model.network[2].mel_scale[5] += 1e-3
     assert model.weights_hash() != before
+
+
+def test_members_abstain_from_pieces_of_several_windows_only(small_rating: Callable) -> None:
+    model = small_rating(members=1, support=True)
+    member = model.network[0]
+    member.support.layers[-1].bias.data.fill_(-20.0)  # nothing is like music
+    member.head.layers[-1].bias.data.fill_(1.0)
+    short, long = TUNE.slice(0, 192), TUNE
+    assert model.diagnostics(Pieces([short, long]))["support"].round(3).tolist() == [1, 0]
+    plain = small_rating(members=1)
+    plain.network[0].load_state_dict(member.state_dict(), strict=False)
+    np.testing.assert_allclose(model.score(Pieces([short])), plain.score(Pieces([short])), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(model.score(Pieces([long])), NOISE_RATING, rtol=0, atol=1e-6)
+    assert plain.score(Pieces([long]))[0] > NOISE_RATING + 0.5
+    audio = note_bank(SAMPLE_RATE).render_one(long)
+    assert model.score_audio(audio) == pytest.approx(NOISE_RATING, abs=1e-6)
+
+
+def test_abstaining_lowers_ratings_to_that_of_noise_and_never_raises_them() -> None:
+    popularity = np.array([1.5, 1.5, 1.5, -3.0])
+    support = np.array([1.0, 0.0, 0.5, 0.0])
+    np.testing.assert_allclose(abstaining(popularity, support), [1.5, NOISE_RATING, -0.5, -3.0])
+
+
+def test_the_popularity_of_a_score_is_that_of_its_skyline(small_rating: Callable) -> None:
+    melody = TUNE
+    low = [(onset, 48, 30, 80) for onset in range(0, 4 * 96, 48)]
+    accompanied = Score([*melody.notes.tolist(), *low], length_ticks=melody.length_ticks)
+    hears_all = small_rating(members=1)
+    hears_skyline = RatingModel(hears_all.network, replace(hears_all.config, skyline=True))
+    pieces, alone = Pieces([accompanied]), Pieces([skyline(accompanied)])
+    assert hears_all.score(pieces) != hears_all.score(alone)
+    assert hears_skyline.score(pieces) == hears_all.score(alone) == hears_skyline.score(alone)

@@ -26,13 +26,13 @@ class WindowCounter:
 
     def __init__(self, model, patch):
         self.windows = 0
-        rate_windows = model.rate_windows
+        window_outputs = model.window_outputs
 
         def counted(log_mel, valid, members=None):
             self.windows += len(log_mel)
-            return rate_windows(log_mel, valid, members)
+            return window_outputs(log_mel, valid, members)
 
-        patch.setattr(model, "rate_windows", counted)
+        patch.setattr(model, "window_outputs", counted)
 
     def pop(self):
         """The count since the last call."""

@@ -168,7 +168,8 @@ def test_a_rating_does_not_depend_on_the_batch(small_member):
     batch = random_mels(LENGTHS, 160)
     with torch.no_grad():
         ratings = member(batch, torch.tensor(LENGTHS))
-        assert ratings.shape == (len(LENGTHS),) and ratings.std() > 1e-4
+        assert ratings.shape == (len(LENGTHS), 2) and ratings[:, 0].std() > 1e-4
+        assert (ratings[:, 1] == 1).all()  # no support: never abstains
         for row, length in enumerate(LENGTHS):
             np.testing.assert_allclose(
                 ratings[row : row + 1], member(batch[row : row + 1], valid_frames(length)), rtol=0, atol=RATING_ROUNDING

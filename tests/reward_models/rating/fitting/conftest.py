@@ -18,6 +18,7 @@ from toccata.reward_models.rating.fitting.synthetic import random_melody
 from toccata.reward_models.rating.network import RatingConfig
 
 SHORT_FIT = {
+    "supported": (),
     "refit_transcribers": True,
     "synthetic_pieces": 10,
     "transcriber_epochs": 1,

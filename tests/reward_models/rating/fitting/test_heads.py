@@ -9,11 +9,11 @@ from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, score_wind
 from toccata.reward_models.rating.fitting import heads
 from toccata.reward_models.rating.fitting.agreement import FEATURES, note_features
 from toccata.reward_models.rating.fitting.features import PieceFeatures
-from toccata.reward_models.rating.fitting.heads import NEGATIVE_RATING, fit_ensemble, fit_head
+from toccata.reward_models.rating.fitting.heads import fit_ensemble, fit_head
 from toccata.reward_models.rating.fitting.synthetic import random_melody
 from toccata.reward_models.rating.fitting.transcription import key_targets
 from toccata.reward_models.rating.melody_statistics import N_STATISTICS, melody_statistics
-from toccata.reward_models.rating.network import POOL_FRAMES, RatingConfig, RatingMember
+from toccata.reward_models.rating.network import NOISE_RATING, POOL_FRAMES, RatingConfig, RatingMember
 from toccata.stats import spearman
 
 STEPS = WINDOW_FRAMES // POOL_FRAMES
@@ -134,7 +134,7 @@ def test_negatives_have_low_ratings():
     member, _ = fit_head(RatingMember(CONFIG), 0, features, negatives, targets, np.arange(60), np.arange(60), 20, 0)
     ratings = negatives.piece_ratings(member, 0, np.arange(3))
     assert ratings.max() < features.piece_ratings(member, 0, np.arange(60)).mean() - 1
-    assert ratings.min() > NEGATIVE_RATING - 1
+    assert ratings.min() > NOISE_RATING - 1
 
 
 # Ensemble

@@ -1,0 +1,1 @@
+"""Hardening: attacks on the rewards, whose finds become negatives of the next fit."""

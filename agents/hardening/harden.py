@@ -1,0 +1,286 @@
+"""`toccata harden`: rounds of attacks on rating and realism, and of fits to what the attacks find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from toccata.agents.devices import resolve_device
+from toccata.agents.hardening.attacks import Reward, agent_pieces, best_of_n, search
+from toccata.agents.hardening.config import HardenConfig
+from toccata.agents.hardening.report import report
+from toccata.agents.runs.builders import excerpt_dataset
+from toccata.agents.runs.config import TrainConfig
+from toccata.envs.pieces import Pieces
+from toccata.errors import ToccataError
+from toccata.files import read_json, whole_folder, write_atomically
+from toccata.music.metrics import measure
+from toccata.music.metrics.sets import diversity
+from toccata.music.picture import save_piano_roll
+from toccata.music.score import Score
+from toccata.reward_models import load_reward
+from toccata.reward_models.judges.panel import BAND_SHARE, BITS, GOLD, REALISM, Panel, beside_real, unlike_music
+from toccata.reward_models.negatives.pools import Pools, read_pools
+from toccata.reward_models.rating.fitting.sound_conditions import open_banks
+from toccata.reward_models.rating.fitting.support import fit_supports, pool_statistics
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.realism.fit import fit_discriminator, held_out_metrics
+from toccata.reward_models.realism.model import Realism
+
+ATTACKS = "attacks"  # the family of what attacks find
+REALISM_RATES = 3e-4, 2e-5  # first and last learning rate of the realism in a round
+HELD_OUT_SHARE = 4  # a fourth as many held-out pieces as fitted ones
+SEARCHED = 16  # pieces of the search
+SHOWN = 4  # pieces of each attack whose piano roll is drawn
+ROUND_FILE = "round.json"
+
+
+class HardenError(ToccataError, ValueError):
+    """A folder that cannot be hardened in; names it and says why."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What attacks, and on what.
+
+    Attributes:
+        name: of its folder.
+        make: pieces, of the folder of its round, the reward that it maximises, and the two models.
+        on: names of the models whose sum it maximises.
+    """
+
+    name: str
+    on: tuple[str, ...]
+    make: Callable[[Path, Reward, Realism], list[Score]]
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a round, and the specs that they are loaded by."""
+
+    rating: RatingModel
+    realism: Realism
+    specs: Mapping[str, str]
+
+    def reward(self, pieces: Pieces, on: Sequence[str]) -> np.ndarray:
+        """(n,) sum of the scores of the models `on`."""
+        return np.sum([{"rating": self.rating, "realism": self.realism}[name].score(pieces) for name in on], axis=0)
+
+
+def harden(config: HardenConfig, console: Console | None = None) -> dict[str, Any]:
+    """Attack and fit again, round after round; what is written is described in `HardenConfig`.
+
+    Returns:
+        what rounds.json holds.
+
+    Raises:
+        HardenError, ConfigError: for a folder that is something else, or was begun with other settings.
+        CorpusError, RewardSpecError, FitRatingError: for music, weights or sound fonts that cannot be read.
+    """
+    console = console or Console(stderr=True)
+    _begin(config)
+    device = str(resolve_device(config.device))
+    fitted, held_out = (
+        read_pools(
+            config.corpus,
+            config.fakes,
+            splits,
+            bars=config.bars,
+            per_source=config.per_source // share,
+            per_kind=max(config.per_source // 2 // share, 4),
+            rng=np.random.default_rng([config.seed, share]),
+        )
+        for splits, share in ((("train",), 1), (("valid", "test"), HELD_OUT_SHARE))
+    )
+    real = excerpt_dataset(_attacker(config, 0), "test").sample(
+        config.samples, np.random.default_rng(config.seed), transpose=False
+    )
+    judge = partial(_judged, panel=Panel.load())
+    of_real = judge(Pieces(real), None)
+    found: dict[str, list[Score]] = {}
+    rounds: list[dict[str, Any]] = []
+    specs = {"rating": config.rating, "realism": config.realism}
+    for number in range(1, config.rounds + 2):
+        folder = config.out / f"round-{number}"
+        models = Models(load_reward(specs["rating"], device), load_reward(specs["realism"], device), specs)  # type: ignore[arg-type]  # load_reward gives the shipped classes for these names
+        is_last = number > config.rounds
+        if (folder / ROUND_FILE).is_file():
+            row = read_json(folder / ROUND_FILE)
+        else:
+            row = {"round": number, "fitted": not is_last, "held_out": _held_out(models, held_out, config.seed)}
+        if "attacks" not in row:
+            row["attacks"] = {}
+            for attack in _attacks(config, number, is_last, models, console):
+                row["attacks"][attack.name] = _attack(attack, folder, models, judge, of_real, Pieces(real), console)
+        for name, each in row["attacks"].items():
+            scores = [Score.from_midi(folder / name / f"{index:03d}.mid") for index in each["found"]]
+            if scores:
+                found[f"round {number}, {name}"] = scores
+        if not is_last:
+            if not (folder / ROUND_FILE).is_file() or not row["fitted"]:
+                _fit(models, fitted, found, config, number, folder)
+                row["fitted"] = True
+            specs = {name: f"{name}:{(folder / name).resolve()}" for name in specs}
+        write_atomically(folder / ROUND_FILE, json.dumps(row, indent=2).encode())
+        rounds.append(row)
+    for name, model in (("rating", models.rating), ("realism", models.realism)):
+        _save(model, config.out / name, {"hardened": config.rounds, "seed": config.seed})
+    write_atomically(config.out / "rounds.json", json.dumps(rounds, indent=2).encode())
+    write_atomically(config.out / "report.md", report(rounds, config.samples).encode())
+    return {"rounds": rounds}
+
+
+def _begin(config: HardenConfig) -> None:
+    """Make the folder, or see that an earlier call began it with these settings."""
+    path = config.out / "config.json"
+    if path.is_file():
+        config.refuse_changes(read_json(path))
+    elif config.out.exists() and any(config.out.iterdir()):
+        raise HardenError(f"{config.out}: is not empty and was not begun by `toccata harden`; choose another --out")
+    config.out.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, config.to_json().encode())
+
+
+def _attacker(config: HardenConfig, number: int, is_last: bool = False, **settings: Any) -> TrainConfig:
+    """The settings of an attacking agent in a round; in the last one another policy, twice as long."""
+    return TrainConfig(
+        policy="lstm" if is_last else "transformer",
+        total_timesteps=config.attack_timesteps * (2 if is_last else 1),
+        prior_kl_coef=0.0,
+        clone_epochs=0,  # they should leave real music anyway
+        train_realism=False,
+        learning_rate=config.learning_rate,
+        num_envs=config.num_envs,
+        genre=config.genre,
+        bars=config.bars,
+        seed=config.seed + 100 * number,
+        device=config.device,
+        logger=("csv",),
+        **settings,
+    )
+
+
+def _attacks(config: HardenConfig, number: int, is_last: bool, models: Models, console: Console) -> list[Attack]:
+    """The attacks of a round."""
+
+    def agent(on: Sequence[str], name: str) -> Attack:
+        def make(folder: Path, reward: Reward, realism: Realism) -> list[Score]:
+            rewards = tuple((models.specs[each], 1.0) for each in on)
+            settings = _attacker(config, number, is_last, rewards=rewards, run_dir=folder / f"{name} run")
+            return agent_pieces(settings, config.samples, console)
+
+        return Attack(name, tuple(on), make)
+
+    seed = config.seed + 100 * number
+    both = ("rating", "realism")
+
+    def sampled(count: int, n: int) -> Callable[[Path, Reward, Realism], list[Score]]:
+        return lambda folder, reward, realism: best_of_n(reward, count, n, config.bars, config.genre, seed)
+
+    def searched(folder: Path, reward: Reward, realism: Realism) -> list[Score]:
+        starts = best_of_n(reward, SEARCHED, max(config.best_of // SEARCHED, 1), config.bars, config.genre, seed + 50)
+        return search(reward, realism, starts, config.search_steps, np.random.default_rng(seed))
+
+    return [
+        agent(("rating",), "agent on rating"),
+        agent(("realism",), "agent on realism"),
+        agent(both, "agent on both"),
+        Attack(f"best of {config.best_of}", both, sampled(max(config.samples // 16, 1), config.best_of)),
+        Attack("search", both, searched),
+    ]
+
+
+def _attack(
+    attack: Attack,
+    folder: Path,
+    models: Models,
+    judge: Callable[..., dict[str, np.ndarray]],
+    of_real: Mapping[str, np.ndarray],
+    real: Pieces,
+    console: Console,
+) -> dict[str, Any]:
+    """Attack, write the pieces into `folder` / name, and say how they are rewarded and judged."""
+    console.print(f"[bold]{folder.name}[/bold]: {attack.name}")
+    place = folder / attack.name
+    reward = partial(models.reward, on=attack.on)
+    if not place.is_dir():
+        made = attack.make(folder, reward, models.realism)
+        with whole_folder(place) as part:
+            for index, score in enumerate(made):
+                score.to_midi(part / f"{index:03d}.mid")
+                if index < SHOWN:
+                    save_piano_roll(score, part / f"{index:03d}.png", title=f"{folder.name}, {attack.name}")
+    scores = [Score.from_midi(path) for path in sorted(place.glob("*.mid"))]
+    pieces = Pieces(scores)
+    rewards, of_music = reward(pieces), reward(real)
+    values = judge(pieces, of_real)
+    fooled = (rewards >= np.median(of_music)) & unlike_music(values, of_real)
+    return {
+        "reward": float(rewards.mean()),
+        "real": float(np.median(of_music)),
+        "rating": float(models.rating.score(pieces).mean()),
+        "realism": float(models.realism.score(pieces).mean()),
+        "judges": {name: float(values[name].mean()) for name in (BITS, BAND_SHARE, GOLD, REALISM)},
+        "diversity": float(np.mean(diversity(pieces.own))),
+        "pieces": len(scores),
+        "unlike_music": int(unlike_music(values, of_real).sum()),
+        "found": np.flatnonzero(fooled).tolist(),
+    }
+
+
+def _judged(pieces: Pieces, real: Mapping[str, np.ndarray] | None, panel: Panel) -> dict[str, np.ndarray]:
+    """Metrics and judgements of pieces beside real ones; `real` is None for those."""
+    rows = [measure(score) for score in pieces.own]
+    values = {name: np.array([row[name] for row in rows]) for name in rows[0]} | panel.judge(pieces)
+    return values | beside_real(values, values if real is None else real)
+
+
+def _held_out(models: Models, pools: Pools, seed: int) -> dict[str, Any]:
+    """How the models of a round tell held-out real music from negatives."""
+    of_realism = held_out_metrics(models.realism, pools, np.random.default_rng(seed))
+    rating = {name: float(models.rating.score(Pieces(pieces)).mean()) for name, pieces in pools.real.items()}
+    rating |= {
+        kind: float(models.rating.score(Pieces(pieces)).mean()) for _, kind, pieces in pools.kinds() if len(pieces)
+    }
+    return {"auc": of_realism["auc"], "realism": of_realism["mean_reward"], "rating": rating}
+
+
+def _fit(
+    models: Models, pools: Pools, found: Mapping[str, list[Score]], config: HardenConfig, number: int, folder: Path
+) -> None:
+    """Fit both models to the pools and to what attacks found, and write their weights into `folder`."""
+    rng = np.random.default_rng([config.seed, number])
+    with_found = Pools(pools.real, {**pools.fakes, **({ATTACKS: found} if found else {})})
+    realism = models.realism
+    if config.realism_steps:
+        realism = Realism.load(_folder_of(models.specs["realism"]))
+        fit_discriminator(
+            with_found, config.realism_steps, config.seed + number, start=realism, learning_rates=REALISM_RATES
+        )
+    _save(realism, folder / "realism", {"round": number})
+    rating = RatingModel.load(_folder_of(models.specs["rating"]))
+    members = list(rating.network)
+    fit_supports(
+        members, *pool_statistics(members, with_found, open_banks(config.sound_fonts), rng), config.seed + number
+    )  # type: ignore[arg-type]  # ModuleList holds RatingMembers
+    rating.config = replace(rating.config, support=True)
+    _save(rating, folder / "rating", {"round": number})
+
+
+def _folder_of(spec: str) -> Path | None:
+    """The folder of `rating:FOLDER`; None for the shipped weights."""
+    folder = spec.partition(":")[2]
+    return Path(folder) if folder else None
+
+
+def _save(model: Any, folder: Path, notes: Mapping[str, Any]) -> None:
+    """Write weights so that they appear whole."""
+    with whole_folder(folder, "replace") as part:
+        model.save(part, training=False, notes=notes) if isinstance(model, Realism) else model.save(part, notes)
