@@ -2,8 +2,8 @@
 
 Each member is fitted with another seed on other pieces and rates every window of 5 s. The score of a piece is the mean
 of the reward members minus their standard deviation, so that pieces unlike any that were rated, where the members
-disagree, score low. One member, the gold member, is held out of the reward: no agent is trained against it, so it shows
-whether an agent over-optimises the others (Gao et al. 2022, "Scaling laws for reward model overoptimization").
+disagree, score low. One member, the sibling member, is held out of the reward: no agent is trained against it, so it
+shows whether an agent over-optimises the others (Gao et al. 2022, "Scaling laws for reward model overoptimization").
 The network is in `network.py`, its fit in `fitting/`; `docs/rating.md` and the model card describe both.
 """
 
@@ -97,14 +97,18 @@ class RatingModel:
         ratings = self.member_ratings(pieces)
         return {"mean": ratings.mean(1), "std": ratings.std(1)}
 
-    def gold(self, pieces: Pieces) -> np.ndarray:
-        """(n,) float32 in [-4, 4] rating by the gold member: for evaluation, never as a reward.
+    def sibling(self, pieces: Pieces) -> np.ndarray:
+        """(n,) float32 in [-4, 4] rating by the sibling member: for evaluation, never as a reward.
+
+        It was fitted to the data of the reward members, so what it says is not independent of them.
 
         Raises:
             RewardModelError: for an ensemble of fewer than three members, which has none.
         """
         if self.config.reward_members == self.config.members:
-            raise RewardModelError(f"a gold member needs an ensemble of at least 3 members, got {self.config.members}")
+            raise RewardModelError(
+                f"a sibling member needs an ensemble of at least 3 members, got {self.config.members}"
+            )
         ratings = self._piece_ratings(pieces, range(self.config.reward_members, self.config.members))
         return np.clip(ratings.mean(1), -RATING_LIMIT, RATING_LIMIT)
 

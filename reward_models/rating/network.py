@@ -34,7 +34,7 @@ class RatingConfig:
         channels: channels of the transcribers.
         sound_channels: channels of the audio encoders.
         hidden: width of the heads.
-        members: networks in the ensemble; of three or more the last is the gold member, held out of the reward.
+        members: networks in the ensemble; of three or more the last is the sibling member, held out of the reward.
         pessimism: standard deviations of the reward members that are subtracted from their mean.
 
     Raises:
@@ -59,7 +59,7 @@ class RatingConfig:
 
     @property
     def reward_members(self) -> int:
-        """How many members make up the reward: all but the gold member."""
+        """How many members make up the reward: all but the sibling member."""
         return self.members - 1 if self.members >= 3 else self.members
 
 
