@@ -105,7 +105,7 @@ def fit_support(
     """Fit the log-odds that a person wrote a melody.
 
     Args:
-        melodies: (n, `PASSAGE_FEATURES`) of the table.
+        melodies: (n, `PASSAGE_FEATURES`) of the table, alone and twice in turn: real music repeats melodies.
         real: passages of real music by source, each source with one weight.
         negatives: by family and kind, each family with one weight.
         left_out: a family that is not fitted to.
@@ -170,14 +170,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for fold in track(range(FOLDS), "folds"):
         rest, rows = folds != fold, folds == fold
         predicted[rows] = fit_popularity(features[rest], popularity[rest], options.seed).predict(features[rows])
-        ensemble = fit_support(once[rest], real, negatives, None, options.seed)
+        both = np.concatenate([once[rest], repeated[rest]])
+        ensemble = fit_support(both, real, negatives, None, options.seed)
         support[rows] = support_of(ensemble.predict(once[rows]))
         support_twice[rows] = support_of(ensemble.predict(repeated[rows]))
     above = predicted.clip(GoldRating.least, GoldRating.most) - GoldRating.least
 
     of_melody = fit_popularity(features, popularity, options.seed)
+    both = np.concatenate([once, repeated])
     judges = {
-        left_out: GoldRating(of_melody, fit_support(once, real, negatives, left_out, options.seed))
+        left_out: GoldRating(of_melody, fit_support(both, real, negatives, left_out, options.seed))
         for left_out in track([None, *negatives], "families left out")
     }
     means = {}
