@@ -41,13 +41,20 @@ SUPPORT_STEPS = 1000
 MIN_NOTES = 8
 FOLDS = 5
 EXCERPTS = 4  # of one work
-SIMILAR = ("shuffled_pitches", "wrong_notes", "transposed_upper_notes", "shuffled_rhythm", "shuffled_bars")
-"""Corruptions whose melodies are too much like real ones: who is fitted to them doubts real melodies."""
-BRIEFLY_MUSIC = ("alternating_notes", "ostinato", "scale_runs", "block_chords", "random_walk", "repeated_figure")
+SIMILAR = (
+    "shuffled_pitches",
+    "wrong_notes",
+    "transposed_upper_notes",
+    "shuffled_rhythm",
+    "shuffled_bars",
+    "random_walk",
+)
+"""Kinds whose melodies are too much like real ones: an ensemble that is fitted to them doubts real melodies."""
+BRIEFLY_MUSIC = ("alternating_notes", "ostinato", "scale_runs", "block_chords", "repeated_figure")
 """Kinds that two bars of real melodies are like, but no longer passage; short ones are not fitted to."""
-SHORT_WEIGHT = 0.2  # of short passages of the other kinds, each long one having 1
+SHORT_WEIGHT = 0.1  # of short passages of the other kinds, each long one having 1
 SHARES = {SHORT: 0.2, **dict.fromkeys(LONG, 0.4)}  # of the excerpts of real works, by beats of the passage
-MELODIES = 0.25  # share of the melodies of the table among real passages
+ONCE, TWICE = 0.3, 0.2  # shares of the melodies of the table, alone and twice in turn, among real passages
 
 Passages = Mapping[int, np.ndarray]  # (n, PASSAGE_FEATURES) by beats
 Families = Mapping[str, Mapping[str, Passages]]  # by family and kind
@@ -100,20 +107,28 @@ def fit_popularity(features: np.ndarray, popularity: np.ndarray, seed: int) -> F
 
 
 def fit_support(
-    melodies: np.ndarray, real: Mapping[str, Passages], negatives: Families, left_out: str | None, seed: int
+    once: np.ndarray,
+    repeated: np.ndarray,
+    real: Mapping[str, Passages],
+    negatives: Families,
+    left_out: str | None,
+    seed: int,
 ) -> FeatureEnsemble:
     """Fit the log-odds that a person wrote a melody.
 
     Args:
-        melodies: (n, `PASSAGE_FEATURES`) of the table, alone and twice in turn: real music repeats melodies.
+        once: (n, `PASSAGE_FEATURES`) of the melodies of the table.
+        repeated: the same twice in turn, as real music repeats melodies.
         real: passages of real music by source, each source with one weight.
         negatives: by family and kind, each family with one weight.
         left_out: a family that is not fitted to.
         seed: of the fit.
     """
-    parts = [(1.0, melodies, 0.5 * MELODIES)]
+    parts = [(1.0, once, 0.5 * ONCE), (1.0, repeated, 0.5 * TWICE)]
     for passages in real.values():
-        parts += [(1.0, passages[beats], 0.5 * (1 - MELODIES) * share / len(real)) for beats, share in SHARES.items()]
+        parts += [
+            (1.0, passages[beats], 0.5 * (1 - ONCE - TWICE) * share / len(real)) for beats, share in SHARES.items()
+        ]
     families = {family: kinds for family, kinds in negatives.items() if family != left_out}
     for kinds in families.values():
         of_family = [
@@ -170,16 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for fold in track(range(FOLDS), "folds"):
         rest, rows = folds != fold, folds == fold
         predicted[rows] = fit_popularity(features[rest], popularity[rest], options.seed).predict(features[rows])
-        both = np.concatenate([once[rest], repeated[rest]])
-        ensemble = fit_support(both, real, negatives, None, options.seed)
+        ensemble = fit_support(once[rest], repeated[rest], real, negatives, None, options.seed)
         support[rows] = support_of(ensemble.predict(once[rows]))
         support_twice[rows] = support_of(ensemble.predict(repeated[rows]))
     above = predicted.clip(GoldRating.least, GoldRating.most) - GoldRating.least
 
     of_melody = fit_popularity(features, popularity, options.seed)
-    both = np.concatenate([once, repeated])
     judges = {
-        left_out: GoldRating(of_melody, fit_support(both, real, negatives, left_out, options.seed))
+        left_out: GoldRating(of_melody, fit_support(once, repeated, real, negatives, left_out, options.seed))
         for left_out in track([None, *negatives], "families left out")
     }
     means = {}

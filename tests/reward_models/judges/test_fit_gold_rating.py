@@ -38,8 +38,8 @@ def test_support_is_of_real_passages_and_not_of_negatives() -> None:
         return {beats: around(dimension) for beats in (SHORT, *LONG)}
 
     negatives = {"one": {"alternating_notes": passages(1)}, "other": {"random_play": passages(2)}}
-    judge = fit_support(around(0), {"corpus": passages(0)}, negatives, None, 0)
+    judge = fit_support(around(0), around(0), {"corpus": passages(0)}, negatives, None, 0)
     assert (judge.predict(around(0)) > 0).mean() > 0.8
     assert all((judge.predict(around(dimension)) < 0).mean() > 0.8 for dimension in (1, 2))
-    without = fit_support(around(0), {"corpus": passages(0)}, negatives, "other", 0)
+    without = fit_support(around(0), around(0), {"corpus": passages(0)}, negatives, "other", 0)
     assert without.predict(around(2)).mean() > judge.predict(around(2)).mean() + 1
