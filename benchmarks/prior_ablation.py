@@ -1,8 +1,9 @@
 """Ablation of the prior and the KL penalty: `python benchmarks/prior_ablation.py FOLDER`, three arms by three seeds.
 
 Trains every run that FOLDER does not hold yet, two at a time, generates pieces with each of their checkpoints, and
-scores them by models that are no run's reward: the gold member of the rating, and the frozen discriminator that comes
-with Toccata. Writes FOLDER/ablation.json, and the curves as FOLDER/prior-ablation.png. About an hour on two cores.
+scores them by models that are no run's reward: the sibling member of the rating, and the frozen discriminator that
+comes with Toccata. Writes FOLDER/ablation.json, and the curves as FOLDER/prior-ablation.png. About an hour on two
+cores.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ PIECES = 64
 JOBS = 2  # processes at a time
 CHECKPOINT_EVERY = 24_576  # three rollouts
 MEASURES = {
-    "gold": "rating, gold member",
+    "sibling": "rating, sibling member",
     "realism": "realism, frozen",
     "kl": "KL from the shipped prior, nats a piece",
     "diversity": "diversity",
@@ -84,7 +85,7 @@ def _wait_for(process: subprocess.Popen) -> None:
 
 def evaluate_checkpoints(folder: Path) -> list[dict[str, Any]]:
     """For each checkpoint of a run its "step" and, by name in `MEASURES`, a value for each of its `PIECES`."""
-    gold, realism, prior = RatingModel.load(), Realism.load(), Prior.load()
+    rating, realism, prior = RatingModel.load(), Realism.load(), Prior.load()
     run = Run.open(folder)
     results = []
     models = {int(folder.name.partition("-")[2]): folder / "model.zip" for folder in run.folder.glob("checkpoints/*")}
@@ -93,7 +94,7 @@ def evaluate_checkpoints(folder: Path) -> list[dict[str, Any]]:
         pieces = generate_pieces(model, PIECES, 1000 + run.config.seed, environment_arguments(run.config))
         batch = Pieces(pieces)
         values = {
-            "gold": gold.gold(batch),
+            "sibling": rating.sibling(batch),
             "realism": realism.score(batch),
             "kl": kl_per_piece(model.policy.network, prior.network, record_trajectories(pieces), prior.piano),  # type: ignore[union-attr,arg-type]  # a SequencePolicy
             "diversity": diversity(batch.own),
@@ -129,7 +130,10 @@ def plot(results: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 7), layout="constrained")
-    panels = [("step", name) for name in ("gold", "realism", "diversity", "kl")] + [("kl", "gold"), ("kl", "realism")]
+    panels = [("step", name) for name in ("sibling", "realism", "diversity", "kl")] + [
+        ("kl", "sibling"),
+        ("kl", "realism"),
+    ]
     for number, (x, y) in enumerate(panels):
         axes = figure.add_subplot(2, 3, number + 1)
         for arm, seeds in results.items():

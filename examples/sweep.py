@@ -4,7 +4,7 @@
     python examples/sweep.py
 
 Each trial is an ordinary run in runs/sweep/. Its value is the mean reward of its last rollouts; compare the best ones
-by `evaluate.py`, whose gold rating no trial was rewarded for.
+by `evaluate.py`, whose sibling rating no trial was rewarded for.
 """
 
 from pathlib import Path

@@ -234,7 +234,7 @@ def write_metrics(path: Path) -> dict:
     from toccata.agents.evaluation.comparison import summarise
 
     rng = np.random.default_rng(0)
-    names = (*METRICS, "score/silence", "reward/total", "gold_rating")
+    names = (*METRICS, "score/silence", "reward/total", "sibling_rating")
     composers = ("agent", "reference", "random", "real")
     summary = summarise({each: {name: rng.random(4) for name in names} for each in composers}, seed=0)
     path.parent.mkdir(parents=True)

@@ -8,6 +8,7 @@ import pytest
 from toccata.stats import (
     Interval,
     auc,
+    auc_interval,
     bootstrap_clusters,
     bootstrap_difference,
     bootstrap_mean,
@@ -100,6 +101,27 @@ def test_auc() -> None:
     assert auc(np.array([0]), np.array([1, 2])) == 0
     assert auc(np.array([1, 1]), np.array([1])) == 0.5
     assert auc(np.array([0, 2]), np.array([1])) == 0.5
+
+
+def test_interval_of_an_auc() -> None:
+    rng = np.random.default_rng(0)
+    assert auc_interval(np.array([2.0, 3.0]), np.array([0.0, 1.0]), rng) == pytest.approx((1, 1, 1))
+    assert auc_interval(np.ones(9), np.ones(5), rng) == pytest.approx((0.5, 0.5, 0.5)), "ties count half"
+    positive, negative = rng.normal(1, 1, 120), rng.normal(0, 1, 200)
+    interval = auc_interval(positive, negative, rng)
+    assert interval.mean == pytest.approx(auc(positive, negative))
+    above = positive[:, None] > negative
+    of_each = above.mean(axis=1).var(ddof=1) / 120 + above.mean(axis=0).var(ddof=1) / 200
+    half = 1.96 * of_each**0.5  # DeLong et al. 1988
+    assert interval.low == pytest.approx(interval.mean - half, abs=0.01)
+    assert interval.high == pytest.approx(interval.mean + half, abs=0.01)
+
+
+def test_intervals_of_aucs_hold_the_true_one() -> None:
+    """The true AUC of two normal distributions that are one standard deviation apart is Phi(1 / sqrt 2) = 0.760."""
+    rng = np.random.default_rng(0)
+    intervals = [auc_interval(rng.normal(1, 1, 40), rng.normal(0, 1, 60), rng) for _ in range(100)]
+    assert sum(interval.low <= 0.760 <= interval.high for interval in intervals) / 100 == pytest.approx(0.95, abs=0.05)
 
 
 def test_an_interval_in_words() -> None:

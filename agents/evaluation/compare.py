@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from toccata.agents.evaluation.compare_report import draw_curves, table_of, write_page
 from toccata.agents.evaluation.config import CompareConfig
-from toccata.agents.evaluation.run_groups import CompareError, EvaluatedRun, Group, grouped
+from toccata.agents.evaluation.run_groups import VENDI, CompareError, EvaluatedRun, Group, grouped
 from toccata.agents.runs.run_folder import next_free, seed_runs
 from toccata.files import refuse_existing, whole_folder, write_atomically
-from toccata.stats import difference_of_clusters, mean_of_clusters
+from toccata.stats import Interval, difference_of_clusters, mean_of_clusters
 
 FOLDER = Path("comparisons")  # where new folders go
 REWARD = "reward/total"
@@ -62,7 +63,8 @@ def summarise_groups(groups: Sequence[Group]) -> dict[str, Any]:
     Returns:
         `groups`: by name the settings in which they differ, `runs` with folder and seed, and by metric mean, low, high
         and `by_seed`, the mean of each run; `differences`: by "B - A" the `paired_seeds`, empty where runs are not
-        paired, and by metric mean, low, high; `remarks`: lines about what the figures do not say.
+        paired, and by metric mean, low, high; `remarks`: lines about what the figures do not say. `low` and `high` are
+        None where a group has one value in all.
     """
     first, *others = groups
     described = {
@@ -71,7 +73,7 @@ def summarise_groups(groups: Sequence[Group]) -> dict[str, Any]:
             "runs": [{"folder": str(run.folder), "seed": run.seed} for run in group.runs],
             "metrics": {
                 metric: {
-                    **mean_of_clusters(group.values(metric))._asdict(),
+                    **_described(mean_of_clusters(group.values(metric)), group.values(metric)),
                     "by_seed": [float(values.mean()) for values in group.values(metric)],
                 }
                 for metric in group.metrics
@@ -85,14 +87,27 @@ def summarise_groups(groups: Sequence[Group]) -> dict[str, Any]:
         metrics = [name for name in group.metrics if name in first.metrics]
         if first.settings.get("rewards") != group.settings.get("rewards"):
             metrics = [name for name in metrics if name != REWARD]
+        if len(first.pieces | group.pieces) > 1:
+            metrics = [name for name in metrics if name != VENDI]
         differences[f"{group.name} - {first.name}"] = {
             "paired_seeds": seeds,
             "metrics": {
-                metric: difference_of_clusters(group.values(metric), first.values(metric), paired=bool(seeds))._asdict()
+                metric: _described(
+                    difference_of_clusters(group.values(metric), first.values(metric), paired=bool(seeds)),
+                    group.values(metric),
+                    first.values(metric),
+                )
                 for metric in metrics
             },
         }
     return {"groups": described, "differences": differences, "remarks": _remarks(groups, differences)}
+
+
+def _described(interval: Interval, *groups: Sequence[np.ndarray]) -> dict[str, float | None]:
+    """Mean, low and high; low and high are None where the values of a group, by run, are a single one."""
+    if any(sum(map(len, runs)) == 1 for runs in groups):
+        return {"mean": interval.mean, "low": None, "high": None}
+    return dict(interval._asdict())
 
 
 def paired_seeds(one: Group, other: Group) -> list[int]:
@@ -113,6 +128,12 @@ def _remarks(groups: Sequence[Group], differences: dict[str, Any]) -> list[str]:
     for name, group in zip(differences, groups[1:], strict=True):
         if group.settings.get("rewards") != groups[0].settings.get("rewards"):
             lines.append(f"{name}: the rewards differ; {REWARD} is each group's own, and has no difference")
+    counts = sorted({count for group in groups for count in group.pieces})
+    if len(counts) > 1 and any(VENDI in group.metrics for group in groups):
+        lines.append(
+            f"{VENDI} grows with the number of pieces, and runs have {', '.join(map(str, counts))}: "
+            "it can be compared between runs with as many only"
+        )
     trained = any(run.settings.get("train_realism") for group in groups for run in group.runs)
     if trained and any(DISCRIMINATOR in group.metrics for group in groups):
         lines.append(

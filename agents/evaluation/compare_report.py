@@ -45,11 +45,17 @@ def _metrics(summary: dict[str, Any]) -> list[str]:
 
 
 def _plus_minus(each: dict[str, Any] | None) -> str:
-    return "" if each is None else f"{short(each['mean'])} [dim]±{short((each['high'] - each['low']) / 2)}[/dim]"
+    if each is None:
+        return ""
+    return short(each["mean"]) + (
+        "" if each["low"] is None else f" [dim]±{short((each['high'] - each['low']) / 2)}[/dim]"
+    )
 
 
 def _interval(each: dict[str, Any] | None) -> str:
-    return "" if each is None else f"{short(each['mean'])} \\[{short(each['low'])}, {short(each['high'])}]"
+    if each is None:
+        return ""
+    return short(each["mean"]) + ("" if each["low"] is None else f" \\[{short(each['low'])}, {short(each['high'])}]")
 
 
 def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path, *, has_curves: bool) -> None:
@@ -81,7 +87,8 @@ def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path, *
 def _cell(each: dict[str, Any] | None) -> str:
     if each is None:
         return "<td></td>"
-    return f"<td>{short(each['mean'])} <small>{short(each['low'])}..{short(each['high'])}</small></td>"
+    interval = "" if each["low"] is None else f" <small>{short(each['low'])}..{short(each['high'])}</small>"
+    return f"<td>{short(each['mean'])}{interval}</td>"
 
 
 def draw_curves(groups: Sequence[Group]) -> bytes | None:

@@ -26,7 +26,7 @@ from toccata.agents.evaluation.players import (
     player_of,
     random_player,
 )
-from toccata.agents.evaluation.report import GOLD, History, Report, kl_line, remarks, write_report
+from toccata.agents.evaluation.report import SIBLING, History, Report, kl_line, remarks, write_report
 from toccata.agents.generation.piece_files import write_piece
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import kl_per_piece
@@ -278,7 +278,7 @@ def _run_subject(config: EvaluateConfig) -> Subject:
 def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: Console) -> dict[str, Any]:
     """Play, measure and write; every evaluation is made here."""
     samples = max(samples, pieces)
-    gold = gold_rating(subject.rewards)
+    rating = sibling_rating(subject.rewards)
     real = subject.real.sample(samples, np.random.default_rng(seed), transpose=False)
     players = {**subject.players, "random": random_player(environment_arguments(subject.config))}
     with whole_folder(subject.place, subject.existing) as folder:  # before the work: fails at once if it cannot be made
@@ -286,7 +286,7 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
             played = {name: players[name](samples, seed) for name in COMPOSERS if name in players}
         composed = {**{name: each.pieces for name, each in played.items()}, "real": real}
         with console.status("measuring"):
-            values = {name: measurements(Pieces(each), subject.rewards, gold) for name, each in composed.items()}
+            values = {name: measurements(Pieces(each), subject.rewards, rating) for name, each in composed.items()}
             panel = Panel.load()
             for name, each in composed.items():
                 values[name] |= panel.judge(Pieces(each))
@@ -365,22 +365,22 @@ def _check(**settings: int) -> None:
         EVALUATE_RANGES[name].check(name, value)
 
 
-def gold_rating(rewards: WeightedSum) -> RatingModel | None:
-    """The rating whose gold member evaluates a run: the run's own, or the shipped one where the run had none.
+def sibling_rating(rewards: WeightedSum) -> RatingModel | None:
+    """The rating whose sibling member evaluates a run: the run's own, or the shipped one where the run had none.
 
-    None where the run's own is an ensemble of less than three, which has no gold member.
+    None where the run's own is an ensemble of less than three, which has no sibling member.
     """
     own = [model for model in rewards.models.values() if isinstance(model, RatingModel)]
     ratings = own or [RatingModel.load()]
     return next((each for each in ratings if each.config.reward_members < each.config.members), None)
 
 
-def measurements(pieces: Pieces, rewards: WeightedSum, gold: RatingModel | None) -> dict[str, np.ndarray]:
+def measurements(pieces: Pieces, rewards: WeightedSum, rating: RatingModel | None) -> dict[str, np.ndarray]:
     """Metrics and scores of pieces, each (n,) by name.
 
     Every metric; `diversity` among these pieces; the score of every reward model, not weighted, as `score/NAME`; the
-    weighted sum, which PPO maximises, as `reward/total`; and the gold member's rating as `gold_rating`, which no agent
-    is rewarded for.
+    weighted sum, which PPO maximises, as `reward/total`; and as `sibling_rating` that of the sibling
+    member of `rating`, where there is one: no agent is rewarded for it.
     """
     rows = [measure(score) for score in pieces.own]
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -388,6 +388,6 @@ def measurements(pieces: Pieces, rewards: WeightedSum, gold: RatingModel | None)
     scores = rewards.scores(pieces)
     values |= {f"score/{name}": score.astype(float) for name, score in scores.items()}
     values["reward/total"] = total({term: each.astype(float) for term, each in rewards.weighted(scores).items()})
-    if gold is not None:
-        values[GOLD] = gold.gold(pieces).astype(float)
+    if rating is not None:
+        values[SIBLING] = rating.sibling(pieces).astype(float)
     return values

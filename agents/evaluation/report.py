@@ -15,9 +15,10 @@ from toccata.agents.runs.run_folder import Run
 from toccata.errors import printable
 from toccata.files import read_bytes, write_atomically
 
-GOLD = "gold_rating"  # the metric that no agent is rewarded for
-GOLD_NOTE = (
-    "<i>gold rating</i> is the rating by an ensemble member that no agent is rewarded by: "
+SIBLING = "sibling_rating"  # by the member of the paid ensemble that no agent is rewarded for
+SIBLING_NOTE = (
+    "<i>sibling rating</i> is the rating by a member of the ensemble that no agent is rewarded by: fitted to the same "
+    "data as the members that pay, it is not independent of them; "
     "where rewards rise above <i>reference</i> and it does not, the agent over-optimises its reward models."
 )
 MAX_LEFT_OUT = 200  # files that are listed
@@ -93,7 +94,7 @@ def write_report(report: Report, folder: Path) -> None:
         write_atomically(folder / "curves.png", draw_training_curves(report.history.curves))
         curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>'
     said = "".join(f"<p>{escape(line)}</p>" for line in report.remarks)
-    note = f" {GOLD_NOTE}" if GOLD in summary["composers"]["agent"] else ""
+    note = f" {SIBLING_NOTE}" if SIBLING in summary["composers"]["agent"] else ""
     stems = [*(f"piece-{number:03d}" for number in range(report.pieces)), "random", "real"]
     pieces = "".join(_piece(stem, report.captions.get(stem, "")) for stem in stems)
     left_out = ""

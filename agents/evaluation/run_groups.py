@@ -20,6 +20,8 @@ from toccata.settings.options import shown
 # Settings that do not make another experiment
 OF_NO_GROUP = ("seed", "device", "reward_device", "amp", "compile", "checkpoint_every", "logger")
 KL = "kl/nats_per_piece"
+VENDI = "vendi_score"  # one value of all pieces of a run
+RENAMED = {"gold_rating": "sibling_rating"}  # metrics of earlier evaluations
 MAX_METRICS = 1000
 MAX_NAME = 200
 MAX_VALUES = 65_536  # pieces of an evaluation
@@ -38,7 +40,7 @@ class EvaluatedRun:
         folder: of the run.
         seed: of its training.
         settings: its others, apart from `OF_NO_GROUP`.
-        values: (n,) of the agent's pieces by metric.
+        values: (n,) of the agent's pieces by metric; (1,) of `VENDI`.
         curves: steps and values by quantity of progress.csv.
     """
 
@@ -97,8 +99,13 @@ class Group:
         return [name for name in self.runs[0].values if all(name in run.values for run in self.runs)]
 
     def values(self, metric: str) -> list[np.ndarray]:
-        """(n,) of the pieces of each run."""
+        """(n,) of the pieces of each run, (1,) of `VENDI`."""
         return [run.values[metric] for run in self.runs]
+
+    @property
+    def pieces(self) -> set[int]:
+        """How many pieces its runs were evaluated with."""
+        return {max(map(len, run.values.values()), default=0) for run in self.runs}
 
     def describe(self) -> str:
         """Its settings and seeds in one line."""
@@ -138,13 +145,17 @@ def grouped(runs: Sequence[EvaluatedRun]) -> list[Group]:
 
 
 def metric_values(summary: Any, path: Path) -> dict[str, np.ndarray]:
-    """The values (n,) of the agent's pieces by metric, from what the metrics.json at `path` holds.
+    """The values (n,) of the agent's pieces by metric, from what the metrics.json at `path` holds; (1,) of `VENDI`.
+
+    Earlier names of metrics are read as those of today.
 
     Raises:
         CompareError: naming the file and what is wrong in it.
     """
     try:
-        metrics = dict(summary["composers"]["agent"])
+        metrics = {RENAMED.get(name, name): each for name, each in summary["composers"]["agent"].items()}
+        if VENDI in summary:
+            metrics[VENDI] = {"values": [summary[VENDI]["agent"]]}
         if "kl" in summary:
             metrics[KL] = summary["kl"]["nats_per_piece"]
         values = {name: each["values"] for name, each in metrics.items()}

@@ -10,8 +10,8 @@ import numpy as np
 from toccata.reward_models.judges.panel import BAND_SHARE, BITS, GOLD, REALISM
 
 HEAD = (
-    "round", "attack", "reward", "real", "rating", "realism", "bits", "bands", "gold", "log-odds", "diversity", "no music",
-    "found",
+    "round", "attack", "reward", "real", "rating", "realism", "bits", "bands", "gold", "log-odds", "diversity",
+    "no music", "found",
 )  # fmt: skip
 
 
@@ -20,11 +20,11 @@ def report(rounds: Sequence[Mapping[str, Any]], samples: int) -> str:
     rows = [_row(each["round"], name, attack) for each in rounds for name, attack in each["attacks"].items()]
     parts = [
         "# Hardening",
-        "Each attack maximises a reward without regard to music. *Reward* and *real*: the mean of what it maximises, and "
-        f"the median of {samples} real pieces. *Bits*, *bands*, *gold*, *log-odds*: the judges, which are not rewarded. "
-        "*No music*: the share of the pieces that two of three judges place outside the range of real ones. *Found*: "
-        "the share that is so and has a reward above the median of real pieces; these became negatives. The last round "
-        "attacks with another policy, another seed and twice the steps, and nothing is fitted to it.",
+        "Each attack maximises a reward without regard to music. *Reward* and *real*: the mean of what it maximises, "
+        f"and the median of {samples} real pieces. *Bits*, *bands*, *gold*, *log-odds*: the judges, which are not "
+        "rewarded. *No music*: the share of the pieces that two of three judges place outside the range of real ones. "
+        "*Found*: the share that is so and has a reward above the median of real pieces; these became negatives. The "
+        "last round attacks with another policy, another seed and twice the steps, and nothing is fitted to it.",
         _table(HEAD, rows),
         "## Held-out music",
         "Of the models that each round attacked: the area under the ROC curve of real pieces against each kind of "

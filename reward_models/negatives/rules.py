@@ -64,6 +64,11 @@ def random_walk(bars: int, rng: np.random.Generator) -> Score:
     return Score(notes + bass, length_ticks=bars * BAR_TICKS)
 
 
+def repeated_note(bars: int, rng: np.random.Generator) -> Score:
+    """One key from beginning to end; it is none of `RULES`."""
+    return _repeated([[int(rng.integers(48, 84))]], int(rng.choice([6, 12, 24, 48])), bars)
+
+
 RULES: dict[str, Callable[[int, np.random.Generator], Score]] = {
     rule.__name__: rule for rule in (alternating_notes, ostinato, scale_runs, block_chords, random_walk)
 }

@@ -2,11 +2,11 @@
 
 Each member is fitted with another seed on other pieces and rates every window of 5 s. The score of a piece is the mean
 of the reward members minus their standard deviation, so that pieces unlike any that were rated, where the members
-disagree, score low. One member, the gold member, is held out of the reward: no agent is trained against it, so it shows
-whether an agent over-optimises the others (Gao et al. 2022, "Scaling laws for reward model overoptimization").
-A network that was fitted to melodies takes the popularity of a score from its skyline. Where a window does not sound like
-music, a member with `Support` abstains: its rating falls towards that of noise. A piece of one window is never abstained
-from: two notes in turn are a melody that people like for two bars, and no music when they go on.
+disagree, score low. One member, the sibling member, is held out of the reward: no agent is trained against it, so it
+shows whether an agent over-optimises the others (Gao et al. 2022, "Scaling laws for reward model overoptimization").
+A network that was fitted to melodies takes the popularity of a score from its skyline. Where a window does not sound
+like music, a member with `Support` abstains: its rating falls towards that of noise. A piece of one window is never
+abstained from: two notes in turn are a melody that people like for two bars, and no music when they go on.
 The network is in `network.py`, its fit in `fitting/`; `docs/rating.md` and the model card describe both.
 """
 
@@ -56,8 +56,9 @@ class RatingModel:
 
     The score is `mean - pessimism * std` of the reward members, in standard deviations of the popularity of the pieces
     that they were fitted to (0 is their mean), clipped to [-4, 4]. A member's rating of a piece is the mean over its
-    windows of 5 s; see `abstaining` for windows that do not sound like music. The network is in eval mode, takes no gradient and is never changed. Ratings of windows are cached:
-    of a piece that grows bar by bar only the new windows are computed.
+    windows of 5 s; see `abstaining` for windows that do not sound like music. The network is in eval mode, takes no
+    gradient and is never changed. What it says of windows is cached: of a piece that grows bar by bar only the new
+    windows are computed.
 
     Args:
         members: the fitted members; they are frozen.
@@ -105,14 +106,18 @@ class RatingModel:
         diagnostics = {"mean": ratings.mean(1), "std": ratings.std(1)}
         return {**diagnostics, "support": supports.mean(1)} if self.config.support else diagnostics
 
-    def gold(self, pieces: Pieces) -> np.ndarray:
-        """(n,) float32 in [-4, 4] rating by the gold member: for evaluation, never as a reward.
+    def sibling(self, pieces: Pieces) -> np.ndarray:
+        """(n,) float32 in [-4, 4] rating by the sibling member: for evaluation, never as a reward.
+
+        It was fitted to the data of the reward members, so what it says is not independent of them.
 
         Raises:
             RewardModelError: for an ensemble of fewer than three members, which has none.
         """
         if self.config.reward_members == self.config.members:
-            raise RewardModelError(f"a gold member needs an ensemble of at least 3 members, got {self.config.members}")
+            raise RewardModelError(
+                f"a sibling member needs an ensemble of at least 3 members, got {self.config.members}"
+            )
         ratings, _ = self._piece_outputs(pieces, range(self.config.reward_members, self.config.members))
         return np.clip(ratings.mean(1), -RATING_LIMIT, RATING_LIMIT)
 
@@ -125,8 +130,7 @@ class RatingModel:
         audio = np.asarray(audio, np.float32)
         if audio.ndim != 1:
             raise ValueError(f"audio must be (samples,), got shape {audio.shape}")
-        outputs = self.window_outputs(*audio_window_mels(audio), range(self.config.reward_members))
-        ratings = abstaining(outputs[..., 0], _supports(outputs, np.array([len(outputs)])))
+        ratings = self.rate_windows(*audio_window_mels(audio), range(self.config.reward_members))
         return float(self.pessimistic(ratings.mean(0, keepdims=True))[0])
 
     def pessimistic(self, ratings: np.ndarray) -> np.ndarray:
@@ -135,12 +139,13 @@ class RatingModel:
         return np.clip(score, -RATING_LIMIT, RATING_LIMIT)
 
     def rate_windows(self, log_mel: np.ndarray, valid: np.ndarray, members: Iterable[int] | None = None) -> np.ndarray:
-        """Ratings of windows of sound, not clipped; see `window_outputs` for the arguments and errors.
+        """Ratings of the windows of one piece, not clipped; see `window_outputs` for the arguments and errors.
 
         Returns:
             (n, members) float32.
         """
-        return abstaining(*np.moveaxis(self.window_outputs(log_mel, valid, members), 2, 0))
+        outputs = self.window_outputs(log_mel, valid, members)
+        return abstaining(outputs[..., 0], _supports(outputs, np.array([len(outputs)])))
 
     def window_outputs(
         self, log_mel: np.ndarray, valid: np.ndarray, members: Iterable[int] | None = None
@@ -263,7 +268,12 @@ def abstaining(popularity: np.ndarray, support: np.ndarray) -> np.ndarray:
 
 
 def _supports(outputs: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(windows, members) support of windows, 1 in pieces of one window; of all windows' outputs and each piece's count."""
+    """(windows, members) support of windows, 1 in pieces of one window.
+
+    Args:
+        outputs: (windows, members, 2) of all pieces.
+        counts: (pieces,) windows of each.
+    """
     return np.where(np.repeat(counts > 1, counts)[:, None], outputs[..., 1], np.float32(1))
 
 

@@ -39,7 +39,7 @@ class RatingConfig:
         channels: channels of the transcribers.
         sound_channels: channels of the audio encoders.
         hidden: width of the heads.
-        members: networks in the ensemble; of three or more the last is the gold member, held out of the reward.
+        members: networks in the ensemble; of three or more the last is the sibling member, held out of the reward.
         pessimism: standard deviations of the reward members that are subtracted from their mean.
         skyline: whether the popularity of a score is that of its skyline, for networks fitted to melodies.
         support: whether the members abstain from windows that are not like music; see `Support`.
@@ -71,7 +71,7 @@ class RatingConfig:
 
     @property
     def reward_members(self) -> int:
-        """How many members make up the reward: all but the gold member."""
+        """How many members make up the reward: all but the sibling member."""
         return self.members - 1 if self.members >= 3 else self.members
 
 

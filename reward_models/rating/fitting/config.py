@@ -46,7 +46,7 @@ class FitRatingConfig:
     folds: int = 5
     """Folds of the cross-validation; 0 skips it. Not used when the table has a split with test pieces."""
     members: int = 3
-    """Networks in the ensemble; of three or more the last is the gold member, which no agent is trained against."""
+    """Networks in the ensemble; of three or more the last is the sibling member, which no agent is trained against."""
     pessimism: float = 1.0
     """Standard deviations of the ensemble that are subtracted from its mean."""
     min_notes: int = 8

@@ -143,10 +143,10 @@ def _negatives(banks: Sequence[NoteBank], rng: np.random.Generator) -> Iterator[
 
 
 def _shipped_transcribers(config: RatingConfig) -> list[RatingMember]:
-    """Members with the transcribers of the shipped weights; the one of the gold member is in no reward member."""
-    *reward_members, gold = list(RatingModel.load().network)
+    """Members with the transcribers of the shipped weights; the one of the sibling member is in no reward member."""
+    *reward_members, sibling = list(RatingModel.load().network)
     sources = [reward_members[index % len(reward_members)] for index in range(config.reward_members)]
-    sources += [gold] * (config.members - config.reward_members)
+    sources += [sibling] * (config.members - config.reward_members)
     members = []
     for index, source in enumerate(sources):
         torch.manual_seed(index)

@@ -47,12 +47,12 @@ def evaluate_held_out(
         fit_members: fits an ensemble, given the number of the split and its training and validation indices.
 
     Returns:
-        `agreement` by prediction: the `score`, the `mean` of the reward members, the `gold member`, the mean of
+        `agreement` by prediction: the `score`, the `mean` of the reward members, the `sibling member`, the mean of
         `all members`, a `ridge` regression and a `constant`; that of the mean also by `source` of the counts.
         `calibration` of the mean by decile, in p. `noise_ceiling` of the test pieces.
     """
     targets = rated.targets().numpy()
-    names = ("score", "mean", "gold member", "all members", "ridge")
+    names = ("score", "mean", "sibling member", "all members", "ridge")
     predictions = {name: np.zeros(len(targets), np.float32) for name in names}
     constant = np.zeros(len(targets), np.float32)
     for number, (train, valid, test) in enumerate(splits):
@@ -62,12 +62,12 @@ def evaluate_held_out(
         predictions["mean"][test] = reward_ratings.mean(1)
         score = reward_ratings.mean(1) - config.pessimism * reward_ratings.std(1)
         predictions["score"][test] = np.clip(score, -RATING_LIMIT, RATING_LIMIT)
-        predictions["gold member"][test] = ratings[:, -1]
+        predictions["sibling member"][test] = ratings[:, -1]
         predictions["all members"][test] = ratings.mean(1)
         predictions["ridge"][test] = ridge(rated.ridge_features[train], targets[train], rated.ridge_features[test])
         constant[test] = targets[train].mean()
     if config.reward_members == config.members:
-        del predictions["gold member"]
+        del predictions["sibling member"]
     tested = np.concatenate([test for _, _, test in splits])
     groups = np.array(rated.groups)
     results = {name: agreement(values[tested], targets[tested], groups[tested]) for name, values in predictions.items()}

@@ -198,6 +198,8 @@ def test_what_cannot_be_compared(write_run: WriteRun, tmp_path: Path) -> None:
         '{"composers": {"agent": {"x": {"values": {"0": 1}}}}}',
         '{"composers": {"agent": {"x\\u0007": {"values": [1]}}}}',
         '{"composers": {"agent": {"x": {"values": [1]}}}, "kl": 3}',
+        '{"composers": {"agent": {"x": {"values": [1]}}}, "vendi_score": {"agent": "many"}}',
+        '{"composers": {"agent": {"x": {"values": [1]}}}, "vendi_score": 3}',
         "{",
     ],
 )
@@ -217,6 +219,65 @@ def test_the_kl_is_a_metric(tmp_path: Path) -> None:
         "x": [1],
         KL: [2, 3],
     }
+
+
+JUDGED = {"judge/bits": [3.0, 4.0], "judge/band_share": [0.5, 1.0], "sibling_rating": [0.0, 1.0]}
+
+
+def judged(folder: Path, vendi: float | None = None, **metrics: list[float]) -> Path:
+    """The evaluation of a run with further metrics."""
+    path = folder / "evaluation/metrics.json"
+    summary = read_json(path)
+    summary["composers"]["agent"] |= {name: {"values": values} for name, values in metrics.items()}
+    path.write_text(json.dumps(summary if vendi is None else {**summary, "vendi_score": {"agent": vendi, "real": 9.0}}))
+    return folder
+
+
+def test_judges_are_compared(write_run: WriteRun) -> None:
+    ours = [judged(write_run(f"a{seed}", [1.0, 2.0], seed=seed), 1.5, **JUDGED) for seed in (0, 1)]
+    other = {name: [value + 1 for value in values] for name, values in JUDGED.items()}
+    theirs = [judged(write_run(f"b{seed}", [1.0, 2.0], seed=seed, gamma=0.9), 1.75, **other) for seed in (0, 1)]
+    summary, printed = compared(*ours, *theirs)
+    assert {*JUDGED, "vendi_score"} <= summary["groups"]["A"]["metrics"].keys()
+    difference = summary["differences"]["B - A"]["metrics"]
+    for name in JUDGED:
+        assert difference[name] == {"mean": 1, "low": 1, "high": 1}
+    assert difference["vendi_score"] == {"mean": 0.25, "low": 0.25, "high": 0.25}
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["judge/bits", "3.50", "±0.00", "4.50", "±0.00", "1.00", "[1.00,", "1.00]"] in rows
+    assert ["vendi", "score", "1.50", "±0.00", "1.75", "±0.00", "0.25", "[0.25,", "0.25]"] in rows
+
+
+def test_one_value_has_no_interval(write_run: WriteRun, tmp_path: Path) -> None:
+    runs = [judged(write_run(f"run{i}", [1.0, 2.0], gamma=0.9 + i / 100), 1.5 + i) for i in range(2)]
+    summary, printed = compared(*runs)
+    assert summary["groups"]["A"]["metrics"]["vendi_score"] == {
+        "mean": 1.5,
+        "low": None,
+        "high": None,
+        "by_seed": [1.5],
+    }
+    assert summary["differences"]["B - A"]["metrics"]["vendi_score"] == {"mean": 1, "low": None, "high": None}
+    assert ["vendi", "score", "1.50", "2.50", "1.00"] in [line.split() for line in printed.splitlines()]
+    page = (tmp_path / "comparisons/comparison-1/compare.html").read_text()
+    assert "<td>vendi score</td><td>1.50</td><td>2.50</td><td>1.00</td>" in page
+
+
+def test_vendi_scores_of_other_numbers_of_pieces_are_not_subtracted(write_run: WriteRun) -> None:
+    few, many = judged(write_run("few", [1.0, 2.0]), 1.5), judged(write_run("many", [1.0] * 3, gamma=0.9), 2.0)
+    summary, printed = compared(few, many)
+    assert "vendi_score" not in summary["differences"]["B - A"]["metrics"]
+    assert "vendi_score grows with the number of pieces, and runs have 2, 3" in printed
+
+
+def test_evaluations_of_earlier_versions_are_compared(write_run: WriteRun) -> None:
+    new = judged(write_run("new", [1.0, 2.0]), 1.5, **JUDGED)
+    old = judged(write_run("old", [1.0, 2.0], gamma=0.9), gold_rating=[0.5, 1.5])
+    summary, _ = compared(old, new)
+    assert "gold_rating" not in summary["groups"]["A"]["metrics"]
+    assert summary["differences"]["B - A"]["metrics"]["sibling_rating"]["mean"] == pytest.approx(-0.5)
+    assert not {"judge/bits", "vendi_score"} & summary["differences"]["B - A"]["metrics"].keys()
+    assert "judge/bits" in summary["groups"]["B"]["metrics"]
 
 
 def test_curves_are_compared_where_all_have_values() -> None:
@@ -249,7 +310,8 @@ def test_the_command_compares_runs(
     (tmp_path / "other/config.json").write_text(config.to_json())
     assert run_command("compare", [str(run), "other", "--out", "both"]) == 0
     ours = json.loads((tmp_path / "both/compare.json").read_text())["groups"]["A"]["metrics"]
-    assert list(ours) == list(summary["composers"]["agent"])
+    assert list(ours) == [*summary["composers"]["agent"], "vendi_score"]
+    assert ours.pop("vendi_score")["mean"] == pytest.approx(summary["vendi_score"]["agent"])
     for name, each in ours.items():
         assert each["mean"] == pytest.approx(summary["composers"]["agent"][name]["mean"])
     assert {path.name for path in (tmp_path / "both").iterdir()} == {"compare.json", "compare.html", "curves.png"}

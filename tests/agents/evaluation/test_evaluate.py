@@ -20,7 +20,7 @@ from rich.console import Console
 from helpers.rounding import float32_rounding
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate_folder, gold_rating, measurements
+from toccata.agents.evaluation.evaluate import evaluate_folder, measurements, sibling_rating
 from toccata.agents.evaluation.report import History, Report, write_report
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.rewards_file import save_rewards
@@ -51,7 +51,15 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
     assert all(isfinite(number) for number in numbers_in(summary))
     assert summary["model_sha256"] == sha256_of_file(run / "model.zip")
     assert list(summary["composers"]) == ["agent", "reference", "random", "real"]
-    expected = {*METRICS, "diversity", "score/silence", "score/repetition", "reward/total", "gold_rating", *JUDGEMENTS}
+    expected = {
+        *METRICS,
+        "diversity",
+        "score/silence",
+        "score/repetition",
+        "reward/total",
+        "sibling_rating",
+        *JUDGEMENTS,
+    }
     assert expected >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
     for metrics in summary["composers"].values():
         assert metrics.keys() == expected
@@ -77,7 +85,7 @@ def run_with_rating(rating: Path, toy_run: Path, run: Path) -> Path:
     return run
 
 
-def test_a_run_is_evaluated_by_the_gold_member_of_its_own_rating(
+def test_a_run_is_evaluated_by_the_sibling_member_of_its_own_rating(
     toy_run: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
 ) -> None:
     rating = write_rating("trio")
@@ -87,31 +95,33 @@ def test_a_run_is_evaluated_by_the_gold_member_of_its_own_rating(
     assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
     for metrics in summary["composers"].values():
         rows = [name for name in metrics if not name.startswith("judge/")]
-        assert rows[-4:] == ["score/rating", "score/silence", "reward/total", "gold_rating"]
+        assert rows[-4:] == ["score/rating", "score/silence", "reward/total", "sibling_rating"]
         total = np.add(metrics["score/rating"]["values"], metrics["score/silence"]["values"])
         np.testing.assert_allclose(metrics["reward/total"]["values"], total, rtol=0, atol=float32_rounding(8, 4.0))
     for difference in summary["differences"].values():
         assert (
-            difference["gold_rating"]["low"] <= difference["gold_rating"]["mean"] <= difference["gold_rating"]["high"]
+            difference["sibling_rating"]["low"]
+            <= difference["sibling_rating"]["mean"]
+            <= difference["sibling_rating"]["high"]
         )
     written = [Score.from_midi(run / f"evaluation/piece-{number:03d}.mid") for number in range(2)]
-    ratings = summary["composers"]["agent"]["gold_rating"]["values"][:2]
-    np.testing.assert_allclose(ratings, rating.gold(Pieces(written)), atol=0.01)  # MIDI rounds the tempo
+    ratings = summary["composers"]["agent"]["sibling_rating"]["values"][:2]
+    np.testing.assert_allclose(ratings, rating.sibling(Pieces(written)), atol=0.01)  # MIDI rounds the tempo
 
 
-def test_a_rating_without_gold_member_has_no_gold_row(
+def test_a_rating_without_sibling_member_has_no_sibling_row(
     toy_run: Path, tmp_path: Path, write_rating: Callable[..., RatingModel]
 ) -> None:
     write_rating("pair", members=2)
     run = run_with_rating(tmp_path / "pair", toy_run, tmp_path / "run")
     console = Console(file=StringIO(), width=100)
     summary = evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
-    assert all("gold_rating" not in metrics for metrics in summary["composers"].values())
-    assert "\ngold rating" not in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO, made above
-    assert "<td>gold rating" not in (run / "evaluation/report.html").read_text()
+    assert all("sibling_rating" not in metrics for metrics in summary["composers"].values())
+    assert "\nsibling rating" not in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO, made above
+    assert "<td>sibling rating" not in (run / "evaluation/report.html").read_text()
 
 
-def test_which_rating_gives_the_gold_rating(
+def test_which_rating_gives_the_sibling_rating(
     tmp_path: Path, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("toccata.reward_models.rating.model.SHIPPED", tmp_path / "shipped")
@@ -119,13 +129,13 @@ def test_which_rating_gives_the_gold_rating(
         write_rating(name, members)
     pair, trio = (load_reward(f"rating:{tmp_path / name}") for name in ("pair", "trio"))
     rewards = parse_rewards([("silence", 1.0), (pair, 1.0), (trio, 0.5)])
-    assert gold_rating(rewards) is trio
-    assert gold_rating(parse_rewards([(pair, 1.0)])) is None
-    shipped = gold_rating(parse_rewards([("silence", 1.0)]))
+    assert sibling_rating(rewards) is trio
+    assert sibling_rating(parse_rewards([(pair, 1.0)])) is None
+    shipped = sibling_rating(parse_rewards([("silence", 1.0)]))
     assert shipped is not None
     pieces = Pieces([Score([(0, 24, 60, 80)], length_ticks=96), Score(length_ticks=96)])
-    np.testing.assert_array_equal(measurements(pieces, rewards, shipped)["gold_rating"], shipped.gold(pieces))
-    assert "gold_rating" not in measurements(pieces, rewards, None)
+    np.testing.assert_array_equal(measurements(pieces, rewards, shipped)["sibling_rating"], shipped.sibling(pieces))
+    assert "sibling_rating" not in measurements(pieces, rewards, None)
 
 
 def test_pieces_are_written_in_every_form(evaluated: tuple[Path, dict[str, Any], str]) -> None:
@@ -156,7 +166,7 @@ def test_the_report_refers_to_what_is_there(evaluated: tuple[Path, dict[str, Any
     assert len(links) == 4 * 4 + 1
     assert all((run / "evaluation" / link).is_file() for link in links)
     assert "nan" not in page
-    assert "<td>gold rating</td>" in page
+    assert "<td>sibling rating</td>" in page
     assert "that no agent is rewarded by" in page
 
 
@@ -168,7 +178,7 @@ def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) 
     assert max(len(line.rstrip()) for line in lines if "±" in line) <= 80
     assert f"{run / 'evaluation' / 'report.html'}" in printed
     assert table_of(summary).row_count == len(METRICS) + 5 + len(JUDGEMENTS)
-    assert sum("gold rating" in line and line.count("±") == 4 for line in lines) == 1
+    assert sum("sibling rating" in line and line.count("±") == 4 for line in lines) == 1
 
 
 def test_the_same_seed_gives_the_same_figures(

@@ -64,7 +64,7 @@ def test_a_policy_function_has_the_report_of_a_run(
     assert {*summary, "model_sha256"} == of_run.keys()
     assert summary["differences"].keys() == of_run["differences"].keys()
     assert list(summary["composers"]) == list(of_run["composers"])
-    assert {*summary["composers"]["agent"], "gold_rating"} == set(of_run["composers"]["agent"])
+    assert {*summary["composers"]["agent"], "sibling_rating"} == set(of_run["composers"]["agent"])
     assert json.loads((folder / "metrics.json").read_text()) == summary
     files = {path.name for path in folder.iterdir()}
     assert files == {path.name for path in (evaluated[0] / "evaluation").iterdir() if "001" not in path.name} - {

@@ -121,7 +121,7 @@ def test_a_frozen_rating_is_unchanged_by_training(toy: Toy, write_rating: Callab
     np.testing.assert_array_equal(load_rewards(run.folder / "reward_models").score(pieces), rating.score(pieces))
 
 
-def test_the_gold_member_is_not_used_in_training(
+def test_the_sibling_member_is_not_used_in_training(
     toy: Toy, write_rating: Callable[..., RatingModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_rating("listener")
@@ -132,15 +132,15 @@ def test_the_gold_member_is_not_used_in_training(
         scored.add(which)
         return original(self, log_mel, valid, which)
 
-    def gold(*_: Any) -> None:
-        raise AssertionError("the gold member was scored")
+    def sibling(*_: Any) -> None:
+        raise AssertionError("the sibling member was scored")
 
     monkeypatch.setattr(RatingModel, "window_outputs", watched)
-    monkeypatch.setattr(RatingModel, "gold", gold)
+    monkeypatch.setattr(RatingModel, "sibling", sibling)
     run = train_quietly(toy("run", rewards=(("rating:listener", 1.0), ("silence", 1.0)), total_timesteps=256))
     train_quietly(resumed_config(run.folder, total_timesteps=384))
     assert scored == {range(2)}
-    assert not [name for name in rows_of(run.folder)[-1] if "gold" in name]
+    assert not [name for name in rows_of(run.folder)[-1] if "sibling" in name]
 
 
 def test_a_run_holds_no_pickle_and_its_files_have_one_mode(toy_run: Path) -> None:

@@ -29,14 +29,14 @@ SCORES = [
 def expected() -> dict[str, np.ndarray]:
     rating = RatingModel.load()
     pieces = Pieces(SCORES)
-    return {"ratings": rating.member_ratings(pieces), "score": rating.score(pieces), "gold": rating.gold(pieces)}
+    return {"ratings": rating.member_ratings(pieces), "score": rating.score(pieces), "sibling": rating.sibling(pieces)}
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_scores_equal_those_of_the_cpu(expected, device):
     rating = RatingModel.load().to(device, large_batches=True)
     pieces = Pieces(SCORES)
-    found = {"ratings": rating.member_ratings(pieces), "score": rating.score(pieces), "gold": rating.gold(pieces)}
+    found = {"ratings": rating.member_ratings(pieces), "score": rating.score(pieces), "sibling": rating.sibling(pieces)}
     for name, values in expected.items():
         assert found[name].dtype == np.float32
         np.testing.assert_allclose(found[name], values, rtol=0, atol=TOLERANCE, err_msg=name)

@@ -1,4 +1,4 @@
-"""The rating model: scores, member ratings, gold rating, errors, and frozen weights."""
+"""The rating model: scores, member ratings, sibling rating, errors, and frozen weights."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,21 +51,21 @@ def test_score_is_mean_less_pessimism_times_std(small_rating):
 
 
 @pytest.mark.parametrize(("outputs", "limit"), [((90.0, 100.0, 0.0), 4.0), ((-90.0, -100.0, 0.0), -4.0)])
-def test_score_and_gold_are_clipped(small_rating, outputs, limit):
+def test_score_and_sibling_are_clipped(small_rating, outputs, limit):
     model = constant(small_rating(), *outputs)
     assert limit in (RATING_LIMIT, -RATING_LIMIT)
     assert model.score(Pieces([TUNE])) == limit
     assert model.score_audio(note_bank().render_one(TUNE)) == limit
     assert abs(model.diagnostics(Pieces([TUNE]))["mean"][0]) == 95  # diagnostics are not clipped
-    assert constant(model, 0, 0, outputs[0]).gold(Pieces([Score()])) == limit
+    assert constant(model, 0, 0, outputs[0]).sibling(Pieces([Score()])) == limit
 
 
-def test_the_gold_member_has_no_influence_on_the_score(small_rating):
+def test_the_sibling_member_has_no_influence_on_the_score(small_rating):
     model = small_rating()
     pieces = Pieces(tunes(3))
-    ratings, gold = model.member_ratings(pieces), model.gold(pieces)
-    assert ratings.shape == (3, 2) and gold.shape == (3,) and gold.dtype == np.float32
-    assert not np.isclose(ratings, gold[:, None], atol=1e-4).any()
+    ratings, sibling = model.member_ratings(pieces), model.sibling(pieces)
+    assert ratings.shape == (3, 2) and sibling.shape == (3,) and sibling.dtype == np.float32
+    assert not np.isclose(ratings, sibling[:, None], atol=1e-4).any()
     score = model.score(pieces)
     torch.manual_seed(99)
     for parameter in model.network[-1].parameters():
@@ -73,15 +73,15 @@ def test_the_gold_member_has_no_influence_on_the_score(small_rating):
     changed = RatingModel(model.network, model.config)
     np.testing.assert_array_equal(changed.member_ratings(pieces), ratings)
     np.testing.assert_array_equal(changed.score(pieces), score)
-    assert (changed.gold(pieces) != gold).all()
+    assert (changed.sibling(pieces) != sibling).all()
 
 
 @pytest.mark.parametrize("members", [1, 2])
-def test_fewer_than_three_members_have_no_gold_member(small_rating, members):
+def test_fewer_than_three_members_have_no_sibling_member(small_rating, members):
     model = small_rating(members=members)
     assert model.member_ratings(Pieces([TUNE])).shape == (1, members)
     with pytest.raises(RewardModelError, match=f"at least 3 members, got {members}"):
-        model.gold(Pieces([TUNE]))
+        model.sibling(Pieces([TUNE]))
 
 
 def test_a_single_member_has_no_disagreement(small_rating):
@@ -97,12 +97,12 @@ def test_a_member_rating_is_the_mean_over_windows(small_rating):
     assert len(ratings) >= 4 and ratings.shape[1] == 3
     rounding = float32_rounding(8 * len(ratings))
     np.testing.assert_allclose(model.member_ratings(Pieces([score]))[0], ratings.mean(0)[:2], rtol=0, atol=rounding)
-    np.testing.assert_allclose(model.gold(Pieces([score]))[0], ratings.mean(0)[2], rtol=0, atol=rounding)
+    np.testing.assert_allclose(model.sibling(Pieces([score]))[0], ratings.mean(0)[2], rtol=0, atol=rounding)
 
 
 def test_no_pieces_have_no_scores(small_rating):
     model = small_rating()
-    assert model.score(Pieces([])).shape == (0,) and model.gold(Pieces([])).shape == (0,)
+    assert model.score(Pieces([])).shape == (0,) and model.sibling(Pieces([])).shape == (0,)
     assert model.member_ratings(Pieces([])).shape == (0, 2)
 
 
@@ -152,7 +152,7 @@ def test_the_network_is_frozen(small_rating):
     model = RatingModel(model.network, model.config)
     before = model.weights_hash()
     model.score(Pieces([TUNE]))
-    model.gold(Pieces([TUNE]))
+    model.sibling(Pieces([TUNE]))
     assert model.weights_hash() == before
     assert not any(module.training for module in model.network.modules())
     assert not any(parameter.requires_grad for parameter in model.network.parameters())

@@ -54,9 +54,9 @@ def test_no_window_is_computed_twice(counted):
     np.testing.assert_array_equal(model.score(Pieces([*tunes(3), *tunes(3)[::-1]])), [*first, *first[::-1]])
     model.diagnostics(Pieces(tunes(3)))
     assert counter.pop() == 0
-    model.gold(Pieces(tunes(3)))  # the gold member has a cache of its own
+    model.sibling(Pieces(tunes(3)))  # the sibling member has a cache of its own
     assert counter.pop() == 3
-    model.gold(Pieces(tunes(3)))
+    model.sibling(Pieces(tunes(3)))
     assert counter.pop() == 0
 
 

@@ -74,7 +74,7 @@ def test_weights_are_small():
 )
 def test_degenerate_pieces_have_finite_scores(shipped, score):
     assert np.abs(checked(shipped, Pieces([score]))).max() <= RATING_LIMIT
-    assert np.isfinite(shipped.gold(Pieces([score]))).all()
+    assert np.isfinite(shipped.sibling(Pieces([score]))).all()
 
 
 @pytest.mark.parametrize("real", ["Twinkle Twinkle, melody", "Ode to Joy, melody", "chorale in four parts"])
@@ -102,8 +102,8 @@ def test_members_have_different_transcribers(shipped):
     assert not any(torch.equal(first, other) for other in others)
 
 
-def test_the_gold_member_rates_music_above_degenerate_probes(shipped):
+def test_the_sibling_member_rates_music_above_degenerate_probes(shipped):
     probes = sanity_probes()
     music = Pieces([probes["Twinkle Twinkle, melody"], probes["Ode to Joy, melody"]])
     degenerate = Pieces([probes["silence"], probes["cluster of all 88 keys"], probes["one note"]])
-    assert shipped.gold(music).min() > shipped.gold(degenerate).max()
+    assert shipped.sibling(music).min() > shipped.sibling(degenerate).max()

@@ -63,7 +63,14 @@ def test_recordings_become_a_reward(small_network, short_fit, write_manifest, fi
         "no plays": 1,
         "more likes than plays": 1,
     }
-    assert set(facts["held_out"]["agreement"]) == {"score", "mean", "gold member", "all members", "ridge", "constant"}
+    assert set(facts["held_out"]["agreement"]) == {
+        "score",
+        "mean",
+        "sibling member",
+        "all members",
+        "ridge",
+        "constant",
+    }
     assert {result["pieces"] for result in facts["held_out"]["agreement"].values()} == {12}
     assert len(facts["held_out"]["calibration"]) == 10
     assert facts["options"]["copies"] == 1 and "data" not in facts["options"]
@@ -156,7 +163,7 @@ def test_shipped_transcribers_are_used_by_default(write_manifest, midi_rows, fit
     data = write_manifest(tmp_path / "data", midi_rows(tmp_path / "data", 20))
     main(FitRatingConfig(data=data, out=tmp_path / "a", copies=1, epochs=3, members=4, folds=2))
     shipped, model = RatingModel.load(), RatingModel.load(tmp_path / "a")
-    gold = shipped.network[-1].transcriber.first.weight
-    assert torch.equal(model.network[-1].transcriber.first.weight, gold)
-    assert not any(torch.equal(member.transcriber.first.weight, gold) for member in list(model.network)[:-1])
+    sibling = shipped.network[-1].transcriber.first.weight
+    assert torch.equal(model.network[-1].transcriber.first.weight, sibling)
+    assert not any(torch.equal(member.transcriber.first.weight, sibling) for member in list(model.network)[:-1])
     assert fit_facts(tmp_path / "a")["transcription_f1"] == "transcribers of the shipped rating"

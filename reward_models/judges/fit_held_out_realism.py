@@ -1,6 +1,6 @@
-"""Fit the gold rating and the held-out realism: `python -m toccata.reward_models.judges.fit_note_judges OUT`.
+"""Fit the held-out realism: `python -m toccata.reward_models.judges.fit_held_out_realism OUT`.
 
-The model cards name the preferences and the folders of the shipped weights. It takes some minutes on a CPU.
+The model card names the folders of the shipped weights. It takes some minutes on a CPU.
 """
 
 from __future__ import annotations
@@ -13,57 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-from scipy.stats import spearmanr
 
-from toccata.music.score import Score
 from toccata.reward_models.judges.ensemble import fit_ensemble
-from toccata.reward_models.judges.features import piece_features, skyline
-from toccata.reward_models.judges.note_judges import GoldRating, HeldOutRealism
+from toccata.reward_models.judges.features import piece_features
+from toccata.reward_models.judges.note_judges import HeldOutRealism
 from toccata.reward_models.negatives.pools import Pools, read_pools
-from toccata.reward_models.preferences import group_folds, read_preferences
-from toccata.stats import auc
+from toccata.stats import Interval, auc_interval
 
 BARS = 8
-GOLD_STEPS = 400  # 1,500 overfit
 REALISM_STEPS = 2000
-MIN_NOTES = 8
-FOLDS = 5
 
 Features = dict[str, np.ndarray]  # (n, FEATURE_COUNT) each, by source or kind
-
-
-def melody_features(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Features (n, k), popularity (n,) in standard deviations, and groups of the melodies of a table."""
-    scores, values, groups = [], [], []
-    for preference in read_preferences(path).preferences:
-        score = preference.load(64)
-        if isinstance(score, Score) and len(score) >= MIN_NOTES and np.ptp(score.notes["pitch"]):
-            scores.append(score)
-            values.append(preference.popularity)
-            groups.append(preference.group)
-    features = np.stack([piece_features(skyline(score)) for score in track(scores, "features of melodies")])
-    popularity = np.array(values)
-    return features, (popularity - popularity.mean()) / popularity.std(), groups
-
-
-def fit_gold(path: Path, seed: int) -> tuple[GoldRating, dict]:
-    """The gold rating fitted to all melodies, and its rank correlation with popularity in folds of contours."""
-    features, popularity, groups = melody_features(path)
-    folds = group_folds(groups, FOLDS, seed)
-
-    def fitted(rows: np.ndarray) -> GoldRating:
-        return GoldRating(fit_ensemble(features[rows], popularity[rows], logistic=False, steps=GOLD_STEPS, seed=seed))
-
-    predicted = np.zeros(len(popularity))
-    for fold in range(FOLDS):
-        rows = np.flatnonzero(folds == fold)
-        predicted[rows] = fitted(np.flatnonzero(folds != fold)).ensemble.predict(features[rows])
-    about = {
-        "melodies": len(groups),
-        "contours": len(set(groups)),
-        "rank_correlation": round(float(spearmanr(predicted, popularity)[0]), 3),
-    }
-    return fitted(np.arange(len(groups))), about
 
 
 def features_of(pools: Pools, title: str) -> tuple[Features, dict[str, Features]]:
@@ -74,6 +34,12 @@ def features_of(pools: Pools, title: str) -> tuple[Features, dict[str, Features]
         if len(pieces):
             fakes.setdefault(family, {})[kind] = np.stack([piece_features(score) for score in pieces])
     return {source: np.stack(each) for source, each in real.items()}, fakes
+
+
+def counts(real: Features, fakes: dict[str, Features]) -> dict[str, int]:
+    """Pieces of each source and kind."""
+    kinds = {kind: rows for each in fakes.values() for kind, rows in each.items()}
+    return {name: len(rows) for name, rows in (real | kinds).items()}
 
 
 def fit_realism(
@@ -93,10 +59,9 @@ def fit_realism(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fit both, measure them on what was held out, and write the weights."""
+    """Fit, measure on what was held out, and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path, help="folder for the weights, one folder in it for each judge")
-    parser.add_argument("--preferences", type=Path, help="table of melodies; without it no gold rating is fitted")
+    parser.add_argument("out", type=Path, help="folder for the weights")
     parser.add_argument("--real", nargs="*", default=["bach", "folk"], help="corpora and folders of real music")
     parser.add_argument(
         "--fake", nargs="*", default=[], metavar="FAMILY=FOLDER", help="further pieces that no person wrote, by family"
@@ -107,47 +72,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
-    if options.preferences is not None:
-        gold, about = fit_gold(options.preferences, options.seed)
-        gold.save(options.out / GoldRating.name, about)
-        print(json.dumps(about, indent=2), flush=True)
-
     (real, fakes), (test_real, test_fakes) = (
         features_of(
             read_pools(
                 options.real,
                 options.fake,
-                [split],
+                splits,
                 bars=BARS,
                 per_source=count,
                 per_kind=count,
                 rng=rng,
                 per_work=1,
             ),
-            split,
+            "+".join(splits),
         )
-        for split, count in (("train", options.count), ("test", options.count // 4))
+        for splits, count in ((("train",), options.count), (("valid", "test"), options.count // 2))
     )
     of_real = list(real.values())
 
-    def aucs(judge: HeldOutRealism, kinds: Features) -> dict[str, dict[str, float]]:
-        """By kind and source of real music."""
+    def aucs(judge: HeldOutRealism, kinds: Features) -> dict[str, dict[str, list[float]]]:
+        """By kind and source of real music: AUC, low and high of its 95 % interval."""
         logits = {name: judge.ensemble.predict(rows) for name, rows in test_real.items()}
         logits["all"] = np.concatenate(list(logits.values()))
         found = {kind: judge.ensemble.predict(rows) for kind, rows in kinds.items()}
         return {
-            kind: {name: round(auc(each, of_fakes), 3) for name, each in logits.items()}
+            kind: {
+                name: [round(number, 3) for number in auc_interval(each, of_fakes, rng)]
+                for name, each in logits.items()
+            }
             for kind, of_fakes in found.items()
         }
 
     table = {}
     for family, kinds in test_fakes.items():
         table[family] = aucs(fit_realism(of_real, fakes, [family, *options.leave_out], options.seed), kinds)
-        print(family, "kept out:", table[family], flush=True)
+        for kind, by_source in table[family].items():
+            print(f"{kind}, {family} kept out: AUC {Interval(*by_source['all'])}", flush=True)
     judge = fit_realism(of_real, fakes, options.leave_out, options.seed)
     shipped = aucs(judge, {kind: rows for kinds in test_fakes.values() for kind, rows in kinds.items()})
-    about = {"auc_of_families_kept_out": table, "auc_of_the_shipped": shipped, "left_out": options.leave_out}
-    judge.save(options.out / HeldOutRealism.name, about)
+    about = {
+        "auc_of_families_kept_out": table,
+        "auc_of_the_shipped": shipped,
+        "left_out": options.leave_out,
+        "pieces": {"fitted": counts(real, fakes), "held_out": counts(test_real, test_fakes)},
+    }
+    judge.save(options.out, about)
     print(json.dumps(about, indent=2))
 
 
