@@ -63,23 +63,20 @@ def best_of_n(reward: Reward, count: int, n: int, bars: int, genre: str, seed: i
     """The best by `reward` of `n` samples of the prior for each of `count` pieces, at several temperatures."""
     prior = Prior.load()
     best: list[Score] = []
-    for number in range(-(-count * n // SAMPLED_AT_ONCE)):
-        temperature = TEMPERATURES[number % len(TEMPERATURES)]
-        seed_of_batch = seed + 1000 * number
+    while len(best) < count:
+        groups = min(max(SAMPLED_AT_ONCE // n, 1), count - len(best))
         pieces = sample_pieces(
             prior.network,
             prior.piano,
-            SAMPLED_AT_ONCE,
+            groups * n,
             bars=bars,
-            seed=seed_of_batch,
+            seed=seed + len(best),
             genre=genre,
-            temperature=temperature,
+            temperature=TEMPERATURES[len(best) % len(TEMPERATURES)],
         )
-        scores = reward(Pieces(pieces))
-        for start in range(0, SAMPLED_AT_ONCE, n):
-            part = slice(start, start + n)
-            best.append(pieces[start + int(np.argmax(scores[part]))].score)
-    return best[:count]
+        scores = reward(Pieces(pieces)).reshape(groups, n)
+        best += [pieces[group * n + int(index)].score for group, index in enumerate(scores.argmax(1))]
+    return best
 
 
 def search(

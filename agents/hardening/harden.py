@@ -158,6 +158,7 @@ def _attacker(config: HardenConfig, number: int, is_last: bool = False, **settin
         train_realism=False,
         learning_rate=config.learning_rate,
         num_envs=config.num_envs,
+        corpus=config.corpus,
         genre=config.genre,
         bars=config.bars,
         seed=config.seed + 100 * number,
