@@ -19,6 +19,7 @@ from toccata.agents.hardening.report import report
 from toccata.agents.runs.builders import excerpt_dataset
 from toccata.agents.runs.config import TrainConfig
 from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModel
 from toccata.errors import ToccataError
 from toccata.files import read_json, whole_folder, write_atomically
 from toccata.music.metrics import measure
@@ -31,6 +32,7 @@ from toccata.reward_models.negatives.pools import Pools, read_pools
 from toccata.reward_models.rating.fitting.sound_conditions import open_banks
 from toccata.reward_models.rating.fitting.support import fit_supports, pool_statistics
 from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.rating.network import RatingMember
 from toccata.reward_models.realism.fit import fit_discriminator, held_out_metrics
 from toccata.reward_models.realism.model import Realism
 
@@ -69,9 +71,21 @@ class Models:
     realism: Realism
     specs: Mapping[str, str]
 
+    @classmethod
+    def load(cls, specs: Mapping[str, str], device: str) -> Models:
+        """The models of `specs` on a device.
+
+        Raises:
+            RewardSpecError: when there is no such model.
+        """
+        rating, realism = (load_reward(specs[name], device) for name in ("rating", "realism"))
+        assert isinstance(rating, RatingModel) and isinstance(realism, Realism)
+        return cls(rating, realism, specs)
+
     def reward(self, pieces: Pieces, on: Sequence[str]) -> np.ndarray:
         """(n,) sum of the scores of the models `on`."""
-        return np.sum([{"rating": self.rating, "realism": self.realism}[name].score(pieces) for name in on], axis=0)
+        models: dict[str, RewardModel] = {"rating": self.rating, "realism": self.realism}
+        return np.sum([models[name].score(pieces) for name in on], axis=0)
 
 
 def harden(config: HardenConfig, console: Console | None = None) -> dict[str, Any]:
@@ -109,7 +123,7 @@ def harden(config: HardenConfig, console: Console | None = None) -> dict[str, An
     specs = {"rating": config.rating, "realism": config.realism}
     for number in range(1, config.rounds + 2):
         folder = config.out / f"round-{number}"
-        models = Models(load_reward(specs["rating"], device), load_reward(specs["realism"], device), specs)  # type: ignore[arg-type]  # load_reward gives the shipped classes for these names
+        models = Models.load(specs, device)
         is_last = number > config.rounds
         if (folder / ROUND_FILE).is_file():
             row = read_json(folder / ROUND_FILE)
@@ -267,10 +281,9 @@ def _fit(
         )
     _save(realism, folder / "realism", {"round": number})
     rating = RatingModel.load(_folder_of(models.specs["rating"]))
-    members = list(rating.network)
-    fit_supports(
-        members, *pool_statistics(members, with_found, open_banks(config.sound_fonts), rng), config.seed + number
-    )  # type: ignore[arg-type]  # ModuleList holds RatingMembers
+    members = [member for member in rating.network if isinstance(member, RatingMember)]
+    statistics = pool_statistics(members, with_found, open_banks(config.sound_fonts), rng)
+    fit_supports(members, *statistics, config.seed + number)
     rating.config = replace(rating.config, support=True)
     _save(rating, folder / "rating", {"round": number})
 

@@ -132,9 +132,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, changes: dict[s
 
 
 @pytest.mark.slow
-def test_the_command_with_real_agents(
-    tmp_path: Path, corpus_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_with_real_agents(tmp_path: Path, corpus_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = "--rounds 1 --bars 2 --samples 8 --best-of 8 --search-steps 4 --realism-steps 2 --per-source 8"
     options += f" --attack-timesteps 1024 --num-envs 8 --corpus {corpus_folder} --out {tmp_path / 'hardened'}"
     assert run_command("harden", options.split()) == 0
