@@ -5,8 +5,8 @@ of the reward members minus their standard deviation, so that pieces unlike any 
 disagree, score low. One member, the sibling member, is held out of the reward: no agent is trained against it, so it
 shows whether an agent over-optimises the others (Gao et al. 2022, "Scaling laws for reward model overoptimization").
 A network that was fitted to melodies takes the popularity of a score from its skyline. Where a window does not sound
-like music, a member with `Support` abstains: its rating falls towards that of noise. A piece of one window is never
-abstained from: two notes in turn are a melody that people like for two bars, and no music when they go on.
+like music, a member with `Support` abstains: its rating falls towards that of noise. No member abstains from
+a piece of two bars: two notes in turn are a melody that people like for so long, and no music when they go on.
 The network is in `network.py`, its fit in `fitting/`; `docs/rating.md` and the model card describe both.
 """
 
@@ -26,7 +26,8 @@ from torch import nn
 from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModelError
 from toccata.music.skyline import skyline
-from toccata.music.sound.spectrogram import N_MELS
+from toccata.music.sound.bank import RING_SECONDS
+from toccata.music.sound.spectrogram import N_MELS, SAMPLE_RATE
 from toccata.reward_models.devices import full_precision
 from toccata.reward_models.rating.audio_windows import (
     WINDOW_FRAMES,
@@ -48,6 +49,8 @@ BATCH = 8  # windows in every forward pass: then the last bits of a rating do no
 WINDOWS_RENDERED_AT_ONCE = 64  # 21 MB of sound
 LARGE_BATCH = 512  # windows in a forward pass on a GPU, from their notes to their ratings: 4 GB,
 LARGE_BATCH_NOTES = 2**16  # as long as they have at most so many notes
+# From pieces of two bars, at 120 bpm or somewhat slower, no member abstains; it does so in full from about four bars on
+NEVER_ABSTAINED, ALWAYS_ABSTAINED = 5.0, 8.0  # seconds
 CACHED_WINDOWS = 100_000  # windows whose ratings are kept, about 20 MB; then the oldest are dropped
 
 
@@ -130,7 +133,9 @@ class RatingModel:
         audio = np.asarray(audio, np.float32)
         if audio.ndim != 1:
             raise ValueError(f"audio must be (samples,), got shape {audio.shape}")
-        ratings = self.rate_windows(*audio_window_mels(audio), range(self.config.reward_members))
+        outputs = self.window_outputs(*audio_window_mels(audio), range(self.config.reward_members))
+        length = np.array([len(audio) / SAMPLE_RATE - RING_SECONDS])
+        ratings = abstaining(outputs[..., 0], _supports(outputs, np.array([len(outputs)]), length))
         return float(self.pessimistic(ratings.mean(0, keepdims=True))[0])
 
     def pessimistic(self, ratings: np.ndarray) -> np.ndarray:
@@ -139,13 +144,12 @@ class RatingModel:
         return np.clip(score, -RATING_LIMIT, RATING_LIMIT)
 
     def rate_windows(self, log_mel: np.ndarray, valid: np.ndarray, members: Iterable[int] | None = None) -> np.ndarray:
-        """Ratings of the windows of one piece, not clipped; see `window_outputs` for the arguments and errors.
+        """The popularity of windows, of which nobody abstains; see `window_outputs` for the arguments and errors.
 
         Returns:
-            (n, members) float32.
+            (n, members) float32, not clipped.
         """
-        outputs = self.window_outputs(log_mel, valid, members)
-        return abstaining(outputs[..., 0], _supports(outputs, np.array([len(outputs)])))
+        return self.window_outputs(log_mel, valid, members)[..., 0]
 
     def window_outputs(
         self, log_mel: np.ndarray, valid: np.ndarray, members: Iterable[int] | None = None
@@ -200,7 +204,8 @@ class RatingModel:
         """Ratings and supports (n, members) float32: the means over each piece's windows."""
         whole = windows_of_scores(pieces.scores)
         outputs = self._cached_outputs(whole, members)
-        popularity, support = outputs[..., 0], _supports(outputs, whole.counts)
+        lengths = np.array([score.length_seconds for score in pieces.scores])
+        popularity, support = outputs[..., 0], _supports(outputs, whole.counts, lengths)
         if self.config.skyline:  # which is as long as the whole, so that it has as many windows
             lines = windows_of_scores([skyline(score) for score in pieces.scores])
             popularity = self._cached_outputs(lines, members)[..., 0]
@@ -267,14 +272,16 @@ def abstaining(popularity: np.ndarray, support: np.ndarray) -> np.ndarray:
     return popularity - (1 - support) * np.maximum(popularity - NOISE_RATING, 0)
 
 
-def _supports(outputs: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(windows, members) support of windows, 1 in pieces of one window.
+def _supports(outputs: np.ndarray, counts: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(windows, members) support of windows, nearer to 1 in short pieces.
 
     Args:
         outputs: (windows, members, 2) of all pieces.
         counts: (pieces,) windows of each.
+        seconds: (pieces,) length of each, without the release of the last notes.
     """
-    return np.where(np.repeat(counts > 1, counts)[:, None], outputs[..., 1], np.float32(1))
+    strength = np.clip((seconds - NEVER_ABSTAINED) / (ALWAYS_ABSTAINED - NEVER_ABSTAINED), 0, 1).astype(np.float32)
+    return 1 - np.repeat(strength, counts)[:, None] * (1 - outputs[..., 1])
 
 
 def _batches(index: np.ndarray, notes: np.ndarray) -> Iterator[np.ndarray]:
