@@ -28,6 +28,7 @@ from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
+from toccata.agents.hardening.config import HardenConfig
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,7 @@ COMMANDS = {
     ("toccata", "compose"): ComposeConfig,
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
+    ("toccata", "harden"): HardenConfig,
 }
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
