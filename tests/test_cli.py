@@ -47,6 +47,7 @@ TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli i
         ["-c", TOCCATA, "compare", "--help"],
         ["-c", TOCCATA, "compose", "--help"],
         ["-c", TOCCATA, "fit-prior", "--help"],
+        ["-c", TOCCATA, "harden", "--help"],
     ],
 )
 def test_help_is_instant(arguments: list[str], repository: Path) -> None:

@@ -20,6 +20,7 @@ import tyro
 
 import toccata
 from toccata.agents.evaluation.config import CompareConfig, EvaluateConfig
+from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_rewards
@@ -28,7 +29,6 @@ from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
-from toccata.agents.hardening.config import HardenConfig
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 
 ROOT = Path(__file__).parents[1]

@@ -11,6 +11,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from toccata.agents.evaluation.config import EVALUATE_RANGES, CompareConfig, EvaluateConfig
+from toccata.agents.hardening import config as harden_config
+from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting import fit_config
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs import compose_config
@@ -27,6 +29,7 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (CompareConfig, {"runs": (Path("run"), Path("other"))}, {}),
     (ComposeConfig, {}, compose_config.RANGES),
     (FitPriorConfig, {"out": Path("out")}, fit_config.RANGES),
+    (HardenConfig, {"out": Path("out")}, harden_config.RANGES),
     (FitRatingConfig, {"data": Path("data"), "out": Path("out")}, rating_config.RANGES),
 ]
 WRONG = [True, "8", 10**30, -(10**30), 10**400, float("nan"), float("inf"), [8], {}, None, b"8", 1j, "\ud800"]
