@@ -28,7 +28,7 @@ from toccata.music.picture import save_piano_roll
 from toccata.music.score import Score
 from toccata.reward_models import load_reward
 from toccata.reward_models.judges.panel import BAND_SHARE, BITS, GOLD, REALISM, Panel, beside_real, unlike_music
-from toccata.reward_models.negatives.pools import Pools, read_pools
+from toccata.reward_models.negatives.pools import ATTACKS, Pools, read_pools
 from toccata.reward_models.rating.fitting.sound_conditions import open_banks
 from toccata.reward_models.rating.fitting.support import fit_supports, pool_statistics
 from toccata.reward_models.rating.model import RatingModel
@@ -36,7 +36,6 @@ from toccata.reward_models.rating.network import RatingMember
 from toccata.reward_models.realism.fit import fit_discriminator, held_out_metrics
 from toccata.reward_models.realism.model import Realism
 
-ATTACKS = "attacks"  # the family of what attacks find
 REALISM_RATES = 3e-4, 2e-5  # first and last learning rate of the realism in a round
 HELD_OUT_SHARE = 4  # a fourth as many held-out pieces as fitted ones
 SEARCHED = 16  # pieces of the search
@@ -61,6 +60,31 @@ class Attack:
     name: str
     on: tuple[str, ...]
     make: Callable[[Path, Reward, Realism], list[Score]]
+
+
+@dataclass(frozen=True)
+class Jury:
+    """The judges, and what they say of real pieces.
+
+    Attributes:
+        panel: the judges.
+        real: real pieces.
+        values: metrics and judgements of `real`, (n,) by name.
+    """
+
+    panel: Panel
+    real: Pieces
+    values: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, real: Pieces) -> Jury:
+        """The judges of Toccata beside some real pieces."""
+        panel = Panel.load()
+        return cls(panel, real, _judged(real, None, panel))
+
+    def judge(self, pieces: Pieces) -> dict[str, np.ndarray]:
+        """Metrics and judgements of pieces beside the real ones, (n,) by name."""
+        return _judged(pieces, self.values, self.panel)
 
 
 @dataclass(frozen=True)
@@ -101,44 +125,25 @@ def harden(config: HardenConfig, console: Console | None = None) -> dict[str, An
     console = console or Console(stderr=True)
     _begin(config)
     device = str(resolve_device(config.device))
-    fitted, held_out = (
-        read_pools(
-            config.corpus,
-            config.fakes,
-            splits,
-            bars=config.bars,
-            per_source=config.per_source // share,
-            per_kind=max(config.per_source // 2 // share, 4),
-            rng=np.random.default_rng([config.seed, share]),
-        )
-        for splits, share in ((("train",), 1), (("valid", "test"), HELD_OUT_SHARE))
-    )
+    fitted, held_out = _pools(config)
     real = excerpt_dataset(_attacker(config, 0), "test").sample(
         config.samples, np.random.default_rng(config.seed), transpose=False
     )
-    judge = partial(_judged, panel=Panel.load())
-    of_real = judge(Pieces(real), None)
+    jury = Jury.of(Pieces(real))
     found: dict[str, list[Score]] = {}
     rounds: list[dict[str, Any]] = []
     specs = {"rating": config.rating, "realism": config.realism}
     for number in range(1, config.rounds + 2):
-        folder = config.out / f"round-{number}"
+        folder, is_last = config.out / f"round-{number}", number > config.rounds
         models = Models.load(specs, device)
-        is_last = number > config.rounds
-        if (folder / ROUND_FILE).is_file():
-            row = read_json(folder / ROUND_FILE)
-        else:
-            row = {"round": number, "fitted": not is_last, "held_out": _held_out(models, held_out, config.seed)}
+        row = read_json(folder / ROUND_FILE) if (folder / ROUND_FILE).is_file() else {"round": number, "fitted": False}
         if "attacks" not in row:
-            row["attacks"] = {}
-            for attack in _attacks(config, number, is_last, models, console):
-                row["attacks"][attack.name] = _attack(attack, folder, models, judge, of_real, Pieces(real), console)
-        for name, each in row["attacks"].items():
-            scores = [Score.from_midi(folder / name / f"{index:03d}.mid") for index in each["found"]]
-            if scores:
-                found[f"round {number}, {name}"] = scores
+            row["held_out"] = _held_out(models, held_out, config.seed)
+            attacks = _attacks(config, number, is_last, models, console)
+            row["attacks"] = {attack.name: _attack(attack, folder, models, jury, console) for attack in attacks}
+        found |= _found(row, folder)
         if not is_last:
-            if not (folder / ROUND_FILE).is_file() or not row["fitted"]:
+            if not row["fitted"]:
                 _fit(models, fitted, found, config, number, folder)
                 row["fitted"] = True
             specs = {name: f"{name}:{(folder / name).resolve()}" for name in specs}
@@ -149,6 +154,23 @@ def harden(config: HardenConfig, console: Console | None = None) -> dict[str, An
     write_atomically(config.out / "rounds.json", json.dumps(rounds, indent=2).encode())
     write_atomically(config.out / "report.md", report(rounds, config.samples).encode())
     return {"rounds": rounds}
+
+
+def _pools(config: HardenConfig) -> tuple[Pools, Pools]:
+    """Pieces to fit to, and held-out ones, a fourth as many."""
+
+    def read(splits: Sequence[str], share: int) -> Pools:
+        return read_pools(
+            config.corpus,
+            config.fakes,
+            splits,
+            bars=config.bars,
+            per_source=config.per_source // share,
+            per_kind=max(config.per_source // 2 // share, 4),
+            rng=np.random.default_rng([config.seed, share]),
+        )
+
+    return read(("train",), 1), read(("valid", "test"), HELD_OUT_SHARE)
 
 
 def _begin(config: HardenConfig) -> None:
@@ -212,15 +234,7 @@ def _attacks(config: HardenConfig, number: int, is_last: bool, models: Models, c
     ]
 
 
-def _attack(
-    attack: Attack,
-    folder: Path,
-    models: Models,
-    judge: Callable[..., dict[str, np.ndarray]],
-    of_real: Mapping[str, np.ndarray],
-    real: Pieces,
-    console: Console,
-) -> dict[str, Any]:
+def _attack(attack: Attack, folder: Path, models: Models, jury: Jury, console: Console) -> dict[str, Any]:
     """Attack, write the pieces into `folder` / name, and say how they are rewarded and judged."""
     console.print(f"[bold]{folder.name}[/bold]: {attack.name}")
     place = folder / attack.name
@@ -234,9 +248,9 @@ def _attack(
                     save_piano_roll(score, part / f"{index:03d}.png", title=f"{folder.name}, {attack.name}")
     scores = [Score.from_midi(path) for path in sorted(place.glob("*.mid"))]
     pieces = Pieces(scores)
-    rewards, of_music = reward(pieces), reward(real)
-    values = judge(pieces, of_real)
-    fooled = (rewards >= np.median(of_music)) & unlike_music(values, of_real)
+    rewards, of_music = reward(pieces), reward(jury.real)
+    values = jury.judge(pieces)
+    no_music = unlike_music(values, jury.values)
     return {
         "reward": float(rewards.mean()),
         "real": float(np.median(of_music)),
@@ -245,9 +259,18 @@ def _attack(
         "judges": {name: float(values[name].mean()) for name in (BITS, BAND_SHARE, GOLD, REALISM)},
         "diversity": float(np.mean(diversity(pieces.own))),
         "pieces": len(scores),
-        "unlike_music": int(unlike_music(values, of_real).sum()),
-        "found": np.flatnonzero(fooled).tolist(),
+        "unlike_music": int(no_music.sum()),
+        "found": np.flatnonzero(no_music & (rewards >= np.median(of_music))).tolist(),
     }
+
+
+def _found(row: Mapping[str, Any], folder: Path) -> dict[str, list[Score]]:
+    """What the attacks of a round found, by round and attack."""
+    found = {
+        name: [Score.from_midi(folder / name / f"{index:03d}.mid") for index in attack["found"]]
+        for name, attack in row["attacks"].items()
+    }
+    return {f"round {row['round']}, {name}": scores for name, scores in found.items() if scores}
 
 
 def _judged(pieces: Pieces, real: Mapping[str, np.ndarray] | None, panel: Panel) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from toccata.reward_models.negatives.play import markov_pieces, random_pieces
 from toccata.reward_models.negatives.rules import BAR_TICKS, RULES, rule_pieces
 
 FEWEST_NOTES = 8  # of an excerpt; most of one with fewer is silence
+ATTACKS = "attacks"  # the family of what maximises a reward without being music
 WHOLE_WORKS = 10**6  # excerpts of a work, more than any has
 
 Families = Mapping[str, Mapping[str, Sequence[Score]]]  # negatives by family and kind

@@ -12,7 +12,7 @@ from torch.nn import functional
 from toccata.music.score import Score
 from toccata.music.skyline import skyline
 from toccata.music.sound.bank import NoteBank
-from toccata.reward_models.negatives.pools import Families, Pools
+from toccata.reward_models.negatives.pools import ATTACKS, Families, Pools
 from toccata.reward_models.rating.audio_windows import score_windows
 from toccata.reward_models.rating.fitting.features import WindowMels, extract_features
 from toccata.reward_models.rating.fitting.sound_conditions import random_window_mels
@@ -65,7 +65,7 @@ def unsupported(families: Families) -> Iterator[tuple[str, Sequence[Score]]]:
     """Kind and pieces of those in `UNSUPPORTED`, and of attacks on the rating."""
     for family, kinds in families.items():
         for kind, pieces in kinds.items():
-            if kind in UNSUPPORTED or family == "attacks":
+            if kind in UNSUPPORTED or family == ATTACKS:
                 yield kind, pieces
 
 
