@@ -36,7 +36,7 @@ from toccata.weights import CONFIG_FILE
 NEGATIVE_PIECES = 1000  # synthetic negatives that are scores
 NEGATIVE_RECORDINGS = 100  # and those that are recordings of noise
 SUPPORT_BARS = 8
-SUPPORT_PIECES = 300  # of each source of music beside the data, and half as many negatives of each kind
+SUPPORT_PIECES = 150  # of each source of music beside the data, and half as many negatives of each kind
 FINAL_FIT = 1000  # added to the seed for the fit to all pieces; those of the cross-validation come before
 
 
