@@ -28,7 +28,8 @@ from toccata.music.picture import save_piano_roll
 from toccata.music.score import Score
 from toccata.reward_models import load_reward
 from toccata.reward_models.judges.panel import BAND_SHARE, BITS, GOLD, REALISM, Panel, beside_real, unlike_music
-from toccata.reward_models.negatives.pools import ATTACKS, Pools, read_pools
+from toccata.reward_models.negatives.play import random_pieces
+from toccata.reward_models.negatives.pools import ATTACKS, Pools, random_negatives, read_pools
 from toccata.reward_models.rating.fitting.sound_conditions import open_banks
 from toccata.reward_models.rating.fitting.support import fit_supports, pool_statistics
 from toccata.reward_models.rating.model import RatingModel
@@ -38,7 +39,7 @@ from toccata.reward_models.realism.model import Realism
 
 REALISM_RATES = 3e-4, 2e-5  # first and last learning rate of the realism in a round
 HELD_OUT_SHARE = 4  # a fourth as many held-out pieces as fitted ones
-SEARCHED = 16  # pieces of the search
+SEARCHED = 32  # pieces of each search
 SHOWN = 4  # pieces of each attack whose piano roll is drawn
 ROUND_FILE = "round.json"
 
@@ -139,7 +140,7 @@ def harden(config: HardenConfig, console: Console | None = None) -> dict[str, An
         row = read_json(folder / ROUND_FILE) if (folder / ROUND_FILE).is_file() else {"round": number, "fitted": False}
         if "attacks" not in row:
             row["held_out"] = _held_out(models, held_out, config.seed)
-            attacks = _attacks(config, number, is_last, models, console)
+            attacks = _attacks(config, number, is_last, models, fitted, console)
             row["attacks"] = {attack.name: _attack(attack, folder, models, jury, console) for attack in attacks}
         found |= _found(row, folder)
         if not is_last:
@@ -204,8 +205,10 @@ def _attacker(config: HardenConfig, number: int, is_last: bool = False, **settin
     )
 
 
-def _attacks(config: HardenConfig, number: int, is_last: bool, models: Models, console: Console) -> list[Attack]:
-    """The attacks of a round."""
+def _attacks(
+    config: HardenConfig, number: int, is_last: bool, models: Models, pools: Pools, console: Console
+) -> list[Attack]:
+    """The attacks of a round; some searches start from corruptions of the real pieces of `pools`."""
 
     def agent(on: Sequence[str], name: str) -> Attack:
         def make(folder: Path, reward: Reward, realism: Realism) -> list[Score]:
@@ -221,16 +224,28 @@ def _attacks(config: HardenConfig, number: int, is_last: bool, models: Models, c
     def sampled(count: int, n: int) -> Callable[[Path, Reward, Realism], list[Score]]:
         return lambda folder, reward, realism: best_of_n(reward, count, n, config.bars, config.genre, seed)
 
-    def searched(folder: Path, reward: Reward, realism: Realism) -> list[Score]:
-        starts = best_of_n(reward, SEARCHED, max(config.best_of // SEARCHED, 1), config.bars, config.genre, seed + 50)
-        return search(reward, realism, starts, config.search_steps, np.random.default_rng(seed))
+    def searched(starts: Callable[[Reward], Sequence[Score]]) -> Callable[[Path, Reward, Realism], list[Score]]:
+        return lambda folder, reward, realism: search(
+            reward, realism, starts(reward), config.search_steps, np.random.default_rng(seed)
+        )
+
+    def of_prior(reward: Reward) -> list[Score]:
+        return best_of_n(reward, SEARCHED, max(config.best_of // SEARCHED, 1), config.bars, config.genre, seed + 50)
+
+    def of_chance(reward: Reward) -> list[Score]:
+        rng = np.random.default_rng(seed + 60)
+        played = random_pieces(SEARCHED // 2, config.bars, rng)
+        real = [piece for pieces in pools.real.values() for piece in pieces]
+        return played + random_negatives(real, SEARCHED - len(played), rng)
 
     return [
         agent(("rating",), "agent on rating"),
         agent(("realism",), "agent on realism"),
         agent(both, "agent on both"),
         Attack(f"best of {config.best_of}", both, sampled(max(config.samples // 16, 1), config.best_of)),
-        Attack("search", both, searched),
+        Attack("search from the prior", both, searched(of_prior)),
+        Attack("search from noise", both, searched(of_chance)),
+        Attack("search on realism", ("realism",), searched(of_chance)),
     ]
 
 

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from toccata.envs.pieces import Pieces
 from toccata.reward_models.negatives.pools import Pools, read_pools
-from toccata.reward_models.realism.model import BATCH, Realism, cross_entropy
+from toccata.reward_models.realism.model import BATCH, Realism, cross_entropy, reward_of_logits
 from toccata.reward_models.realism.roll_windows import random_windows
 from toccata.stats import auc_interval
 
@@ -83,7 +83,7 @@ def held_out_metrics(realism: Realism, pools: Pools, rng: np.random.Generator) -
     for _, kind, pieces in pools.kinds():
         logits[kind] = realism.logits(Pieces(pieces))
         aucs[kind] = [round(each, 3) for each in auc_interval(real_logits, logits[kind], rng)]
-    rewards = {name: np.logaddexp(0, values.clip(-4, 4)).mean() for name, values in logits.items()}
+    rewards = {name: reward_of_logits(values).mean() for name, values in logits.items()}
     return {"mean_reward": {name: round(float(value), 3) for name, value in rewards.items()}, "auc": aucs}
 
 

@@ -9,6 +9,7 @@ on reward bias); here it is fixed.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -37,8 +38,11 @@ WEIGHTS_NAME = "realism"
 ANCHOR_NAME = "anchor"  # the network before training along, where it was trained
 TRAINING_NAME = "training"  # optimizer state and replay buffer
 
-REALISM_CLIP = 4.0  # log-odds; beyond 98 % certainty the discriminator's scale means nothing
 LABEL_SMOOTHING = 0.1  # real is 0.9 and fake 0.1: log-odds beyond 2.2 raise the loss, so the reward keeps a slope
+LEAST_LOGIT = -4.0  # below it the discriminator's scale means nothing
+# The best log-odds of a real window under smoothed labels; about 5 % of real pieces are above. More is no evidence
+# of more realism, but what a search goes for
+GREATEST_LOGIT = math.log((1 - LABEL_SMOOTHING) / LABEL_SMOOTHING)
 ACCURACY_GATE = 0.9  # no training above this accuracy: a perfect discriminator gives the agent no gradient
 BATCH = 64  # windows of each class in a training step; a step takes about 0.3 s on one core
 LEARNING_RATE = 2e-4
@@ -52,7 +56,7 @@ class Realism:
     """Reward model: the odds, by a discriminator, that a piece was written by a person.
 
     The score is -log(1 - D) = log(1 + exp(logit)), the logit being the mean of the discriminator's log-odds over the
-    piece's windows, clipped to [-4, 4]; so it is in [0.018, 4.018], and 0.693 at even odds.
+    piece's windows, clipped to [-4, log 9]; so it is in [0.018, 2.303], and 0.693 at even odds.
 
     A discriminator that is trained along with an agent forgets what that agent does not write. Therefore a fitted one
     is kept as it was before its first training step, as the `anchor`, and the log-odds are the mean of both.
@@ -100,9 +104,8 @@ class Realism:
         return self
 
     def score(self, pieces: Pieces) -> np.ndarray:
-        """(n,) float32 in [0.018, 4.018], higher is better."""
-        logits = np.clip(self.logits(pieces), -REALISM_CLIP, REALISM_CLIP)
-        return np.logaddexp(0, logits).astype(np.float32)
+        """(n,) float32 in [0.018, 2.303], higher is better."""
+        return reward_of_logits(self.logits(pieces)).astype(np.float32)
 
     def logits(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32, mean log-odds over each piece's windows, not clipped."""
@@ -300,6 +303,11 @@ class Realism:
     def _on_device(self, moments: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Adam's state of a parameter on the device of the network; the number of steps stays on the CPU."""
         return {key: value if key == "step" else value.to(self.device) for key, value in moments.items()}
+
+
+def reward_of_logits(logits: np.ndarray) -> np.ndarray:
+    """-log(1 - D) of log-odds of any shape, in [0.018, 2.303]."""
+    return np.logaddexp(0, np.clip(logits, LEAST_LOGIT, GREATEST_LOGIT))
 
 
 def cross_entropy(logits: Tensor, is_real: bool, reduction: str = "mean") -> Tensor:

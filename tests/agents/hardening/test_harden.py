@@ -19,7 +19,11 @@ from toccata.reward_models.negatives.rules import rule_pieces
 from toccata.reward_models.rating.fitting import support
 from toccata.settings.options import ConfigError
 
-ATTACKS = {"agent on rating", "agent on realism", "agent on both", "best of 8", "search"}
+ATTACKS = {"agent on rating", "agent on realism", "agent on both", "best of 8"} | {
+    "search from the prior",
+    "search from noise",
+    "search on realism",
+}
 
 
 def toy_config(out: Path, corpus: Path, **changes: Any) -> HardenConfig:
@@ -53,6 +57,7 @@ def attackers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(harden_module, "agent_pieces", agent_pieces)
     monkeypatch.setattr(harden_module, "best_of_n", best_of_n)
     monkeypatch.setattr(harden_module, "SHOWN", 1)
+    monkeypatch.setattr(harden_module, "SEARCHED", 4)
     monkeypatch.setattr(support, "STEPS", 2)
     monkeypatch.setattr(support, "NOISE_PIECES", 2)
     return trained
