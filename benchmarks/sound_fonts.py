@@ -1,9 +1,10 @@
 """How much a rating depends on the piano: `python benchmarks/sound_fonts.py FONT [FONT ...] [--weights FOLDER]`.
 
 Every piece is rendered by the default sound font and by each FONT, and rated as a recording. Printed are the rank
-correlation of the scores and the mean difference between any two sound fonts, for the first two bars of 300 folk tunes
-and for 100 chorales in four parts; the scores of ten of these by the default and the last sound font; and the mean
-absolute change of the score at 12 dB more and less. Takes about ten minutes for six fonts on one core.
+correlation of the scores and the mean difference between any two sound fonts, for the first two bars of 300 folk tunes,
+for the skylines of 100 chorales, which is what the reward hears of them, and for these chorales in four parts; the
+scores of ten of the last by the default and the last sound font; and the mean absolute change of the score at 12 dB
+more and less. Takes about ten minutes for six fonts on one core.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from toccata.music.corpus.loading import load_corpus
 from toccata.music.score import Score
+from toccata.music.skyline import skyline
 from toccata.music.sound.bank import NoteBank
 from toccata.music.sound.spectrogram import SAMPLE_RATE
 from toccata.reward_models.rating.model import RatingModel
@@ -66,7 +68,8 @@ def main() -> None:
     banks = [NoteBank(SAMPLE_RATE), *(NoteBank(SAMPLE_RATE, path) for path in arguments.fonts)]
     names = [bank.soundfont.stem for bank in banks]
     tunes, chorales = melodies_and_chorales()
-    for title, scores in (("melodies", tunes), ("chorales", chorales)):
+    skylines = [skyline(chorale) for chorale in chorales]
+    for title, scores in (("melodies", tunes), ("skylines of chorales", skylines), ("chorales", chorales)):
         rated = np.array([scores_of(model, scores, bank) for bank in banks])
         print(f"{table(f'{len(scores)} {title}', names, rated)}\n")
     print(f"| chorale | {names[0]} | {names[-1]} |\n|---|---|---|")

@@ -55,8 +55,11 @@ def piece_features(score: Score) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def skyline(score: Score) -> Score:
-    """The melody of a score: of the notes of each onset the highest."""
+def highest_notes(score: Score) -> Score:
+    """The highest note of each onset, as an estimate of the melody.
+
+    Unlike `toccata.music.skyline.skyline`, which the rating hears, it keeps notes below one that is still held.
+    """
     notes = score.notes
     if not len(notes):
         return score

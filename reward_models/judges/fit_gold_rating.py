@@ -19,7 +19,7 @@ from toccata.envs.codec import encode
 from toccata.envs.pieces import Pieces
 from toccata.music.score import Score
 from toccata.reward_models.judges.ensemble import FeatureEnsemble, fit_ensemble
-from toccata.reward_models.judges.features import piece_features, skyline
+from toccata.reward_models.judges.features import highest_notes, piece_features
 from toccata.reward_models.judges.note_judges import (
     FEWEST_NOTES,
     PASSAGE_BEATS,
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
     melodies, popularity, groups = melodies_of(options.preferences)
-    features = np.stack([piece_features(skyline(score)) for score in track(melodies, "features of melodies")])
+    features = np.stack([piece_features(highest_notes(score)) for score in track(melodies, "features of melodies")])
     once, repeated = (
         np.stack([passage_features(score) for score in track(scores, "passages of melodies")])
         for scores in (melodies, [twice(score) for score in melodies])

@@ -12,7 +12,7 @@ import numpy as np
 from toccata.envs.pieces import Pieces
 from toccata.music.score import Score
 from toccata.reward_models.judges.ensemble import FeatureEnsemble
-from toccata.reward_models.judges.features import FEATURE_COUNT, piece_features, skyline
+from toccata.reward_models.judges.features import FEATURE_COUNT, highest_notes, piece_features
 from toccata.weights import load_weights, save_weights
 
 FEWEST_NOTES = 2
@@ -33,7 +33,7 @@ def windows_of(score: Score, beats: int) -> list[Score]:
 def passage_features(passage: Score) -> np.ndarray:
     """(`PASSAGE_FEATURES`,) of the melody of a passage: `piece_features`, and log2 of its length in 8 beats."""
     beats = passage.length_ticks / passage.ticks_per_beat
-    return np.append(piece_features(skyline(passage)), np.log2(max(beats, 1) / GoldRating.beats))
+    return np.append(piece_features(highest_notes(passage)), np.log2(max(beats, 1) / GoldRating.beats))
 
 
 class NoteJudge:
@@ -117,7 +117,7 @@ class GoldRating(NoteJudge):
     @staticmethod
     def features(window: Score) -> np.ndarray:
         """(`FEATURE_COUNT`,) of the melody of a window."""
-        return piece_features(skyline(window))
+        return piece_features(highest_notes(window))
 
     def window_scores(self, pieces: Pieces) -> list[np.ndarray]:
         """The scores of the windows of each piece, (windows,) in [-3, 3]."""

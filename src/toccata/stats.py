@@ -142,11 +142,16 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """Area under the ROC curve, in [0, 1]: probability that a positive scores above a negative; ties count half."""
-    return float((np.sign(np.subtract.outer(positive, negative)) + 1).mean() / 2)
+    return float(_above(positive, negative).mean())
 
 
 def auc_interval(positive: np.ndarray, negative: np.ndarray, rng: np.random.Generator) -> Interval:
     """`auc` with an interval for which positives and negatives are resampled independently."""
-    above = (np.sign(np.subtract.outer(positive, negative)) + 1) / 2
+    above = _above(positive, negative)
     weights = [rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n for n in above.shape]
     return percentile_interval(above.mean(), np.einsum("rp,pn,rn->r", *(weights[0], above, weights[1]), optimize=True))
+
+
+def _above(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """(positives, negatives): 1 where the positive scores above the negative, 1/2 where they tie, and 0."""
+    return (np.sign(np.subtract.outer(positive, negative)) + 1) / 2

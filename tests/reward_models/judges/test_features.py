@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from helpers.tunes import tune
 from toccata.music.score import Score
-from toccata.reward_models.judges.features import FEATURE_COUNT, piece_features, skyline
+from toccata.reward_models.judges.features import FEATURE_COUNT, highest_notes, piece_features
 
 METRICS = 12  # features before the histograms
 
@@ -55,8 +55,8 @@ def test_a_loop_compresses_better_than_a_walk() -> None:
     assert piece_features(loop)[-1] < 0.5 * piece_features(walk)[-1]
 
 
-def test_the_skyline_is_the_highest_note_of_each_onset() -> None:
+def test_the_melody_is_the_highest_note_of_each_onset() -> None:
     score = Score([(0, 96, 48, 80), (0, 24, 60, 80), (0, 24, 64, 80), (24, 24, 62, 80)])
-    assert skyline(score).notes["pitch"].tolist() == [64, 62]
-    assert skyline(score).length_ticks == score.length_ticks
-    assert not len(skyline(Score(length_ticks=96)))
+    assert highest_notes(score).notes["pitch"].tolist() == [64, 62]
+    assert highest_notes(score).length_ticks == score.length_ticks
+    assert not len(highest_notes(Score(length_ticks=96)))
