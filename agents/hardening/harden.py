@@ -142,7 +142,8 @@ def harden(config: HardenConfig, console: Console | None = None) -> dict[str, An
             row["held_out"] = _held_out(models, held_out, config.seed)
             attacks = _attacks(config, number, is_last, models, fitted, console)
             row["attacks"] = {attack.name: _attack(attack, folder, models, jury, console) for attack in attacks}
-        found |= _found(row, folder)
+        for name, scores in _found(row, folder).items():
+            found.setdefault(name, []).extend(scores)
         if not is_last:
             if not row["fitted"]:
                 _fit(models, fitted, found, config, number, folder)
@@ -280,12 +281,12 @@ def _attack(attack: Attack, folder: Path, models: Models, jury: Jury, console: C
 
 
 def _found(row: Mapping[str, Any], folder: Path) -> dict[str, list[Score]]:
-    """What the attacks of a round found, by round and attack."""
-    found = {
+    """What each attack of a round found, where it found anything."""
+    return {
         name: [Score.from_midi(folder / name / f"{index:03d}.mid") for index in attack["found"]]
         for name, attack in row["attacks"].items()
+        if attack["found"]
     }
-    return {f"round {row['round']}, {name}": scores for name, scores in found.items() if scores}
 
 
 def _judged(pieces: Pieces, real: Mapping[str, np.ndarray] | None, panel: Panel) -> dict[str, np.ndarray]:

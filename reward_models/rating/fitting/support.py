@@ -62,11 +62,12 @@ def pool_statistics(
 
 
 def unsupported(families: Families) -> Iterator[tuple[str, Sequence[Score]]]:
-    """Kind and pieces of those in `UNSUPPORTED`, and of attacks on the rating."""
+    """Kind and pieces of those in `UNSUPPORTED`, and of all attacks, few as they are, as one kind."""
     for family, kinds in families.items():
-        for kind, pieces in kinds.items():
-            if kind in UNSUPPORTED or family == ATTACKS:
-                yield kind, pieces
+        if family == ATTACKS:
+            yield ATTACKS, [piece for pieces in kinds.values() for piece in pieces]
+        else:
+            yield from ((kind, pieces) for kind, pieces in kinds.items() if kind in UNSUPPORTED)
 
 
 def _statistics(

@@ -53,14 +53,14 @@ def test_statistics_of_pools() -> None:
     rng = np.random.default_rng(0)
     fakes = {
         "rules": {name: rule_pieces(name, 2, 4, rng) for name in ("ostinato", "scale_runs")},
-        "attacks": {"round 1, search": [tune(4)]},
+        "attacks": {"search": [tune(4)], "best of 8": [tune(4, seed=2)]},
     }
     music, others = pool_statistics(
         members, Pools({"mine": [tune(4), tune(4, seed=1)]}, fakes), [note_bank(SAMPLE_RATE)], rng
     )
     assert set(music) == {"mine", "mine, skyline"}
-    assert set(others) == {"ostinato", "round 1, search", "noise"}  # a scale is a tune
+    assert set(others) == {"ostinato", "attacks", "noise"}  # a scale is a tune
     assert all(each.shape == (2, len(each[0]), N_STATISTICS) for each in (*music.values(), *others.values()))
-    assert [kind for kind, _ in unsupported(fakes)] == ["ostinato", "round 1, search"]
+    assert [(kind, len(pieces)) for kind, pieces in unsupported(fakes)] == [("ostinato", 2), ("attacks", 2)]
     fit_supports(members, music, others, 0)
     assert all(isinstance(member.support, Support) for member in members)
