@@ -42,7 +42,7 @@ from toccata.agents.ppo.device_step import DeviceStep
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs.builders import build_agent, build_envs, environment_arguments, set_arithmetic
-from toccata.agents.runs.callbacks import UpdateRewardsCallback
+from toccata.agents.runs.callbacks.rollouts import UpdateRewardsCallback
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import versions
 from toccata.agents.runs.training import set_reference

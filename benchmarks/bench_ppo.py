@@ -24,7 +24,7 @@ from toccata.agents.policies.sequence_network import SequenceNetwork
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.runs.builders import build_agent, build_envs, excerpt_dataset
-from toccata.agents.runs.callbacks import MetricsCallback, UpdateRewardsCallback
+from toccata.agents.runs.callbacks.rollouts import MetricsCallback, UpdateRewardsCallback
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.training import set_reference
 from toccata.agents.vec_env import PianoVecEnv

@@ -262,7 +262,7 @@ def logged_by_a_small_run() -> set[str]:
     from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
     from toccata.agents.policies.sequence_policy import SequencePolicy
     from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
-    from toccata.agents.runs.callbacks import MetricsCallback, UpdateRewardsCallback
+    from toccata.agents.runs.callbacks.rollouts import MetricsCallback, UpdateRewardsCallback
     from toccata.agents.vec_env import PianoVecEnv
     from toccata.envs.excerpts import ExcerptDataset
     from toccata.reward_models import Realism, Silence, WeightedSum

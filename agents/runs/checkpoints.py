@@ -15,6 +15,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.model_file import save_model
+from toccata.agents.runs.callbacks.watchdog import Watchdog
 from toccata.agents.runs.logs.progress import Progress
 from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.rewards_file import save_rewards
@@ -41,6 +42,7 @@ class Training:
     rng: np.random.Generator  # of reward models that learn, and the real excerpts that they are trained on
     progress: Progress
     warnings: list[str]  # about corpus and rewards
+    watchdog: Watchdog | None = None
     pending: dict[str, Any] = field(default_factory=dict)  # values that were logged since the last row
     callbacks: Sequence[BaseCallback] = ()  # of the user
     writers: Sequence[KVWriter] = ()  # of the user
@@ -67,11 +69,20 @@ class Training:
                 "random": random_state(music=self.rng),
                 "envs": self.env.random_state(),
                 "logged": logged(self.model.logger),
+                "watchdog": self._watchdog_state(checkpoint.folder.name),
                 "sha256": {name: sha256_of_file(folder / name) for name in HASHED_FILES},
             }
             write_atomically(folder / STATE_FILE, json.dumps(state).encode())
         self.run.publish(checkpoint.folder)
         return checkpoint.folder
+
+    def _watchdog_state(self, name: str) -> dict[str, Any] | None:
+        """What the watchdog has seen, to which this checkpoint is a healthy one unless signals are outside."""
+        if self.watchdog is None:
+            return None
+        if self.watchdog.streak == 0:
+            self.watchdog.healthy = name
+        return self.watchdog.state()
 
     def restore(self, folder: Path, state: dict[str, Any]) -> None:
         """Set environments and random states to those of the checkpoint `folder`, whose state.json `state` is."""
@@ -79,6 +90,8 @@ class Training:
         self.env.set_random_state(state["envs"])
         set_random_state(state["random"], music=self.rng)
         self.pending = _checked_log(state["logged"])
+        if self.watchdog is not None and state.get("watchdog"):
+            self.watchdog.restore(state["watchdog"])
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -40,7 +40,16 @@ DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repeti
 
 
 # Settings that may change when a run is resumed
-RENEWABLE = ("total_timesteps", "checkpoint_every", "device", "reward_device", "amp", "compile", "logger")
+RENEWABLE = (
+    "total_timesteps",
+    "checkpoint_every",
+    "device",
+    "reward_device",
+    "amp",
+    "compile",
+    "logger",
+    "on_collapse",
+)
 MAX_ROLLOUT_STEPS = 2**26  # of all environments: masks alone take 100 GB
 MAX_BARS_OF_ENVS = 2**24  # of all environments: the actions of their pieces take 8 GB
 UNSAVED = ("run_dir", "resume", "config", "seeds", "trust")  # settings of a command, not of its run
@@ -171,7 +180,7 @@ class TrainConfig:
     ent_coef: float = 0.001
     """Weight of the entropy bonus."""
 
-    target_kl: float | None = 0.03
+    target_kl: float | None = 0.01
     """An update stops early when its approximate KL from the rollout's policy exceeds 1.5 times this; None: never."""
 
     seed: int = 0
@@ -197,6 +206,11 @@ class TrainConfig:
 
     checkpoint_every: int = 65_536
     """Steps between checkpoints."""
+
+    on_collapse: Literal["ignore", "warn", "stop", "restore"] = "warn"
+    """What to do when the pieces of two rollouts in a row are unlike the real music by several metrics, the bits an
+    action or the diversity: nothing; say so; stop; or go back to the last checkpoint before it, with half the learning
+    rate and twice the KL coefficient, three times at most."""
 
     logger: tuple[Literal["csv", "tensorboard", "wandb", "trackio"], ...] = ("csv", "tensorboard")
     """Where the logged values go. progress.csv is always written, since resuming and evaluation read it; wandb and

@@ -38,16 +38,15 @@ from toccata.agents.runs.builders import (
     with_absolute_paths,
     with_prior_genres,
 )
-from toccata.agents.runs.callbacks import (
+from toccata.agents.runs.callbacks.rollouts import CheckpointCallback, MetricsCallback, UpdateRewardsCallback
+from toccata.agents.runs.callbacks.user import (
     CallbackError,
     CallbackStop,
-    CheckpointCallback,
-    MetricsCallback,
     StopBetweenRollouts,
-    UpdateRewardsCallback,
     UserCallbacks,
     UserWriter,
 )
+from toccata.agents.runs.callbacks.watchdog import Watchdog, WatchdogCallback
 from toccata.agents.runs.checkpoints import Training, read_state
 from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, TrainConfig
 from toccata.agents.runs.logs.loggers import check_loggers, open_loggers, writers_of
@@ -56,6 +55,7 @@ from toccata.agents.runs.logs.progress import Progress, ProgressWriter
 from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.trust import require_trust, sign_run
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.reward_model import RewardModelError
 from toccata.errors import ToccataError, one_line
 from toccata.files import write_atomically
@@ -215,7 +215,12 @@ def _new(
     save_rewards(rewards, config, first / "reward_models")
     run.publish(first)
     rng, progress = np.random.default_rng([config.seed, 1]), Progress(run.folder / "progress.csv")
-    return Training(run, model, env, rewards, music, rng, progress, warnings), False
+    return Training(run, model, env, rewards, music, rng, progress, warnings, _watchdog(config, music)), False
+
+
+def _watchdog(config: TrainConfig, music: ExcerptDataset) -> Watchdog | None:
+    """The watchdog of a run, if it has one."""
+    return None if config.on_collapse == "ignore" else Watchdog.of(music, config.seed)
 
 
 def _make_reference(training: Training, bar: Bar) -> None:
@@ -298,7 +303,7 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
         progress = Progress(run.folder / "progress.csv", model.num_timesteps)
         warnings += _check_learning(rewards)
         run_now, rng = Run(run.folder, config), np.random.default_rng()
-        training = Training(run_now, model, env, rewards, music, rng, progress, warnings)
+        training = Training(run_now, model, env, rewards, music, rng, progress, warnings, _watchdog(config, music))
         training.restore(checkpoint, state)
     except ToccataError:
         raise
@@ -339,11 +344,17 @@ def _run_ppo(training: Training, bar: Bar) -> str:
         training.save()
         media.write()
 
+    def say(message: str) -> None:
+        bar.console.print(message, soft_wrap=True, markup=False, highlight=False)
+        training.run.log(message)
+
     callbacks: list[BaseCallback] = [
         UpdateRewardsCallback(_learning(training), training.music, training.rng),
         MetricsCallback(on_rollout),
-        CheckpointCallback(checkpoint, config.checkpoint_every),
     ]
+    if training.watchdog is not None:
+        callbacks.append(WatchdogCallback(training.watchdog, training.run, config.on_collapse, say))
+    callbacks.append(CheckpointCallback(checkpoint, config.checkpoint_every))
     user = UserCallbacks(training.callbacks)
     resume = f"resume with {resume_option(folder)}"
     between_rollouts = StopBetweenRollouts(user)
@@ -359,12 +370,12 @@ def _run_ppo(training: Training, bar: Bar) -> str:
             )
             between_rollouts.rollout_start = model.num_timesteps
             checkpoint()
-        except CallbackStop:
+        except CallbackStop as stop:
             training.save()
             user.on_training_end()
-            message = f"a callback stopped training, saved at step {model.num_timesteps:,}; {resume}"
+            message = f"{stop} stopped training, saved at step {model.num_timesteps:,}; {resume}"
             bar.console.print(message, soft_wrap=True, markup=False, highlight=False)
-            return "stopped by a callback"
+            return f"stopped by {stop}"
         except KeyboardInterrupt as stop:
             if not between_rollouts.stopped:
                 raise _interrupted(stop, f"stopped at once, at the last checkpoint; {resume}") from stop

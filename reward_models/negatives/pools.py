@@ -13,7 +13,7 @@ from toccata.envs.codec import encode
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.music.score import Score
 from toccata.reward_models.negatives.corruptions import CORRUPTIONS, corrupt
-from toccata.reward_models.negatives.play import markov_pieces, random_pieces
+from toccata.reward_models.negatives.play import markov_pieces, random_notes, random_pieces
 from toccata.reward_models.negatives.rules import BAR_TICKS, RULES, rule_pieces
 
 FEWEST_NOTES = 8  # of an excerpt; most of one with fewer is silence
@@ -91,7 +91,7 @@ def synthetic_families(
     mixed = [piece for pieces in real.values() for piece in _sample(pieces, -(-count // len(real)), rng)][:count]
     return {
         "corrupted": {name: corrupt(name, mixed, rng) for name in CORRUPTIONS},
-        "random": {"random_play": random_pieces(count, bars, rng)},
+        "random": {"random_play": random_pieces(count, bars, rng), "random_notes": random_notes(count, bars, rng)},
         "markov": {"markov_play": markov_pieces(count, bars, mixed, rng)},
         "rules": {name: rule_pieces(name, count, bars, rng) for name in RULES},
     }

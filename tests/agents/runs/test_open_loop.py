@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 
 from helpers.runs import Toy, assert_equal_runs, resumed_config, train_quietly
 from toccata.agents import TrainConfig, train
-from toccata.agents.runs.callbacks import CallbackError
+from toccata.agents.runs.callbacks.user import CallbackError
 from toccata.agents.runs.run_folder import Run
 
 

@@ -1,0 +1,1 @@
+"""Callbacks of a training run: around each rollout, a user's own, and the watchdog."""
