@@ -77,10 +77,10 @@ class Training:
         return checkpoint.folder
 
     def _watchdog_state(self, name: str) -> dict[str, Any] | None:
-        """What the watchdog has seen, to which this checkpoint is a healthy one unless signals are outside."""
+        """What the watchdog has seen, to which this checkpoint is a healthy one unless a signal is outside."""
         if self.watchdog is None:
             return None
-        if self.watchdog.streak == 0:
+        if not self.watchdog.outside and not self.watchdog.pause:
             self.watchdog.healthy = name
         return self.watchdog.state()
 

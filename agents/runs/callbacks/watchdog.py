@@ -24,13 +24,16 @@ from toccata.reward_models.judges.typicality import Typicality
 
 REAL_PIECES = 128  # that the bands are taken from
 FEWEST_PIECES = 8  # of a rollout that is judged: the mean of fewer says little
+MOST_PIECES = 64  # of a rollout that are looked at, evenly spaced
 MARGIN = 1.0  # widths of a band that a mean may lie beyond it
 LEAST_WIDTH = 0.05  # of a band, as a share of its largest value: in some corpora all pieces have the same
 SIGNALS = 3  # that are outside in an alarm
 ROLLOUTS = 2  # in a row in which they are
 RESTORES = 3  # of a run, before it is stopped
+PAUSE = 3  # rollouts after a restore that are not judged: pieces end in them that the agent before it began
 LEAST_KL_COEF = 0.01  # reward per nat after a restore
 DIVERSITY = "diversity"
+HEALTHY, COUNTS = "healthy", ("outside", "streak", "restores", "pause")  # attributes that are saved
 
 
 class Watchdog:
@@ -46,9 +49,11 @@ class Watchdog:
 
     Attributes:
         watched: the signals that have been inside.
+        outside: signals that were outside in the last rollout.
         streak: rollouts in a row, up to the last one, with `SIGNALS` outside.
-        healthy: name of the last checkpoint without; None before the first.
+        healthy: name of the last checkpoint at which none was; None before the first.
         restores: how often the agent was restored.
+        pause: rollouts that will not be judged.
     """
 
     def __init__(self, bands: Mapping[str, Band]) -> None:
@@ -56,9 +61,11 @@ class Watchdog:
         with torch.random.fork_rng(devices=[]):  # a watched run has the random numbers of an unwatched one
             self.typicality = Typicality.load()
         self.watched: set[str] = set()
+        self.outside = 0
         self.streak = 0
         self.healthy: str | None = None
         self.restores = 0
+        self.pause = 0
 
     @classmethod
     def of(cls, music: ExcerptDataset, seed: int) -> Watchdog:
@@ -70,10 +77,13 @@ class Watchdog:
 
     def look(self, pieces: Pieces) -> list[str]:
         """What is outside in the pieces of a rollout, in words; nothing of fewer than `FEWEST_PIECES`."""
+        if self.pause:
+            self.pause -= 1
+            return []
         if len(pieces) < FEWEST_PIECES:
             return []
         outside = []
-        for name, values in self._values(pieces).items():
+        for name, values in self._values(pieces[:: -(-len(pieces) // MOST_PIECES)]).items():
             band, mean = self.bands[name], float(values.mean())
             if band.low <= mean <= band.high:
                 self.watched.add(name)
@@ -84,7 +94,8 @@ class Watchdog:
             ):
                 label = name.removeprefix("judge/").replace("_", " ")
                 outside.append(f"{label} {mean:.3g} (real {band.low:.3g} to {band.high:.3g})")
-        self.streak = self.streak + 1 if len(outside) >= SIGNALS else 0
+        self.outside = len(outside)
+        self.streak = self.streak + 1 if self.outside >= SIGNALS else 0
         return outside
 
     @property
@@ -102,9 +113,8 @@ class Watchdog:
         """What `restore` takes, as JSON."""
         return {
             "watched": sorted(self.watched),
-            "streak": self.streak,
-            "healthy": self.healthy,
-            "restores": self.restores,
+            **{name: getattr(self, name) for name in COUNTS},
+            HEALTHY: self.healthy,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -114,8 +124,9 @@ class Watchdog:
             ValueError, KeyError, TypeError: for anything else.
         """
         self.watched = {str(name) for name in state["watched"]}
-        self.streak, self.restores = int(state["streak"]), int(state["restores"])
-        self.healthy = None if state["healthy"] is None else str(state["healthy"])
+        self.healthy = None if state[HEALTHY] is None else str(state[HEALTHY])
+        for name in COUNTS:
+            setattr(self, name, int(state[name]))
 
 
 class WatchdogCallback(BaseCallback):
@@ -124,8 +135,8 @@ class WatchdogCallback(BaseCallback):
     Args:
         watchdog: judges the pieces.
         run: whose checkpoints are restored.
-        action: "warn" only says so; "stop" ends training; "restore" goes back to the last checkpoint before the signals
-            went outside, with half the learning rate and twice the KL coefficient, `RESTORES` times, then stops.
+        action: "warn" only says so; "stop" ends training; "restore" goes back to the last checkpoint at which no signal
+            was outside, with half the learning rate and twice the KL coefficient, `RESTORES` times, then stops.
         say: prints and logs a message.
     """
 
@@ -170,6 +181,6 @@ class WatchdogCallback(BaseCallback):
         if isinstance(model, SequenceComposerPPO) and model.reference is not None:
             model.kl_controller.coef = max(2 * model.kl_controller.coef, LEAST_KL_COEF)
             message += f", the KL coefficient {model.kl_controller.coef:.3g}"
-        watchdog.streak = 0
+        watchdog.streak, watchdog.outside, watchdog.pause = 0, 0, PAUSE
         watchdog.restores += 1
         self.say(message)

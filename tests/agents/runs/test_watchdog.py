@@ -63,6 +63,14 @@ def test_few_pieces_say_nothing(bands: dict[str, Band]) -> None:
     assert looked(watchdog, notes) == [] and watchdog.streak == 0
 
 
+def test_rollouts_after_a_restore_are_not_judged(bands: dict[str, Band]) -> None:
+    watchdog = Watchdog(bands)
+    watchdog.watched, watchdog.pause = set(bands), 1
+    notes = rule_pieces("alternating_notes", 16, 4, np.random.default_rng(0))
+    assert looked(watchdog, notes) == [] and watchdog.streak == 0
+    assert looked(watchdog, notes) and watchdog.streak == 1
+
+
 def test_more_diversity_than_real_music_is_no_fault(bands: dict[str, Band]) -> None:
     watchdog = Watchdog({**bands, DIVERSITY: Band(0.1, 0.2)})
     watchdog.watched = set(watchdog.bands)
@@ -72,7 +80,8 @@ def test_more_diversity_than_real_music_is_no_fault(bands: dict[str, Band]) -> N
 
 def test_its_state_comes_back(bands: dict[str, Band]) -> None:
     watchdog = Watchdog(bands)
-    watchdog.watched, watchdog.streak, watchdog.healthy, watchdog.restores = {BITS, "polyphony"}, 1, "step-1", 2
+    watchdog.watched, watchdog.healthy = {BITS, "polyphony"}, "step-1"
+    watchdog.outside, watchdog.streak, watchdog.restores, watchdog.pause = 3, 1, 2, 1
     again = Watchdog(bands)
     again.restore(json.loads(json.dumps(watchdog.state())))
     assert again.state() == watchdog.state()
@@ -85,6 +94,7 @@ def test_its_state_comes_back(bands: dict[str, Band]) -> None:
 def always_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     def look(self: Watchdog, pieces: Pieces) -> list[str]:
         self.streak += 1
+        self.outside = 3
         return ["polyphony 1 (real 3 to 4)"] * 3
 
     monkeypatch.setattr(Watchdog, "look", look)
