@@ -41,6 +41,11 @@ class OpenMaskablePPO(MaskablePPO):
         """Names of the attributes that `save` leaves out."""
         return []
 
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Train at a constant learning rate from the next update on."""
+        self.learning_rate = learning_rate
+        self._setup_lr_schedule()
+
     @property
     def last_observations(self) -> Any:
         """The observations that the next step is played from; None before the first reset or after an abort."""

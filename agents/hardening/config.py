@@ -29,7 +29,7 @@ RESUMABLE = ("rounds",)  # settings that may change when a folder is resumed
 class HardenConfig:
     """Harden rating and realism: attack them, and fit them again to what the attacks find, round after round.
 
-    In every round agents without a KL penalty, best-of-n and a search maximise the rating, the realism, or their sum.
+    In every round agents without a KL penalty, best-of-n and searches maximise the rating, the realism, or their sum.
     What scores above half of the real pieces although the judges, which are never rewards, agree that it is no music
     becomes negatives of both, which are fitted again. After the last round fresh attackers, with another policy and
     twice the steps, attack once more. Writes OUT/rating, OUT/realism, report.md and rounds.json. When OUT is there, its
@@ -63,9 +63,10 @@ class HardenConfig:
     samples: int = 128
     """Pieces that are taken from each attack, and real ones that they are compared with."""
     best_of: int = 256
-    """Samples of the prior for each piece of best-of-n, of which the best is kept; and of the start of the search."""
+    """Samples of the prior for each piece of best-of-n, of which the best is kept. A search starts with the best of a
+    32nd of that."""
     search_steps: int = 200
-    """Edits that the search tries on each of its pieces; half of them along the gradient of the realism."""
+    """Edits that each search tries on each of its pieces; half of them along the gradient of the realism."""
     realism_steps: int = 400
     """Training steps of the realism in a round."""
     per_source: int = 400

@@ -47,8 +47,12 @@ class Training:
     callbacks: Sequence[BaseCallback] = ()  # of the user
     writers: Sequence[KVWriter] = ()  # of the user
 
-    def save(self) -> Path:
+    def save(self, *, is_regular: bool = False) -> Path:
         """Write a checkpoint and publish it.
+
+        Args:
+            is_regular: it is one of those at every `checkpoint_every` steps. The watchdog goes back to no others, which
+                would not be there in a run that was not interrupted.
 
         Raises:
             DivergenceError: when the model is not finite; nothing is written then.
@@ -69,18 +73,18 @@ class Training:
                 "random": random_state(music=self.rng),
                 "envs": self.env.random_state(),
                 "logged": logged(self.model.logger),
-                "watchdog": self._watchdog_state(checkpoint.folder.name),
+                "watchdog": self._watchdog_state(checkpoint.folder.name if is_regular else None),
                 "sha256": {name: sha256_of_file(folder / name) for name in HASHED_FILES},
             }
             write_atomically(folder / STATE_FILE, json.dumps(state).encode())
         self.run.publish(checkpoint.folder)
         return checkpoint.folder
 
-    def _watchdog_state(self, name: str) -> dict[str, Any] | None:
-        """What the watchdog has seen, to which this checkpoint is a healthy one unless a signal is outside."""
+    def _watchdog_state(self, name: str | None) -> dict[str, Any] | None:
+        """What the watchdog has seen, to which the checkpoint `name` is a healthy one unless a signal is outside."""
         if self.watchdog is None:
             return None
-        if not self.watchdog.outside and not self.watchdog.pause:
+        if name is not None and not self.watchdog.outside and not self.watchdog.pause:
             self.watchdog.healthy = name
         return self.watchdog.state()
 
@@ -90,7 +94,7 @@ class Training:
         self.env.set_random_state(state["envs"])
         set_random_state(state["random"], music=self.rng)
         self.pending = _checked_log(state["logged"])
-        if self.watchdog is not None and state.get("watchdog"):
+        if self.watchdog is not None and state.get("watchdog") is not None:
             self.watchdog.restore(state["watchdog"])
 
 

@@ -90,7 +90,7 @@ class TrainConfig:
 
     resume: Path | None = None
     """Run folder to resume from its last checkpoint, with its own settings; only --total-timesteps,
-    --checkpoint-every, --device, --reward-device, --amp, --compile and --logger may be given too."""
+    --checkpoint-every, --device, --reward-device, --amp, --compile, --logger and --on-collapse may be given too."""
 
     config: Path | None = None
     """File of settings, JSON or TOML, such as the config.json of a run: any of the settings below, by their names here

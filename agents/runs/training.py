@@ -340,8 +340,8 @@ def _run_ppo(training: Training, bar: Bar) -> str:
 
     media = PieceMedia(writers, model, environment_arguments(config), bar.console.print)
 
-    def checkpoint() -> None:
-        training.save()
+    def checkpoint(*, is_regular: bool = True) -> None:
+        training.save(is_regular=is_regular)
         media.write()
 
     def say(message: str) -> None:
@@ -369,7 +369,7 @@ def _run_ppo(training: Training, bar: Bar) -> str:
                 reset_num_timesteps=done == 0,
             )
             between_rollouts.rollout_start = model.num_timesteps
-            checkpoint()
+            checkpoint(is_regular=False)
         except CallbackStop as stop:
             training.save()
             user.on_training_end()

@@ -38,9 +38,9 @@ WEIGHTS_NAME = "realism"
 ANCHOR_NAME = "anchor"  # the network before training along, where it was trained
 TRAINING_NAME = "training"  # optimizer state and replay buffer
 
-LABEL_SMOOTHING = 0.1  # real is 0.9 and fake 0.1: log-odds beyond 2.2 raise the loss, so the reward keeps a slope
+LABEL_SMOOTHING = 0.1  # real is 0.9 and fake 0.1: log-odds beyond 2.2 raise the loss, so the reward is seldom flat
 LEAST_LOGIT = -4.0  # below it the discriminator's scale means nothing
-# The best log-odds of a real window under smoothed labels; about 5 % of real pieces are above. More is no evidence
+# The best log-odds of a real window under smoothed labels; few real pieces are above. More is no evidence
 # of more realism, but what a search goes for
 GREATEST_LOGIT = math.log((1 - LABEL_SMOOTHING) / LABEL_SMOOTHING)
 ACCURACY_GATE = 0.9  # no training above this accuracy: a perfect discriminator gives the agent no gradient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.model_file import load_model
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+from toccata.agents.runs.builders import policy_class_of
 from toccata.agents.runs.callbacks.user import CallbackStop
-from toccata.agents.runs.run_folder import Run
+from toccata.agents.runs.random_state import random_state, set_random_state
+from toccata.agents.runs.run_folder import STEP_NAME, Run
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Pieces
 from toccata.music.metrics import measure
@@ -26,11 +29,13 @@ REAL_PIECES = 128  # that the bands are taken from
 FEWEST_PIECES = 8  # of a rollout that is judged: the mean of fewer says little
 MOST_PIECES = 64  # of a rollout that are looked at, evenly spaced
 MARGIN = 1.0  # widths of a band that a mean may lie beyond it
-LEAST_WIDTH = 0.05  # of a band, as a share of its largest value: in some corpora all pieces have the same
+LEAST_SHARE, LEAST_WIDTH = (
+    0.05,
+    0.02,
+)  # of the width: of its largest value, and of any, as all of few works may be equal
 SIGNALS = 3  # that are outside in an alarm
 ROLLOUTS = 2  # in a row in which they are
 RESTORES = 3  # of a run, before it is stopped
-PAUSE = 3  # rollouts after a restore that are not judged: pieces end in them that the agent before it began
 LEAST_KL_COEF = 0.01  # reward per nat after a restore
 DIVERSITY = "diversity"
 HEALTHY, COUNTS = "healthy", ("outside", "streak", "restores", "pause")  # attributes that are saved
@@ -53,7 +58,7 @@ class Watchdog:
         streak: rollouts in a row, up to the last one, with `SIGNALS` outside.
         healthy: name of the last checkpoint at which none was; None before the first.
         restores: how often the agent was restored.
-        pause: rollouts that will not be judged.
+        pause: rollouts that will not be judged, as pieces end in them that were begun before a restore.
     """
 
     def __init__(self, bands: Mapping[str, Band]) -> None:
@@ -75,23 +80,21 @@ class Watchdog:
         watchdog.bands = {name: band_of(values) for name, values in watchdog._values(Pieces(real)).items()}
         return watchdog
 
-    def look(self, pieces: Pieces) -> list[str]:
-        """What is outside in the pieces of a rollout, in words; nothing of fewer than `FEWEST_PIECES`."""
+    def look(self, pieces: Pieces) -> list[str] | None:
+        """What is outside in the pieces of a rollout, in words; None when they are not judged, as they are too few."""
         if self.pause:
             self.pause -= 1
-            return []
+            return None
         if len(pieces) < FEWEST_PIECES:
-            return []
+            return None
         outside = []
         for name, values in self._values(pieces[:: -(-len(pieces) // MOST_PIECES)]).items():
             band, mean = self.bands[name], float(values.mean())
             if band.low <= mean <= band.high:
                 self.watched.add(name)
-            width = max(band.high - band.low, LEAST_WIDTH * max(abs(band.low), abs(band.high)), 1e-6)
-            is_poor = name == DIVERSITY  # of which more is no fault
-            if name in self.watched and not (
-                band.low - MARGIN * width <= mean <= (np.inf if is_poor else band.high + MARGIN * width)
-            ):
+            margin = MARGIN * max(band.high - band.low, LEAST_SHARE * max(abs(band.low), abs(band.high)), LEAST_WIDTH)
+            above = mean > band.high + margin and name != DIVERSITY  # of which more is no fault
+            if name in self.watched and (mean < band.low - margin or above):
                 label = name.removeprefix("judge/").replace("_", " ")
                 outside.append(f"{label} {mean:.3g} (real {band.low:.3g} to {band.high:.3g})")
         self.outside = len(outside)
@@ -121,12 +124,19 @@ class Watchdog:
         """Set what `state` returned.
 
         Raises:
-            ValueError, KeyError, TypeError: for anything else.
+            ValueError: for anything else.
         """
-        self.watched = {str(name) for name in state["watched"]}
-        self.healthy = None if state[HEALTHY] is None else str(state[HEALTHY])
-        for name in COUNTS:
-            setattr(self, name, int(state[name]))
+        counts = {name: state.get(name) for name in COUNTS}
+        watched, healthy = state.get("watched"), state.get(HEALTHY)
+        if not all(type(count) is int and count >= 0 for count in counts.values()):
+            raise ValueError(f"watchdog: {', '.join(COUNTS)} must be whole numbers of at least 0, got {counts}")
+        if not isinstance(watched, list) or not set(watched) <= set(self.bands):
+            raise ValueError(f"watchdog: watched must be some of {', '.join(self.bands)}")
+        if healthy is not None and not (isinstance(healthy, str) and STEP_NAME.fullmatch(healthy)):
+            raise ValueError(f"watchdog: {HEALTHY} must be the name of a checkpoint, got {healthy!r}")
+        self.watched, self.healthy = set(watched), healthy
+        for name, count in counts.items():
+            setattr(self, name, count)
 
 
 class WatchdogCallback(BaseCallback):
@@ -155,6 +165,8 @@ class WatchdogCallback(BaseCallback):
     def _on_rollout_end(self) -> None:
         was_alarmed = self.watchdog.alarmed
         outside = self.watchdog.look(self.model.finished)
+        if outside is None:
+            return
         self.logger.record("watchdog/outside", len(outside))
         if self.watchdog.alarmed and not was_alarmed:
             self.say(f"watchdog: at step {self.num_timesteps:,} the pieces are unlike real music: {'; '.join(outside)}")
@@ -163,24 +175,36 @@ class WatchdogCallback(BaseCallback):
         if not self.watchdog.alarmed or self.action == "warn":
             return
         if self.action == "stop":
-            raise CallbackStop("the watchdog")
-        if self.watchdog.restores >= RESTORES or self.watchdog.healthy is None:
-            self.say(f"watchdog: restored {self.watchdog.restores} times, which did not help")
-            raise CallbackStop("the watchdog")
-        self._restore(self.watchdog.healthy)
+            self._stop()
+        if self.watchdog.restores >= RESTORES:
+            self._stop(f"watchdog: it was restored {RESTORES} times already")
+        healthy = next((path for path in self.run.checkpoints() if path.name == self.watchdog.healthy), None)
+        if healthy is None:
+            self._stop("watchdog: there is no checkpoint from before to restore")
+        else:
+            self._restore(healthy)
 
-    def _restore(self, name: str) -> None:
+    def _stop(self, why: str | None = None) -> None:
+        """End training; a run that is resumed goes on until there is another alarm."""
+        if why is not None:
+            self.say(why)
+        self.watchdog.streak = 0
+        raise CallbackStop("the watchdog")
+
+    def _restore(self, checkpoint: Path) -> None:
         """Go on with the agent of a checkpoint, more slowly and nearer to its reference; rewards stay as they are."""
         model, watchdog = self.model, self.watchdog
-        kept = load_model(self.run.folder / "checkpoints" / name / "model.zip", model.device, model.env, resume=True)
+        generators = random_state()  # loading seeds them: each attempt would play the same
+        kept = load_model(checkpoint / "model.zip", model.device, policy_class=policy_class_of(self.run.config))
+        set_random_state(generators)
         model.policy.load_state_dict(kept.policy.state_dict())
-        model.policy.optimizer.load_state_dict(kept.policy.optimizer.state_dict())
-        model.learning_rate = float(model.lr_schedule(1.0)) / 2
-        model._setup_lr_schedule()
-        message = f"watchdog: restored {name}; the learning rate is {model.learning_rate:.3g} from here"
+        model.policy.optimizer.state.clear()  # the moments are those of the way that was left
+        model.set_learning_rate(float(model.lr_schedule(1.0)) / 2)
+        message = f"watchdog: restored {checkpoint.name}; the learning rate is {model.learning_rate:.3g} from here"
         if isinstance(model, SequenceComposerPPO) and model.reference is not None:
             model.kl_controller.coef = max(2 * model.kl_controller.coef, LEAST_KL_COEF)
             message += f", the KL coefficient {model.kl_controller.coef:.3g}"
-        watchdog.streak, watchdog.outside, watchdog.pause = 0, 0, PAUSE
+        longest = max((len(actions) for actions in model.finished.actions), default=0)
+        watchdog.streak, watchdog.outside, watchdog.pause = 0, 0, -(-longest // model.n_steps) + 1
         watchdog.restores += 1
         self.say(message)

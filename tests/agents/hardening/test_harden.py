@@ -75,6 +75,7 @@ def test_rounds_are_written_resumed_and_added_to(tmp_path: Path, corpus_folder: 
     assert [config.policy for config in attackers] == ["transformer"] * 3 + ["lstm"] * 3
     assert [config.total_timesteps for config in attackers] == [256] * 3 + [512] * 3
     assert attackers[0].rewards == (("rating", 1.0),)
+    assert {(config.target_kl, config.on_collapse) for config in attackers} == {(0.03, "ignore")}
     assert attackers[3].rewards[0][0].startswith(f"rating:{out.resolve()}")
     assert len({config.seed for config in attackers}) == 2
     attack = first["rounds"][0]["attacks"]["agent on rating"]
