@@ -17,7 +17,7 @@ from toccata.reward_models.realism.fit import fit_discriminator, held_out_metric
 DOTTED = [(48 * (i // 2) + 36 * (i % 2), 12 if i % 2 else 36) for i in range(32)]  # onset, duration
 SCALE = Score([(*timing, 60 + i, 80) for i, timing in enumerate(DOTTED)])
 CHORDS = Score([(*timing, 40 + i // 2 + step, 80) for i, timing in enumerate(DOTTED) for step in (0, 12, 16, 19)])
-KINDS = {*CORRUPTIONS, *RULES, "markov_play", "random_play"}
+KINDS = {*CORRUPTIONS, *RULES, "markov_play", "random_notes", "random_play"}
 
 
 def test_fitting_uses_every_kind_and_is_reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
