@@ -29,10 +29,8 @@ REAL_PIECES = 128  # that the bands are taken from
 FEWEST_PIECES = 8  # of a rollout that is judged: the mean of fewer says little
 MOST_PIECES = 64  # of a rollout that are looked at, evenly spaced
 MARGIN = 1.0  # widths of a band that a mean may lie beyond it
-LEAST_SHARE, LEAST_WIDTH = (
-    0.05,
-    0.02,
-)  # of the width: of its largest value, and of any, as all of few works may be equal
+LEAST_WIDTH = 0.02  # that counts as the width of a band: few works may all be equal
+LEAST_SHARE = 0.05  # the same, as a share of the largest value of the band
 SIGNALS = 3  # that are outside in an alarm
 ROLLOUTS = 2  # in a row in which they are
 RESTORES = 3  # of a run, before it is stopped
