@@ -248,7 +248,7 @@ def test_a_checkpoint_that_is_missing_or_damaged_is_an_error(tmp_path: Path, cor
 
 
 def test_a_fit_ends_when_its_time_is_over(tmp_path: Path, corpus_folder: Path) -> None:
-    prior, _ = fitted(tmp_path / "a", corpus_folder, epochs=None, minutes=1e-4)
+    prior, _ = fitted(tmp_path / "a", corpus_folder, epochs=None, minutes=1e-8)
     assert len(prior.about["nats_per_action"]["train"]) == 1
     assert not (tmp_path / "a.checkpoint").exists()
 
