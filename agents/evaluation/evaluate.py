@@ -39,7 +39,7 @@ from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import total
 from toccata.files import is_file, refuse_existing, sha256_of_file, whole_folder, write_atomically
-from toccata.music.metrics import diversity, measure, vendi_score
+from toccata.music.metrics import diversity, measure_each, vendi_score
 from toccata.music.score import Score
 from toccata.reward_models import WeightedSum, parse_rewards
 from toccata.reward_models.judges.panel import Panel, beside_real
@@ -382,8 +382,7 @@ def measurements(pieces: Pieces, rewards: WeightedSum, rating: RatingModel | Non
     weighted sum, which PPO maximises, as `reward/total`; and as `sibling_rating` that of the sibling
     member of `rating`, where there is one: no agent is rewarded for it.
     """
-    rows = [measure(score) for score in pieces.own]
-    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    values = measure_each(pieces.own)
     values["diversity"] = diversity(pieces.own)
     scores = rewards.scores(pieces)
     values |= {f"score/{name}": score.astype(float) for name, score in scores.items()}

@@ -22,7 +22,7 @@ from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel
 from toccata.errors import ToccataError
 from toccata.files import read_json, whole_folder, write_atomically
-from toccata.music.metrics import measure
+from toccata.music.metrics import measure_each
 from toccata.music.metrics.sets import diversity
 from toccata.music.picture import save_piano_roll
 from toccata.music.score import Score
@@ -195,7 +195,7 @@ def _attacker(config: HardenConfig, number: int, is_last: bool = False, **settin
         clone_epochs=0,  # they should leave real music anyway
         train_realism=False,
         target_kl=0.03,
-        on_collapse="ignore",  # it is wanted
+        on_collapse="ignore",  # what it would warn of is looked for here
         learning_rate=config.learning_rate,
         num_envs=config.num_envs,
         corpus=config.corpus,
@@ -293,8 +293,7 @@ def _found(row: Mapping[str, Any], folder: Path) -> dict[str, list[Score]]:
 
 def _judged(pieces: Pieces, real: Mapping[str, np.ndarray] | None, panel: Panel) -> dict[str, np.ndarray]:
     """Metrics and judgements of pieces beside real ones; `real` is None for those."""
-    rows = [measure(score) for score in pieces.own]
-    values = {name: np.array([row[name] for row in rows]) for name in rows[0]} | panel.judge(pieces)
+    values = measure_each(pieces.own) | panel.judge(pieces)
     return values | beside_real(values, values if real is None else real)
 
 

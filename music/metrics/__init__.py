@@ -7,7 +7,7 @@ compare pieces of similar length.
 """
 
 from toccata.music.metrics.pitch import distinct_pitches, pitch_class_entropy, pitch_range, scale_consistency
-from toccata.music.metrics.registry import METRICS, measure
+from toccata.music.metrics.registry import METRICS, measure, measure_each
 from toccata.music.metrics.repetition import loop_rate, repeated_note_rate
 from toccata.music.metrics.rhythm import empty_beat_rate, groove_similarity, note_density, silence_rate
 from toccata.music.metrics.sets import diversity, vendi_score
@@ -21,6 +21,7 @@ __all__ = [
     "groove_similarity",
     "loop_rate",
     "measure",
+    "measure_each",
     "note_density",
     "pitch_class_entropy",
     "pitch_range",

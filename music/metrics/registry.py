@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from toccata.music.metrics.pitch import distinct_pitches, pitch_class_entropy, pitch_range, scale_consistency
 from toccata.music.metrics.repetition import loop_rate, repeated_note_rate
@@ -33,3 +35,8 @@ METRICS: dict[str, Callable[[Score], float]] = {
 def measure(score: Score) -> dict[str, float]:
     """The values of all `METRICS` for one score, by name; each is finite."""
     return {name: metric(score) for name, metric in METRICS.items()}
+
+
+def measure_each(scores: Sequence[Score]) -> dict[str, np.ndarray]:
+    """(n,) float64 values of all `METRICS` for n scores, by name."""
+    return {name: np.array([metric(score) for score in scores], float) for name, metric in METRICS.items()}

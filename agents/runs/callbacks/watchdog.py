@@ -19,7 +19,7 @@ from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.run_folder import STEP_NAME, Run
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Pieces
-from toccata.music.metrics import measure
+from toccata.music.metrics import measure_each
 from toccata.music.metrics.sets import diversity
 from toccata.reward_models.judges.bands import Band, band_of
 from toccata.reward_models.judges.panel import BITS
@@ -79,7 +79,7 @@ class Watchdog:
         return watchdog
 
     def look(self, pieces: Pieces) -> list[str] | None:
-        """What is outside in the pieces of a rollout, in words; None when they are not judged, as they are too few."""
+        """What is outside in the pieces of a rollout, in words; None when they are not judged."""
         if self.pause:
             self.pause -= 1
             return None
@@ -106,9 +106,8 @@ class Watchdog:
 
     def _values(self, pieces: Pieces) -> dict[str, np.ndarray]:
         """(n,) of each signal."""
-        rows = [measure(score) for score in pieces.own]
-        values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-        return {**values, BITS: self.typicality.bits(pieces), DIVERSITY: diversity(pieces.own)}
+        own = pieces.own
+        return {**measure_each(own), BITS: self.typicality.bits(pieces), DIVERSITY: diversity(own)}
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as JSON."""
@@ -196,7 +195,7 @@ class WatchdogCallback(BaseCallback):
         kept = load_model(checkpoint / "model.zip", model.device, policy_class=policy_class_of(self.run.config))
         set_random_state(generators)
         model.policy.load_state_dict(kept.policy.state_dict())
-        model.policy.optimizer.state.clear()  # the moments are those of the way that was left
+        model.policy.optimizer.state.clear()  # Adam's moments are those of the policy that is left
         model.set_learning_rate(float(model.lr_schedule(1.0)) / 2)
         message = f"watchdog: restored {checkpoint.name}; the learning rate is {model.learning_rate:.3g} from here"
         if isinstance(model, SequenceComposerPPO) and model.reference is not None:

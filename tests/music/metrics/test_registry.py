@@ -12,6 +12,7 @@ from toccata.music.metrics import (
     empty_beat_rate,
     loop_rate,
     measure,
+    measure_each,
     polyphony,
     repeated_note_rate,
     silence_rate,
@@ -126,3 +127,11 @@ def test_the_loop_rate_is_at_least_the_repeated_note_rate(score):
 def test_memory_does_not_grow_with_the_length_in_ticks():
     score = Score([(0, 24, 60, 80), (5 * 10**8, 24, 64, 80)])
     assert measure(score)["silence_rate"] == exactly(1 - 48 / score.length_ticks)
+
+
+def test_scores_are_measured_together_as_alone():
+    scores_ = [Score(), Score([(24 * i, 24, 60 + i, 80) for i in range(8)])]
+    together = measure_each(scores_)
+    for index, score in enumerate(scores_):
+        assert {name: float(values[index]) for name, values in together.items()} == measure(score)
+    assert all(values.shape == (0,) for values in measure_each([]).values())
