@@ -35,6 +35,7 @@ from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.history import History
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+from toccata.agents.ppo.whole_pieces import WholePiecePPO
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import genre_count
 from toccata.envs.instrument import Piano
@@ -66,6 +67,7 @@ ARGUMENTS = (  # of the constructor, and attributes of the same names
 )
 SCHEDULES = ("clip_range", "clip_range_vf")  # those that are arguments too; None or constant
 KL_ARGUMENTS = ("prior_kl_coef", "prior_kl_target")
+PIECE_ARGUMENTS = ("algorithm", "best_of")  # of `WholePiecePPO`; models of other classes have none
 OWN_CLASSES = (SequencePolicy, FeedforwardPolicy)  # policies that need no class to be given; subclasses do
 
 
@@ -208,6 +210,8 @@ def _about(model: ComposerPPO) -> dict[str, Any]:
     if isinstance(model, SequenceComposerPPO):
         arguments["prior_kl_coef"] = model.kl_controller.coef
         arguments["prior_kl_target"] = model.kl_controller.target
+    if isinstance(model, WholePiecePPO):
+        arguments |= {name: getattr(model, name) for name in PIECE_ARGUMENTS}
     if isinstance(policy, OWN_CLASSES) and type(policy) in OWN_CLASSES:
         policy_arguments = policy.constructor_arguments()
         del policy_arguments["piano"]
@@ -272,6 +276,10 @@ def _build(
     sequence = "backbone" in about["policy"] or (policy_class is not None and issubclass(policy_class, SequencePolicy))
     names = (*ARGUMENTS, *SCHEDULES, *(KL_ARGUMENTS if sequence else ()))
     arguments = {name: about["arguments"][name] for name in names}
+    sequence_ppo: type[SequenceComposerPPO] = SequenceComposerPPO
+    if sequence and env is not None and "algorithm" in about["arguments"]:  # of no consequence to one that plays only
+        sequence_ppo = WholePiecePPO
+        arguments |= {name: about["arguments"][name] for name in PIECE_ARGUMENTS}
     described = about["policy"]["network_config"] if sequence and policy_class is None else about["policy"]
     genres = described.get("genres", GENRES)
     if env is None:  # spaces are all that playing needs: the smallest rollout buffer will do
@@ -279,7 +287,7 @@ def _build(
         env = PianoVecEnv(1, bars=1, genre=None, genres=genres, piano=piano, observation=observation)
         arguments |= {"n_steps": 2, "batch_size": 2}
     if policy_class is not None:
-        algorithm = SequenceComposerPPO if sequence else ComposerPPO
+        algorithm = sequence_ppo if sequence else ComposerPPO
         policy_kwargs = about["policy"]["arguments"]
         return algorithm(policy_class, env, policy_kwargs=policy_kwargs, device=device, **arguments)
     if not sequence:
@@ -291,7 +299,7 @@ def _build(
     if needed > given:
         raise ValueError(f"it describes a network of {needed:,} numbers, the weights are {given:,}")
     policy_kwargs = {"piano": piano, "backbone": backbone, "network_config": sizes}
-    return SequenceComposerPPO(SequencePolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)
+    return sequence_ppo(SequencePolicy, env, policy_kwargs=policy_kwargs, device=device, **arguments)
 
 
 def _set_counters(model: ComposerPPO, counters: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from toccata.agents.policies.user_policy import (
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.model_file import check_saveable, load_model
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+from toccata.agents.ppo.whole_pieces import WholePiecePPO
 from toccata.agents.prior.prior import SHIPPED, Prior
 from toccata.agents.runs.config import NO_PRIOR, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.run_folder import RunError
@@ -123,7 +124,7 @@ def environment_arguments(config: TrainConfig) -> dict[str, Any]:
         "genres": config.all_genres,
         "beats_per_bar": config.beats_per_bar,
         "tempo_bpm": config.tempo_bpm,
-        "reward_at": config.reward_at,
+        "reward_at": config.reward_at if config.algorithm == "ppo" else "piece",
         "bars_per_reward": config.bars_per_reward,
         "observation": "actions" if plays_whole_pieces(config) else "full",
     }
@@ -192,14 +193,16 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
         if sizes.pop("backbone") != config.policy:
             raise ConfigError(f"prior {config.prior}: is a {prior.network.config.backbone}, not a {config.policy}")
     sizes["genres"] = config.all_genres
-    model = SequenceComposerPPO(
-        SequencePolicy,
-        env,
-        prior_kl_coef=config.prior_kl_coef or 0.0,
-        prior_kl_target=config.prior_kl_target,
-        policy_kwargs={"backbone": config.policy, "network_config": sizes},
-        **arguments,
-    )
+    arguments |= {
+        "prior_kl_coef": config.prior_kl_coef or 0.0,
+        "prior_kl_target": config.prior_kl_target,
+        "policy_kwargs": {"backbone": config.policy, "network_config": sizes},
+    }
+    model: SequenceComposerPPO
+    if config.algorithm == "ppo":
+        model = SequenceComposerPPO(SequencePolicy, env, **arguments)
+    else:
+        model = WholePiecePPO(SequencePolicy, env, algorithm=config.algorithm, best_of=config.best_of, **arguments)
     if prior is not None:
         prior.initialise(model.policy)
     return model
@@ -221,7 +224,14 @@ def _build_user_agent(config: TrainConfig, env: PianoVecEnv, arguments: dict[str
     """
     spec, policy_class = policy_spec(config.policy), imported_policy(config.policy)
     sequences = plays_sequences(policy_class)
-    algorithm = SequenceComposerPPO if sequences else ComposerPPO
+    algorithm: type[ComposerPPO] = SequenceComposerPPO if sequences else ComposerPPO
+    if config.algorithm != "ppo":
+        if not sequences:
+            raise ConfigError(
+                f"algorithm {config.algorithm} needs a policy on sequences, which {config.policy!r} is not"
+            )
+        algorithm = WholePiecePPO
+        arguments |= {"algorithm": config.algorithm, "best_of": config.best_of}
     who = f"policy {config.policy!r}"
     try:
         with guarded(f"{who}: creating it", ConfigError):

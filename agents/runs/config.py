@@ -62,6 +62,7 @@ TRAIN_RANGES = {
     "clone_epochs": Range(0, MAX_EPOCHS),
     "prior_kl_coef": Range(0, 1e6, whole=False),
     "prior_kl_target": Range(0, 1e6, whole=False, open_low=True),
+    "best_of": Range(2, 65_536),
     "num_envs": Range(1, 65_536),
     "n_steps": Range(2, 2**20),
     "batch_size": Range(2, MAX_ROLLOUT_STEPS),
@@ -153,6 +154,15 @@ class TrainConfig:
     prior_kl_target: float | None = None
     """Nats a piece that prior-kl-coef is adapted to after each rollout; None keeps it fixed."""
 
+    algorithm: Literal["ppo", "grpo", "best-of-n"] = "ppo"
+    """ppo: proximal policy optimisation, with a value function and rewards at bar lines. The others have none, and one
+    reward a piece (lstm, transformer): grpo, whose advantage is the reward of a piece relative to those of the
+    rollout's others; best-of-n, which maximises the likelihood of the best of every --best-of pieces. Their rollout is
+    a piece of each environment; they do not use --reward-at, --n-steps, --gamma and --gae-lambda."""
+
+    best_of: int = 4
+    """With --algorithm best-of-n: pieces of which the best is kept. It divides --num-envs."""
+
     num_envs: int = 64
     """Environments in parallel."""
 
@@ -234,6 +244,7 @@ class TrainConfig:
         object.__setattr__(self, "genres", checked_additions(self.genres))
         self._check_command()
         self._check_policy()
+        self._check_algorithm()
         self._fill_in_reference()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
@@ -276,6 +287,17 @@ class TrainConfig:
             raise ConfigError(
                 f"policy must be {', '.join(POLICIES)} or package.module:Class, got {shown(self.policy)}{hint}"
             )
+
+    def _check_algorithm(self) -> None:
+        """Refuse algorithms on whole pieces where they cannot be."""
+        if self.algorithm == "ppo":
+            return
+        if self.policy in POLICIES and self.policy not in SEQUENCE_POLICIES:
+            raise ConfigError(f"algorithm {self.algorithm} needs policy lstm or transformer, got {self.policy!r}")
+        if self.num_envs < 2:
+            raise ConfigError(f"algorithm {self.algorithm} compares pieces: num_envs must be at least 2, got 1")
+        if self.algorithm == "best-of-n" and self.num_envs % self.best_of:
+            raise ConfigError(f"best_of must divide num_envs, {self.num_envs}, got {self.best_of}")
 
     @property
     def is_user_policy(self) -> bool:
