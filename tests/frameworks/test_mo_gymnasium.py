@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.utils.env_match import check_environments_match
+from sb3_contrib.common.maskable.utils import is_masking_supported
 
 import toccata  # noqa: F401  # registers the ids
 from helpers.scripts import smaller
@@ -112,4 +113,5 @@ def test_the_script_prints_a_front(
     lines = re.findall(r"^\[\S+ +\S+\] \[\s*\S+ +\S+\s*\](.*)$", capsys.readouterr().out, re.MULTILINE)
     assert len(lines) == 5
     assert any("front" in line for line in lines)
+    assert is_masking_supported(names["pianos"])
     assert all(-1 <= value <= 0 for point in names["points"] for value in point)
