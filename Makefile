@@ -25,7 +25,7 @@ test: sound  ## run the test suite; ARGS="tests/music -k midi" narrows it
 test-slow: sound  ## run the tests that need minutes
 	$(BIN)/pytest -m slow $(ARGS)
 
-test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md and docs/scale.md with RLlib, TorchRL, Tianshou and RL Zoo, in .venv-frameworks
+test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md and docs/scale.md with RLlib, TorchRL, Tianshou, RL Zoo and MO-Gymnasium, in .venv-frameworks
 	.venv-frameworks/bin/pytest -m frameworks tests/frameworks $(ARGS)
 
 test-processors: sound  ## run the test suite with the arithmetic of other x86-64 processors, five times
@@ -57,7 +57,7 @@ setup: .venv/ready  ## make .venv with everything pinned in constraints.txt (the
 	@touch $@
 
 .venv-frameworks/ready: pyproject.toml constraints-frameworks.txt scripts/setup.sh
-	@PYTHON="$(PYTHON)" bash scripts/setup.sh .venv-frameworks constraints-frameworks.txt dev,frameworks
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh .venv-frameworks constraints-frameworks.txt dev,frameworks,mo
 	@bash scripts/libfluidsynth.sh .venv-frameworks/bin/python
 	@touch $@
 

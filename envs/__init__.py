@@ -7,6 +7,7 @@ from toccata.envs.core import GENRES, PianoCore
 from toccata.envs.dynamics import Dynamics, random_legal_actions
 from toccata.envs.env import PianoDiscreteEnv, PianoEnv
 from toccata.envs.instrument import Piano
+from toccata.envs.mo_env import MOPianoEnv, MOPianoVectorEnv
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, RewardModelError, checked, contributions, total
 from toccata.envs.vector import PianoDiscreteVectorEnv, PianoVectorEnv
@@ -15,6 +16,8 @@ __all__ = [
     "GENRES",
     "Dynamics",
     "EncodeReport",
+    "MOPianoEnv",
+    "MOPianoVectorEnv",
     "Piano",
     "PianoCore",
     "PianoDiscreteEnv",

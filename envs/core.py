@@ -13,9 +13,10 @@ from gymnasium import spaces
 
 from toccata.envs.codec import encode
 from toccata.envs.dynamics import MAX_OBSERVED_BEATS, RECENT_FRAMES, Dynamics
+from toccata.envs.flat_actions import flat_masks, flat_space, unflatten
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
-from toccata.envs.reward_model import RewardModel, check_name, contributions, total
+from toccata.envs.reward_model import RewardModel, check_model, contributions, total
 from toccata.music.score import Score
 from toccata.settings.genres import GENRES, check_genres, genre_index
 from toccata.settings.options import MAX_BARS
@@ -35,14 +36,21 @@ def genre_count(observation_space: spaces.Space) -> int | None:
     return int(genre.n) if isinstance(genre, spaces.Discrete) else None
 
 
+def checked_penalty(penalty: float) -> float:
+    """`penalty`; raises ValueError unless it is in [0, inf)."""
+    if not 0 <= penalty < np.inf:
+        raise ValueError(f"illegal_penalty must be finite and not negative, got {penalty}")
+    return float(penalty)
+
+
 @dataclass(frozen=True)
 class Step:
     """The results of one step of every env; arrays have a leading env axis."""
 
-    rewards: np.ndarray  # (n,) float64
+    rewards: np.ndarray  # (n,) float64; of `MOPianoCore` (n, entries) float32
     terminated: np.ndarray  # (n,) bool, the last bar line is reached
     truncated: np.ndarray  # (n,) bool, `max_steps` or `time_limit` ended it before the last bar line
-    terms: dict[str, np.ndarray]  # (n,) float64 each, their sum is `rewards`
+    terms: dict[str, np.ndarray]  # (n,) float64 each, their sum is `rewards`; of `MOPianoCore` its entries
     pieces: dict[int, Piece]  # by env: the piece so far, in the envs that are rewarded for it in this step
 
 
@@ -112,17 +120,8 @@ class PianoCore:
 
     @reward_model.setter
     def reward_model(self, reward: RewardModel | None) -> None:
-        if reward is not None and (
-            isinstance(reward, type)
-            or not callable(getattr(reward, "score", None))
-            or not isinstance(getattr(reward, "name", None), str)
-        ):
-            raise TypeError(
-                f"reward must be a reward model, with a name and a score(pieces) method, got {reward!r}; "
-                "toccata.reward_models.load_reward makes one from a name"
-            )
-        if reward is not None and not hasattr(reward, "contributions"):  # whose name is that of its term
-            check_name(reward.name)
+        if reward is not None:
+            check_model(reward)
         self._reward_model = reward
 
     @property
@@ -132,9 +131,7 @@ class PianoCore:
 
     @illegal_penalty.setter
     def illegal_penalty(self, penalty: float) -> None:
-        if not 0 <= penalty < np.inf:
-            raise ValueError(f"illegal_penalty must be finite and not negative, got {penalty}")
-        self._illegal_penalty = float(penalty)
+        self._illegal_penalty = checked_penalty(penalty)
 
     def _end_tick(self, ticks_per_bar: int, primer_bars: int = 0) -> int:
         """The last tick of a piece in this metre.
@@ -251,12 +248,18 @@ class PianoCore:
         truncated = played & (states["steps"] >= np.minimum(self.max_steps, self.time_limit)) & ~terminated
         pieces = self._pieces_to_reward(terminated | truncated, played)
         terms = self._reward_terms(pieces) if self.reward_model is not None and pieces else {}
-        if self.illegal_penalty:
-            terms["illegal"] = np.where(legal, 0.0, -self.illegal_penalty)
-        rewards = np.zeros(self.num_envs)
-        if terms:
-            rewards += total(terms)
-        return Step(rewards, terminated, truncated, terms, pieces)
+        if self._illegal_penalty:
+            terms["illegal"] = np.where(legal, 0.0, -self._illegal_penalty)
+        return Step(self._rewards(terms), terminated, truncated, terms, pieces)
+
+    def _rewards(self, terms: dict[str, np.ndarray]) -> np.ndarray:
+        """The rewards of a step, from its terms (n,) float64 each."""
+        return total(terms) if terms else np.zeros(self.num_envs)
+
+    def _scores(self, pieces: Pieces) -> dict[str, np.ndarray]:
+        """What the reward model says of whole pieces, (n,) float32 by term."""
+        assert self._reward_model is not None
+        return contributions(self._reward_model, pieces)
 
     def _pieces_to_reward(self, done: np.ndarray, played: np.ndarray) -> dict[int, Piece]:
         """The piece so far of each env that is rewarded in this step, in which the envs `played` (n,) bool played."""
@@ -271,10 +274,9 @@ class PianoCore:
 
     def _reward_terms(self, pieces: dict[int, Piece]) -> dict[str, np.ndarray]:
         """(n,) by term: the score of each piece less the rewards of its episode so far, 0 for the other envs."""
-        assert self.reward_model is not None
         rows = list(pieces)
         terms = {}
-        for name, scores in contributions(self.reward_model, Pieces(pieces.values(), self.piano)).items():
+        for name, scores in self._scores(Pieces(pieces.values(), self.piano)).items():
             rewarded = self._rewarded.setdefault(name, np.zeros(self.num_envs))
             terms[name] = np.zeros(self.num_envs)
             terms[name][rows] = scores - rewarded[rows]
@@ -349,31 +351,6 @@ class PianoCore:
             "clock": self.dynamics.clock(rows),
             **shared,
         }
-
-
-def flat_space(piano: Piano) -> spaces.Discrete:
-    """The action space of `PianoDiscreteEnv`."""
-    return spaces.Discrete(int(np.prod(piano.nvec)))
-
-
-def flat_masks(masks: np.ndarray, whats: int) -> np.ndarray:
-    """Masks (n, whats + values) of `(what, value)` as masks (n, whats * values) of flat actions."""
-    return (masks[:, :whats, None] & masks[:, None, whats:]).reshape(len(masks), -1)
-
-
-def unflatten(actions: np.ndarray, num_envs: int, piano: Piano) -> np.ndarray:
-    """Flat actions (n,) as (n, 2) `(what, value)`.
-
-    Raises:
-        ValueError: when they are not `num_envs` integers in the flat action space.
-    """
-    space = flat_space(piano)
-    if actions.shape != (num_envs,) or actions.dtype.kind not in "iu":
-        raise ValueError(f"flat actions must be integers of shape ({num_envs},), got {actions.dtype} {actions.shape}")
-    outside = (actions < 0) | (actions >= space.n)
-    if outside.any():
-        raise ValueError(f"action {actions[outside][0]} is outside the action space {space}")
-    return np.stack(np.divmod(actions, piano.nvec[1]), axis=1)
 
 
 def _positive_int(name: str, value: int) -> int:

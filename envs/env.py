@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import TimeLimit
 
-from toccata.envs.core import PianoCore
+from toccata.envs.core import PianoCore, Step
 from toccata.envs.pieces import Piece
 from toccata.envs.reward_model import RewardModel
 from toccata.music.score import Score
@@ -113,6 +113,7 @@ class PianoEnv(gym.Env[Any, Any]):
     """
 
     flat = False  # one flat action, as in `PianoDiscreteEnv`
+    core_type = PianoCore
     metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}  # noqa: RUF012  # as gym.Env types it
 
     def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
@@ -121,7 +122,7 @@ class PianoEnv(gym.Env[Any, Any]):
                 f"render_mode must be one of {', '.join(self.metadata['render_modes'])}, got {render_mode!r}"
             )
         self.render_mode = render_mode
-        self.core = PianoCore(1, flat=self.flat, **arguments)
+        self.core = self.core_type(1, flat=self.flat, **arguments)
         self.observation_space = self.core.observation_space
         self.action_space = self.core.action_space
         self._time_limits: list[TimeLimit] = []  # around this environment, since its last reset
@@ -140,6 +141,17 @@ class PianoEnv(gym.Env[Any, Any]):
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Play one action."""
+        step, info = self._play(action)
+        return (
+            self._observation(),
+            float(step.rewards[0]),
+            bool(step.terminated[0]),
+            bool(step.truncated[0]),
+            info,
+        )
+
+    def _play(self, action: np.ndarray) -> tuple[Step, dict[str, Any]]:
+        """One step of the core, and its info."""
         is_last = any(each._elapsed_steps + 1 >= each._max_episode_steps for each in self._time_limits)  # type: ignore[operator]  # an int since its reset
         self.core.time_limit = 0 if is_last else np.inf
         step = self.core.step(self._as_batch(action))
@@ -149,13 +161,7 @@ class PianoEnv(gym.Env[Any, Any]):
             info["piece"] = step.pieces[0]
         if self.render_mode == "human":
             self.render()
-        return (
-            self._observation(),
-            float(step.rewards[0]),
-            bool(step.terminated[0]),
-            bool(step.truncated[0]),
-            info,
-        )
+        return step, info
 
     def _as_batch(self, action: np.ndarray) -> np.ndarray:
         """An action of this environment as (1, 2), a flat one as (1,); the core checks its values."""

@@ -13,7 +13,7 @@ from toccata.music.score import Score
 
 
 class Piece:
-    """A finished or partial piece. Two pieces are equal only if they are the same object.
+    """A finished or partial piece; two are equal if their score, genre, start and actions are.
 
     Args:
         score: the whole piece, a primer included; or a function without arguments that returns it, which is called
@@ -42,6 +42,20 @@ class Piece:
         if not isinstance(self._score, Score):
             self._score = self._score()
         return self._score
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Piece):
+            return NotImplemented
+        same_actions = (
+            self.actions is other.actions
+            if self.actions is None or other.actions is None
+            else np.array_equal(self.actions, other.actions)
+        )
+        same_place = (self.genre, self.start_tick) == (other.genre, other.start_tick)
+        return same_place and same_actions and self.score == other.score
+
+    def __hash__(self) -> int:
+        return hash((self.genre, self.start_tick, self.score))
 
     def __repr__(self) -> str:
         actions = "None" if self.actions is None else f"<{len(self.actions)} actions>"

@@ -19,7 +19,7 @@ class RewardModel(Protocol):
     """An object with a name that scores pieces: (n,) float32, finite, higher is better.
 
     A model that is a sum of others may also have `contributions(pieces) -> dict[str, np.ndarray]`, (n,) terms whose sum
-    is its score; they are then rewarded and logged one by one.
+    is its score; they are then rewarded and logged one by one. For reward vectors see `reward_vector`.
     """
 
     name: str
@@ -56,6 +56,21 @@ def check_name(name: Any, what: str = "a reward model's name") -> None:
         raise RewardModelError(f"{what} must not be {', '.join(RESERVED_NAMES)}, which are logged too, got {name!r}")
 
 
+def check_model(model: Any) -> None:
+    """Raise TypeError for what is no reward model, and RewardModelError for a name that cannot be that of its term."""
+    if (
+        isinstance(model, type)
+        or not callable(getattr(model, "score", None))
+        or not isinstance(getattr(model, "name", None), str)
+    ):
+        raise TypeError(
+            f"reward must be a reward model, with a name and a score(pieces) method, got {model!r}; "
+            "toccata.reward_models.load_reward makes one from a name"
+        )
+    if not hasattr(model, "contributions"):  # whose name is that of its term
+        check_name(model.name)
+
+
 def checked(model: RewardModel, pieces: Pieces) -> np.ndarray:
     """The model's scores, (n,) float32.
 
@@ -71,16 +86,27 @@ def contributions(model: RewardModel, pieces: Pieces) -> dict[str, np.ndarray]:
     Raises:
         RewardModelError: as `checked`, and for a name that cannot be a term's.
     """
-    who = f"reward model {model.name!r}"
     split = getattr(model, "contributions", None)
     if split is None:
         check_name(model.name)
         return {model.name: checked(model, pieces)}
-    terms = _call(who, split, pieces)
+    return checked_terms(model, split, pieces, "contributions")
+
+
+def checked_terms(
+    model: RewardModel, method: Callable[[Pieces], Any], pieces: Pieces, what: str
+) -> dict[str, np.ndarray]:
+    """What a method of the model that splits its score returns, (n,) float32 by term.
+
+    Raises:
+        RewardModelError: as `contributions`; `what` names the method.
+    """
+    who = f"reward model {model.name!r}"
+    terms = _call(who, method, pieces)
     if not isinstance(terms, Mapping):
-        raise RewardModelError(f"contributions of {who} must return a dict, got {type(terms).__name__}")
+        raise RewardModelError(f"{what} of {who} must return a dict, got {type(terms).__name__}")
     if not terms:
-        raise RewardModelError(f"contributions of {who} must return at least one term")
+        raise RewardModelError(f"{what} of {who} must return at least one term")
     for name in terms:
         check_name(name, f"the name of a term of {who}")
     return {name: _as_scores(model, term, pieces, f", term {name!r},") for name, term in terms.items()}

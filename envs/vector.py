@@ -48,6 +48,7 @@ class PianoVectorEnv(VectorEnv):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
     flat = False  # one flat action, as in `PianoDiscreteEnv`
+    core_type = PianoCore
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class PianoVectorEnv(VectorEnv):
         modes = {mode.value: mode for mode in AutoresetMode}
         if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in modes:
             raise ValueError(f"autoreset_mode must be one of {', '.join(modes)}, got {autoreset_mode!r}")
-        self.core = PianoCore(num_envs, flat=self.flat, **arguments)
+        self.core = self.core_type(num_envs, flat=self.flat, **arguments)
         if max_episode_steps not in (None, -1):
             if type(max_episode_steps) is not int or max_episode_steps < 1:
                 raise ValueError(f"max_episode_steps must be a positive integer, or -1, got {max_episode_steps!r}")

@@ -35,6 +35,7 @@ class Silence:
     limit: float = 0.24
 
     name = "silence"
+    score_range = (-1.0, 0.0)
 
     def __post_init__(self) -> None:
         _check_limits(self, 0, 1)
@@ -65,6 +66,7 @@ class Repetition:
     loop_limit: float = 0.3
 
     name = "repetition"
+    score_range = (-1.0, 0.0)
 
     def __post_init__(self) -> None:
         _check_limits(self, 0, 1)
@@ -100,6 +102,7 @@ class Density:
     polyphony_limit: float = 4.7
 
     name = "density"
+    score_range = (-1.0, 0.0)
 
     def __post_init__(self) -> None:
         _check_limits(self, 0, np.inf)

@@ -43,6 +43,11 @@ class WeightedSum:
         if not self.models:
             raise RewardSpecError("a weighted sum needs at least one reward model")
 
+    @property
+    def score_ranges(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest score of each model that has a `score_range`, by term; unweighted."""
+        return {term: model.score_range for term, model in self.models.items() if hasattr(model, "score_range")}
+
     def scores(self, pieces: Pieces) -> dict[str, np.ndarray]:
         """Unweighted scores of each model, (n,) float32 by term.
 

@@ -69,6 +69,7 @@ class RatingModel:
     """
 
     name = "rating"
+    score_range = (-RATING_LIMIT, RATING_LIMIT)
 
     def __init__(self, members: nn.ModuleList, config: RatingConfig) -> None:
         self.network = members.eval().requires_grad_(False)

@@ -68,6 +68,7 @@ class Realism:
     """
 
     name = "realism"
+    score_range = (0.018, 2.303)  # log(1 + exp(logit)) at the limits of the logit, rounded outwards
 
     def __init__(
         self, discriminator: Discriminator | None = None, *, fitted: bool = False, anchor: Discriminator | None = None

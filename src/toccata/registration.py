@@ -10,13 +10,20 @@ from toccata.settings.specs import is_reward_spec
 
 
 def register_environments() -> None:
-    """Register `toccata/Piano-v0` and `toccata/PianoDiscrete-v0` for `gym.make` and `gym.make_vec`."""
+    """Register `toccata/Piano-v0`, `PianoDiscrete-v0` and `MOPiano-v0` for `gym.make` and `gym.make_vec`."""
     for name, maker in (("Piano", "piano"), ("PianoDiscrete", "piano_discrete")):
         gym.register(
             f"toccata/{name}-v0",
             entry_point=f"toccata.registration:make_{maker}",
             vector_entry_point=f"toccata.registration:make_{maker}_vector",
         )
+    gym.register(
+        "toccata/MOPiano-v0",
+        entry_point="toccata.registration:make_mo_piano",
+        vector_entry_point="toccata.registration:make_mo_piano_vector",
+        disable_env_checker=True,  # which takes scalar rewards alone
+        kwargs={"reward": ["silence", "repetition", "density"]},  # the rules, which need no weights
+    )
 
 
 def _with_reward(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -54,3 +61,17 @@ def make_piano_discrete_vector(num_envs: int = 1, **arguments: Any) -> gym.vecto
     from toccata.envs import PianoDiscreteVectorEnv
 
     return PianoDiscreteVectorEnv(num_envs, **_with_reward(arguments))
+
+
+def make_mo_piano(**arguments: Any) -> gym.Env:
+    """`toccata/MOPiano-v0`."""
+    from toccata.envs import MOPianoEnv
+
+    return MOPianoEnv(**_with_reward(arguments))
+
+
+def make_mo_piano_vector(num_envs: int = 1, **arguments: Any) -> gym.vector.VectorEnv:
+    """`toccata/MOPiano-v0`, batched."""
+    from toccata.envs import MOPianoVectorEnv
+
+    return MOPianoVectorEnv(num_envs, **_with_reward(arguments))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from toccata.envs import GENRES, Piano, PianoCore, PianoDiscreteEnv, PianoEnv
+from toccata.envs import GENRES, MOPianoEnv, Piano, PianoCore, PianoDiscreteEnv, PianoEnv
 
 
 def table(text: str, header: str) -> list[dict[str, str]]:
@@ -85,7 +85,7 @@ def test_the_argument_table_equals_the_signature() -> None:
     assert ", ".join(GENRES) in genres["Meaning"]
 
 
-@pytest.mark.parametrize("env", [PianoEnv, PianoDiscreteEnv])
+@pytest.mark.parametrize("env", [PianoEnv, PianoDiscreteEnv, MOPianoEnv])
 def test_docstrings_have_the_sections_of_gymnasium(env: type) -> None:
     assert re.findall(r"## (.*)", env.__doc__) == [
         "Description",

@@ -60,11 +60,22 @@ def test_the_function_of_a_lazy_score_is_called_once_when_the_score_is_read() ->
     assert calls == [1]
 
 
-def test_a_piece_is_equal_only_to_itself() -> None:
-    piece, other = Piece(SHORT, "rock"), Piece(SHORT, "rock")
-    assert piece == piece
-    assert piece != other
-    assert len({piece, other}) == 2
+def test_pieces_with_equal_parts_are_equal() -> None:
+    actions = np.zeros((7, 2), np.int16)
+    piece, same = Piece(SHORT, "rock", 24, actions), Piece(lambda: SHORT, "rock", 24, actions.copy())
+    assert piece == same
+    assert len({piece, same}) == 1
+    others = [
+        Piece(LONG, "rock", 24, actions),
+        Piece(SHORT, "folk", 24, actions),
+        Piece(SHORT, "rock", 0, actions),
+        Piece(SHORT, "rock", 24, actions + 1),
+        Piece(SHORT, "rock", 24, actions[:3]),
+        Piece(SHORT, "rock", 24, None),
+        SHORT,
+    ]
+    assert all(piece != other for other in others)
+    assert Piece(SHORT) == Piece(SHORT)
 
 
 def test_the_representation_shows_score_genre_and_actions() -> None:

@@ -48,7 +48,7 @@ def test_sb3_contrib_plays_legal_actions(scripts: dict, tmp_path: Path, monkeypa
 
 def test_every_reward_of_the_pages_is_one(scripts: dict) -> None:
     rewards = re.findall(r"^REWARD = (.*)$", "\n".join(scripts.values()), re.MULTILINE)
-    assert len(rewards) == 7
+    assert len(rewards) == 8
     for reward in set(rewards):
         assert isinstance(load_reward(ast.literal_eval(reward)), RewardModel)
 
@@ -57,5 +57,5 @@ def test_versions_in_the_table_are_those_that_are_pinned(repository: Path) -> No
     pins = dict(re.findall(r"^(\S+)==(\S+)", (repository / "constraints-frameworks.txt").read_text(), re.MULTILINE))
     page = (repository / "docs" / "frameworks.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| \[(.*?)\]\(.*?\) \| (?:torch )?([\d.]+) \|", page, re.MULTILINE))
-    names = ("torch", "stable_baselines3", "sb3_contrib", "rl_zoo3", "ray", "torchrl", "tianshou")
+    names = ("torch", "stable_baselines3", "sb3_contrib", "rl_zoo3", "ray", "torchrl", "tianshou", "mo-gymnasium")
     assert list(rows.values()) == [pins[name] for name in names]
