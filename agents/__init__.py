@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from toccata.agents.ppo.composer_ppo import ComposerPPO
     from toccata.agents.ppo.model_file import load_model, save_model
     from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
+    from toccata.agents.ppo.whole_pieces import WholePiecePPO
     from toccata.agents.prior.prior import Prior
     from toccata.agents.runs.config import TrainConfig
     from toccata.agents.runs.training import train
@@ -26,6 +27,7 @@ __all__ = [
     "SequenceComposerPPO",
     "SequencePolicy",
     "TrainConfig",
+    "WholePiecePPO",
     "evaluate",
     "load_model",
     "save_model",
@@ -40,6 +42,7 @@ _MODULES = {
     "SequenceComposerPPO": "toccata.agents.ppo.sequence_ppo",
     "SequencePolicy": "toccata.agents.policies.sequence_policy",
     "TrainConfig": "toccata.agents.runs.config",
+    "WholePiecePPO": "toccata.agents.ppo.whole_pieces",
     "evaluate": "toccata.agents.evaluation.evaluate",
     "load_model": "toccata.agents.ppo.model_file",
     "save_model": "toccata.agents.ppo.model_file",

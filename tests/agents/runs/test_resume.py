@@ -122,3 +122,30 @@ def test_a_resumed_sequence_policy(toy: Toy, write_prior: WritePrior, backbone: 
     assert with_kl
     for row in with_kl:
         assert float(row["reward/kl"]) == pytest.approx(-float(row["kl/coef"]) * float(row["kl/nats_per_piece"]))
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "best-of-n"])
+def test_a_resumed_run_on_whole_pieces(toy: Toy, write_prior: WritePrior, algorithm: str) -> None:
+    write_prior("mine", "transformer")
+    changes: dict[str, Any] = {
+        "policy": "transformer",
+        "prior": "mine",
+        "clone_epochs": 0,
+        "algorithm": algorithm,
+        "prior_kl_coef": 0.02,
+        "prior_kl_target": 0.5,
+        "num_envs": 4,
+        "bars": 1,
+        "batch_size": 48,
+        "learning_rate": 3e-3,
+    }
+    uninterrupted = train_quietly(toy("uninterrupted", total_timesteps=300, **changes))
+    half = train_quietly(toy("half", total_timesteps=150, **changes))
+    assert len(rows_of(half.folder)) < len(rows_of(uninterrupted.folder))
+    torch.manual_seed(99)  # the state between the two runs must not matter
+    np.random.seed(99)  # noqa: NPY002  # SB3 draws from it
+    train_quietly(resumed_config(half.folder, total_timesteps=300))
+    assert_equal_runs(uninterrupted.folder, half.folder)
+    rows = rows_of(uninterrupted.folder)
+    assert {row["reward/pieces"] for row in rows} == {"4"}
+    assert [int(row["time/iterations"]) for row in rows] == list(range(1, len(rows) + 1))
