@@ -196,8 +196,8 @@ class TrainConfig:
     """cpu, cuda, or auto."""
 
     reward_device: str = "auto"
-    """Device that rating and realism compute on: cpu, cuda, or auto, which is that of --device. Reward models of your
-    own choose theirs."""
+    """Device that rating, realism and typicality compute on: cpu, cuda, or auto, which is that of --device. Reward
+    models of your own choose theirs."""
 
     amp: bool | None = None
     """Compute the updates of a transformer in bfloat16 where that is safe; by default on a GPU."""

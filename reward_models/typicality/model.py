@@ -118,5 +118,6 @@ class TypicalityReward:
             WEIGHTS_NAME,
             lambda config: ActionModel(Piano(), config["width"], config["layers"]),
         )
-        ends = config.get("low") if low is None else low, config.get("high") if high is None else high
-        return cls(network, *ends, config.get("fit"))
+        saved: dict[str, Any] = {"low": config.get("low"), "high": config.get("high")}
+        given = {end: value for end, value in (("low", low), ("high", high)) if value is not None}
+        return cls(network, **{**saved, **given}, about=config.get("fit"))

@@ -39,5 +39,5 @@ def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_table_has_every_reward_and_its_range(page: str) -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (-?[\d.]+ to -?[\d.]+) \|", page, re.MULTILINE))
     shipped = {name: bounds for name, bounds in rows.items() if name in reward_names()}
-    assert {"rating", "realism", "silence", "repetition", "density"} == set(shipped)
+    assert {"rating", "realism", "typicality", "silence", "repetition", "density"} == set(shipped)
     assert shipped["realism"] == "{:.3f} to {:.3f}".format(*np.logaddexp(0, [-4, np.log(9)]))

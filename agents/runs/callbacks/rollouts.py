@@ -89,7 +89,8 @@ class CombinationCallback(BaseCallback):
             started = time.perf_counter()
             self.real = self.real or self.make_real()
             self.rewards.measure(self.real, self.learning)
-            self.logger.record("time/real_scores_seconds", time.perf_counter() - started)
+            name = "time/reward_update_seconds"
+            self.logger.record(name, self.logger.name_to_value[name] + time.perf_counter() - started)
 
 
 class MetricsCallback(BaseCallback):
