@@ -112,7 +112,7 @@ def test_a_run_is_evaluated_with_its_combination(toy: Toy) -> None:
 @pytest.mark.parametrize(
     ("combine", "rewards", "message"),
     [
-        ("gates", [["silence", 1.0]], "combine must be .*'gate'.*, got 'gates'"),
+        ("gates", [["silence", 1.0]], "combine must be sum, product, gate or lagrangian, got 'gates'"),
         ("gate", [["rating", 1.0]], "combine gate: needs a second reward with a weight greater than 0"),
         ("lagrangian", [["rating", 1.0], ["realism", 0.0]], "combine lagrangian: needs a second reward"),
         (

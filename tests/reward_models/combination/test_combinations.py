@@ -124,6 +124,19 @@ def test_multipliers_are_bounded_and_one_rollout_moves_them_little() -> None:
     assert rewards.multipliers == {"order": MOST, "calm": LEAST}
 
 
+def test_multipliers_reach_those_of_a_known_problem() -> None:
+    """Maximise x subject to -x**2 >= -1, with the best x for each multiplier: both are known, 1 and 1/2."""
+    effort = Listed("effort")
+    real = {"effort": RealScores(low=-1.0, median=-1.0, mean=-1.0, std=1.0)}
+    rewards = Lagrangian([(Listed("taste", [0.0]), 1.0), (effort, 1.0)], real)
+    for _ in range(100):
+        best = 1 / (2 * rewards.multipliers["effort"])  # of x - multiplier * (x**2 - 1)
+        effort.scores = [-(best**2)]
+        rewards.after_rollout(pieces(1))
+    assert rewards.multipliers["effort"] == pytest.approx(0.5, rel=1e-3)
+    assert best == pytest.approx(1.0, rel=1e-3)
+
+
 def test_real_music_meets_the_constraints_of_a_lagrangian() -> None:
     rng = np.random.default_rng(0)
     scores = np.where(rng.random(200) < 0.03, -1.0, 0.0)  # as of a rule
