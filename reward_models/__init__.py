@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, RewardModelError, RewardSpecError, checked, contributions
+from toccata.reward_models.combination import Combination, Gate, Lagrangian, Product, WeightedSum, combined
 from toccata.reward_models.loading import (
     has_weights,
     is_builtin,
@@ -14,18 +15,22 @@ from toccata.reward_models.loading import (
     reward_names,
 )
 from toccata.reward_models.rules import Density, Repetition, Silence
-from toccata.reward_models.weighted_sum import WeightedSum
 
 if TYPE_CHECKING:
     from toccata.reward_models.learning import LearningRewardModel
     from toccata.reward_models.rating.model import RatingModel
     from toccata.reward_models.realism.model import Realism
+    from toccata.reward_models.typicality.model import TypicalityReward
 
 __all__ = [
+    "Combination",
     "Density",
+    "Gate",
+    "Lagrangian",
     "LearningRewardModel",
     "Piece",
     "Pieces",
+    "Product",
     "RatingModel",
     "Realism",
     "Repetition",
@@ -33,8 +38,10 @@ __all__ = [
     "RewardModelError",
     "RewardSpecError",
     "Silence",
+    "TypicalityReward",
     "WeightedSum",
     "checked",
+    "combined",
     "contributions",
     "has_weights",
     "is_builtin",
@@ -48,6 +55,7 @@ _NEEDS_TORCH = {  # imported at first access
     "LearningRewardModel": "learning",
     "RatingModel": "rating.model",
     "Realism": "realism.model",
+    "TypicalityReward": "typicality.model",
 }
 
 

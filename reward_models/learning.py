@@ -32,7 +32,8 @@ from toccata.weights import MAX_WEIGHTS_BYTES, serialized
 
 STRUCTURE_FILE, ARRAYS_FILE = "state.json", "state.safetensors"
 MAX_DEPTH = 50  # of dicts and lists in a state
-LOGGED_GROUPS = ("reward", "kl", "music", "rollout", "time", "train")  # whose quantities a run logs itself
+# Groups whose quantities a run logs itself
+LOGGED_GROUPS = ("reward", "gate", "lagrangian", "violation", "kl", "music", "rollout", "time", "train")
 SIGNATURE = "update(pieces, real, rng)"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toccata.envs.reward_model import RewardModel, RewardModelError, RewardSpecError, check_name
-from toccata.reward_models.weighted_sum import WeightedSum
+from toccata.reward_models.combination.weighted_sum import WeightedSum
 from toccata.settings.options import shown
 from toccata.settings.specs import WEIGHT_KEY, Spec, SpecError, parse_spec, spec_from_data, weighted_spec
 from toccata.user_code import import_attribute, made
@@ -33,6 +33,7 @@ class _Builtin:
 _BUILTIN = {
     "rating": _Builtin("rating.model", "RatingModel", has_weights=True),
     "realism": _Builtin("realism.model", "Realism", has_weights=True),
+    "typicality": _Builtin("typicality.model", "TypicalityReward", has_weights=True),
     "silence": _Builtin("rules", "Silence"),
     "repetition": _Builtin("rules", "Repetition"),
     "density": _Builtin("rules", "Density"),
@@ -50,13 +51,15 @@ def load_reward(reward: RewardSpec, device: Any = "cpu") -> RewardModel:
     Args:
         reward: one of
 
-            - a text: a name of `reward_names()`; `rating:FOLDER` or `realism:FOLDER`, for custom weights; or
+            - a text: a name of `reward_names()`; `rating:FOLDER`, `realism:FOLDER` or `typicality:FOLDER`,
+              for custom weights; or
               `package.module:Attribute`, a class, a function that returns a model, or a model, whose module is searched
               in the current directory, then on `sys.path`. Each may have arguments: `my_rewards:Steps(limit=2)`;
             - the same as data: `{"model": "my_rewards:Steps", "args": {"limit": 2}}`; with a `weight` it is weighted;
             - a list of pairs `[spec, weight]` and of these objects: their weighted sum, see `parse_rewards`;
             - a reward model, which is returned as it is, or a class or function that takes no arguments.
-        device: a torch device or its name. `rating` and `realism` are put there; all others stay as they are.
+        device: a torch device or its name. `rating`, `realism` and `typicality` are put there; all others stay as
+            they are.
 
     Raises:
         RewardSpecError: when there is no such reward model, or it fails to load.

@@ -296,7 +296,8 @@ def logged_by_a_small_run() -> set[str]:
         MetricsCallback(lambda step, logged: None),
     ]
     agent.learn(512, CallbackList(callbacks), log_interval=1)
-    return names.names | {"watchdog/outside"}  # of `train` only; see tests/agents/runs/test_watchdog.py
+    of_train = {"watchdog/outside", "gate/NAME", "gate/all", "lagrangian/NAME", "violation/NAME"}
+    return names.names | of_train  # see tests/agents/runs/test_watchdog.py and test_combine.py
 
 
 def test_every_logged_quantity_is_explained() -> None:

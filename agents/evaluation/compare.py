@@ -85,7 +85,7 @@ def summarise_groups(groups: Sequence[Group]) -> dict[str, Any]:
     for group in others:
         seeds = paired_seeds(first, group)
         metrics = [name for name in group.metrics if name in first.metrics]
-        if first.settings.get("rewards") != group.settings.get("rewards"):
+        if not _paid_alike(first, group):
             metrics = [name for name in metrics if name != REWARD]
         if len(first.pieces | group.pieces) > 1:
             metrics = [name for name in metrics if name != VENDI]
@@ -110,6 +110,11 @@ def _described(interval: Interval, *groups: Sequence[np.ndarray]) -> dict[str, f
     return dict(interval._asdict())
 
 
+def _paid_alike(one: Group, other: Group) -> bool:
+    """Whether the rewards of two groups are the same, and combined in the same way."""
+    return all(one.settings.get(name) == other.settings.get(name) for name in ("rewards", "combine"))
+
+
 def paired_seeds(one: Group, other: Group) -> list[int]:
     """The seeds over which two groups are paired: their own where both have the same, at least two; else none."""
     return list(one.seeds) if one.seeds == other.seeds and len(one.seeds) > 1 else []
@@ -126,7 +131,7 @@ def _remarks(groups: Sequence[Group], differences: dict[str, Any]) -> list[str]:
         how = f"paired by seed ({', '.join(map(str, seeds))})" if seeds else "not paired, all seeds of both"
         lines.append(f"{name}: {how}")
     for name, group in zip(differences, groups[1:], strict=True):
-        if group.settings.get("rewards") != groups[0].settings.get("rewards"):
+        if not _paid_alike(groups[0], group):
             lines.append(f"{name}: the rewards differ; {REWARD} is each group's own, and has no difference")
     counts = sorted({count for group in groups for count in group.pieces})
     if len(counts) > 1 and any(VENDI in group.metrics for group in groups):

@@ -41,7 +41,7 @@ from toccata.envs.reward_model import total
 from toccata.files import is_file, refuse_existing, sha256_of_file, whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure_each, vendi_score
 from toccata.music.score import Score
-from toccata.reward_models import WeightedSum, parse_rewards
+from toccata.reward_models import Combination, WeightedSum, parse_rewards
 from toccata.reward_models.judges.panel import Panel, beside_real
 from toccata.reward_models.rating.model import RatingModel
 from toccata.settings.genres import GENRES
@@ -335,10 +335,11 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
 def _described(subject: Subject, seed: int) -> str:
     """The settings of an evaluation in one line."""
     config = subject.config
+    how = f"; {subject.rewards.name}: {subject.rewards.describe()}" if isinstance(subject.rewards, Combination) else ""
     rewards = ", ".join(f"{weight:g} {term}" for term, weight in subject.rewards.weights.items())
     return (
         f"{config.bars} bars of {config.beats_per_bar:g} beats at {config.tempo_bpm:g} a minute, {config.genre}; "
-        f"rewards: {rewards}; seed {seed}"
+        f"rewards: {rewards}{how}; seed {seed}"
     )
 
 
@@ -379,7 +380,7 @@ def measurements(pieces: Pieces, rewards: WeightedSum, rating: RatingModel | Non
     """Metrics and scores of pieces, each (n,) by name.
 
     Every metric; `diversity` among these pieces; the score of every reward model, not weighted, as `score/NAME`; the
-    weighted sum, which PPO maximises, as `reward/total`; and as `sibling_rating` that of the sibling
+    sum of the terms that PPO maximises, as `reward/total`; and as `sibling_rating` that of the sibling
     member of `rating`, where there is one: no agent is rewarded for it.
     """
     values = measure_each(pieces.own)

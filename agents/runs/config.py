@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from toccata.files import FileError, read_json, read_toml
+from toccata.settings.combinations import why_not
 from toccata.settings.genres import checked_additions, with_added
 from toccata.settings.options import (
     BEATS_PER_BAR,
@@ -103,6 +104,11 @@ class TrainConfig:
     rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
     """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own, each with
     arguments if need be: 'my_rewards:Steps(limit=2)'. `--rewards + my_rewards:Steps 0.5` adds to the default ones."""
+
+    combine: Literal["sum", "product", "gate", "lagrangian"] = "sum"
+    """How the rewards are combined: their weighted sum; the product of how good each is beside real music; a gate, in
+    which the first reward counts where all others are as good as the 5th percentile of real music; or a Lagrangian,
+    which maximises the first reward subject to that of the others, with multipliers that are learnt."""
 
     bars_per_reward: int = 2
     """With --reward-at bar: bars from one reward to the next. Fewer bars give more frequent rewards and take longer to
@@ -200,8 +206,8 @@ class TrainConfig:
     """cpu, cuda, or auto."""
 
     reward_device: str = "auto"
-    """Device that rating and realism compute on: cpu, cuda, or auto, which is that of --device. Reward models of your
-    own choose theirs."""
+    """Device that rating, realism and typicality compute on: cpu, cuda, or auto, which is that of --device. Reward
+    models of your own choose theirs."""
 
     amp: bool | None = None
     """Compute the updates of a transformer in bfloat16 where that is safe; by default on a GPU."""
@@ -248,6 +254,8 @@ class TrainConfig:
         self._fill_in_reference()
         if not self.rewards:
             raise ConfigError("rewards must name at least one reward model, such as: rating 1.0")
+        if (why := why_not(self.combine, self.rewards)) is not None:
+            raise ConfigError(f"combine {why}")
         if self.num_envs * self.n_steps % self.batch_size == 1:
             raise ConfigError(
                 f"num_envs * n_steps = {self.num_envs * self.n_steps} leaves a last minibatch of a single step with "

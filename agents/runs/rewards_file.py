@@ -14,10 +14,12 @@ import torch
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.trust import require_trust
 from toccata.envs.excerpts import ExcerptDataset
-from toccata.envs.reward_model import RewardModel
+from toccata.envs.pieces import Pieces
+from toccata.envs.reward_model import RewardModel, RewardSpecError
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, inside, read_json, sha256_of_file, write_atomically
 from toccata.reward_models import (
+    Combination,
     Density,
     Repetition,
     Silence,
@@ -26,14 +28,22 @@ from toccata.reward_models import (
     is_builtin,
     load_reward,
 )
+from toccata.reward_models.combination import RealScores, combination_class
 from toccata.reward_models.learning import has_state, load_state, save_state
-from toccata.settings.options import ConfigError
+from toccata.reward_models.typicality.model import TypicalityReward
+from toccata.settings.options import ConfigError, shown
 from toccata.settings.specs import Spec, SpecError, spec_from_data
 
 RULES = (Silence, Repetition, Density)  # reward models whose limits are percentiles of real pieces
-LIMIT_EXCERPTS = 256  # real excerpts that the limits are taken from
+LIMIT_EXCERPTS = 256  # real excerpts that limits and thresholds are taken from
 ENTRY_KEYS = ("term", "model", "weight", "args", "folder", "hash", "files", "limits")
+COMBINATION_KEYS = ("combine", "real", "multipliers", "rewards")
 REWARDS_FILE = "rewards.json"  # in the run folder's reward_models/: which models, their weights and hashes
+
+
+def real_pieces(music: ExcerptDataset, seed: int) -> Pieces:
+    """The real excerpts that a run takes limits and thresholds from."""
+    return Pieces(music.sample(LIMIT_EXCERPTS, np.random.default_rng([seed, 3]), transpose=False), music.piano)
 
 
 def with_corpus_limits(music: ExcerptDataset, rewards: WeightedSum, config: TrainConfig) -> WeightedSum:
@@ -44,14 +54,22 @@ def with_corpus_limits(music: ExcerptDataset, rewards: WeightedSum, config: Trai
 def with_limits(music: ExcerptDataset, rewards: WeightedSum, specs: Sequence[Spec | None], seed: int) -> WeightedSum:
     """The reward models, rules named by `specs` with limits taken from real music, but for those given as arguments.
 
-    Rules that functions of a user's own return stay as they are, as do all other models, and those without a spec.
+    The typicality's band is such a limit. Rules that functions of a user's own return stay as they are, as do all other
+    models, and those without a spec.
+
+    Raises:
+        RewardSpecError: for a typicality without a band.
     """
-    rng = np.random.default_rng([seed, 3])
-    scores = [piece.score for piece in music.sample(LIMIT_EXCERPTS, rng, transpose=False)]
+    real = real_pieces(music, seed)
     models: list[tuple[RewardModel, float]] = []
     for spec, (term, model) in zip(specs, rewards.models.items(), strict=True):
         if spec is not None and is_builtin(spec.target) and isinstance(model, RULES):
-            model = replace(type(model).from_scores(scores), **spec.args)
+            model = replace(type(model).from_scores(real.scores), **spec.args)
+        elif spec is not None and is_builtin(spec.target) and isinstance(model, TypicalityReward):
+            try:
+                model = model.with_band_of(real, **spec.args)
+            except ValueError as error:
+                raise RewardSpecError(f"reward {shown(str(spec))}: its band in this corpus: {error}") from None
         models.append((model, rewards.weights[term]))
     return WeightedSum(models)
 
@@ -83,7 +101,10 @@ def save_rewards(rewards: WeightedSum, config: TrainConfig, folder: Path) -> Non
             entry["folder"] = term
             entry["files"] = {path.name: sha256_of_file(path) for path in sorted((folder / term).iterdir())}
         entries.append(entry)
-    write_atomically(folder / REWARDS_FILE, (json.dumps(entries, indent=2) + "\n").encode())
+    content: Any = entries
+    if isinstance(rewards, Combination):
+        content = {"combine": rewards.name, **rewards.state(), "rewards": entries}
+    write_atomically(folder / REWARDS_FILE, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def load_rewards(
@@ -105,14 +126,15 @@ def load_rewards(
     """
     path = folder / REWARDS_FILE
     try:
-        entries = read_json(path)
+        content = read_json(path)
+        entries = content["rewards"] if isinstance(content, dict) else content
         specs = [_spec(entry) for entry in entries]
         require_trust(specs, path, run_folder, trust=trust)
         models: list[tuple[RewardModel, float]] = [
             (_load_entry(entry, spec, folder, device), float(entry["weight"]))
             for entry, spec in zip(entries, specs, strict=True)
         ]
-        return WeightedSum(models)
+        return _combined(content, models) if isinstance(content, dict) else WeightedSum(models)
     except FileError as error:
         raise ConfigError(str(error)) from error
     except SpecError as error:
@@ -121,6 +143,16 @@ def load_rewards(
         raise
     except Exception as error:  # a list of anything else fails in many ways
         raise ConfigError(f"{path}: not a readable list of rewards: {one_line(error)}") from error
+
+
+def _combined(content: dict[str, Any], models: list[tuple[RewardModel, float]]) -> Combination:
+    """The combination that rewards.json tells of."""
+    if unknown := content.keys() - set(COMBINATION_KEYS):
+        raise ValueError(f"unknown {min(unknown)!r}; there are {', '.join(COMBINATION_KEYS)}")
+    real = {term: RealScores.from_data(data) for term, data in content["real"].items()}
+    rewards = combination_class(content["combine"])(models, real)
+    rewards.load_state(content)
+    return rewards
 
 
 def _spec(entry: dict[str, Any]) -> Spec:

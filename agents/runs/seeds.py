@@ -31,7 +31,8 @@ from toccata.interrupts import Interrupted, on_signals
 SETTINGS_FILE = "settings.json"  # in the folder of the runs: their settings but for the seed
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 POLL_SECONDS = 0.5
-SHOWN = ("reward/", "music/", "kl/nats_per_piece", "rating/")  # quantities of the table, by the start of their name
+# Quantities of the table, by the start of their name
+SHOWN = ("reward/", "gate/", "lagrangian/", "music/", "kl/nats_per_piece", "rating/")
 
 
 class SeedsError(ToccataError, RuntimeError):

@@ -38,7 +38,12 @@ from toccata.agents.runs.builders import (
     with_absolute_paths,
     with_prior_genres,
 )
-from toccata.agents.runs.callbacks.rollouts import CheckpointCallback, MetricsCallback, UpdateRewardsCallback
+from toccata.agents.runs.callbacks.rollouts import (
+    CheckpointCallback,
+    CombinationCallback,
+    MetricsCallback,
+    UpdateRewardsCallback,
+)
 from toccata.agents.runs.callbacks.user import (
     CallbackError,
     CallbackStop,
@@ -52,7 +57,7 @@ from toccata.agents.runs.config import NO_PRIOR, RENEWABLE, TrainConfig
 from toccata.agents.runs.logs.loggers import check_loggers, open_loggers, writers_of
 from toccata.agents.runs.logs.media import PieceMedia
 from toccata.agents.runs.logs.progress import Progress, ProgressWriter
-from toccata.agents.runs.rewards_file import load_rewards, save_rewards, with_corpus_limits
+from toccata.agents.runs.rewards_file import load_rewards, real_pieces, save_rewards, with_corpus_limits
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.agents.runs.trust import require_trust, sign_run
 from toccata.envs.excerpts import ExcerptDataset
@@ -60,7 +65,7 @@ from toccata.envs.reward_model import RewardModelError
 from toccata.errors import ToccataError, one_line
 from toccata.files import write_atomically
 from toccata.interrupts import Interrupted, on_signals
-from toccata.reward_models import WeightedSum, parse_rewards
+from toccata.reward_models import Combination, WeightedSum, combined, parse_rewards
 from toccata.reward_models.learning import LearningRewardModel, check_learning, learns
 from toccata.settings.options import ConfigError, shown
 from toccata.user_code import mark_user_code, type_and_message
@@ -138,15 +143,18 @@ def train(
 
 def _print_rewards(training: Training, console: Console) -> None:
     """Say what is paid, which reward models learn, and what of them is not kept."""
-    learning = _learning(training)
-    terms = " + ".join(
+    learning, rewards = _learning(training), training.rewards
+    combination = f"{rewards.name} of " if isinstance(rewards, Combination) else ""
+    terms = (", " if combination else " + ").join(
         f"{weight:g} x {term}" + (f" ({spec})" if str(spec) != term else "")
         for (term, weight), (spec, _) in zip(
             training.rewards.weights.items(), training.run.config.reward_specs, strict=True
         )
     )
     trained = f"; trained along: {', '.join(learning)}" if learning else ""
-    for message in (f"reward: {terms}{trained}", *(f"warning: {each}" for each in training.warnings)):
+    thresholds = [f"{rewards.name}: {rewards.describe()}"] if isinstance(rewards, Combination) else []
+    warnings = [f"warning: {each}" for each in training.warnings]
+    for message in (f"reward: {combination}{terms}{trained}", *thresholds, *warnings):
         console.print(message, soft_wrap=True, markup=False, highlight=False)
         training.run.log(message)
 
@@ -201,6 +209,9 @@ def _new(
     warnings: list[str] = []
     music = excerpt_dataset(config, "train", warnings.append)
     rewards = with_corpus_limits(music, rewards, config)
+    if config.combine != "sum":
+        with console.status("scoring real pieces"):
+            rewards = combined(config.combine, rewards, real_pieces(music, config.seed))
     warnings += _check_learning(rewards)
     model = build_agent(config, env, rewards, device)
     set_arithmetic(config, model)
@@ -292,6 +303,11 @@ def _resumed(config: TrainConfig, command: Sequence[str], console: Console, stac
             f"{run.folder}: config.json names {len(config.rewards)} rewards, rewards.json of {checkpoint.name} "
             f"{len(rewards.models)}; one of them was changed"
         )
+    if rewards.name != config.combine:
+        raise RunError(
+            f"{run.folder}: config.json combines rewards by a {config.combine}, rewards.json of {checkpoint.name} by a "
+            f"{rewards.name}; one of them was changed"
+        )
     warnings: list[str] = []
     music = excerpt_dataset(config, "train", warnings.append)
     try:
@@ -348,10 +364,12 @@ def _run_ppo(training: Training, bar: Bar) -> str:
         bar.console.print(message, soft_wrap=True, markup=False, highlight=False)
         training.run.log(message)
 
-    callbacks: list[BaseCallback] = [
-        UpdateRewardsCallback(_learning(training), training.music, training.rng),
-        MetricsCallback(on_rollout),
-    ]
+    learning = _learning(training)
+    callbacks: list[BaseCallback] = [UpdateRewardsCallback(learning, training.music, training.rng)]
+    if isinstance(training.rewards, Combination):
+        real = partial(real_pieces, training.music, config.seed)
+        callbacks.append(CombinationCallback(training.rewards, real, learning))
+    callbacks.append(MetricsCallback(on_rollout))
     if training.watchdog is not None:
         callbacks.append(WatchdogCallback(training.watchdog, training.run, config.on_collapse, say))
     callbacks.append(CheckpointCallback(checkpoint, config.checkpoint_every))

@@ -2,6 +2,8 @@
 
 By default on music21's corpora; the model card names the further folders of the shipped weights. Training works only,
 and of these 70 % by a hash of its own, so that the judge knows other music than the priors that agents start from.
+
+With --sibling it fits the weights of the reward `typicality`, to works that the judge is not fitted to.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ from toccata.envs.pieces import Piece, Pieces
 from toccata.music.corpus import Work, load_corpus
 from toccata.music.reduction import shortened_to_values
 from toccata.music.score import TICKS_PER_BEAT, Score
-from toccata.reward_models.judges.action_model import ActionModel, action_batch
 from toccata.reward_models.judges.typicality import Typicality
+from toccata.reward_models.typicality.action_model import ActionModel, action_batch
+from toccata.reward_models.typicality.model import TypicalityReward
 
 FITTED_SHARE = 0.7  # of the training works; the others choose when to stop
+SIBLING_SHARE = 0.85  # of these others: the sibling is fitted to them
 STEPS = 256  # of the longest sequence: about eight bars of several voices
 BATCH = 32  # sequences
 WORK_POWER = 0.75  # works are drawn in proportion to their notes to this power
@@ -39,9 +43,19 @@ BARS = 8  # of the pieces that the card measures
 
 
 def is_fitted(work: Work) -> bool:
-    """Whether a training work is fitted to, by a hash of its group that no other split uses."""
-    digest = hashlib.sha256(f"typicality:{work.group or work.id}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") < FITTED_SHARE * 2**32
+    """Whether the judge is fitted to a training work, by a hash of its group that no other split uses."""
+    return _hashed("typicality", work) < FITTED_SHARE
+
+
+def is_fitted_by_sibling(work: Work) -> bool:
+    """Whether the reward is, of the training works that the judge is not fitted to; the others choose when to stop."""
+    return not is_fitted(work) and _hashed("typicality-reward", work) < SIBLING_SHARE
+
+
+def _hashed(salt: str, work: Work) -> float:
+    """A number in [0, 1) that depends on the group of a work and a salt."""
+    digest = hashlib.sha256(f"{salt}:{work.group or work.id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
 
 
 class Passages:
@@ -133,7 +147,7 @@ def fit(
     return Typicality(network), {"steps": steps, "valid_nats": [round(each, 4) for each in losses]}
 
 
-def bands(judge: Typicality, works: Sequence[Work], seed: int) -> dict[str, list[float]]:
+def bands(judge: Typicality | TypicalityReward, works: Sequence[Work], seed: int) -> dict[str, list[float]]:
     """5, 50 and 95 % of the bits an action of excerpts of eight bars, by genre."""
     rng, found = np.random.default_rng(seed), {}
     for genre in sorted({work.genre for work in works}):
@@ -159,10 +173,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sibling", action="store_true", help="fit the reward, to works that the judge did not see")
     options = parser.parse_args(arguments)
     corpus, piano = load_corpus(options.data), Piano()
     train = [work for work in corpus.split("train") if work.score.beats_per_bar * TICKS_PER_BEAT % 1 == 0]
-    fitted, rest = [work for work in train if is_fitted(work)], [work for work in train if not is_fitted(work)]
+    if options.sibling:
+        train = [work for work in train if not is_fitted(work)]
+    chosen = is_fitted_by_sibling if options.sibling else is_fitted
+    fitted, rest = [work for work in train if chosen(work)], [work for work in train if not chosen(work)]
     judge, about = fit(
         Passages(fitted, piano), Passages(rest, piano), options.minutes, options.seed, options.width, options.layers
     )
@@ -172,11 +190,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "minutes": options.minutes,
         "seed": options.seed,
     }
-    judge.save(options.out, about)
-    judge = Typicality.load(options.out)  # in the precision of the file
-    about["bands"] = bands(judge, list(corpus.split("test")), options.seed)
-    judge.save(options.out, about)
+    test = list(corpus.split("test"))
+    if options.sibling:
+        save_sibling(judge.network, options.out, about, rest, test, options.seed)
+    else:
+        judge.save(options.out, about)
+        judge = Typicality.load(options.out)  # in the precision of the file
+        about["bands"] = bands(judge, test, options.seed)
+        judge.save(options.out, about)
     print(json.dumps(about, indent=2))
+
+
+def save_sibling(
+    network: ActionModel, out: Path, about: dict, valid: Sequence[Work], test: Sequence[Work], seed: int
+) -> None:
+    """Write the reward with the band of works that it is not fitted to, all genres together; `about` is added to."""
+    TypicalityReward(network, 0.0, 1.0).save(out)
+    reward = TypicalityReward.load(out)  # in the precision of the file
+    about["bands"] = bands(reward, test, seed)
+    scores = [encode(work.score)[1].score for work in valid]
+    excerpts = [score.slice(0, BARS * score.ticks_per_bar) for score in scores]
+    reward = reward.with_band_of(Pieces([each for each in excerpts if len(each)]))
+    about["band"] = [round(reward.low, 2), round(reward.high, 2)]
+    reward.about = about
+    reward.save(out)
 
 
 if __name__ == "__main__":

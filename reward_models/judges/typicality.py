@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Pieces
-from toccata.reward_models.judges.action_model import ActionModel, action_batch
+from toccata.reward_models.typicality.action_model import ActionModel, bits_an_action
 from toccata.weights import load_weights, save_weights
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "typicality"
 WEIGHTS_NAME = "typicality"
-BATCH = 32  # pieces in a forward pass
 
 
 class Typicality:
@@ -37,19 +35,7 @@ class Typicality:
 
     def bits(self, pieces: Pieces) -> np.ndarray:
         """(n,) float64 bits an action, at least 0; of a piece without actions those of the uniform distribution."""
-        piano = Piano()
-        bits = np.full(len(pieces), np.log2(self.network.whats * self.network.values))
-        bars = [piece.score.ticks_per_bar * 24 // piece.score.ticks_per_beat for piece in pieces]
-        order = np.argsort([len(each) for each in pieces.actions], kind="stable")
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            batch = action_batch([pieces.actions[row] for row in rows], [bars[row] for row in rows], piano)
-            with torch.no_grad():
-                log_probs = torch.where(batch.inside, self.network(batch), 0.0).sum(dim=1).double().numpy()
-            counts = batch.inside.sum(dim=1).numpy()
-            some = counts > 0
-            bits[rows[some]] = -log_probs[some] / counts[some] / np.log(2)
-        return bits
+        return bits_an_action(self.network, pieces)
 
     def save(self, folder: str | PathLike[str], about: Mapping[str, Any]) -> None:
         """Write into `folder` what `load` reads; `about` goes into config.json."""

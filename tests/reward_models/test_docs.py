@@ -3,11 +3,13 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from helpers.rounding import float32_rounding
+from helpers.tunes import tune
 from toccata.reward_models import RewardModel, load_reward, reward_names
 
 
@@ -17,7 +19,7 @@ def page(repository: Path) -> str:
 
 
 def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, module, spec, _, usage, device = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    _, module, spec, _, usage, combination, device = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_rewards.py").write_text(module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
@@ -32,6 +34,11 @@ def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     scores = names["total"].score(names["pieces"])
     np.testing.assert_allclose(scores[1], -1, rtol=float32_rounding(16))
     assert scores[0] > -0.1
+    corpus = SimpleNamespace(split=lambda part: SimpleNamespace(scores=[tune(8, seed=seed) for seed in range(12)]))
+    monkeypatch.setattr("toccata.music.corpus.load_corpus", lambda name: corpus)
+    exec(combination, names)
+    assert names["gate"].describe().startswith("typicality counts where realism >= ")
+    assert all(len(term) == 12 for term in names["gate"].contributions(names["real"]).values())
     exec(device, names)
     assert set(names["rewards"].models) == {names["rating"].name, "realism"}
 
@@ -39,5 +46,5 @@ def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_table_has_every_reward_and_its_range(page: str) -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (-?[\d.]+ to -?[\d.]+) \|", page, re.MULTILINE))
     shipped = {name: bounds for name, bounds in rows.items() if name in reward_names()}
-    assert {"rating", "realism", "silence", "repetition", "density"} == set(shipped)
+    assert {"rating", "realism", "typicality", "silence", "repetition", "density"} == set(shipped)
     assert shipped["realism"] == "{:.3f} to {:.3f}".format(*np.logaddexp(0, [-4, np.log(9)]))

@@ -78,7 +78,7 @@ def test_what_is_said_before_training() -> None:
     assert "'own' learns, but has no state_dict() and load_state_dict(state)" in warning
     (warning,) = check_learning(Scheduled(), "own")
     assert "'own' has a method update(step); only update(pieces, real, rng) trains it" in warning
-    with pytest.raises(RewardModelError, match="must not be reward, kl, music"):
+    with pytest.raises(RewardModelError, match="must not be reward, gate, lagrangian, violation, kl, music"):
         check_learning(Learner(), "train")
 
 

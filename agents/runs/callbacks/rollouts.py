@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Pieces
 from toccata.music.metrics import repeated_note_rate, silence_rate
+from toccata.reward_models import Combination
 from toccata.reward_models.learning import LearningRewardModel, check_state, has_state, updated
 from toccata.reward_models.rating.model import RatingModel
 
@@ -55,6 +56,41 @@ class UpdateRewardsCallback(BaseCallback):
                 check_state(model, term)  # now, not at a checkpoint hours later
                 self.checked.add(term)
         self.logger.record("time/reward_update_seconds", time.perf_counter() - started)
+
+
+class CombinationCallback(BaseCallback):
+    """Shows a combination of rewards the pieces of each rollout, and real ones where a reward model has learnt.
+
+    Args:
+        rewards: the combination, such as a Lagrangian, whose multipliers change.
+        real: gives the real pieces that its thresholds are taken from.
+        learning: terms of the reward models that are trained along.
+    """
+
+    model: ComposerPPO
+
+    def __init__(self, rewards: Combination, real: Callable[[], Pieces], learning: Iterable[str]) -> None:
+        super().__init__()
+        self.rewards = rewards
+        self.make_real = real
+        self.learning = [term for term in learning if term in rewards.real]
+        self.real: Pieces | None = None
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        pieces = self.model.finished
+        if not len(pieces):
+            return
+        for name, value in self.rewards.after_rollout(pieces).items():
+            self.logger.record(name, value)
+        if self.learning:
+            started = time.perf_counter()
+            self.real = self.real or self.make_real()
+            self.rewards.measure(self.real, self.learning)
+            name = "time/reward_update_seconds"
+            self.logger.record(name, self.logger.name_to_value[name] + time.perf_counter() - started)
 
 
 class MetricsCallback(BaseCallback):

@@ -11,8 +11,8 @@ from helpers.tunes import encoded, tune
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
 from toccata.music.score import Score
-from toccata.reward_models.judges.action_model import ActionModel, action_batch
 from toccata.reward_models.judges.typicality import Typicality
+from toccata.reward_models.typicality.action_model import ActionModel, action_batch
 
 ROUNDING = float32_rounding(64, 20.0)
 

@@ -1,4 +1,4 @@
-"""The network of the typicality judge: a GRU over the actions of a piece that predicts the next one."""
+"""The network of the typicality, reward and judge: a GRU over the actions of a piece that predicts the next one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from toccata.envs.instrument import Piano
+from toccata.envs.pieces import Pieces
 from toccata.music.score import TICKS_PER_BEAT
 
 MAX_BEATS = 16  # beats of a bar that have an embedding of their own
 NO_PITCH_CLASS = 12  # of rests
+BATCH = 32  # pieces in a forward pass
 
 
 class ActionBatch(NamedTuple):
@@ -95,3 +97,26 @@ def action_batch(actions: Sequence[np.ndarray], ticks_per_bar: Sequence[int], pi
     ticks = (np.cumsum(rests, axis=1) - rests) % np.array(ticks_per_bar)[:, None]
     inside = np.arange(longest) < np.array([len(each) for each in actions])[:, None]
     return ActionBatch(torch.as_tensor(rows), torch.as_tensor(ticks), torch.as_tensor(inside))
+
+
+def bits_an_action(network: ActionModel, pieces: Pieces) -> np.ndarray:
+    """(n,) float64 bits an action, at least 0; of a piece without actions those of the uniform distribution.
+
+    Args:
+        network: of the default piano.
+        pieces: to be predicted.
+    """
+    piano, device = Piano(), network.of_what.weight.device
+    bits = np.full(len(pieces), np.log2(network.whats * network.values))
+    bars = [piece.score.ticks_per_bar * 24 // piece.score.ticks_per_beat for piece in pieces]
+    order = np.argsort([len(each) for each in pieces.actions], kind="stable")
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        batch = action_batch([pieces.actions[row] for row in rows], [bars[row] for row in rows], piano)
+        with torch.no_grad():
+            batch = ActionBatch(*(each.to(device) for each in batch))
+            log_probs = torch.where(batch.inside, network(batch), 0.0).sum(dim=1).double().cpu().numpy()
+        counts = batch.inside.sum(dim=1).cpu().numpy()
+        some = counts > 0
+        bits[rows[some]] = -log_probs[some] / counts[some] / np.log(2)
+    return bits

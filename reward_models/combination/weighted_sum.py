@@ -70,15 +70,20 @@ class WeightedSum:
         Raises:
             RewardModelError: for a product that overflows float32.
         """
+        return self.as_terms({term: self.weights[term] * values.astype(np.float64) for term, values in scores.items()})
+
+    def as_terms(self, products: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """(n,) float64 terms as float32.
+
+        Raises:
+            RewardModelError: for one that overflows float32.
+        """
         with np.errstate(over="ignore"):
-            products = {
-                term: (self.weights[term] * values.astype(np.float64)).astype(np.float32)
-                for term, values in scores.items()
-            }
-        for term, values in products.items():
+            terms = {term: values.astype(np.float32) for term, values in products.items()}
+        for term, values in terms.items():
             if not np.isfinite(values).all():
                 raise RewardModelError(f"reward model {term!r} times its weight {self.weights[term]:g} overflows")
-        return products
+        return terms
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32, the sum of `contributions`.
