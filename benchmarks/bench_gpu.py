@@ -154,6 +154,7 @@ def training_config(num_envs: int, n_steps: int, sizes: Sizes) -> TrainConfig:
     """The defaults of `train.py` without cloning, for as many pianos; every epoch of the update is computed."""
     minibatches = 4  # of a rollout, as by default
     return TrainConfig(
+        algorithm="ppo",
         num_envs=num_envs,
         n_steps=n_steps,
         n_epochs=sizes.n_epochs,

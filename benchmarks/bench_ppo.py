@@ -152,7 +152,7 @@ def breakdown(config: TrainConfig, rollouts: int = ROLLOUTS) -> dict[str, float]
 def rows() -> list[dict]:
     """The share of the time outside the policy, and the rating's time in updates of the policy; about two minutes."""
     torch.set_num_threads(1)
-    config = TrainConfig()
+    config = TrainConfig(algorithm="ppo")
     seconds = breakdown(config)
     inside = sum(seconds.get(part, 0.0) for part in INSIDE)
     update = sum(seconds.get(part, 0.0) for part in UPDATE)

@@ -36,6 +36,7 @@ NO_PRIOR = "none"
 CLONE_EPOCHS = 10  # of behaviour cloning without a prior
 PRIOR_CLONE_EPOCHS = 6  # with one: fewer, as it was fitted to more music than the run's corpus
 PRIOR_KL_COEF = 0.01  # where there is a reference policy fitted to music
+UPDATES = {"ppo": (6, 1e-4), "grpo": (1, 5e-5), "best-of-n": (1, 5e-5)}  # passes and learning rate by algorithm
 MAX_CONFIG_BYTES = 2**20
 DEFAULT_REWARDS = (("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
@@ -160,11 +161,12 @@ class TrainConfig:
     prior_kl_target: float | None = None
     """Nats a piece that prior-kl-coef is adapted to after each rollout; None keeps it fixed."""
 
-    algorithm: Literal["ppo", "grpo", "best-of-n"] = "ppo"
-    """ppo: proximal policy optimisation, with a value function and rewards at bar lines. The others have none, and one
-    reward a piece (lstm, transformer): grpo, whose advantage is the reward of a piece relative to those of the
-    rollout's others; best-of-n, which maximises the likelihood of the best of every --best-of pieces. Their rollout is
-    a piece of each environment; they do not use --reward-at, --n-steps, --gamma and --gae-lambda."""
+    algorithm: Literal["ppo", "grpo", "best-of-n"] | None = None
+    """ppo: proximal policy optimisation with a value function and rewards at bar lines; the default of mlp and cnn. The
+    others have no value function and one reward a piece (lstm, transformer): grpo, PPO's objective with the reward of a
+    piece relative to the rollout's others as advantage, their default; best-of-n, which maximises the likelihood of the
+    best of every --best-of pieces. Their rollout is a piece of each environment; they do not use --reward-at,
+    --n-steps, --gamma and --gae-lambda."""
 
     best_of: int = 4
     """With --algorithm best-of-n: pieces of which the best is kept. It divides --num-envs."""
@@ -178,11 +180,12 @@ class TrainConfig:
     batch_size: int = 2048
     """Steps in a minibatch of the update."""
 
-    n_epochs: int = 6
-    """Passes over a rollout in an update."""
+    n_epochs: int | None = None
+    """Passes over a rollout in an update. By default 6 of ppo, and 1 of grpo and best-of-n: a piece that is heard again
+    teaches less than a new one."""
 
-    learning_rate: float = 1e-4
-    """Of PPO's Adam."""
+    learning_rate: float | None = None
+    """Of Adam. By default 1e-4 of ppo, and 5e-5 of grpo and best-of-n."""
 
     gamma: float = 1.0
     """Discount factor; episodes have a fixed length, so none is needed."""
@@ -297,7 +300,15 @@ class TrainConfig:
             )
 
     def _check_algorithm(self) -> None:
-        """Refuse algorithms on whole pieces where they cannot be."""
+        """Fill in the defaults of algorithm, n_epochs and learning_rate; refuse whole pieces where they cannot be."""
+        whole_pieces = self.policy in SEQUENCE_POLICIES and self.num_envs > 1
+        algorithm = self.algorithm or ("grpo" if whole_pieces else "ppo")
+        n_epochs, learning_rate = UPDATES[algorithm]
+        filled = {"algorithm": algorithm}
+        filled |= {"n_epochs": n_epochs} if self.n_epochs is None else {}
+        filled |= {"learning_rate": learning_rate} if self.learning_rate is None else {}
+        for name, value in filled.items():
+            object.__setattr__(self, name, value)  # frozen for everyone else
         if self.algorithm == "ppo":
             return
         if self.policy in POLICIES and self.policy not in SEQUENCE_POLICIES:
@@ -343,15 +354,15 @@ class TrainConfig:
         return json.dumps(settings, indent=2)
 
     @classmethod
-    def from_file(cls, path: str | Path) -> TrainConfig:
-        """The settings in a JSON or TOML file, such as `to_json` wrote; others have their defaults.
+    def from_file(cls, path: str | Path, **others: Any) -> TrainConfig:
+        """The settings in a JSON or TOML file, such as `to_json` wrote; others are those of `others`, or the defaults.
 
         Raises:
             ConfigError: naming the file, for anything that is not such a configuration.
         """
         settings = read_settings(Path(path))
         try:
-            return cls(**settings)
+            return cls(**{**others, **settings})
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
 

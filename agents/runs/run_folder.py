@@ -133,7 +133,7 @@ class Run:
         for path in (*folder.iterdir(), *(folder / "checkpoints").glob("*")):
             if path.is_symlink() and not _is_own_link(path, folder):
                 raise RunError(f"{path}: is a link that leads out of the run folder, or is none of a run; delete it")
-        return cls(folder, TrainConfig.from_file(folder / "config.json"))
+        return cls(folder, TrainConfig.from_file(folder / "config.json", algorithm="ppo"))  # older runs name none
 
     @property
     def published(self) -> Path:

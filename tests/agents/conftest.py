@@ -48,6 +48,7 @@ def toy_config(run_dir: Path, corpus_folder: Path, **changes: object) -> TrainCo
         "corpus": (str(corpus_folder),),
         "bars": 1,
         "policy": "mlp",
+        "algorithm": "ppo",
         "clone_epochs": 1,
         "num_envs": 4,
         "n_steps": 32,

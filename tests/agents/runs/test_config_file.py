@@ -42,7 +42,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(parsed: Any) -> 
     assert (config.policy, config.bars, config.tempo_bpm, config.target_kl) == ("mlp", 2, 100, 0.05)
     assert config.corpus == ("aird",)
     assert config.rewards == (("silence", 1.0), ("my_rewards:Weighted(weight=2)", 0.5))
-    assert config.n_epochs == TrainConfig().n_epochs
+    assert config.n_epochs == TrainConfig(policy="mlp").n_epochs
     assert parsed("--config=run.toml").bars == 4
     added = parsed("--config", "run.toml", "--rewards", "+", "density", "0.1")
     assert [name for name, _ in added.rewards] == ["silence", "my_rewards:Weighted(weight=2)", "density"]
@@ -107,3 +107,31 @@ def test_policies_and_loggers_are_known_names() -> None:
         TrainConfig(logger=("tb",))  # type: ignore[arg-type]  # none of the loggers
     with pytest.raises(ConfigError, match="seeds must differ, got 1 twice"):
         TrainConfig(seeds=(1, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "settled"),
+    [
+        ({}, ("grpo", 1, 5e-5)),
+        ({"policy": "lstm"}, ("grpo", 1, 5e-5)),
+        ({"num_envs": 1}, ("ppo", 6, 1e-4)),
+        ({"policy": "mlp"}, ("ppo", 6, 1e-4)),
+        ({"algorithm": "ppo", "n_epochs": 2}, ("ppo", 2, 1e-4)),
+        ({"algorithm": "best-of-n", "learning_rate": 0.5}, ("best-of-n", 1, 0.5)),
+    ],
+)
+def test_the_algorithm_and_its_updates_depend_on_the_policy(
+    settings: dict[str, Any], settled: tuple[str, int, float]
+) -> None:
+    config = TrainConfig(**settings)
+    assert (config.algorithm, config.n_epochs, config.learning_rate) == settled
+    assert replace(config) == config
+
+
+def test_runs_from_before_there_were_algorithms_are_of_ppo(tmp_path: Path) -> None:
+    run = Run.create(TrainConfig(run_dir=tmp_path / "run"), ["train.py"])
+    assert Run.open(run.folder).config.algorithm == "grpo"
+    settings = json.loads((run.folder / "config.json").read_text())
+    del settings["algorithm"]
+    (run.folder / "config.json").write_text(json.dumps(settings))
+    assert Run.open(run.folder).config.algorithm == "ppo"
