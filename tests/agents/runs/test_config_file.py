@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from toccata import cli
 from toccata.agents.runs.config import TrainConfig
+from toccata.agents.runs.run_folder import Run
 from toccata.settings.options import ConfigError
 
 TOML = """

@@ -75,7 +75,7 @@ def test_what_is_missing_is_named(run: Run, tmp_path: Path) -> None:
         ("{", "not a readable JSON file"),
         ("[]", "an object of settings, got []"),
         ('{"learning_rat": 1}', "unknown field 'learning_rat'; did you mean 'learning_rate'?"),
-        ('{"zzz": 1}', "unknown field 'zzz'; there are amp, bars, "),
+        ('{"zzz": 1}', "unknown field 'zzz'; there are algorithm, amp, "),
         ('{"bars": 0}', "bars must be a whole number, at least 1 and at most 10,000, got 0"),
         ('{"bars": "eight"}', "bars must be a whole number, at least 1 and at most 10,000, got 'eight'"),
         ('{"bars": true}', "bars must be"),
