@@ -90,7 +90,7 @@ def arm_name(runs: Sequence[Run]) -> str:
         if folder.name == f"seed-{run.config.seed}":
             names.append(folder.parent.name)
         else:
-            without = re.sub(rf"(?<=.)[-_.]?(seed|s|[-_.])[-_.]?0*{run.config.seed}$", "", folder.name)
+            without = re.sub(rf"(?<=.)[-_.](seed|s)[-_.]?0*{run.config.seed}$", "", folder.name)
             names.append(without or folder.name)
     if len(set(names)) == 1:
         return names[0]
