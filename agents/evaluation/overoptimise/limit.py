@@ -6,18 +6,14 @@ penalties is better viewed as Bayesian inference"). Numpy alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 BISECTIONS = 60
-LARGEST_LOG = 30.0  # of u, see `extrapolated_gain`
-NEARLY_GAUSSIAN = 1e-6  # of the ratio by which the shape is found
 HOLD_OUTS = 32  # smaller pools from which the whole one's limit is predicted
 SMALLER = 8  # a smaller pool has an eighth of the pieces
-LEAST_OF_SMALLER = 8  # effective sample size of a smaller pool: it must leave something to predict
 
 
 def tilted_weights(rewards: np.ndarray, inverse_beta: float) -> np.ndarray:
@@ -41,20 +37,23 @@ def kl_of(weights: np.ndarray) -> float:
 class Limit:
     """The limit of a pool: exact for the pool up to an edge, and extrapolated beyond.
 
+    Beyond, the reward goes on as that of a Gaussian with the standard deviation of the pool, linear in sqrt(KL). Of
+    real pools that predicted better, and varied less, than a gamma distribution or the tangent at the edge: see
+    docs/overoptimisation.md.
+
     Attributes:
         rewards: (m,) of the pool.
         edge: 1 / beta at which the effective sample size has fallen to the least.
         edge_kl: nats there.
         edge_reward: expected reward there.
-        shape: of the gamma distribution that extrapolates, 4 / skewness squared; negative where its tail is bounded
-            above, infinite of a Gaussian. See `extrapolated_gain`.
+        slope: of the reward beyond, a square root of nats.
     """
 
     rewards: np.ndarray
     edge: float
     edge_kl: float
     edge_reward: float
-    shape: float
+    slope: float
 
     @classmethod
     def of(cls, rewards: np.ndarray, least_effective: float) -> Limit:
@@ -62,19 +61,17 @@ class Limit:
 
         Args:
             rewards: (m,).
-            least_effective: effective sample size down to which the pool is trusted.
+            least_effective: effective sample size down to which the pool is trusted; at most half of the pieces.
         """
         spread = float(np.ptp(rewards))
         if not spread:
-            return cls(rewards, 0.0, 0.0, float(rewards[0]), np.inf)
+            return cls(rewards, 0.0, 0.0, float(rewards[0]), 0.0)
         least = min(float(least_effective), len(rewards) / 2)
         most = 1e4 / spread  # where nothing but the best is left
         edge = _bisect(lambda each: least - effective_size(tilted_weights(rewards, each)), most)
         weights = tilted_weights(rewards, edge)
-        kl, reward = kl_of(weights), float(weights @ rewards)
-        gain, std = reward - float(rewards.mean()), float(rewards.std())
-        shape = fitted_shape(gain, kl, std) if edge < most else -((gain / std) ** 2)  # many have the highest reward
-        return cls(rewards, edge, kl, reward, shape)
+        slope = float(np.sqrt(2) * rewards.std()) if edge < most else 0.0  # many have the highest reward: no more
+        return cls(rewards, edge, kl_of(weights), float(weights @ rewards), slope)
 
     def weights(self, kl: float) -> np.ndarray | None:
         """(m,) weights of the pool under the limit at a KL in nats; None beyond the edge."""
@@ -91,83 +88,31 @@ class Limit:
         weights = self.weights(kl)
         if weights is not None:
             return float(weights @ self.rewards)
-        gain = extrapolated_gain(kl, float(self.rewards.std()), self.shape)
-        return max(self.edge_reward, float(self.rewards.mean()) + gain)
-
-
-def gaussian_gain(kl: float, std: float) -> float:
-    """The most gain at a KL in nats of a Gaussian reward: std sqrt(2 KL)."""
-    return std * float(np.sqrt(2 * max(kl, 0.0)))
-
-
-def extrapolated_gain(kl: float, std: float, shape: float) -> float:
-    """The most gain at a KL in nats of a reward with a shifted gamma distribution.
-
-    With u = 1 / (1 - scale / beta) the gain is std sqrt(k) |u - 1| and the KL is k (u - 1 - log u), k = |shape|: u is
-    above 1 where the long tail is that of high rewards, and below where it is that of low ones, which bounds the gain
-    by std sqrt(k). For k to infinity both become `gaussian_gain`.
-
-    Args:
-        kl: nats.
-        std: of the reward under the reference.
-        shape: 4 / skewness squared, negative of negative skewness, infinite of none.
-    """
-    size = abs(shape)
-    if not np.isfinite(shape) or kl <= 0:
-        return gaussian_gain(kl, std)
-    wanted = kl / size
-    highest = 2 * wanted + 2 * math.sqrt(wanted) + 1
-    if shape > 0:
-        root = _bisect(lambda step: step - math.log1p(step) - wanted, highest)
-    else:  # u = exp(-step), so that a large KL is no cancellation
-        root = -math.expm1(-_bisect(lambda step: math.expm1(-step) + step - wanted, highest))
-    return std * math.sqrt(size) * root
-
-
-def fitted_shape(gain: float, kl: float, std: float) -> float:
-    """The shape with which `extrapolated_gain` at a KL in nats is `gain`; infinite where that is the Gaussian's."""
-    if not (gain > 0 and kl > 0 and std > 0):
-        return np.inf
-    ratio = kl * (std / gain) ** 2  # (u - 1 - log u) / (u - 1)^2, which falls with u, and is 1/2 of a Gaussian
-    if abs(ratio - 0.5) < NEARLY_GAUSSIAN:
-        return np.inf
-    log_u = _bisect(lambda x: ratio - _curvature(x - LARGEST_LOG), 2 * LARGEST_LOG) - LARGEST_LOG
-    size = (gain / (std * math.expm1(log_u))) ** 2
-    return math.copysign(size, log_u)
-
-
-def _curvature(log_u: float) -> float:
-    """(u - 1 - log u) / (u - 1)^2."""
-    step = math.expm1(log_u)
-    return (step - log_u) / step**2 if step else 0.5
+        return self.edge_reward + self.slope * float(np.sqrt(kl) - np.sqrt(self.edge_kl))
 
 
 def hold_out(rewards: np.ndarray, rng: np.random.Generator, least_effective: float) -> dict[str, float]:
     """How well smaller pools predict the limit of the whole one, at the KL of its edge.
 
     Args:
-        rewards: (m,) of the whole pool, at least 64.
+        rewards: (m,) of the whole pool.
         rng: draws `HOLD_OUTS` smaller pools of an eighth of the pieces.
-        least_effective: of the whole pool.
+        least_effective: of all pools.
 
     Returns:
         `kl`, at which it is predicted, and `from_kl`, the mean edge of the smaller pools, in nats; `truth`, the gain of
-        the whole pool there; mean predicted gain by the `gamma` that `Limit` uses, by a `gaussian` of the mean and
-        standard deviation, and by the `tangent` of the gain against the square root of the KL at the edge.
+        the whole pool there; `predicted`, the mean of what smaller pools predict, and `spread`, its standard deviation.
     """
-    whole = Limit.of(rewards, least_effective)
-    found: dict[str, list[float]] = {"from_kl": [], "gamma": [], "gaussian": [], "tangent": []}
-    for _ in range(HOLD_OUTS):
-        part = rng.choice(rewards, max(len(rewards) // SMALLER, 2), replace=False)
-        limit = Limit.of(part, LEAST_OF_SMALLER)
-        found["from_kl"].append(limit.edge_kl)
-        found["gamma"].append(extrapolated_gain(whole.edge_kl, float(part.std()), limit.shape))
-        found["gaussian"].append(gaussian_gain(whole.edge_kl, float(part.std())))
-        edge, distance = np.sqrt(limit.edge_kl), np.sqrt(whole.edge_kl) - np.sqrt(limit.edge_kl)
-        slope = 2 * edge / limit.edge if limit.edge else 0.0  # d reward / d KL is beta
-        found["tangent"].append(limit.edge_reward - float(part.mean()) + slope * distance)
-    truth = whole.edge_reward - float(rewards.mean())
-    return {"kl": whole.edge_kl, "truth": truth, **{name: float(np.mean(each)) for name, each in found.items()}}
+    whole, size = Limit.of(rewards, least_effective), max(len(rewards) // SMALLER, 2)
+    limits = [Limit.of(rng.choice(rewards, size, replace=False), least_effective) for _ in range(HOLD_OUTS)]
+    predicted = [limit.reward(whole.edge_kl) - limit.rewards.mean() for limit in limits]
+    return {
+        "kl": whole.edge_kl,
+        "from_kl": float(np.mean([limit.edge_kl for limit in limits])),
+        "truth": whole.edge_reward - float(rewards.mean()),
+        "predicted": float(np.mean(predicted)),
+        "spread": float(np.std(predicted)),
+    }
 
 
 def _bisect(rising: Callable[[float], float], high: float) -> float:

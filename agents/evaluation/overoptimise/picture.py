@@ -15,7 +15,7 @@ from toccata.errors import printable
 from toccata.reward_models.judges.panel import GOLD, REALISM
 
 TITLES = {
-    REWARD: "reward (what the runs are paid by)",
+    REWARD: "reward",
     GOLD: "gold rating (a judge)",
     REALISM: "held-out realism, log-odds (a judge)",
 }
@@ -88,10 +88,21 @@ def _draw(axes: Any, summary: Summary, metric: str, right: float) -> dict[str, A
         limit = summary["limit"]
         heights.append(limit["reward"][int(np.argmin(np.abs(np.array(limit["kl"]) - limit["edge_kl"])))])
     low, high = min(heights), max(heights)
+    ends = [
+        end
+        for name in summary["arms"]
+        for end in _ends(rows[name]["metrics"].get(metric))
+        if KL in rows[name]["metrics"]
+    ]
+    span = high - low  # wide intervals are cut off
+    low, high = (
+        min([low, *(max(end, low - span) for end in ends)]),
+        max([high, *(min(end, high + span) for end in ends)]),
+    )
     room = 0.08 * ((high - low) or 1.0)
     axes.set_ylim(low - room, high + 1.5 * room)
     axes.set_xlim(-0.02 * right, right)
-    axes.set_title(TITLES[metric], fontsize=11, loc="left", pad=26 if metric == REWARD else 6)
+    axes.set_title(TITLES[metric], fontsize=11, loc="left", pad=20 if metric == REWARD else 6)
     axes.set_xlabel("d = sqrt(KL from the reference policy), KL in nats a piece")
     axes.grid(color="#e2e7ee")
     axes.set_axisbelow(True)
@@ -165,6 +176,11 @@ def _draw_arm(
     return {f"{printable(name)[:MAX_NAME]} ({seeds} seed{'s' * (seeds > 1)})": bars}
 
 
+def _ends(each: Summary | None) -> list[float]:
+    """The ends of an interval, where there is one."""
+    return [] if each is None or each["low"] is None else [each["low"], each["high"]]
+
+
 def _arms_of_bar(middle: float, low: float | None, high: float | None) -> np.ndarray | None:
     """(2, 1) distances to the ends of an interval."""
     return None if low is None or high is None else np.array([[max(middle - low, 0)], [max(high - middle, 0)]])
@@ -178,4 +194,4 @@ def _second_axis(axes: Any) -> None:
     right = axes.get_xlim()[1] ** 2
     second.set_xticks([kl for kl in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if kl <= right])
     second.tick_params(labelsize=8, colors=GREY)
-    second.set_xlabel("KL, nats a piece", fontsize=8, color=GREY)
+    axes.text(1, 1.06, "KL, nats a piece", transform=axes.transAxes, fontsize=8, color=GREY, ha="right")

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from toccata.agents.evaluation.overoptimise.beside import GAIN, SAME_N, SHARE, Base, beside, resampled_shares, sizes_of
+from toccata.agents.evaluation.overoptimise.beside import (
+    GAIN,
+    SAME_N,
+    SHARE,
+    Base,
+    beside,
+    resampled_shares,
+    share_of_limit,
+    sizes_of,
+)
 from toccata.agents.evaluation.overoptimise.best_of_n import best_of_n_sets, best_of_n_weights, kl_of_best_of
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.evaluation.overoptimise.curves import CurveRun, fit_curve, fit_runs
@@ -40,8 +49,9 @@ def summarise(study: Study, config: OveroptimiseConfig) -> Figures:
     rows: dict[str, Figures] = {}
     for n in sizes:
         name = START if n == 1 else f"best of {n}"
-        rows[name] = _row("start" if n == 1 else "best of n", _best_of(list(study.pools.values()), n, size, rng))
-        rows[name] |= {"n": n}
+        figures = _best_of(list(study.pools.values()), list(bases.values()), n, size, rng)
+        rows[name] = {"n": n, **_row("start" if n == 1 else "best of n", figures)}
+        rows[name]["limit_extrapolated"] = any(kl_of_best_of(n) > base.limit.edge_kl for base in bases.values())
     arms = {}
     for name, runs in study.arms.items():
         described = [_points(run, bases, size, config, rng) for run in runs]
@@ -76,7 +86,7 @@ def summarise(study: Study, config: OveroptimiseConfig) -> Figures:
         "rows": rows,
         "real_range": {name: {"low": band.low, "high": band.high} for name, band in bands.items()},
         "arms": arms,
-        "limit": _limit(study, bases, rows, rng) if bases else None,
+        "limit": _limit(study, bases, rows, config.least_effective, rng) if bases else None,
         "curves": _curves(study, rows, rng),
         "remarks": [*study.remarks, *_remarks(study)],
     }
@@ -93,7 +103,9 @@ def _row(kind: str, metrics: Mapping[str, Interval | Figures]) -> Figures:
     return {"kind": kind, "metrics": described}
 
 
-def _best_of(pools: Sequence[Sample], n: int, size: int, rng: np.random.Generator) -> dict[str, Interval]:
+def _best_of(
+    pools: Sequence[Sample], bases: Sequence[Base], n: int, size: int, rng: np.random.Generator
+) -> dict[str, Interval]:
     """Every metric under best-of-n of the pools, which count alike."""
     names = list(pools[0].values)
     weights = [best_of_n_weights(pool.values[REWARD], n) for pool in pools]
@@ -110,10 +122,15 @@ def _best_of(pools: Sequence[Sample], n: int, size: int, rng: np.random.Generato
     if n == 1:
         found[GAIN] = Interval(0.0, 0.0, 0.0)
         return found
-    gains = [
-        np.array([value - float(pool.values[REWARD].mean())]) for value, pool in zip(means[REWARD], pools, strict=True)
+    starts = [float(pool.values[REWARD].mean()) for pool in pools]
+    found[GAIN] = mean_of_clusters(
+        [np.array([value - start]) for value, start in zip(means[REWARD], starts, strict=True)]
+    )
+    shares = [
+        share_of_limit(value, kl_of_best_of(n), base.limit) for value, base in zip(means[REWARD], bases, strict=True)
     ]
-    found[GAIN] = mean_of_clusters(gains)
+    if None not in shares:
+        found[SHARE] = mean_of_clusters([np.array([share]) for share in shares])
     return found
 
 
@@ -226,7 +243,13 @@ def _plain(points: Sequence[Figures]) -> list[Figures]:
     ]
 
 
-def _limit(study: Study, bases: Mapping[str, Base], rows: Mapping[str, Figures], rng: np.random.Generator) -> Figures:
+def _limit(
+    study: Study,
+    bases: Mapping[str, Base],
+    rows: Mapping[str, Figures],
+    least_effective: int,
+    rng: np.random.Generator,
+) -> Figures:
     """The limit at a range of KL, mean over the pools, and what was found of its extrapolation."""
     limits = {key: base.limit for key, base in bases.items()}
     edge = min(limit.edge_kl for limit in limits.values())
@@ -249,7 +272,9 @@ def _limit(study: Study, bases: Mapping[str, Base], rows: Mapping[str, Figures],
                 float(own @ study.pools[key].values[name]) if own is not None else None for key, own in weights.items()
             ]
             values.append(None if None in means else float(np.mean(means)))  # type: ignore[arg-type]  # no None left
-    tried = [hold_out(base.rewards, rng, 30.0) for base in bases.values() if len(base.rewards) >= MIN_HELD_OUT]
+    tried = [
+        hold_out(base.rewards, rng, least_effective) for base in bases.values() if len(base.rewards) >= MIN_HELD_OUT
+    ]
     return {
         "kl": grid.tolist(),
         "reward": [float(np.mean([limit.reward(kl) for limit in limits.values()])) for kl in grid],
@@ -261,7 +286,6 @@ def _limit(study: Study, bases: Mapping[str, Base], rows: Mapping[str, Figures],
                 "edge_kl": limit.edge_kl,
                 "edge_reward": limit.edge_reward,
                 "std": float(limit.rewards.std()),
-                "shape": limit.shape if np.isfinite(limit.shape) else None,
             }
             for key, limit in limits.items()
         },

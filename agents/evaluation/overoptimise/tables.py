@@ -111,13 +111,16 @@ def _cell(row: Summary, metric: str) -> str:
     return f"{mark}{each['mean']:.{digits}f}{half}"
 
 
+def _rounded(n: float | None) -> str:
+    return "more" if n is None else f"{n:.1f}" if n < 10 else f"{n:.0f}"
+
+
 def _n(each: Summary) -> str:
     """The n of best-of-n with the same reward, and those of the seeds."""
-    seeds = ["more" if value is None else f"{value:.0f}" for value in each["by_seed"]]
+    seeds = [_rounded(value) for value in each["by_seed"]]
     if len(seeds) == 1:
         return seeds[0]
-    middle = "more" if each["mean"] is None else f"{each['mean']:.0f}"
-    return f"{middle} ({', '.join(seeds)})"
+    return f"{_rounded(each['mean'])} ({', '.join(seeds)})"
 
 
 def _explained(summary: Summary) -> str:

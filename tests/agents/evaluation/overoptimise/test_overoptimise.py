@@ -153,7 +153,11 @@ def test_arms_are_named_by_what_their_folders_have_in_common(writes_run: Callabl
         for seed in (0, 1)
     ]
     folders += [writes_run("kl-0.01", gamma=0.8, seed=1), writes_run("bars1", gamma=0.7, seed=1)]
-    folders += [writes_run("x/a-seed0", gamma=0.6), writes_run("left", gamma=0.5), writes_run("lest", gamma=0.5, seed=1)]
+    folders += [
+        writes_run("x/a-seed0", gamma=0.6),
+        writes_run("left", gamma=0.5),
+        writes_run("lest", gamma=0.5, seed=1),
+    ]
     writes_run("many/seed-0", bars=8, gamma=0.4)
     folders.append(folders[0].parent / "many")
     arms = read_arms(folders)

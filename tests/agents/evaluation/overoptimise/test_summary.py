@@ -42,6 +42,7 @@ def test_figures_of_known_runs(summary: dict[str, Any]) -> None:
     assert 15 < best["same_as_best_of"]["mean"] < 35  # the highest of 24 Gaussians is 1.95 deviations up on average
     assert best["minutes"]["mean"] == 3
     near = rows["near"]["metrics"]
+    assert 0.9 < rows["best of 16"]["metrics"]["share_of_limit"]["mean"] <= 1
     assert near["share_of_limit"]["low"] < near["share_of_limit"]["mean"] < near["share_of_limit"]["high"]
     assert near["gain"]["low"] < 0.5 * np.sqrt(0.6) < near["gain"]["high"]
     assert any("near: one seed" in line for line in summary["remarks"])
@@ -57,7 +58,7 @@ def test_the_limit_and_the_curves(summary: dict[str, Any]) -> None:
     for kl, reward, beyond in zip(limit["kl"], limit["reward"], limit["extrapolated"], strict=True):
         assert reward == pytest.approx(1 + 0.5 * np.sqrt(2 * kl), abs=0.15 if beyond else 0.08)
     assert limit["edge_kl"] in limit["kl"]
-    assert limit["hold_out"]["gamma"] == pytest.approx(limit["hold_out"]["truth"], rel=0.2)
+    assert limit["hold_out"]["predicted"] == pytest.approx(limit["hold_out"]["truth"], rel=0.2)
     curves = summary["curves"]
     assert curves["best"]["reward"]["alpha"]["mean"] == pytest.approx(0.5 * np.sqrt(2), abs=0.1)
     assert curves["best"]["judge/rating"]["beta"]["mean"] > 0  # rises, then falls
