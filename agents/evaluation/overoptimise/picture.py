@@ -15,13 +15,13 @@ from toccata.errors import printable
 from toccata.reward_models.judges.panel import GOLD, REALISM
 
 TITLES = {
-    REWARD: "reward",
     GOLD: "gold rating (a judge)",
     REALISM: "held-out realism, log-odds (a judge)",
 }
 GREY, BLACK, REAL_COLOUR = "#6b7685", "#20262e", "#a8862c"
 MARKS = ("o", "s", "D", "^", "v", "P")
 LABELLED = (4, 16, 64, 256)  # n of best-of-n
+MAX_TITLE = 85  # characters of the rewards
 MAX_NAME = 40  # characters of an arm in the legend
 DPI = 150
 
@@ -102,7 +102,8 @@ def _draw(axes: Any, summary: Summary, metric: str, right: float) -> dict[str, A
     room = 0.08 * ((high - low) or 1.0)
     axes.set_ylim(low - room, high + 1.5 * room)
     axes.set_xlim(-0.02 * right, right)
-    axes.set_title(TITLES[metric], fontsize=11, loc="left", pad=20 if metric == REWARD else 6)
+    title = TITLES[metric] if metric != REWARD else f"reward: {printable(summary['yardstick'])[:MAX_TITLE]}"
+    axes.set_title(title, fontsize=11, loc="left", pad=20 if metric == REWARD else 6, parse_math=False)
     axes.set_xlabel("d = sqrt(KL from the reference policy), KL in nats a piece")
     axes.grid(color="#e2e7ee")
     axes.set_axisbelow(True)
@@ -188,10 +189,9 @@ def _arms_of_bar(middle: float, low: float | None, high: float | None) -> np.nda
 
 def _second_axis(axes: Any) -> None:
     """KL itself, above the panel of the reward."""
-    second = axes.secondary_xaxis(
-        "top", functions=(lambda d: np.maximum(d, 0) ** 2, lambda kl: np.sqrt(np.maximum(kl, 0)))
-    )
+    functions = (lambda d: d * np.abs(d), lambda kl: np.sign(kl) * np.sqrt(np.abs(kl)))  # left of the start, too
+    second = axes.secondary_xaxis("top", functions=functions)
     right = axes.get_xlim()[1] ** 2
     second.set_xticks([kl for kl in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if kl <= right])
     second.tick_params(labelsize=8, colors=GREY)
-    axes.text(1, 1.06, "KL, nats a piece", transform=axes.transAxes, fontsize=8, color=GREY, ha="right")
+    axes.text(1, 1.015, "KL, nats a piece", transform=axes.transAxes, fontsize=8, color=GREY, ha="right")
