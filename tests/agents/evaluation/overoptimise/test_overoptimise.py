@@ -23,6 +23,7 @@ from toccata.agents.evaluation.overoptimise.arms import (
 )
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.evaluation.overoptimise.overoptimise import overoptimise
+from toccata.agents.evaluation.overoptimise.picture import draw_frontier
 from toccata.agents.evaluation.overoptimise.samples import KL
 from toccata.agents.evaluation.overoptimise.yardstick import rewards_at_start
 from toccata.agents.runs.builders import environment_arguments
@@ -38,7 +39,9 @@ Studied = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small chunks, and few resamples."""
+    """Small chunks, few resamples, and empty pictures."""
+    nothing = {"png": b"", "svg": b""}
+    monkeypatch.setattr("toccata.agents.evaluation.overoptimise.overoptimise.draw_frontier", lambda _: nothing)
     monkeypatch.setattr(samples, "CHUNK", 8)
     for place in ("beside.RESAMPLES", "summary.POOL_RESAMPLES", "curves.RESAMPLES"):
         monkeypatch.setattr(f"toccata.agents.evaluation.overoptimise.{place}", 10)
@@ -103,6 +106,7 @@ def test_two_seeds_from_beginning_to_end(
     row = summary["rows"]["arm"]["metrics"]
     assert {"reward", "gain", "judge/rating", "vendi_score", "diversity", "loop_rate", KL} <= row.keys()
     assert summary["yardstick"] == "1 x silence + 0.5 x repetition, of arm-s0 at its start"
+    assert draw_frontier(summary)["png"]
     assert "see: out/frontier.png" in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
     with monkeypatch.context() as patch:  # all is in the cache
