@@ -20,6 +20,7 @@ import tyro
 
 import toccata
 from toccata.agents.evaluation.config import CompareConfig, EvaluateConfig
+from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs.compose_config import ComposeConfig
@@ -45,6 +46,7 @@ COMMANDS = {
     ("python", "evaluate.py"): EvaluateConfig,
     ("toccata", "evaluate"): EvaluateConfig,
     ("toccata", "compare"): CompareConfig,
+    ("toccata", "overoptimise"): OveroptimiseConfig,
     ("toccata", "compose"): ComposeConfig,
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "fit-rating"): FitRatingConfig,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from toccata.agents.evaluation.report import training_curves
+from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
 from toccata.errors import ToccataError
 from toccata.files import read_json, sha256_of_file
@@ -67,9 +68,7 @@ class EvaluatedRun:
         evaluated = summary.get("model_sha256")
         if evaluated and run.has_model and evaluated != sha256_of_file(run.published / "model.zip"):
             raise CompareError(f"{folder}: was trained further since its evaluation; evaluate it again: {command}")
-        settings = json.loads(run.config.to_json())
-        for name in OF_NO_GROUP:
-            settings.pop(name, None)
+        settings = group_settings(run.config)
         curves = training_curves(folder / "progress.csv")
         return cls(folder, run.config.seed, settings, values, curves)
 
@@ -115,6 +114,11 @@ class Group:
         )
         seeds = f"seed{'s' * (len(self.runs) > 1)} {', '.join(map(str, self.seeds))}"
         return f"{self.name}: {settings}; {seeds}" if settings else f"{self.name}: {seeds}"
+
+
+def group_settings(config: TrainConfig) -> dict[str, Any]:
+    """The settings of a run, as in config.json, but for those that make no other experiment."""
+    return {name: value for name, value in json.loads(config.to_json()).items() if name not in OF_NO_GROUP}
 
 
 def grouped(runs: Sequence[EvaluatedRun]) -> list[Group]:

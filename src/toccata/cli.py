@@ -51,6 +51,13 @@ def compare(config: Any) -> None:
     run_comparison(config)
 
 
+def overoptimise(config: Any) -> None:
+    """Show whether runs over-optimise their reward: reward and judges against KL, beside best-of-n and the optimum."""
+    from toccata.agents.evaluation.overoptimise.overoptimise import overoptimise as run_study
+
+    run_study(config)
+
+
 def fit_rating(config: Any) -> None:
     """Fit a rating network to plays and likes of your own."""
     from toccata.reward_models.rating.fitting.fit import main as fit
@@ -90,6 +97,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "train": ("toccata.agents.runs.config:TrainConfig", train),
     "evaluate": ("toccata.agents.evaluation.config:EvaluateConfig", evaluate),
     "compare": ("toccata.agents.evaluation.config:CompareConfig", compare),
+    "overoptimise": ("toccata.agents.evaluation.overoptimise.config:OveroptimiseConfig", overoptimise),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),

@@ -11,6 +11,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from toccata.agents.evaluation.config import EVALUATE_RANGES, CompareConfig, EvaluateConfig
+from toccata.agents.evaluation.overoptimise import config as overoptimise_config
+from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.hardening import config as harden_config
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting import fit_config
@@ -27,6 +29,7 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (TrainConfig, {}, TRAIN_RANGES),
     (EvaluateConfig, {"folder": Path("run")}, EVALUATE_RANGES),
     (CompareConfig, {"runs": (Path("run"), Path("other"))}, {}),
+    (OveroptimiseConfig, {"runs": (Path("run"),), "out": Path("out")}, overoptimise_config.RANGES),
     (ComposeConfig, {}, compose_config.RANGES),
     (FitPriorConfig, {"out": Path("out")}, fit_config.RANGES),
     (HardenConfig, {"out": Path("out")}, harden_config.RANGES),
