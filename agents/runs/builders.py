@@ -198,11 +198,11 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
         "prior_kl_target": config.prior_kl_target,
         "policy_kwargs": {"backbone": config.policy, "network_config": sizes},
     }
-    model: SequenceComposerPPO
-    if config.algorithm == "ppo":
-        model = SequenceComposerPPO(SequencePolicy, env, **arguments)
-    else:
-        model = WholePiecePPO(SequencePolicy, env, algorithm=config.algorithm, best_of=config.best_of, **arguments)
+    algorithm: type[SequenceComposerPPO] = SequenceComposerPPO
+    if config.algorithm != "ppo":
+        algorithm = WholePiecePPO
+        arguments |= {"algorithm": config.algorithm, "best_of": config.best_of}
+    model = algorithm(SequencePolicy, env, **arguments)
     if prior is not None:
         prior.initialise(model.policy)
     return model

@@ -304,7 +304,7 @@ class TrainConfig:
         whole_pieces = self.policy in SEQUENCE_POLICIES and self.num_envs > 1
         algorithm = self.algorithm or ("grpo" if whole_pieces else "ppo")
         n_epochs, learning_rate = UPDATES[algorithm]
-        filled = {"algorithm": algorithm}
+        filled: dict[str, Any] = {"algorithm": algorithm}
         filled |= {"n_epochs": n_epochs} if self.n_epochs is None else {}
         filled |= {"learning_rate": learning_rate} if self.learning_rate is None else {}
         for name, value in filled.items():
