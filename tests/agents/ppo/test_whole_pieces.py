@@ -140,8 +140,15 @@ def test_the_gradient_is_that_of_the_definition() -> None:
     torch.testing.assert_close(gradient(likelihood), expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize(
+    ("algorithm", "backbone"),
+    [
+        ("grpo", "transformer"),
+        ("best-of-n", "lstm"),
+        pytest.param("grpo", "lstm", marks=pytest.mark.slow),
+        pytest.param("best-of-n", "transformer", marks=pytest.mark.slow),
+    ],
+)
 def test_the_optimum_of_a_toy_reward_is_reached(algorithm: Any, backbone: str) -> None:
     model = make_agent(
         make_envs(64, piano=MELODY),
