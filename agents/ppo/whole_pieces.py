@@ -132,7 +132,8 @@ class WholePiecePPO(SequenceComposerPPO):
             raise DivergenceError(f"training diverged at step {self.num_timesteps:,}: the returns are not finite")
         self._log_kl_of_pieces(kl, sum(int(part.steps) for part in parts))
         advantages = best_of_groups(returns, self.best_of) if self.distils else relative_advantages(returns)
-        self.kl_weight = kl_coef / max(float(returns.std()), SMALLEST_STD)  # in units of the advantages
+        std = float(returns.std())
+        self.kl_weight = kl_coef / std if std > SMALLEST_STD else kl_coef  # in units of the advantages
         some = np.split(advantages, self._splits(len(pieces)))
         self.parts = [
             replace(part, advantages=torch.as_tensor(each, dtype=torch.float32, device=self.device))
@@ -161,6 +162,8 @@ class WholePiecePPO(SequenceComposerPPO):
             due = pieces_in(infos)
             ended = dones[active]
             for i in active[ended].tolist():
+                if i not in due:
+                    raise ValueError(f'{self.algorithm} needs pianos: the last info of an episode has no "piece"')
                 pieces[i] = due[i]
             if ended.any():
                 kept = torch.as_tensor(np.flatnonzero(~ended), device=self.device)

@@ -27,6 +27,13 @@ from toccata.envs.reward_model import RewardModelError
 RETURNS = st.lists(st.floats(-100, 100), min_size=2, max_size=24)
 
 
+class OnlyZero:
+    name = "zero"
+
+    def score(self, pieces: Pieces) -> np.ndarray:
+        return np.zeros(len(pieces), np.float32)
+
+
 def make_agent(env: Any = None, algorithm: Any = "grpo", noise: float = 0.3, **changes: Any) -> WholePiecePPO:
     piano = changes.pop("piano", SMALL)
     settings: dict[str, Any] = {"reward_model": Notes(), "n_steps": 24, "batch_size": 48, "n_epochs": 1, "seed": 5}
@@ -170,17 +177,18 @@ def test_the_optimum_of_a_toy_reward_is_reached(algorithm: Any, backbone: str) -
 
 
 def test_equal_returns_teach_nothing() -> None:
-    class Constant:
-        name = "constant"
-
-        def score(self, pieces: Pieces) -> np.ndarray:
-            return np.ones(len(pieces), np.float32)
-
-    model = make_agent(reward_model=Constant(), ent_coef=0.0)
+    model = make_agent(reward_model=OnlyZero(), ent_coef=0.0)
     before = {key: value.clone() for key, value in model.policy.state_dict().items()}
     model.learn(1)
     for key, value in model.policy.state_dict().items():
         torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+
+
+def test_the_weight_of_the_kl_is_finite_where_all_returns_are_equal() -> None:
+    model = make_agent(reward_model=OnlyZero(), prior_kl_coef=0.5)
+    model.reference = disturbed_copy(model, 0.0)  # equal, so that the KL is nothing
+    model.learn(1)
+    assert model.kl_weight == 0.5
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

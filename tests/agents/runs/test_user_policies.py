@@ -65,10 +65,12 @@ def mine(toy: Toy) -> Any:
     return lambda name, policy, **more: toy(name, policy=f"policies_of_mine:{policy}", **{**changes, **more})
 
 
-@pytest.mark.parametrize("policy", ["Small(hidden=16)", "Sequences"])
-def test_it_trains_resumes_exactly_and_is_evaluated(mine: Any, policy: str) -> None:
-    uninterrupted = train_quietly(mine("uninterrupted", policy))
-    half = train_quietly(mine("half", policy, total_timesteps=128))
+@pytest.mark.parametrize(
+    ("policy", "algorithm"), [("Small(hidden=16)", "ppo"), ("Sequences", "ppo"), ("Sequences", "grpo")]
+)
+def test_it_trains_resumes_exactly_and_is_evaluated(mine: Any, policy: str, algorithm: str) -> None:
+    uninterrupted = train_quietly(mine("uninterrupted", policy, algorithm=algorithm))
+    half = train_quietly(mine("half", policy, algorithm=algorithm, total_timesteps=128))
     torch.manual_seed(99)
     train_quietly(resumed_config(half.folder, total_timesteps=256))
     ours, theirs = (
@@ -82,6 +84,12 @@ def test_it_trains_resumes_exactly_and_is_evaluated(mine: Any, policy: str) -> N
         assert states[0]["mlp_extractor.policy_net.0.weight"].shape[0] == 16
         summary = evaluate_folder(EvaluateConfig(half.folder, samples=2, pieces=1), Console(file=StringIO()))
         assert {"agent", "reference", "random", "real"} <= summary["composers"].keys()
+
+
+def test_whole_pieces_need_a_sequence_policy(mine: Any) -> None:
+    with pytest.raises(ConfigError, match=r"algorithm grpo needs a policy on sequences, which '.*Small' is not"):
+        train_quietly(mine("run", "Small", algorithm="grpo"))
+    assert not Path("run").exists()
 
 
 def test_behaviour_cloning_of_it(mine: Any) -> None:
