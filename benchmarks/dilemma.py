@@ -1,0 +1,365 @@
+"""Does a realism critic punish what is popular? `python benchmarks/dilemma.py --doodle FOLDER --run RUN`.
+
+Of the melodies of the Bach Doodle, and with `--billboard` of songs in the charts, those that a critic rejects at the
+threshold where it accepts 90 % of them, by decile of popularity; rating and realism of the best of n pieces of the
+run's reference policy by several rules that combine both; and what three remedies change. Writes results-dilemma.json,
+dilemma.md and dilemma.png into the folder `--out`, and keeps there the critics that it fits and the pool of pieces,
+which the next call reads. About an hour on one core; docs/dilemma.md has the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from dilemma_critics import (
+    CrossFitted,
+    conditioned,
+    cross_fit,
+    feature_fitter,
+    halves_of,
+    network_fitter,
+    predicted_popularity,
+    shipped_critics,
+)
+from dilemma_front import BEST_OF, Axes, front, gate, hinge, judged_volumes, product, weighted_sum
+from dilemma_music import (
+    BARS,
+    MELODY_BARS,
+    SEVERAL,
+    WORLDWIDE,
+    RatedMusic,
+    chord_negatives,
+    melodies_in,
+    own_corpus,
+    read_billboard,
+    read_doodle,
+    read_pool,
+)
+from dilemma_report import plot, report
+from dilemma_statistics import (
+    REJECTED,
+    by_decile,
+    decile_weights,
+    partial_spearman,
+    rejected,
+    resampled,
+    weighted_auc,
+)
+
+from toccata.envs.pieces import Pieces
+from toccata.music.score import Score
+from toccata.reward_models.judges.panel import BITS, GOLD, REALISM, Panel
+from toccata.reward_models.rating.model import RatingModel
+from toccata.reward_models.realism.model import Realism
+from toccata.stats import Interval, auc_interval, bootstrap_mean, spearman
+
+Scope = tuple[np.ndarray, np.ndarray]  # indices (m,) of pieces, and (m,) offsets of the logarithm of their counts
+
+
+def rejection(
+    music: RatedMusic,
+    scores: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    accepted: float = 1 - REJECTED,
+    threshold: float | None = None,
+    scope: Scope | None = None,
+    redraw: bool = False,
+) -> dict:
+    """What a critic rejects by popularity, with intervals that resample clusters.
+
+    Args:
+        music: the pieces.
+        scores: (n,) of the critic.
+        rng: random number generator.
+        accepted: share of all pieces that the threshold accepts.
+        threshold: of the scores; by default from `accepted`.
+        scope: a part of the pieces; by default all.
+        redraw: counts are drawn anew, too.
+    """
+    rows, offset = (np.arange(len(music)), np.zeros(len(music))) if scope is None else scope
+    are_counts = bool((music.counts > 0).all())
+
+    def statistic(index: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        of_index = rows[index]
+        popularity = np.log(np.maximum(counts, 0.5)) - offset[index] if are_counts else counts
+        values = scores[of_index]
+        cut = np.quantile(values, 1 - accepted) if threshold is None else threshold
+        means = by_decile(popularity, rejected(values, cut))
+        correlation = spearman(popularity, values)
+        partial = partial_spearman(popularity, values, music.controls[of_index])
+        return np.array([means[-1] - means[0], correlation, partial, *means])
+
+    clusters = [music.clusters[row] for row in rows.tolist()]
+    difference, correlation, partial, *deciles = resampled(
+        statistic, music.counts[rows], clusters, rng, redraw=redraw and are_counts
+    )
+    return {
+        "popular": deciles[-1],
+        "unpopular": deciles[0],
+        "difference": difference,
+        "rank_correlation": correlation,
+        "partial_rank_correlation": partial,
+        "deciles": deciles,
+    }
+
+
+def scopes_of(music: RatedMusic) -> dict[str, Scope]:
+    """Melodies counted worldwide; and those counted in one country, each relative to the mean of its country."""
+    logs = np.log(music.counts)
+    worldwide = np.flatnonzero(music.source == WORLDWIDE)
+    single = np.flatnonzero((music.source != WORLDWIDE) & (music.source != SEVERAL))
+    means = {country: logs[music.source == country].mean() for country in set(music.source[single].tolist())}
+    offsets = np.array([means[country] for country in music.source[single].tolist()])
+    return {"counted worldwide": (worldwide, np.zeros(len(worldwide))), "counted in one country": (single, offsets)}
+
+
+def two_sided(scores: np.ndarray) -> np.ndarray:
+    """(n,) how far a score is from the nearer end of the order of all; low at both ends."""
+    share = (np.argsort(np.argsort(scores)) + 0.5) / len(scores)
+    return np.minimum(share, 1 - share)
+
+
+def against_generated(critic: CrossFitted, rng: np.random.Generator, accepted: float = 1 - REJECTED) -> dict:
+    """AUC of real pieces over generated melodies, and the share of these that the threshold accepts."""
+    generated, cut = critic.first_generated(), np.quantile(critic.real, 1 - accepted)
+    return {
+        "auc": auc_interval(critic.real, generated, rng),
+        "generated_accepted": bootstrap_mean(1 - rejected(generated, float(cut)), rng),
+    }
+
+
+def rewards_by_rule(
+    music: RatedMusic, prediction: CrossFitted, critics: dict[str, CrossFitted], rng: np.random.Generator
+) -> dict[str, dict[str, Interval]]:
+    """Whether a reward of predicted popularity and a critic still prefers the popular decile, and real melodies.
+
+    `popular` is the AUC of the popular over the unpopular decile, `real` that of real over generated melodies.
+    """
+    critic = critics["plain"]
+    count = len(music)
+
+    def axes(realism: CrossFitted) -> Axes:
+        return Axes(
+            np.append(prediction.real, prediction.first_generated()),
+            np.append(realism.real, realism.first_generated()),
+            prediction.real,
+            realism.real,
+        )
+
+    plain = axes(critic)
+    rewards = {
+        "rating alone": plain.rating,
+        "realism alone": plain.realism,
+        "weighted sum": weighted_sum(plain, 1.0),
+        "product": product(plain, 1.0),
+        "hinge, 10 %": hinge(plain, 10),
+        "gate, 5 %": gate(plain, 5),
+        "gate, 10 %": gate(plain, 10),
+        "weighted sum, reals by sessions": weighted_sum(axes(critics["by sessions"]), 1.0),
+        "weighted sum, conditioned": weighted_sum(axes(critics["conditioned"]), 1.0),
+    }
+    stacked = np.stack(list(rewards.values()))
+
+    def statistic(index: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        weights = decile_weights(counts)
+        return np.array([weighted_auc(each[index], weights[-1], each[index], weights[0]) for each in stacked])
+
+    popular = resampled(statistic, music.counts, music.clusters, rng, redraw=False)
+    return {
+        name: {"popular": interval, "real": auc_interval(each[:count], each[count:], rng)}
+        for (name, each), interval in zip(rewards.items(), popular, strict=True)
+    }
+
+
+def of_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, seed: int) -> tuple[dict, dict]:
+    """Results on the Bach Doodle, and the critics of the domain for the pool."""
+    rng = np.random.default_rng(seed)
+    own = own_corpus(rng)
+    own_melodies = [melodies[0] for melodies in map(melodies_in, own) if melodies]
+    scores, other_thresholds = {}, {}
+    for name, critic in shipped_critics().items():
+        print(f"scoring: {name}", flush=True)
+        scores[name] = critic(music.scores)
+        for corpus, pieces in (("own corpus, eight bars", own), ("own corpus, two bars of melody", own_melodies)):
+            cut = float(np.quantile(critic(pieces), REJECTED))
+            other_thresholds[f"{name}; {corpus}"] = rejection(music, scores[name], rng, threshold=cut)
+    scores["typicality, both sides"] = two_sided(scores["typicality"])
+
+    halves = halves_of(music.scores, music.clusters, MELODY_BARS, pool, None, seed)
+    prediction = predicted_popularity(music.scores, music.popularity, halves, pool, seed)
+    fitters: dict[str, Callable] = {
+        "network": network_fitter(music.scores, out / "critics", "melodies", seed),
+        "features": feature_fitter(music.scores, seed),
+    }
+    by_sessions: dict[str, Callable] = {
+        "network": network_fitter(music.scores, out / "critics", "melodies-by-sessions", seed),
+        "features": fitters["features"],
+    }
+    fitted: dict[str, dict[str, CrossFitted]] = {}
+    for name, fit in fitters.items():
+        print(f"fitting critics of the domain: {name}", flush=True)
+        plain = cross_fit(fit, music.scores, halves, pool)
+        fitted[name] = {
+            "plain": plain,
+            "by sessions": cross_fit(by_sessions[name], music.scores, halves, pool, music.counts),
+            "conditioned": conditioned(plain, prediction),
+        }
+        scores[f"fitted to melodies, {name}"] = plain.real
+    fitted["features"]["by popularity"] = cross_fit(fitters["features"], music.scores, halves, pool, music.popularity)
+    print("intervals", flush=True)
+    critics = {
+        name: {
+            **rejection(music, values, rng),
+            "counts_redrawn": rejection(music, values, rng, redraw=True)["difference"],
+            "scopes": {where: rejection(music, values, rng, scope=scope) for where, scope in scopes_of(music).items()},
+        }
+        for name, values in scores.items()
+    }
+    remedies = {}
+    for name, each in fitted.items():
+        for remedy, critic in each.items():
+            remedies[f"{name}, {remedy}"] = {**rejection(music, critic.real, rng), **against_generated(critic, rng)}
+        wide = {**rejection(music, each["plain"].real, rng, accepted=0.95)}
+        remedies[f"{name}, gate at 5 %"] = {**wide, **against_generated(each["plain"], rng, 0.95)}
+    shape = ("notes", "beats", "keys", "range", "interval", "repeated", "off the beat", "note values")
+    results = {
+        "pieces": len(music),
+        "clusters": len(set(music.clusters)),
+        "shape": {
+            name: {
+                "rank_correlation": spearman(music.popularity, column),
+                "deciles": by_decile(music.popularity, column),
+            }
+            for name, column in zip(shape, music.controls.T, strict=True)
+        },
+        "critics": critics,
+        "other_thresholds": other_thresholds,
+        "domain": {
+            name: {
+                **against_generated(each["plain"], rng),
+                "negatives": {
+                    kind: auc_interval(each["plain"].real, values, rng)
+                    for kind, values in each["plain"].negatives.items()
+                },
+            }
+            for name, each in fitted.items()
+        },
+        "prediction": {
+            "rank_correlation": spearman(prediction.real, music.popularity),
+            "with_critics": {name: spearman(prediction.real, values) for name, values in scores.items()},
+        },
+        "remedies": remedies,
+        "rewards": {name: rewards_by_rule(music, prediction, each, rng) for name, each in fitted.items()},
+    }
+    return results, fitted
+
+
+def of_billboard(folder: Path, out: Path, seed: int) -> dict:
+    """Results on songs in the charts, their chords as block chords."""
+    rng = np.random.default_rng(seed)
+    music, chords = read_billboard(folder)
+    scores = {name: critic(music.scores) for name, critic in shipped_critics().items()}
+
+    def extra(rows: np.ndarray, rng: np.random.Generator) -> dict[str, list[Score]]:
+        return chord_negatives([chords[row] for row in rows.tolist()], rng)
+
+    halves = halves_of(music.scores, music.clusters, BARS, (), extra, seed)
+    negatives = {}
+    for name, fit in {
+        "network": network_fitter(music.scores, out / "critics", "songs", seed),
+        "features": feature_fitter(music.scores, seed),
+    }.items():
+        critic = cross_fit(fit, music.scores, halves, ())
+        scores[f"fitted to songs, {name}"] = critic.real
+        negatives[name] = {kind: auc_interval(critic.real, each, rng) for kind, each in critic.negatives.items()}
+    return {
+        "pieces": len(music),
+        "clusters": len(set(music.clusters)),
+        "rank_correlation_with_year": spearman(music.popularity, music.controls[:, 0]),
+        "critics": {name: rejection(music, each, rng) for name, each in scores.items()},
+        "negatives": negatives,
+    }
+
+
+def of_pool(pool: Sequence[Score], fitted: dict, out: Path, seed: int) -> dict:
+    """The fronts of rating and realism, and of the judges, of the best of n pieces of the pool."""
+    rng = np.random.default_rng(seed)
+    own = own_corpus(rng)
+    rating, realism, panel = RatingModel.load(), Realism.load(), Panel.load()
+
+    def judged(scores: Sequence[Score]) -> dict[str, np.ndarray]:
+        pieces = Pieces(scores)
+        return {"rating": rating.score(pieces), "realism": realism.score(pieces), **panel.judge(pieces)}
+
+    values = {}
+    for name, scores in (("pool", pool), ("real", own)):
+        path = out / f"{name}-values.npz"
+        if not path.exists():
+            print(f"scoring the {name}", flush=True)
+            np.savez(path, **judged(scores))  # type: ignore[arg-type]  # arrays by name
+        with np.load(path) as file:
+            values[name] = {key: file[key].astype(float) for key in file.files}
+    of_pool, of_real = values["pool"], values["real"]
+    axes = Axes(of_pool["rating"], of_pool["realism"], of_real["rating"], of_real["realism"])
+    judges = np.column_stack([of_pool[GOLD], of_pool[REALISM], of_pool[BITS]])
+    critics = {"shipped discriminator": axes} | {
+        f"{name}, {remedy}": Axes(axes.rating, critic.of_pool(), axes.real_rating, critic.real)
+        for name, each in fitted.items()
+        for remedy, critic in each.items()
+    }
+    print("fronts", flush=True)
+    names = ("rating", "realism", GOLD, REALISM, BITS)
+    return {
+        "pieces": len(pool),
+        "axes": names,
+        "start": {name: [of_pool[name].mean(), of_pool[name].std()] for name in names},
+        "real": {name: [of_real[name].mean(), of_real[name].std()] for name in names},
+        "rank_correlations": {
+            f"{a} - {b}": spearman(of_pool[a], of_pool[b]) for i, a in enumerate(names) for b in names[i + 1 :]
+        },
+        "best_of": {str(n): front(axes, judges, n, rng) for n in BEST_OF},
+        "remedies": {str(n): judged_volumes(critics, judges[:, :2], n, rng) for n in BEST_OF},
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--doodle", type=Path, required=True, help="folder with melodies.jsonl of the Bach Doodle")
+    parser.add_argument("--run", type=Path, required=True, help="run folder whose reference policy writes the pool")
+    parser.add_argument("--billboard", type=Path, help="folder with songs.jsonl of the McGill Billboard annotations")
+    parser.add_argument("--pieces", type=int, default=1536, help="in the pool")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/dilemma"), help="folder for all that is written")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    pool = read_pool(options.run, options.pieces, options.seed, options.out / "pool.npz")
+    results: dict = {}
+    results["doodle"], fitted = of_doodle(
+        read_doodle(options.doodle), [melodies_in(score) for score in pool], options.out, options.seed
+    )
+    results["pool"] = of_pool(pool, fitted, options.out, options.seed)
+    if options.billboard is not None:
+        results["billboard"] = of_billboard(options.billboard, options.out, options.seed)
+    text = json.dumps(results, indent=1, default=_plain)
+    (options.out / "results-dilemma.json").write_text(text + "\n", encoding="utf-8")
+    tables = report(json.loads(text))
+    (options.out / "dilemma.md").write_text(tables, encoding="utf-8")
+    plot(json.loads(text), options.out / "dilemma.png")
+    print(tables)
+
+
+def _plain(value: np.ndarray | np.generic) -> object:
+    """Arrays and numbers of NumPy as those of JSON."""
+    return value.tolist()
+
+
+if __name__ == "__main__":
+    main()
