@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before the imports that read it
 
 import numpy as np
 import torch
@@ -43,7 +47,9 @@ from dilemma_music import (
 from dilemma_report import plot, report
 from dilemma_statistics import (
     REJECTED,
+    auc_interval,
     by_decile,
+    control_design,
     decile_weights,
     partial_spearman,
     rejected,
@@ -56,7 +62,9 @@ from toccata.music.score import Score
 from toccata.reward_models.judges.panel import BITS, GOLD, REALISM, Panel
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.realism.model import Realism
-from toccata.stats import Interval, auc_interval, bootstrap_mean, spearman
+from toccata.stats import Interval, bootstrap_mean, spearman
+
+SONG_NEGATIVES = 100  # of each kind, for critics of songs
 
 Scope = tuple[np.ndarray, np.ndarray]  # indices (m,) of pieces, and (m,) offsets of the logarithm of their counts
 
@@ -84,6 +92,7 @@ def rejection(
     """
     rows, offset = (np.arange(len(music)), np.zeros(len(music))) if scope is None else scope
     are_counts = bool((music.counts > 0).all())
+    design = control_design(music.controls[rows])
 
     def statistic(index: np.ndarray, counts: np.ndarray) -> np.ndarray:
         of_index = rows[index]
@@ -92,7 +101,7 @@ def rejection(
         cut = np.quantile(values, 1 - accepted) if threshold is None else threshold
         means = by_decile(popularity, rejected(values, cut))
         correlation = spearman(popularity, values)
-        partial = partial_spearman(popularity, values, music.controls[of_index])
+        partial = partial_spearman(popularity, values, design[index])
         return np.array([means[-1] - means[0], correlation, partial, *means])
 
     clusters = [music.clusters[row] for row in rows.tolist()]
@@ -107,6 +116,19 @@ def rejection(
         "partial_rank_correlation": partial,
         "deciles": deciles,
     }
+
+
+def change_of_popular(
+    music: RatedMusic, before: np.ndarray, after: np.ndarray, rng: np.random.Generator, accepted: float
+) -> Interval:
+    """Rejected of the popular tenth by one critic (n,), minus that by another one (n,) that accepts 90 %."""
+
+    def statistic(index: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        cuts = np.quantile(after[index], 1 - accepted), np.quantile(before[index], REJECTED)
+        outcome = rejected(after[index], float(cuts[0])) - rejected(before[index], float(cuts[1]))
+        return by_decile(counts, outcome)[-1:]
+
+    return resampled(statistic, music.counts, music.clusters, rng, redraw=False)[0]
 
 
 def scopes_of(music: RatedMusic) -> dict[str, Scope]:
@@ -135,7 +157,7 @@ def against_generated(critic: CrossFitted, rng: np.random.Generator, accepted: f
 
 
 def rewards_by_rule(
-    music: RatedMusic, prediction: CrossFitted, critics: dict[str, CrossFitted], rng: np.random.Generator
+    music: RatedMusic, prediction: CrossFitted, critics: dict[str, CrossFitted], seed: int
 ) -> dict[str, dict[str, Interval]]:
     """Whether a reward of predicted popularity and a critic still prefers the popular decile, and real melodies.
 
@@ -170,65 +192,96 @@ def rewards_by_rule(
         weights = decile_weights(counts)
         return np.array([weighted_auc(each[index], weights[-1], each[index], weights[0]) for each in stacked])
 
-    popular = resampled(statistic, music.counts, music.clusters, rng, redraw=False)
+    popular = resampled(statistic, music.counts, music.clusters, np.random.default_rng(seed), redraw=False)
     return {
-        name: {"popular": interval, "real": auc_interval(each[:count], each[count:], rng)}
+        name: {"popular": interval, "real": auc_interval(each[:count], each[count:], np.random.default_rng(seed))}
         for (name, each), interval in zip(rewards.items(), popular, strict=True)
     }
 
 
-def of_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, seed: int) -> tuple[dict, dict]:
-    """Results on the Bach Doodle, and the critics of the domain for the pool."""
-    rng = np.random.default_rng(seed)
-    own = own_corpus(rng)
+@dataclass(frozen=True)
+class DoodleScores:
+    """What all critics say of the melodies of the Bach Doodle.
+
+    Attributes:
+        scores: (n,) by critic.
+        thresholds: 10 % of other real music, by critic and music.
+        prediction: predicted popularity of every melody, by a fit that did not know it.
+        fitted: critics of the domain, by kind of network and by remedy.
+    """
+
+    scores: dict[str, np.ndarray]
+    thresholds: dict[tuple[str, str], float]
+    prediction: CrossFitted
+    fitted: dict[str, dict[str, CrossFitted]]
+
+
+def score_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, seed: int) -> DoodleScores:
+    """Score the melodies by the shipped critics, and by critics that are fitted to half of them."""
+    own = own_corpus(np.random.default_rng(seed))
     own_melodies = [melodies[0] for melodies in map(melodies_in, own) if melodies]
-    scores, other_thresholds = {}, {}
+    scores, thresholds = {}, {}
     for name, critic in shipped_critics().items():
         print(f"scoring: {name}", flush=True)
         scores[name] = critic(music.scores)
         for corpus, pieces in (("own corpus, eight bars", own), ("own corpus, two bars of melody", own_melodies)):
-            cut = float(np.quantile(critic(pieces), REJECTED))
-            other_thresholds[f"{name}; {corpus}"] = rejection(music, scores[name], rng, threshold=cut)
+            thresholds[name, corpus] = float(np.quantile(critic(pieces), REJECTED))
     scores["typicality, both sides"] = two_sided(scores["typicality"])
 
     halves = halves_of(music.scores, music.clusters, MELODY_BARS, pool, None, seed)
+    print("predicting popularity", flush=True)
     prediction = predicted_popularity(music.scores, music.popularity, halves, pool, seed)
-    fitters: dict[str, Callable] = {
-        "network": network_fitter(music.scores, out / "critics", "melodies", seed),
-        "features": feature_fitter(music.scores, seed),
-    }
-    by_sessions: dict[str, Callable] = {
-        "network": network_fitter(music.scores, out / "critics", "melodies-by-sessions", seed),
-        "features": fitters["features"],
+    features = feature_fitter(music.scores, seed)
+    fitters: dict[str, tuple[Callable, Callable]] = {
+        "network": (
+            network_fitter(music.scores, out / "critics", "melodies", seed),
+            network_fitter(music.scores, out / "critics", "melodies-by-sessions", seed),
+        ),
+        "features": (features, features),
     }
     fitted: dict[str, dict[str, CrossFitted]] = {}
-    for name, fit in fitters.items():
+    for name, (fit, fit_by_sessions) in fitters.items():
         print(f"fitting critics of the domain: {name}", flush=True)
         plain = cross_fit(fit, music.scores, halves, pool)
         fitted[name] = {
             "plain": plain,
-            "by sessions": cross_fit(by_sessions[name], music.scores, halves, pool, music.counts),
+            "by sessions": cross_fit(fit_by_sessions, music.scores, halves, pool, music.counts),
             "conditioned": conditioned(plain, prediction),
         }
         scores[f"fitted to melodies, {name}"] = plain.real
-    fitted["features"]["by popularity"] = cross_fit(fitters["features"], music.scores, halves, pool, music.popularity)
+    return DoodleScores(scores, thresholds, prediction, fitted)
+
+
+def of_doodle(music: RatedMusic, scored: DoodleScores, seed: int) -> dict:
+    """Results on the Bach Doodle."""
+
+    def rng() -> np.random.Generator:  # the same resamples for every critic
+        return np.random.default_rng(seed)
+
+    scores, prediction, fitted = scored.scores, scored.prediction, scored.fitted
     print("intervals", flush=True)
     critics = {
         name: {
-            **rejection(music, values, rng),
-            "counts_redrawn": rejection(music, values, rng, redraw=True)["difference"],
-            "scopes": {where: rejection(music, values, rng, scope=scope) for where, scope in scopes_of(music).items()},
+            **rejection(music, values, rng()),
+            "counts_redrawn": rejection(music, values, rng(), redraw=True)["difference"],
+            "scopes": {
+                where: rejection(music, values, rng(), scope=scope) for where, scope in scopes_of(music).items()
+            },
         }
         for name, values in scores.items()
     }
     remedies = {}
     for name, each in fitted.items():
-        for remedy, critic in each.items():
-            remedies[f"{name}, {remedy}"] = {**rejection(music, critic.real, rng), **against_generated(critic, rng)}
-        wide = {**rejection(music, each["plain"].real, rng, accepted=0.95)}
-        remedies[f"{name}, gate at 5 %"] = {**wide, **against_generated(each["plain"], rng, 0.95)}
+        plain = each["plain"].real
+        tried = [(remedy, critic, 1 - REJECTED) for remedy, critic in each.items()]
+        for remedy, critic, accepted in [*tried, ("gate at 5 %", each["plain"], 0.95)]:
+            remedies[f"{name}, {remedy}"] = {
+                **rejection(music, critic.real, rng(), accepted=accepted),
+                **against_generated(critic, rng(), accepted),
+                "change_of_popular": change_of_popular(music, plain, critic.real, rng(), accepted),
+            }
     shape = ("notes", "beats", "keys", "range", "interval", "repeated", "off the beat", "note values")
-    results = {
+    return {
         "pieces": len(music),
         "clusters": len(set(music.clusters)),
         "shape": {
@@ -239,12 +292,15 @@ def of_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, see
             for name, column in zip(shape, music.controls.T, strict=True)
         },
         "critics": critics,
-        "other_thresholds": other_thresholds,
+        "other_thresholds": {
+            f"{name}; {corpus}": rejection(music, scores[name], rng(), threshold=cut)
+            for (name, corpus), cut in scored.thresholds.items()
+        },
         "domain": {
             name: {
-                **against_generated(each["plain"], rng),
+                **against_generated(each["plain"], rng()),
                 "negatives": {
-                    kind: auc_interval(each["plain"].real, values, rng)
+                    kind: auc_interval(each["plain"].real, values, rng())
                     for kind, values in each["plain"].negatives.items()
                 },
             }
@@ -255,12 +311,11 @@ def of_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, see
             "with_critics": {name: spearman(prediction.real, values) for name, values in scores.items()},
         },
         "remedies": remedies,
-        "rewards": {name: rewards_by_rule(music, prediction, each, rng) for name, each in fitted.items()},
+        "rewards": {name: rewards_by_rule(music, prediction, each, seed) for name, each in fitted.items()},
     }
-    return results, fitted
 
 
-def of_billboard(folder: Path, out: Path, seed: int) -> dict:
+def of_billboard(folder: Path, seed: int) -> dict:
     """Results on songs in the charts, their chords as block chords."""
     rng = np.random.default_rng(seed)
     music, chords = read_billboard(folder)
@@ -269,42 +324,36 @@ def of_billboard(folder: Path, out: Path, seed: int) -> dict:
     def extra(rows: np.ndarray, rng: np.random.Generator) -> dict[str, list[Score]]:
         return chord_negatives([chords[row] for row in rows.tolist()], rng)
 
-    halves = halves_of(music.scores, music.clusters, BARS, (), extra, seed)
-    negatives = {}
-    for name, fit in {
-        "network": network_fitter(music.scores, out / "critics", "songs", seed),
-        "features": feature_fitter(music.scores, seed),
-    }.items():
-        critic = cross_fit(fit, music.scores, halves, ())
-        scores[f"fitted to songs, {name}"] = critic.real
-        negatives[name] = {kind: auc_interval(critic.real, each, rng) for kind, each in critic.negatives.items()}
+    halves = halves_of(music.scores, music.clusters, BARS, (), extra, seed, SONG_NEGATIVES)
+    critic = cross_fit(feature_fitter(music.scores, seed), music.scores, halves, ())
+    scores["fitted to songs, features"] = critic.real
     return {
         "pieces": len(music),
         "clusters": len(set(music.clusters)),
         "rank_correlation_with_year": spearman(music.popularity, music.controls[:, 0]),
         "critics": {name: rejection(music, each, rng) for name, each in scores.items()},
-        "negatives": negatives,
+        "negatives": {kind: auc_interval(critic.real, each, rng) for kind, each in critic.negatives.items()},
     }
 
 
-def of_pool(pool: Sequence[Score], fitted: dict, out: Path, seed: int) -> dict:
-    """The fronts of rating and realism, and of the judges, of the best of n pieces of the pool."""
-    rng = np.random.default_rng(seed)
-    own = own_corpus(rng)
-    rating, realism, panel = RatingModel.load(), Realism.load(), Panel.load()
-
-    def judged(scores: Sequence[Score]) -> dict[str, np.ndarray]:
-        pieces = Pieces(scores)
-        return {"rating": rating.score(pieces), "realism": realism.score(pieces), **panel.judge(pieces)}
-
+def judged_values(pool: Sequence[Score], out: Path, seed: int) -> dict[str, dict[str, np.ndarray]]:
+    """Ratings, realism and judgements, (n,) by name, of the "pool" and of "real" excerpts; kept in files."""
+    names = {"pool": lambda: pool, "real": lambda: own_corpus(np.random.default_rng(seed))}
     values = {}
-    for name, scores in (("pool", pool), ("real", own)):
+    for name, scores in names.items():
         path = out / f"{name}-values.npz"
         if not path.exists():
-            print(f"scoring the {name}", flush=True)
-            np.savez(path, **judged(scores))  # type: ignore[arg-type]  # arrays by name
+            print(f"scoring: {name}", flush=True)
+            pieces = Pieces(scores())
+            rewards = {"rating": RatingModel.load().score(pieces), "realism": Realism.load().score(pieces)}
+            np.savez(path, **rewards, **Panel.load().judge(pieces))  # type: ignore[arg-type]  # arrays by name
         with np.load(path) as file:
             values[name] = {key: file[key].astype(float) for key in file.files}
+    return values
+
+
+def of_pool(values: dict[str, dict[str, np.ndarray]], fitted: dict, seed: int) -> dict:
+    """The fronts of rating and realism, and of the judges, of the best of n pieces of the pool."""
     of_pool, of_real = values["pool"], values["real"]
     axes = Axes(of_pool["rating"], of_pool["realism"], of_real["rating"], of_real["realism"])
     judges = np.column_stack([of_pool[GOLD], of_pool[REALISM], of_pool[BITS]])
@@ -316,15 +365,15 @@ def of_pool(pool: Sequence[Score], fitted: dict, out: Path, seed: int) -> dict:
     print("fronts", flush=True)
     names = ("rating", "realism", GOLD, REALISM, BITS)
     return {
-        "pieces": len(pool),
+        "pieces": len(of_pool["rating"]),
         "axes": names,
         "start": {name: [of_pool[name].mean(), of_pool[name].std()] for name in names},
         "real": {name: [of_real[name].mean(), of_real[name].std()] for name in names},
         "rank_correlations": {
             f"{a} - {b}": spearman(of_pool[a], of_pool[b]) for i, a in enumerate(names) for b in names[i + 1 :]
         },
-        "best_of": {str(n): front(axes, judges, n, rng) for n in BEST_OF},
-        "remedies": {str(n): judged_volumes(critics, judges[:, :2], n, rng) for n in BEST_OF},
+        "best_of": {str(n): front(axes, judges, n, np.random.default_rng(seed)) for n in BEST_OF},
+        "remedies": {str(n): judged_volumes(critics, judges[:, :2], n, np.random.default_rng(seed)) for n in BEST_OF},
     }
 
 
@@ -342,12 +391,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     pool = read_pool(options.run, options.pieces, options.seed, options.out / "pool.npz")
     results: dict = {}
-    results["doodle"], fitted = of_doodle(
-        read_doodle(options.doodle), [melodies_in(score) for score in pool], options.out, options.seed
-    )
-    results["pool"] = of_pool(pool, fitted, options.out, options.seed)
+    music = read_doodle(options.doodle)
+    scored = score_doodle(music, [melodies_in(score) for score in pool], options.out, options.seed)
+    results["doodle"] = of_doodle(music, scored, options.seed)
+    results["pool"] = of_pool(judged_values(pool, options.out, options.seed), scored.fitted, options.seed)
     if options.billboard is not None:
-        results["billboard"] = of_billboard(options.billboard, options.out, options.seed)
+        results["billboard"] = of_billboard(options.billboard, options.seed)
     text = json.dumps(results, indent=1, default=_plain)
     (options.out / "results-dilemma.json").write_text(text + "\n", encoding="utf-8")
     tables = report(json.loads(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ HALVES = 2
 STEPS = 300  # of the discriminator, from the shipped weights
 NETWORK_NEGATIVES = 400  # of each kind
 POLICY_NEGATIVES = 1000  # melodies of the pool
+FEATURE_NEGATIVES = 200  # of these, for the networks on features
 DRAWN = 6000  # real pieces drawn in proportion to their weight
 STRATA = 5  # of predicted popularity
 
@@ -34,11 +36,11 @@ Critic = Callable[[Sequence[Score]], np.ndarray]  # (n,) scores, higher is more 
 
 
 def shipped_critics() -> dict[str, Critic]:
-    """By name the critics that come with Toccata; of the bits the negative, so that typical is high."""
+    """By name the critics that come with Toccata, not clipped; of the bits the negative, so that typical is high."""
     realism, held_out, typicality = Realism.load(), HeldOutRealism.load(), Typicality.load()
     return {
         "shipped discriminator": lambda scores: realism.logits(Pieces(scores)).astype(float),
-        "held-out realism": lambda scores: held_out.score(Pieces(scores)),
+        "held-out realism": lambda scores: held_out.ensemble.predict(features_of_all(scores)),
         "typicality": lambda scores: -typicality.bits(Pieces(scores)),
     }
 
@@ -52,6 +54,17 @@ class ShortRealism(Realism):
         frames = -(-frames // FRAMES_PER_BEAT) * FRAMES_PER_BEAT
         cut = [[Windows(windows.rolls[:, :, :frames], windows.frames) for windows in each] for each in (real, fakes)]
         return super().train_on_windows(*cut)
+
+
+@cache
+def features_of(score: Score) -> np.ndarray:
+    """(k,) features of the notes of a score, which several critics read."""
+    return piece_features(score)
+
+
+def features_of_all(scores: Sequence[Score]) -> np.ndarray:
+    """(n, k) features of scores."""
+    return np.stack([features_of(score) for score in scores])
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,7 @@ def halves_of(
     pool: Sequence[Sequence[Score]],
     extra: Callable[[np.ndarray, np.random.Generator], dict[str, list[Score]]] | None,
     seed: int,
+    per_kind: int = NETWORK_NEGATIVES,
 ) -> list[Half]:
     """The two fits.
 
@@ -112,6 +126,7 @@ def halves_of(
         pool: the melodies of each generated piece, which are negatives too; may be empty.
         extra: further negatives of real pieces with these indices.
         seed: of folds and negatives.
+        per_kind: negatives of each kind that are fitted to.
     """
     fold = group_folds(clusters, HALVES, seed)
     halves = []
@@ -119,11 +134,9 @@ def halves_of(
         rng = np.random.default_rng([seed, number])
         rows, others = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         fakes: dict[str, dict[str, Sequence[Score]]] = {}
-        for family, kinds in synthetic_families(
-            {"real": [scores[i] for i in rows]}, NETWORK_NEGATIVES, bars, rng
-        ).items():
+        for family, kinds in synthetic_families({"real": [scores[i] for i in rows]}, per_kind, bars, rng).items():
             fakes[family] = {kind: [each for each in pieces if len(each)] for kind, pieces in kinds.items()}
-        tested = synthetic_families({"real": [scores[i] for i in others]}, NETWORK_NEGATIVES // 2, bars, rng)
+        tested = synthetic_families({"real": [scores[i] for i in others]}, per_kind // 2, bars, rng)
         tested_fakes = {
             kind: [each for each in pieces if len(each)] for k in tested.values() for kind, pieces in k.items()
         }
@@ -162,18 +175,18 @@ def network_fitter(scores: Sequence[Score], folder: Path, name: str, seed: int) 
 
 def feature_fitter(scores: Sequence[Score], seed: int) -> Callable[..., Critic]:
     """Fits the network of the held-out realism to features of the notes."""
-    features = np.stack([piece_features(score) for score in scores])
+    features = features_of_all(scores)
     known: dict[int, dict] = {}
 
     def fit(half: Half, number: int, weights: np.ndarray | None) -> Critic:
         if number not in known:
             known[number] = {
-                family: {kind: np.stack([piece_features(each) for each in pieces]) for kind, pieces in kinds.items()}
+                family: {kind: features_of_all(pieces[:FEATURE_NEGATIVES]) for kind, pieces in kinds.items()}
                 for family, kinds in half.fakes.items()
             }
         rows = drawn_rows(half.rows, weights, np.random.default_rng([seed, number, 1]))
         judge = fit_realism([features[rows]], known[number], (), seed + number)
-        return lambda pieces: judge.ensemble.predict(np.stack([piece_features(each) for each in pieces]))
+        return lambda pieces: judge.ensemble.predict(features_of_all(pieces))
 
     return fit
 
@@ -201,9 +214,9 @@ def cross_fit(
             parts = np.split((critic(melodies) - mean) / spread, ends)
             for i, part in zip(half.pieces.tolist(), parts, strict=True):
                 generated[i] = part
-        negatives = {
-            kind: (critic(pieces) - mean) / spread for kind, pieces in half.tested_fakes.items() if len(pieces)
-        }
+        if half is halves[-1]:
+            tested = {kind: pieces for kind, pieces in half.tested_fakes.items() if len(pieces)}
+            negatives = {kind: (critic(pieces) - mean) / spread for kind, pieces in tested.items()}
     return CrossFitted(real, generated, negatives)
 
 
@@ -216,11 +229,11 @@ def predicted_popularity(
 ) -> CrossFitted:
     """Popularity predicted by the gold rating's network from fits that did not know the piece, as cross-fitted."""
     target = (popularity - popularity.mean()) / popularity.std()
-    features = np.stack([piece_features(highest_notes(score)) for score in scores])
+    features = features_of_all([highest_notes(score) for score in scores])
 
     def fit(half: Half, number: int, weights: np.ndarray | None) -> Critic:
         ensemble = fit_popularity(features[half.rows], target[half.rows], seed + number)
-        return lambda pieces: ensemble.predict(np.stack([piece_features(highest_notes(each)) for each in pieces]))
+        return lambda pieces: ensemble.predict(features_of_all([highest_notes(each) for each in pieces]))
 
     without_negatives = [Half(half.rows, {}, {}, half.pieces) for half in halves]
     return cross_fit(fit, scores, without_negatives, pool)

@@ -14,8 +14,8 @@ WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, np.inf)  # of realism, tha
 GATES = (0, 1, 5, 10, 25, 50, 75, 90, 95)  # percentiles of the realism of real pieces
 HINGE = 8.0  # of the rating for one of realism below the threshold
 BEST_OF = 16, 64
-BISECTIONS = 20
-RESAMPLES = 300
+BISECTIONS = 14
+RESAMPLES = 200
 
 
 @dataclass(frozen=True)

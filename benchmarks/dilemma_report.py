@@ -112,6 +112,7 @@ def report(results: dict) -> str:
                 "popular, %",
                 "unpopular, %",
                 "difference, points",
+                "popular beside plain, points",
                 "rank correlation",
                 "AUC over generated",
                 "generated accepted, %",
@@ -122,6 +123,7 @@ def report(results: dict) -> str:
                     percent(each["popular"]),
                     percent(each["unpopular"]),
                     percent(each["difference"]),
+                    percent(each["change_of_popular"]),
                     number(each["rank_correlation"]),
                     number(each["auc"]),
                     percent(each["generated_accepted"]),
@@ -181,8 +183,8 @@ def report(results: dict) -> str:
             f"Rank correlation of success and year: {songs['rank_correlation_with_year']:.2f}\n",
             rejections(songs["critics"]),
             table(
-                ("critic", *next(iter(songs["negatives"].values()))),
-                ([name, *(f"{auc[0]:.2f}" for auc in each.values())] for name, each in songs["negatives"].items()),
+                ("critic", *songs["negatives"]),
+                [["fitted to songs, features", *(f"{auc[0]:.2f}" for auc in songs["negatives"].values())]],
             ),
         ]
     return "\n".join(parts)

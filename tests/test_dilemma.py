@@ -39,9 +39,13 @@ def test_ties_share_their_places(load: Any) -> None:
 
 
 def test_a_control_explains_a_correlation_or_does_not(load: Any) -> None:
-    partial = load("dilemma_statistics").partial_spearman
+    statistics = load("dilemma_statistics")
     rng = np.random.default_rng(0)
     common, a, b = rng.normal(size=(3, 4000))
+
+    def partial(x: np.ndarray, y: np.ndarray, controls: np.ndarray) -> float:
+        return statistics.partial_spearman(x, y, statistics.control_design(controls))
+
     assert partial(common + 0.5 * a, common + 0.5 * b, common[:, None]) == pytest.approx(0, abs=0.05)
     assert partial(common, common**3, a[:, None]) == pytest.approx(1)
     assert partial(common, -common, np.empty((4000, 0))) == pytest.approx(-1)
