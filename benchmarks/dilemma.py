@@ -4,7 +4,7 @@ Of the melodies of the Bach Doodle, and with `--billboard` of songs in the chart
 threshold where it accepts 90 % of them, by decile of popularity; rating and realism of the best of n pieces of the
 run's reference policy by several rules that combine both; and what three remedies change. Writes results-dilemma.json,
 dilemma.md and dilemma.png into the folder `--out`, and keeps there the critics that it fits and the pool of pieces,
-which the next call reads. About an hour on one core; docs/dilemma.md has the results.
+which the next call reads. Takes tens of minutes on one core; docs/dilemma.md has the results.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,13 +207,13 @@ class DoodleScores:
         scores: (n,) by critic.
         thresholds: 10 % of other real music, by critic and music.
         prediction: predicted popularity of every melody, by a fit that did not know it.
-        fitted: critics of the domain, by kind of network and by remedy.
+        fitted: critics of the domain, by remedy.
     """
 
     scores: dict[str, np.ndarray]
     thresholds: dict[tuple[str, str], float]
     prediction: CrossFitted
-    fitted: dict[str, dict[str, CrossFitted]]
+    fitted: dict[str, CrossFitted]
 
 
 def score_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, seed: int) -> DoodleScores:
@@ -231,24 +231,17 @@ def score_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, 
     halves = halves_of(music.scores, music.clusters, MELODY_BARS, pool, None, seed)
     print("predicting popularity", flush=True)
     prediction = predicted_popularity(music.scores, music.popularity, halves, pool, seed)
-    features = feature_fitter(music.scores, seed)
-    fitters: dict[str, tuple[Callable, Callable]] = {
-        "network": (
-            network_fitter(music.scores, out / "critics", "melodies", seed),
-            network_fitter(music.scores, out / "critics", "melodies-by-sessions", seed),
-        ),
-        "features": (features, features),
+    print("critics of the domain", flush=True)
+    fit, fit_by_sessions = (
+        network_fitter(music.scores, out / "critics", name, seed) for name in ("melodies", "melodies-by-sessions")
+    )
+    plain = cross_fit(fit, music.scores, halves, pool)
+    fitted = {
+        "plain": plain,
+        "by sessions": cross_fit(fit_by_sessions, music.scores, halves, pool, music.counts),
+        "conditioned": conditioned(plain, prediction),
     }
-    fitted: dict[str, dict[str, CrossFitted]] = {}
-    for name, (fit, fit_by_sessions) in fitters.items():
-        print(f"fitting critics of the domain: {name}", flush=True)
-        plain = cross_fit(fit, music.scores, halves, pool)
-        fitted[name] = {
-            "plain": plain,
-            "by sessions": cross_fit(fit_by_sessions, music.scores, halves, pool, music.counts),
-            "conditioned": conditioned(plain, prediction),
-        }
-        scores[f"fitted to melodies, {name}"] = plain.real
+    scores["fitted to melodies"] = plain.real
     return DoodleScores(scores, thresholds, prediction, fitted)
 
 
@@ -270,16 +263,16 @@ def of_doodle(music: RatedMusic, scored: DoodleScores, seed: int) -> dict:
         }
         for name, values in scores.items()
     }
-    remedies = {}
-    for name, each in fitted.items():
-        plain = each["plain"].real
-        tried = [(remedy, critic, 1 - REJECTED) for remedy, critic in each.items()]
-        for remedy, critic, accepted in [*tried, ("gate at 5 %", each["plain"], 0.95)]:
-            remedies[f"{name}, {remedy}"] = {
-                **rejection(music, critic.real, rng(), accepted=accepted),
-                **against_generated(critic, rng(), accepted),
-                "change_of_popular": change_of_popular(music, plain, critic.real, rng(), accepted),
-            }
+    plain = fitted["plain"]
+    tried = [(remedy, critic, 1 - REJECTED) for remedy, critic in fitted.items()]
+    remedies = {
+        remedy: {
+            **rejection(music, critic.real, rng(), accepted=accepted),
+            **against_generated(critic, rng(), accepted),
+            "change_of_popular": change_of_popular(music, plain.real, critic.real, rng(), accepted),
+        }
+        for remedy, critic, accepted in [*tried, ("gate at 5 %", plain, 0.95)]
+    }
     shape = ("notes", "beats", "keys", "range", "interval", "repeated", "off the beat", "note values")
     return {
         "pieces": len(music),
@@ -296,22 +289,13 @@ def of_doodle(music: RatedMusic, scored: DoodleScores, seed: int) -> dict:
             f"{name}; {corpus}": rejection(music, scores[name], rng(), threshold=cut)
             for (name, corpus), cut in scored.thresholds.items()
         },
-        "domain": {
-            name: {
-                **against_generated(each["plain"], rng()),
-                "negatives": {
-                    kind: auc_interval(each["plain"].real, values, rng())
-                    for kind, values in each["plain"].negatives.items()
-                },
-            }
-            for name, each in fitted.items()
-        },
+        "negatives": {kind: auc_interval(plain.real, values, rng()) for kind, values in plain.negatives.items()},
         "prediction": {
             "rank_correlation": spearman(prediction.real, music.popularity),
             "with_critics": {name: spearman(prediction.real, values) for name, values in scores.items()},
         },
         "remedies": remedies,
-        "rewards": {name: rewards_by_rule(music, prediction, each, seed) for name, each in fitted.items()},
+        "rewards": rewards_by_rule(music, prediction, fitted, seed),
     }
 
 
@@ -358,9 +342,7 @@ def of_pool(values: dict[str, dict[str, np.ndarray]], fitted: dict, seed: int) -
     axes = Axes(of_pool["rating"], of_pool["realism"], of_real["rating"], of_real["realism"])
     judges = np.column_stack([of_pool[GOLD], of_pool[REALISM], of_pool[BITS]])
     critics = {"shipped discriminator": axes} | {
-        f"{name}, {remedy}": Axes(axes.rating, critic.of_pool(), axes.real_rating, critic.real)
-        for name, each in fitted.items()
-        for remedy, critic in each.items()
+        remedy: Axes(axes.rating, critic.of_pool(), axes.real_rating, critic.real) for remedy, critic in fitted.items()
     }
     print("fronts", flush=True)
     names = ("rating", "realism", GOLD, REALISM, BITS)

@@ -96,12 +96,14 @@ class Half:
     """One fit of a cross-fit: what it is fitted to, and what it is tested on.
 
     Attributes:
+        number: 0 or 1.
         rows: indices of the real pieces that it is fitted to; it is tested on the others.
         fakes: negatives that it is fitted to, by family and kind.
         tested_fakes: others, made of the pieces that it is tested on, by kind.
         pieces: indices of the pool pieces that it is tested on.
     """
 
+    number: int
     rows: np.ndarray
     fakes: Mapping[str, Mapping[str, Sequence[Score]]]
     tested_fakes: Mapping[str, Sequence[Score]]
@@ -129,27 +131,31 @@ def halves_of(
         per_kind: negatives of each kind that are fitted to.
     """
     fold = group_folds(clusters, HALVES, seed)
-    halves = []
-    for number in range(HALVES):
+
+    def half(number: int) -> Half:
         rng = np.random.default_rng([seed, number])
         rows, others = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        fakes: dict[str, dict[str, Sequence[Score]]] = {}
-        for family, kinds in synthetic_families({"real": [scores[i] for i in rows]}, per_kind, bars, rng).items():
-            fakes[family] = {kind: [each for each in pieces if len(each)] for kind, pieces in kinds.items()}
-        tested = synthetic_families({"real": [scores[i] for i in others]}, per_kind // 2, bars, rng)
-        tested_fakes = {
-            kind: [each for each in pieces if len(each)] for k in tested.values() for kind, pieces in k.items()
-        }
+        fakes = _not_empty(synthetic_families({"real": [scores[i] for i in rows]}, per_kind, bars, rng))
+        tested = _not_empty(synthetic_families({"real": [scores[i] for i in others]}, per_kind // 2, bars, rng))
+        tested_fakes = {kind: pieces for kinds in tested.values() for kind, pieces in kinds.items()}
         if extra is not None:
             fakes["extra"] = dict(extra(rows, rng))
             tested_fakes |= extra(others, rng)
-        fitted_pieces = [i for i in range(len(pool)) if i % HALVES != number]
-        melodies = [melody for i in fitted_pieces for melody in pool[i]]
+        melodies = [melody for i in range(len(pool)) if i % HALVES != number for melody in pool[i]]
         if melodies:
             order = rng.permutation(len(melodies))[:POLICY_NEGATIVES]
             fakes["policy"] = {"policy": [melodies[i] for i in order.tolist()]}
-        halves.append(Half(rows, fakes, tested_fakes, np.arange(number, len(pool), HALVES)))
-    return halves
+        return Half(number, rows, fakes, tested_fakes, np.arange(number, len(pool), HALVES))
+
+    return [half(number) for number in range(HALVES)]
+
+
+def _not_empty(families: Mapping[str, Mapping[str, Sequence[Score]]]) -> dict[str, dict[str, list[Score]]]:
+    """The pieces with notes."""
+    return {
+        family: {kind: [each for each in pieces if len(each)] for kind, pieces in kinds.items()}
+        for family, kinds in families.items()
+    }
 
 
 def drawn_rows(rows: np.ndarray, weights: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
@@ -160,12 +166,12 @@ def drawn_rows(rows: np.ndarray, weights: np.ndarray | None, rng: np.random.Gene
 def network_fitter(scores: Sequence[Score], folder: Path, name: str, seed: int) -> Callable[..., Critic]:
     """Fits the shipped discriminator further, with the steps that fitted it; a fit in the folder is read."""
 
-    def fit(half: Half, number: int, weights: np.ndarray | None) -> Critic:
-        place = folder / f"{name}-{number}"
+    def fit(half: Half, weights: np.ndarray | None) -> Critic:
+        place = folder / f"{name}-{half.number}"
         if not place.exists():
-            rows = drawn_rows(half.rows, weights, np.random.default_rng([seed, number, 1]))
+            rows = drawn_rows(half.rows, weights, np.random.default_rng([seed, half.number, 1]))
             pools = Pools({"real": [scores[i] for i in rows.tolist()]}, half.fakes)
-            fitted = fit_discriminator(pools, STEPS, seed + number, start=ShortRealism.load())
+            fitted = fit_discriminator(pools, STEPS, seed + half.number, start=ShortRealism.load())
             fitted.save(place, training=False)
         realism = Realism.load(place)
         return lambda pieces: realism.logits(Pieces(pieces)).astype(float)
@@ -178,21 +184,21 @@ def feature_fitter(scores: Sequence[Score], seed: int) -> Callable[..., Critic]:
     features = features_of_all(scores)
     known: dict[int, dict] = {}
 
-    def fit(half: Half, number: int, weights: np.ndarray | None) -> Critic:
-        if number not in known:
-            known[number] = {
+    def fit(half: Half, weights: np.ndarray | None) -> Critic:
+        if half.number not in known:
+            known[half.number] = {
                 family: {kind: features_of_all(pieces[:FEATURE_NEGATIVES]) for kind, pieces in kinds.items()}
                 for family, kinds in half.fakes.items()
             }
-        rows = drawn_rows(half.rows, weights, np.random.default_rng([seed, number, 1]))
-        judge = fit_realism([features[rows]], known[number], (), seed + number)
+        rows = drawn_rows(half.rows, weights, np.random.default_rng([seed, half.number, 1]))
+        judge = fit_realism([features[rows]], known[half.number], (), seed + half.number)
         return lambda pieces: judge.ensemble.predict(features_of_all(pieces))
 
     return fit
 
 
 def cross_fit(
-    fit: Callable[[Half, int, np.ndarray | None], Critic],
+    fit: Callable[[Half, np.ndarray | None], Critic],
     scores: Sequence[Score],
     halves: Sequence[Half],
     pool: Sequence[Sequence[Score]],
@@ -202,8 +208,8 @@ def cross_fit(
     real = np.zeros(len(scores))
     generated: list[np.ndarray] = [np.zeros(0)] * len(pool)
     negatives: dict[str, np.ndarray] = {}
-    for number, half in enumerate(halves):
-        critic = fit(half, number, weights)
+    for half in halves:
+        critic = fit(half, weights)
         others = np.setdiff1d(np.arange(len(scores)), half.rows)
         of_real = critic([scores[i] for i in others.tolist()])
         mean, spread = of_real.mean(), max(float(of_real.std()), 1e-9)
@@ -231,11 +237,11 @@ def predicted_popularity(
     target = (popularity - popularity.mean()) / popularity.std()
     features = features_of_all([highest_notes(score) for score in scores])
 
-    def fit(half: Half, number: int, weights: np.ndarray | None) -> Critic:
-        ensemble = fit_popularity(features[half.rows], target[half.rows], seed + number)
+    def fit(half: Half, weights: np.ndarray | None) -> Critic:
+        ensemble = fit_popularity(features[half.rows], target[half.rows], seed + half.number)
         return lambda pieces: ensemble.predict(features_of_all([highest_notes(each) for each in pieces]))
 
-    without_negatives = [Half(half.rows, {}, {}, half.pieces) for half in halves]
+    without_negatives = [Half(half.number, half.rows, {}, {}, half.pieces) for half in halves]
     return cross_fit(fit, scores, without_negatives, pool)
 
 

@@ -20,9 +20,10 @@ def number(interval: Sequence[float]) -> str:
     return "{:.2f} [{:.2f}, {:.2f}]".format(*interval)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
+    names = list(head)
+    lines = [names, ["---"] * len(names), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -92,14 +93,8 @@ def report(results: dict) -> str:
                 for name, each in doodle["shape"].items()
             ),
         ),
-        "### Critics fitted to melodies: AUC over held-out negatives\n",
-        table(
-            ("critic", "generated", *next(iter(doodle["domain"].values()))["negatives"]),
-            (
-                [name, number(each["auc"]), *(f"{auc[0]:.2f}" for auc in each["negatives"].values())]
-                for name, each in doodle["domain"].items()
-            ),
-        ),
+        "### Critic fitted to melodies: AUC over held-out negatives\n",
+        table(doodle["negatives"], [[number(each) for each in doodle["negatives"].values()]]),
         f"Predicted popularity: rank correlation {doodle['prediction']['rank_correlation']:.2f}\n",
         table(
             ("critic", "with predicted popularity"),
@@ -132,14 +127,13 @@ def report(results: dict) -> str:
             ),
         ),
     ]
-    for name, rewards in doodle["rewards"].items():
-        parts += [
-            f"### Rewards of melodies, critic: {name}\n",
-            table(
-                ("reward", "AUC, popular over unpopular tenth", "AUC, real over generated"),
-                ([rule, number(each["popular"]), number(each["real"])] for rule, each in rewards.items()),
-            ),
-        ]
+    parts += [
+        "### Rewards of melodies\n",
+        table(
+            ("reward", "AUC, popular over unpopular tenth", "AUC, real over generated"),
+            ([rule, number(each["popular"]), number(each["real"])] for rule, each in doodle["rewards"].items()),
+        ),
+    ]
     parts.append(f"## Pool of {pool['pieces']} pieces\n")
     moments = [
         [name, *(f"{each[0]:.2f} ({each[1]:.2f})" for each in pool[name].values())] for name in ("start", "real")
@@ -208,17 +202,19 @@ def plot(results: dict, path: Path) -> None:
 
     names = pool["axes"]
     for panel, (x, y), title in (
-        (trained, (0, 1), "best of n: the rewards that select"),
+        (trained, (0, 1), "best of n: the rewards that select, colours as below"),
         (judged, (2, 3), "best of n: what the judges say of the same pieces"),
     ):
         for style, (n, families) in zip(("o--", "o-"), pool["best_of"].items(), strict=True):
             for colour, family in zip(COLOURS, FAMILIES, strict=False):
                 points = families[family]["points"]
-                label = f"{family}, n = {n}"
+                label = f"{family}, n = {n}" if panel is judged else None  # once for both
                 panel.plot([p[x] for p in points], [p[y] for p in points], style, ms=3, lw=1, color=colour, label=label)
-        for marker, name, label in (("s", "start", "mean of the pool"), ("*", "real", "chorales and folk tunes")):
-            place = [pool[name][names[axis]][0] for axis in (x, y)]
-            panel.plot(*place, marker, ms=10, color="black", label=label)
+        panel.plot(
+            *(pool["start"][names[axis]][0] for axis in (x, y)), "s", ms=8, color="black", label="mean of the pool"
+        )
+        real = ", ".join(f"{pool['real'][names[axis]][0]:.2f}" for axis in (x, y))
+        panel.plot([], [], " ", label=f"chorales and folk tunes: {real}")
         panel.set(title=title, xlabel=names[x], ylabel=names[y])
 
     rows = list(doodle["remedies"].items())

@@ -41,12 +41,6 @@ def by_decile(popularity: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     return weights @ outcome / weights.sum(axis=1)
 
 
-def extreme_difference(popularity: np.ndarray, outcome: np.ndarray) -> float:
-    """Mean outcome of the most popular tenth minus that of the least popular."""
-    means = by_decile(popularity, outcome)
-    return float(means[-1] - means[0])
-
-
 def control_design(controls: np.ndarray) -> np.ndarray:
     """(n, 1 + 2k) regressors of (n, k) controls: a constant, the standardised ranks of each, and their squares."""
     ranks = (

@@ -35,7 +35,6 @@ def test_ties_share_their_places(load: Any) -> None:
     assert weights[9] == pytest.approx([0] * 9 + [1])
     outcome = np.array([1, 0, 0, 0, 0, 0, 0, 0, 0, 1.0])
     assert statistics.by_decile(values, outcome)[[0, 3, 4, 9]] == pytest.approx([0.25, 0.25, 0, 1])
-    assert statistics.extreme_difference(values, outcome) == pytest.approx(0.75)
 
 
 def test_a_control_explains_a_correlation_or_does_not(load: Any) -> None:
