@@ -64,7 +64,7 @@ from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.realism.model import Realism
 from toccata.stats import Interval, bootstrap_mean, spearman
 
-SONG_NEGATIVES = 100  # of each kind, for critics of songs
+MELODY_NEGATIVES, SONG_NEGATIVES = 400, 100  # of each kind, for critics of melodies and of songs
 
 Scope = tuple[np.ndarray, np.ndarray]  # indices (m,) of pieces, and (m,) offsets of the logarithm of their counts
 
@@ -228,7 +228,7 @@ def score_doodle(music: RatedMusic, pool: Sequence[Sequence[Score]], out: Path, 
             thresholds[name, corpus] = float(np.quantile(critic(pieces), REJECTED))
     scores["typicality, both sides"] = two_sided(scores["typicality"])
 
-    halves = halves_of(music.scores, music.clusters, MELODY_BARS, pool, None, seed)
+    halves = halves_of(music.scores, music.clusters, MELODY_BARS, pool, None, seed, MELODY_NEGATIVES)
     print("predicting popularity", flush=True)
     prediction = predicted_popularity(music.scores, music.popularity, halves, pool, seed)
     print("critics of the domain", flush=True)

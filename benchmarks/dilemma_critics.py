@@ -26,7 +26,6 @@ from toccata.reward_models.realism.roll_windows import Windows
 
 HALVES = 2
 STEPS = 300  # of the discriminator, from the shipped weights
-NETWORK_NEGATIVES = 400  # of each kind
 POLICY_NEGATIVES = 1000  # melodies of the pool
 FEATURE_NEGATIVES = 200  # of these, for the networks on features
 DRAWN = 6000  # real pieces drawn in proportion to their weight
@@ -117,7 +116,7 @@ def halves_of(
     pool: Sequence[Sequence[Score]],
     extra: Callable[[np.ndarray, np.random.Generator], dict[str, list[Score]]] | None,
     seed: int,
-    per_kind: int = NETWORK_NEGATIVES,
+    per_kind: int,
 ) -> list[Half]:
     """The two fits.
 

@@ -102,8 +102,14 @@ def selected(rewards: Mapping[str, np.ndarray], values: np.ndarray, n: int) -> n
 
 
 def relative(points: np.ndarray, values: np.ndarray) -> float:
-    """Hypervolume of (s, 2) points above the mean of the pool's (N, 2) values, in units of its standard deviations."""
-    return hypervolume((points - values.mean(axis=0)) / values.std(axis=0), np.zeros(2))
+    """Hypervolume of (s, 2) points above the mean of the pool's (N, 2) values, in units of its standard deviations.
+
+    0 where one of the values is constant.
+    """
+    spread = values.std(axis=0)
+    if not (spread > 1e-9).all():
+        return 0.0
+    return hypervolume((points - values.mean(axis=0)) / spread, np.zeros(2))
 
 
 def front(

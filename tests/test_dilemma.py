@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+FIT = "toccata.reward_models.judges.fit_held_out_realism"
+
 
 @pytest.fixture
 def load(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -194,3 +196,55 @@ def test_melodies_of_generated_pieces_are_two_bars_of_the_skyline(load: Any) -> 
     found = load("dilemma_music").melodies_in(Score(tune, length_ticks=6 * 96))  # two bars of silence at the end
     assert [len(each) for each in found] == [8, 8]
     assert all(each.notes["pitch"].min() >= 72 for each in found)
+
+
+@pytest.mark.slow
+def test_the_script_at_toy_size(load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dilemma, critics, music = load("dilemma"), load("dilemma_critics"), load("dilemma_music")
+    statistics, front, ensemble = load("dilemma_statistics"), load("dilemma_front"), load(FIT)
+    for module, name, value in (
+        (critics, "STEPS", 1),
+        (critics, "DRAWN", 20),
+        (dilemma, "MELODY_NEGATIVES", 4),
+        (dilemma, "SONG_NEGATIVES", 4),
+        (dilemma, "BEST_OF", (2, 4)),
+        (statistics, "RESAMPLES", 4),
+        (ensemble, "REALISM_STEPS", 5),
+    ):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setitem(statistics.resampled.__kwdefaults__, "resamples", 4)
+    monkeypatch.setattr(front.front, "__defaults__", (3,))
+    monkeypatch.setattr(front.judged_volumes, "__defaults__", (3,))
+
+    rng = np.random.default_rng(0)
+    melodies = [[[int(rng.integers(60, 72)), 4 * i, 4 * i + 4] for i in range(8)] for _ in range(60)]
+    places: list[dict] = [{"sessions": 200}, {"only_in": {"tw": [9, 3]}}, {"only_in": {"us": [9, 5]}}]
+    rows = [{"notes": notes, **places[number % 3]} for number, notes in enumerate(melodies)]
+    (tmp_path / "melodies.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    chords = ["C:maj", "G:7", "A:min", "F:maj"]
+    songs = [
+        {
+            "metre": "4/4",
+            "artist": str(number),
+            "year": 1960 + number,
+            "peak_rank": number,
+            "bars": [[None, "verse", "C", [chords[int(rng.integers(4))]]] for _ in range(8)],
+        }
+        for number in range(1, 21)
+    ]
+    (tmp_path / "songs.jsonl").write_text("\n".join(map(json.dumps, songs)))
+    pool = [
+        music.Score([(24 * i, 24, int(rng.integers(60, 80)), 80) for i in range(32)], length_ticks=768)
+        for _ in range(8)
+    ]
+    monkeypatch.setattr(dilemma, "read_pool", lambda *arguments: pool)
+    monkeypatch.setattr(dilemma, "own_corpus", lambda rng: pool[:4])
+    out = tmp_path / "out"
+    arguments = ["--doodle", str(tmp_path), "--billboard", str(tmp_path), "--run", "none", "--out", str(out)]
+    dilemma.main(arguments)
+    results = json.loads((out / "results-dilemma.json").read_text())
+    assert set(results) == {"doodle", "pool", "billboard"}
+    assert set(results["doodle"]["remedies"]) == {"plain", "by sessions", "conditioned", "gate at 5 %"}
+    assert "Songs: 20, 20 artists" in (out / "dilemma.md").read_text()
+    assert (out / "dilemma.png").stat().st_size > 10_000
+    assert len(list((out / "critics").iterdir())) == 4
