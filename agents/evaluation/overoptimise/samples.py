@@ -25,6 +25,7 @@ from toccata.music.score import Score
 from toccata.weights import sha256
 
 CHUNK = 64  # pieces sampled and measured in one batch; a chunk is the same however many there are
+WHEN_REWARDED = {"reward_at": "piece", "bars_per_reward": 2}  # of an environment; changes nothing of what is played
 CACHE = "cache"  # in the folder of the study
 KL = "kl"
 
@@ -64,7 +65,8 @@ class Player:
     @classmethod
     def of(cls, model: ComposerPPO, environment: Mapping[str, Any]) -> Player:
         """The player of a model, whose weights are its identity."""
-        return cls(model, environment, _digest([__version__, sha256(model.policy.state_dict()), dict(environment)]))
+        played = {**environment, **WHEN_REWARDED}
+        return cls(model, environment, _digest([__version__, sha256(model.policy.state_dict()), played]))
 
     def kl(self, pieces: list[Piece], reference: Player) -> np.ndarray | None:
         """(n,) nats a piece from `reference`; None where the policies give no likelihood of whole pieces."""

@@ -218,3 +218,12 @@ def test_pieces_survive_the_cache(toy_run: Path) -> None:
     assert [piece.score for piece in again] == [piece.score for piece in pieces]
     assert all(np.array_equal(ours.actions, theirs.actions) for ours, theirs in zip(again, pieces, strict=True))
     assert [piece.genre for piece in again] == [piece.genre for piece in pieces]
+
+
+def test_when_it_is_rewarded_does_not_change_what_a_model_plays(toy_run: Path) -> None:
+    model, environment = agent_of(toy_run), environment_arguments(Run.open(toy_run).config)
+    settings = [{**environment, **changes} for changes in ({}, {"reward_at": "piece"}, {"bars_per_reward": 1})]
+    assert len({samples.Player.of(model, each).identity for each in settings}) == 1
+    assert (
+        samples.Player.of(model, {**environment, "bars": 2}).identity != samples.Player.of(model, environment).identity
+    )
