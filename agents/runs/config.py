@@ -99,8 +99,8 @@ class TrainConfig:
     """File of settings, JSON or TOML, such as the config.json of a run: any of the settings below, by their names here
     with underscores. What is given on the command line wins. In Python: TrainConfig.from_file(path)."""
 
-    total_timesteps: int = 120_000
-    """Environment steps of PPO; a bar takes 20 (chorales) to 40 of them."""
+    total_timesteps: int = 200_000
+    """Environment steps of RL; a bar takes 20 (chorales) to 40 of them."""
 
     rewards: tuple[tuple[str, float], ...] = DEFAULT_REWARDS
     """Reward models and their weights: a shipped name, name:path, or package.module:Attribute of your own, each with
