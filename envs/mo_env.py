@@ -99,7 +99,33 @@ class MOPianoCore(PianoCore):
         return rewards
 
 
-class MOPianoEnv(PianoEnv):
+class _RewardVector:
+    """The attributes of a reward vector, which are those of `core`; see `MOPianoEnv`."""
+
+    core: MOPianoCore
+
+    @property
+    def reward_space(self) -> spaces.Box:
+        """Box (entries,) float32."""
+        return self.core.reward_space
+
+    @property
+    def reward_dim(self) -> int:
+        """Number of entries."""
+        return self.core.reward_dim
+
+    @property
+    def reward_names(self) -> tuple[str, ...]:
+        """The entries."""
+        return self.core.reward_names
+
+    @property
+    def reward_weights(self) -> np.ndarray:
+        """(entries,) float64."""
+        return self.core.reward_weights
+
+
+class MOPianoEnv(_RewardVector, PianoEnv):
     """`PianoEnv` with a vector reward, for multi-objective reinforcement learning, as MO-Gymnasium defines it.
 
     ## Description
@@ -158,14 +184,6 @@ class MOPianoEnv(PianoEnv):
     def __init__(self, render_mode: str | None = None, *, flat: bool = False, **arguments: Any) -> None:
         self.flat = _checked_flat(flat)
         super().__init__(render_mode, **arguments)
-        self.reward_space = self.core.reward_space
-        self.reward_dim = self.core.reward_dim
-        self.reward_names = self.core.reward_names
-
-    @property
-    def reward_weights(self) -> np.ndarray:
-        """(entries,) float64, see the class."""
-        return self.core.reward_weights
 
     def step(  # type: ignore[override]  # Gymnasium's type is a scalar, MO-Gymnasium's a vector
         self, action: np.ndarray
@@ -175,7 +193,7 @@ class MOPianoEnv(PianoEnv):
         return self._observation(), step.rewards[0], bool(step.terminated[0]), bool(step.truncated[0]), info
 
 
-class MOPianoVectorEnv(PianoVectorEnv):
+class MOPianoVectorEnv(_RewardVector, PianoVectorEnv):
     """`num_envs` copies of `MOPianoEnv`; see `PianoVectorEnv`. Rewards are (n, entries) float32.
 
     `reward_space`, `reward_dim`, `reward_names` and `reward_weights` are those of one env, as in MO-Gymnasium's
@@ -190,14 +208,6 @@ class MOPianoVectorEnv(PianoVectorEnv):
     ) -> None:
         self.flat = _checked_flat(flat)
         super().__init__(num_envs, render_mode, **arguments)
-        self.reward_space = self.core.reward_space
-        self.reward_dim = self.core.reward_dim
-        self.reward_names = self.core.reward_names
-
-    @property
-    def reward_weights(self) -> np.ndarray:
-        """(entries,) float64, see `MOPianoEnv`."""
-        return self.core.reward_weights
 
 
 def _checked_flat(flat: bool) -> bool:

@@ -67,7 +67,7 @@ def unweighted(model: RewardModel, pieces: Pieces) -> dict[str, np.ndarray]:
     """
     bounds = score_bounds(model)
     if _is_weighted_sum(model):
-        scores = checked_terms(model, model.scores, pieces, "scores")  # type: ignore[attr-defined]
+        scores = checked_terms(model, model.scores, pieces, "scores")  # type: ignore[attr-defined]  # a weighted sum has them
         if scores.keys() != bounds.keys():
             raise RewardModelError(
                 f"scores and weights of reward model {model.name!r} must have the same terms, got "

@@ -195,7 +195,6 @@ def _attacker(config: HardenConfig, number: int, is_last: bool = False, **settin
         clone_epochs=0,  # they should leave real music anyway
         train_realism=False,
         algorithm="ppo",
-        n_epochs=6,
         target_kl=0.03,
         on_collapse="ignore",  # what it would warn of is looked for here
         learning_rate=config.learning_rate,

@@ -198,14 +198,18 @@ def build_agent(config: TrainConfig, env: PianoVecEnv, rewards: WeightedSum, dev
         "prior_kl_target": config.prior_kl_target,
         "policy_kwargs": {"backbone": config.policy, "network_config": sizes},
     }
-    algorithm: type[SequenceComposerPPO] = SequenceComposerPPO
-    if config.algorithm != "ppo":
-        algorithm = WholePiecePPO
-        arguments |= {"algorithm": config.algorithm, "best_of": config.best_of}
-    model = algorithm(SequencePolicy, env, **arguments)
+    model = _sequence_algorithm(config, arguments)(SequencePolicy, env, **arguments)
     if prior is not None:
         prior.initialise(model.policy)
     return model
+
+
+def _sequence_algorithm(config: TrainConfig, arguments: dict[str, Any]) -> type[SequenceComposerPPO]:
+    """The class that trains a sequence policy; what it takes more than others is added to the arguments."""
+    if config.algorithm == "ppo":
+        return SequenceComposerPPO
+    arguments |= {"algorithm": config.algorithm, "best_of": config.best_of}
+    return WholePiecePPO
 
 
 def set_arithmetic(config: TrainConfig, model: ComposerPPO) -> None:
@@ -224,14 +228,9 @@ def _build_user_agent(config: TrainConfig, env: PianoVecEnv, arguments: dict[str
     """
     spec, policy_class = policy_spec(config.policy), imported_policy(config.policy)
     sequences = plays_sequences(policy_class)
-    algorithm: type[ComposerPPO] = SequenceComposerPPO if sequences else ComposerPPO
-    if config.algorithm != "ppo":
-        if not sequences:
-            raise ConfigError(
-                f"algorithm {config.algorithm} needs a policy on sequences, which {config.policy!r} is not"
-            )
-        algorithm = WholePiecePPO
-        arguments |= {"algorithm": config.algorithm, "best_of": config.best_of}
+    if config.algorithm != "ppo" and not sequences:
+        raise ConfigError(f"algorithm {config.algorithm} needs a policy on sequences, which {config.policy!r} is not")
+    algorithm = _sequence_algorithm(config, arguments) if sequences else ComposerPPO
     who = f"policy {config.policy!r}"
     try:
         with guarded(f"{who}: creating it", ConfigError):

@@ -117,7 +117,7 @@ class Combination(WeightedSum):
 
     def describe(self) -> str:
         """What is paid, in one line."""
-        raise NotImplementedError
+        raise NotImplementedError  # of this base class only
 
     # What rewards.json holds besides the models
 

@@ -12,12 +12,12 @@ from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.evaluate import check_samples
 from toccata.agents.evaluation.overoptimise.arms import read_arms
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
+from toccata.agents.evaluation.overoptimise.evaluator import read_evaluator
 from toccata.agents.evaluation.overoptimise.picture import draw_frontier
 from toccata.agents.evaluation.overoptimise.samples import CACHE
 from toccata.agents.evaluation.overoptimise.study import Models, run_study
 from toccata.agents.evaluation.overoptimise.summary import summarise
 from toccata.agents.evaluation.overoptimise.tables import markdown, table_csv, table_of
-from toccata.agents.evaluation.overoptimise.yardstick import read_yardstick
 from toccata.files import FileError, write_atomically
 from toccata.interrupts import Interrupted
 
@@ -43,14 +43,14 @@ def overoptimise(config: OveroptimiseConfig, console: Console | None = None) -> 
     first = arms[0].runs[0]
     check_samples(config.samples, first.config.bars)
     device = resolve_device(config.device)
-    yardstick = read_yardstick(first, config.rewards, config.seed, device, trust=config.trust)
+    evaluator = read_evaluator(first, config.rewards, config.seed, device, trust=config.trust)
     (config.out / CACHE).mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, transient=True) as progress:
             models = Models(arms, config, device)
             task = progress.add_task("sampling and measuring, chunks", total=models.chunks)
-            study = run_study(arms, models, yardstick, config, config.out, lambda: progress.advance(task))
+            study = run_study(arms, models, evaluator, config, config.out, lambda: progress.advance(task))
         with console.status("computing best-of-n, the limit and the curves"):
             summary = summarise(study, config)
             pictures = draw_frontier(summary)

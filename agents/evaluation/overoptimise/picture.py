@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from toccata.agents.evaluation.compare_report import COLOURS
+from toccata.agents.evaluation.overoptimise.evaluator import REWARD
 from toccata.agents.evaluation.overoptimise.samples import KL
-from toccata.agents.evaluation.overoptimise.yardstick import REWARD
 from toccata.errors import printable
 from toccata.reward_models.judges.panel import GOLD, REALISM
 
@@ -102,7 +102,7 @@ def _draw(axes: Any, summary: Summary, metric: str, right: float) -> dict[str, A
     room = 0.08 * ((high - low) or 1.0)
     axes.set_ylim(low - room, high + 1.5 * room)
     axes.set_xlim(-0.02 * right, right)
-    title = TITLES[metric] if metric != REWARD else f"reward: {printable(summary['yardstick'])[:MAX_TITLE]}"
+    title = TITLES[metric] if metric != REWARD else f"reward: {printable(summary['proxy_reward'])[:MAX_TITLE]}"
     axes.set_title(title, fontsize=11, loc="left", pad=20 if metric == REWARD else 6, parse_math=False)
     axes.set_xlabel("d = sqrt(KL from the reference policy), KL in nats a piece")
     axes.grid(color="#e2e7ee")

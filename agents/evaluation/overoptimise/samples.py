@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from toccata._version import __version__
-from toccata.agents.evaluation.overoptimise.yardstick import Yardstick
+from toccata.agents.evaluation.overoptimise.evaluator import Evaluator
 from toccata.agents.evaluation.players import player_of
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
@@ -87,7 +88,7 @@ def sample(
     player: Player,
     count: int,
     seed: int,
-    yardstick: Yardstick,
+    evaluator: Evaluator,
     folder: Path,
     reference: Player | None = None,
     on_chunk: Callable[[], object] = lambda: None,
@@ -98,7 +99,7 @@ def sample(
         player: the model.
         count: number of pieces; the first of a longer sample with the same seed.
         seed: one seed gives one sample.
-        yardstick: measures them.
+        evaluator: measures them.
         folder: of the cache.
         reference: from which the KL is taken; None: there is no KL.
         on_chunk: called after each chunk.
@@ -110,13 +111,10 @@ def sample(
     chunks: list[Arrays] = []
     for number in range(chunk_count(count)):
         key = [player.identity, seed, number, CHUNK]
-        pieces = _pieces(
-            cached(folder, "pieces", key, lambda n=number: _arrays(_play(player, seed, n))),  # type: ignore[misc]
-            player.environment,
-        )
-        values = cached(folder, "values", [key, yardstick.identity], lambda p=pieces: yardstick.measure(p))  # type: ignore[misc]
+        pieces = _pieces(cached(folder, "pieces", key, partial(_played, player, seed, number)), player.environment)
+        values = cached(folder, "values", [key, evaluator.identity], partial(evaluator.measure, pieces))
         if reference is not None:
-            values |= cached(folder, "kl", [key, reference.identity], lambda p=pieces: _kl(player, p, reference))  # type: ignore[misc]
+            values |= cached(folder, "kl", [key, reference.identity], partial(_kl, player, pieces, reference))
         scores += [piece.score for piece in pieces]
         chunks.append(values)
         on_chunk()
@@ -145,6 +143,11 @@ def cached(folder: Path, kind: str, key: Any, make: Callable[[], Arrays]) -> Arr
 
 def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True, default=list).encode()).hexdigest()
+
+
+def _played(player: Player, seed: int, number: int) -> Arrays:
+    """A chunk of pieces, as the cache holds them."""
+    return _arrays(_play(player, seed, number))
 
 
 def _play(player: Player, seed: int, number: int) -> list[Piece]:

@@ -11,8 +11,8 @@ import torch
 
 from toccata.agents.evaluation.overoptimise.arms import Arm, minutes_of_training, model_paths
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
+from toccata.agents.evaluation.overoptimise.evaluator import Evaluator
 from toccata.agents.evaluation.overoptimise.samples import CACHE, KL, Player, Sample, chunk_count, sample
-from toccata.agents.evaluation.overoptimise.yardstick import Yardstick
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
 from toccata.agents.runs.run_folder import Run
 from toccata.reward_models.judges.panel import beside_real
@@ -66,7 +66,7 @@ class Study:
         settings: those in which the arms differ, by name of the arm.
         pools: base pieces by reference policy.
         real: real music.
-        yardstick: the rewards in a line.
+        proxy_reward: the rewards in a line.
         remarks: lines about what could not be measured.
     """
 
@@ -74,7 +74,7 @@ class Study:
     settings: dict[str, dict[str, object]]
     pools: dict[str, Sample]
     real: Sample
-    yardstick: str
+    proxy_reward: str
     remarks: list[str] = field(default_factory=list)
 
 
@@ -120,7 +120,7 @@ class Models:
 def run_study(
     arms: Sequence[Arm],
     models: Models,
-    yardstick: Yardstick,
+    evaluator: Evaluator,
     config: OveroptimiseConfig,
     folder: Path,
     on_chunk: Callable[[], object] = lambda: None,
@@ -130,7 +130,7 @@ def run_study(
     Args:
         arms: the runs.
         models: of these runs.
-        yardstick: measures the pieces.
+        evaluator: measures the pieces.
         config: how many.
         folder: of the study, whose cache is used.
         on_chunk: called after each chunk of pieces.
@@ -142,11 +142,11 @@ def run_study(
     cache, remarks = folder / CACHE, list[str]()
     music = excerpt_dataset(models.runs[0].config, "test", remarks.append)
     pieces = music.sample(config.samples, np.random.default_rng(config.seed), transpose=False)
-    values = yardstick.measure(pieces)
+    values = evaluator.measure(pieces)
     real = Sample(tuple(piece.score for piece in pieces), values | beside_real(values, values))
 
     def taken(player: Player, count: int, reference: Player | None = None) -> Sample:
-        found = sample(player, count, config.seed, yardstick, cache, reference, on_chunk)
+        found = sample(player, count, config.seed, evaluator, cache, reference, on_chunk)
         return Sample(found.scores, found.values | beside_real(found.values, real.values))
 
     pools = {key: taken(player, models.base) for key, player in models.pools.items()}
@@ -173,7 +173,7 @@ def run_study(
     if len(corpora) > 1:
         remarks.append(f"the runs have different corpora; real music is that of {models.runs[0].folder}")
     settings = {arm.name: arm.settings for arm in arms}
-    return Study(studied, settings, pools, real, yardstick.described, remarks)
+    return Study(studied, settings, pools, real, evaluator.described, remarks)
 
 
 def _without_kl(run: RunPoints) -> bool:

@@ -20,11 +20,11 @@ from toccata.agents.evaluation.overoptimise.beside import (
 from toccata.agents.evaluation.overoptimise.best_of_n import best_of_n_sets, best_of_n_weights, kl_of_best_of
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.evaluation.overoptimise.curves import CurveRun, fit_curve, fit_runs
+from toccata.agents.evaluation.overoptimise.evaluator import REWARD
 from toccata.agents.evaluation.overoptimise.limit import hold_out
 from toccata.agents.evaluation.overoptimise.samples import KL, Sample
 from toccata.agents.evaluation.overoptimise.sets import COUNT, SIZE, diversity_of_sets, random_sets
 from toccata.agents.evaluation.overoptimise.study import MINUTES, STEPS, RunPoints, Study
-from toccata.agents.evaluation.overoptimise.yardstick import REWARD
 from toccata.music.metrics import METRICS
 from toccata.reward_models.judges.bands import band_of
 from toccata.reward_models.judges.panel import JUDGEMENTS
@@ -77,7 +77,7 @@ def summarise(study: Study, config: OveroptimiseConfig) -> Figures:
             name for name, band in bands.items() if not band.contains(np.array([row["metrics"][name]["mean"]]))[0]
         ]
     return {
-        "yardstick": study.yardstick,
+        "proxy_reward": study.proxy_reward,
         "settings": {
             name: getattr(config, name) for name in ("samples", "base", "checkpoints", "least_effective", "seed")
         },
@@ -271,7 +271,8 @@ def _limit(
             means = [
                 float(own @ study.pools[key].values[name]) if own is not None else None for key, own in weights.items()
             ]
-            values.append(None if None in means else float(np.mean(means)))  # type: ignore[arg-type]  # no None left
+            known = [each for each in means if each is not None]
+            values.append(float(np.mean(known)) if len(known) == len(means) else None)
     tried = [
         hold_out(base.rewards, rng, least_effective) for base in bases.values() if len(base.rewards) >= MIN_HELD_OUT
     ]

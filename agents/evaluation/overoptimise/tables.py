@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from toccata.agents.evaluation.overoptimise.beside import GAIN, SAME_N, SHARE
+from toccata.agents.evaluation.overoptimise.evaluator import REWARD
 from toccata.agents.evaluation.overoptimise.samples import KL
 from toccata.agents.evaluation.overoptimise.sets import DIVERSITY, VENDI
 from toccata.agents.evaluation.overoptimise.study import MINUTES
-from toccata.agents.evaluation.overoptimise.yardstick import REWARD
 from toccata.errors import printable
 from toccata.reward_models.judges.panel import ATYPICALITY, BAND_SHARE, BITS, GOLD, REALISM
 
@@ -54,7 +54,7 @@ def markdown(summary: Summary) -> str:
         lines.append(f"| {_safe(name)} | " + " | ".join([*cells, outside]) + " |")
     text = [
         "# Over-optimisation",
-        f"Reward: {_safe(summary['yardstick'])}. {summary['settings']['samples']} pieces of each model.",
+        f"Reward: {_safe(summary['proxy_reward'])}. {summary['settings']['samples']} pieces of each model.",
         "\n".join(lines),
         "Means ± half of the 95 % interval. " + _explained(summary),
         *_curve_table(summary),

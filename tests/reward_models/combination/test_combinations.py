@@ -279,7 +279,7 @@ def test_finished_pieces_are_not_scored_twice() -> None:
     rewards.contributions(batch)
     finished = Pieces([batch[3], batch[1]])
     assert rewards.scores_again(finished)["taste"].tolist() == [3.0, 1.0]
-    assert [model.calls for model in rewards.models.values()] == [1, 1, 1]  # type: ignore[attr-defined]
+    assert [model.calls for model in rewards.models.values()] == [1, 1, 1]  # type: ignore[attr-defined]  # of those above
     assert rewards.scores_again(pieces(2))["taste"].tolist() == [0.0, 1.0], "others are scored"
 
 

@@ -104,4 +104,4 @@ def test_the_shipped_weights_are_not_those_of_the_judge() -> None:
     assert paid.about["seed"] != 0
     pieces = Pieces([encoded(tune(4, seed=seed)) for seed in range(3)])
     assert abs(paid.bits(pieces) - judge.bits(pieces)).min() > ROUNDING
-    assert load_reward("typicality").weights_hash() == paid.weights_hash()  # type: ignore[attr-defined]
+    assert load_reward("typicality").weights_hash() == paid.weights_hash()  # type: ignore[attr-defined]  # of that model

@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
+from toccata.agents.evaluation.overoptimise.evaluator import REWARD
 from toccata.agents.evaluation.overoptimise.samples import KL, Sample
 from toccata.agents.evaluation.overoptimise.study import Point, RunPoints, Study
 from toccata.agents.evaluation.overoptimise.summary import summarise
-from toccata.agents.evaluation.overoptimise.yardstick import REWARD
 from toccata.music.metrics import METRICS
 from toccata.music.score import Score
 from toccata.reward_models.judges.panel import JUDGEMENTS

@@ -22,10 +22,10 @@ from toccata.agents.evaluation.overoptimise.arms import (
     read_arms,
 )
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
+from toccata.agents.evaluation.overoptimise.evaluator import rewards_at_start
 from toccata.agents.evaluation.overoptimise.overoptimise import overoptimise
 from toccata.agents.evaluation.overoptimise.picture import draw_frontier
 from toccata.agents.evaluation.overoptimise.samples import KL
-from toccata.agents.evaluation.overoptimise.yardstick import rewards_at_start
 from toccata.agents.runs.builders import environment_arguments
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run, RunError
@@ -105,7 +105,7 @@ def test_two_seeds_from_beginning_to_end(
     assert points[-1]["metrics"]["minutes"] >= 0
     row = summary["rows"]["arm"]["metrics"]
     assert {"reward", "gain", "judge/rating", "vendi_score", "diversity", "loop_rate", KL} <= row.keys()
-    assert summary["yardstick"] == "1 x silence + 0.5 x repetition, of arm-s0 at its start"
+    assert summary["proxy_reward"] == "1 x silence + 0.5 x repetition, of arm-s0 at its start"
     assert draw_frontier(summary)["png"]
     assert "see: out/frontier.png" in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
@@ -115,7 +115,7 @@ def test_two_seeds_from_beginning_to_end(
     assert studied(*runs, out=Path("other")) == summary, "stopped or not: one seed gives one result"
     kept = {path: path.stat().st_mtime_ns for path in Path("out/cache").rglob("*.npz")}
     other = studied(*runs, rewards=(("density", 1.0),))  # the pieces stay
-    assert other["yardstick"] == "1 x density, named"
+    assert other["proxy_reward"] == "1 x density, named"
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert len(list(Path("out/cache/pieces").iterdir())) == len([path for path in kept if path.parent.name == "pieces"])
 

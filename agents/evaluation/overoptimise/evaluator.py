@@ -1,4 +1,4 @@
-"""The yardstick: one frozen reward, the judges and the metrics, by which all pieces of the study are measured."""
+"""What all pieces of a study are evaluated by: one frozen proxy reward, the judges and the metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import total
 from toccata.files import is_file, read_bytes
 from toccata.music.metrics import measure_each
-from toccata.reward_models import WeightedSum
+from toccata.reward_models import Combination, WeightedSum
 from toccata.reward_models.judges.panel import Panel
 
 REWARD = "reward"  # the weighted sum
@@ -30,14 +30,14 @@ MAX_REWARDS_BYTES = 2**24  # of rewards.json
 
 
 @dataclass(frozen=True)
-class Yardstick:
-    """What measures pieces.
+class Evaluator:
+    """One frozen proxy reward (Gao et al. 2022), the judges and the metrics.
 
     Attributes:
         rewards: the reward models, frozen.
         panel: the judges.
         described: the rewards in a line.
-        identity: differs between yardsticks that may say different things.
+        identity: differs between evaluators that may say different things.
     """
 
     rewards: WeightedSum
@@ -55,9 +55,9 @@ class Yardstick:
         return {name: np.asarray(values, np.float64) for name, values in measured.items()}
 
 
-def read_yardstick(
+def read_evaluator(
     run: Run, rewards: tuple[tuple[str, float], ...] | None, seed: int, device: torch.device, *, trust: bool
-) -> Yardstick:
+) -> Evaluator:
     """The rewards of a run as they were at its start, or those that were named.
 
     Args:
@@ -84,8 +84,10 @@ def read_yardstick(
         parts = read_bytes(folder / REWARDS_FILE, MAX_REWARDS_BYTES).decode()  # has the SHA-256 of all files
         where = f"of {run.folder.resolve().name} at its start"
     described = " + ".join(f"{weight:g} x {term}" for term, weight in models.weights.items())
+    if isinstance(models, Combination):
+        described = f"{models.name}, {models.describe()}"
     identity = hashlib.sha256(json.dumps([__version__, parts]).encode()).hexdigest()
-    return Yardstick(models, Panel.load(), f"{described}, {where}", identity)
+    return Evaluator(models, Panel.load(), f"{described}, {where}", identity)
 
 
 def rewards_at_start(run: Run) -> Path:
