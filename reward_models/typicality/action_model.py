@@ -99,6 +99,28 @@ def action_batch(actions: Sequence[np.ndarray], ticks_per_bar: Sequence[int], pi
     return ActionBatch(torch.as_tensor(rows), torch.as_tensor(ticks), torch.as_tensor(inside))
 
 
+def action_bits(network: ActionModel, pieces: Pieces) -> list[np.ndarray]:
+    """(steps,) float64 bits of each action of each piece, at least 0.
+
+    Args:
+        network: of the default piano.
+        pieces: to be predicted.
+    """
+    piano, device = Piano(), network.of_what.weight.device
+    bits = [np.empty(0)] * len(pieces)
+    bars = [piece.score.ticks_per_bar * TICKS_PER_BEAT // piece.score.ticks_per_beat for piece in pieces]
+    order = np.argsort([len(each) for each in pieces.actions], kind="stable")
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        batch = action_batch([pieces.actions[row] for row in rows], [bars[row] for row in rows], piano)
+        with torch.no_grad():
+            batch = ActionBatch(*(each.to(device) for each in batch))
+            of_batch = -network(batch).double().cpu().numpy() / np.log(2)
+        for row, values in zip(rows, of_batch, strict=True):
+            bits[row] = values[: len(pieces.actions[row])]
+    return bits
+
+
 def bits_an_action(network: ActionModel, pieces: Pieces) -> np.ndarray:
     """(n,) float64 bits an action, at least 0; of a piece without actions those of the uniform distribution.
 
@@ -106,17 +128,5 @@ def bits_an_action(network: ActionModel, pieces: Pieces) -> np.ndarray:
         network: of the default piano.
         pieces: to be predicted.
     """
-    piano, device = Piano(), network.of_what.weight.device
-    bits = np.full(len(pieces), np.log2(network.whats * network.values))
-    bars = [piece.score.ticks_per_bar * 24 // piece.score.ticks_per_beat for piece in pieces]
-    order = np.argsort([len(each) for each in pieces.actions], kind="stable")
-    for start in range(0, len(order), BATCH):
-        rows = order[start : start + BATCH]
-        batch = action_batch([pieces.actions[row] for row in rows], [bars[row] for row in rows], piano)
-        with torch.no_grad():
-            batch = ActionBatch(*(each.to(device) for each in batch))
-            log_probs = torch.where(batch.inside, network(batch), 0.0).sum(dim=1).double().cpu().numpy()
-        counts = batch.inside.sum(dim=1).cpu().numpy()
-        some = counts > 0
-        bits[rows[some]] = -log_probs[some] / counts[some] / np.log(2)
-    return bits
+    uniform = float(np.log2(network.whats * network.values))
+    return np.array([each.mean() if len(each) else uniform for each in action_bits(network, pieces)])
