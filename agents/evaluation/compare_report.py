@@ -63,6 +63,7 @@ def _interval(each: dict[str, Any] | None) -> str:
 def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path) -> None:
     """Write compare.html: groups, the table with a plot of each row, remarks, and the curves of all groups."""
     marks = {name: (SHAPES[index % len(SHAPES)], colour_of(index)) for index, name in enumerate(summary["groups"])}
+    note = f'<p class="quiet">{safe(CURVES_NOTE)}</p>{legend(marks, band=False)}'
     described = "".join(
         f"<h3>{safe(group.describe())}</h3>{listed(safe(run.folder) for run in group.runs)}" for group in groups
     )
@@ -73,7 +74,7 @@ def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path) -
         f"<section><h2>Measured</h2>{legend(marks, band=False)}{comparison_table(summary, marks)}{remarks}"
         "<p>Means over seeds with 95 % t intervals, which take the means of the seeds to be independent and "
         "normal; with two or three seeds they are wide.</p></section>"
-        f"{curves_section(lines_of(groups), {}, CURVES_NOTE)}"
+        f"{curves_section(lines_of(groups), {}, note)}"
     )
     write_atomically(folder / "compare.html", document("Comparison of runs", f"<main>{body}</main>"))
 
@@ -96,7 +97,7 @@ def comparison_table(summary: dict[str, Any], marks: Marks) -> str:
             plot = range_plot(means, None, marks, f"{spoken(metric)} of each group")
             body.append(f"<tr>{row_header(metric)}<td>{plot}</td>{cells}</tr>")
     table = (
-        f'<table><thead><tr><th scope="col">metric</th><th scope="col">means and intervals</th>{head}</tr></thead>'
+        f'<table><thead><tr><th scope="col">metric</th><th scope="col" class="side">plot</th>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table>"
     )
     return f"{scrolling(table, 'metrics of each group')}{meanings(metrics)}"

@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 
 import numpy as np
 
-from toccata.agents.evaluation.report.families import spoken
+from toccata.agents.evaluation.report.families import TOTAL, spoken
 from toccata.agents.evaluation.report.text import number, safe
 
 GROUPS = {  # title: prefixes of the quantities of progress.csv; the first two are open
@@ -66,14 +66,14 @@ def curves_section(
     Args:
         curves: lines by quantity.
         levels: by quantity named levels to draw, "start" and "real".
-        note: a sentence above the charts.
+        note: HTML above the charts.
     """
     if not curves:
         return ""
     parts, constant = [], []
     for number_of_group, (title, prefixes) in enumerate(GROUPS.items()):
         charts = []
-        for name, lines in curves.items():
+        for name, lines in sorted(curves.items(), key=lambda item: item[0] != TOTAL):
             if name.partition("/")[0] not in prefixes:
                 continue
             if (value := constant_of(lines)) is not None:
@@ -88,8 +88,7 @@ def curves_section(
             )
     if constant:
         parts.append(f'<p class="quiet">Constant in training: {"; ".join(constant)}.</p>')
-    said = f'<p class="quiet">{safe(note)}</p>' if note else ""
-    return f"<section><h2>Training</h2>{said}{''.join(parts)}</section>"
+    return f"<section><h2>Training</h2>{note}{''.join(parts)}</section>"
 
 
 def constant_of(lines: Sequence[Line]) -> float | None:
@@ -130,9 +129,10 @@ def chart(name: str, lines: Sequence[Line], levels: Mapping[str, float]) -> str:
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 12}" text-anchor="middle">steps</text>')
     for label, value in levels.items():
         colour = "var(--real)" if label == "real" else "var(--reference)"
+        place, anchor = (WIDTH - RIGHT, "end") if label == "real" else (LEFT + 3, "start")  # they may be on one height
         parts.append(
             f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="{colour}" stroke-dasharray="4 3"/>'
-            f'<text x="{WIDTH - RIGHT}" y="{y(value) - 3:.1f}" text-anchor="end" style="fill:{colour}">'
+            f'<text x="{place}" y="{y(value) - 3:.1f}" text-anchor="{anchor}" style="fill:{colour}">'
             f"{safe(label)}</text>"
         )
     for line in lines:

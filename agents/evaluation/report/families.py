@@ -9,6 +9,7 @@ from toccata.music.metrics import METRICS
 
 FAMILIES = ("rewards", "judges", "pitch", "harmony", "rhythm", "texture", "structure", "diversity", "other")
 TITLES = {"diversity": "diversity and originality"}
+TOTAL = "reward/total"
 HIGHER, LOWER, LIKE_REAL = "higher is better", "lower is better", "like real"
 
 
@@ -30,19 +31,17 @@ class Row:
 
 
 _KNOWN = {
-    "reward/total": Row("rewards", "", HIGHER, "Sum of the weighted rewards that training maximised."),
+    TOTAL: Row("rewards", "", HIGHER, "Sum of the weighted rewards that training maximised."),
     "kl/nats_per_piece": Row("rewards", "nats", "", "KL of the agent from the reference policy, summed over a piece."),
-    "score/rating": Row("rewards", "standard deviations", HIGHER, "Predicted popularity, as it was paid."),
+    "score/rating": Row("rewards", "SD", HIGHER, "Predicted popularity, as it was paid."),
     "score/realism": Row("rewards", "log-odds", HIGHER, "The discriminator that the agent was trained against."),
-    "sibling_rating": Row(
-        "judges", "standard deviations", HIGHER, "Rating by a member of the paid ensemble that rewards no agent."
-    ),
+    "sibling_rating": Row("judges", "SD", HIGHER, "Rating by a member of the paid ensemble that rewards no agent."),
     "judge/bits": Row("judges", "bits an action", LIKE_REAL, "Surprise of a sequence model that pays no agent."),
     "judge/atypicality": Row(
         "judges", "widths of the range", LOWER, "Distance of the bits to the range of real music."
     ),
     "judge/band_share": Row("judges", "", HIGHER, "Share of the metrics inside the 5 to 95 % range of real music."),
-    "judge/rating": Row("judges", "standard deviations", HIGHER, "Gold rating: popularity predicted from the notes."),
+    "judge/rating": Row("judges", "SD", HIGHER, "Gold rating: popularity predicted from the notes."),
     "judge/realism": Row("judges", "log-odds", HIGHER, "Held-out realism: that a person wrote it, from the notes."),
     "playability": Row("texture", "", HIGHER),
     "polyphony": Row("texture", "notes"),
@@ -75,9 +74,9 @@ def row_of(metric: str) -> Row:
 
 
 def by_family(metrics: Iterable[str]) -> dict[str, list[str]]:
-    """The metrics by title of the family, families in the order of `FAMILIES`; metrics keep theirs."""
+    """The metrics by title of the family, families in the order of `FAMILIES`; metrics keep theirs, after the total reward."""
     families: dict[str, list[str]] = {family: [] for family in FAMILIES}
-    for metric in metrics:
+    for metric in sorted(metrics, key=lambda name: name != TOTAL):
         families[row_of(metric).family].append(metric)
     return {TITLES.get(family, family): each for family, each in families.items() if each}
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from toccata.agents.evaluation.report.families import row_of, spoken
+from toccata.agents.evaluation.report.families import TOTAL, row_of, spoken
 from toccata.agents.evaluation.report.text import between, decimals_of, number
 from toccata.reward_models.judges.panel import BAND_SHARE, GOLD, REALISM
 
 Summary = Mapping[str, Any]  # what metrics.json holds
-REWARD, DIVERSITY = "reward/total", "diversity"
-KL, VENDI = "kl/nats_per_piece", "vendi_score"
+DIVERSITY, KL, VENDI = "diversity", "kl/nats_per_piece", "vendi_score"
 
 
 class Outside(NamedTuple):
@@ -65,7 +64,7 @@ def key_results(summary: Summary) -> list[str]:
     pieces = len(composers["agent"][next(iter(composers["agent"]))].get("values", []))
     lines = [f"Means over {pieces:,} pieces of each composer, with 95 % intervals."] if pieces > 1 else []
     for metric, name in (
-        (REWARD, "Reward"),
+        (TOTAL, "Reward"),
         (GOLD, "Gold rating, a judge that pays no agent"),
         (REALISM, "Held-out realism, another judge (log-odds)"),
     ):
@@ -74,15 +73,10 @@ def key_results(summary: Summary) -> list[str]:
     if DIVERSITY in composers["agent"]:
         lines.append(_diversity(summary, against))
     if "kl" in summary:
-        nats = summary["kl"]["nats_per_piece"]
-        decimals = decimals_of([nats["mean"], nats["high"]])
-        lines.append(
-            f"The agent has moved {number(nats['mean'], decimals)} nats a piece from the reference policy "
-            f"({between(nats['low'], nats['high'], decimals)})."
-        )
+        lines.append(f"{kl_line(summary)}.")
     outside = [each for each in outside_band(summary) if row_of(each.metric).family not in ("rewards", "judges")]
     share = composers["agent"].get(BAND_SHARE)
-    of_metrics = f" An agent's piece has {100 * share['mean']:.0f} % of its metrics in that range." if share else ""
+    of_metrics = f" A piece of the agent has {100 * share['mean']:.0f} % of its metrics in that range." if share else ""
     if outside:
         lines.append(f"Outside the 5 to 95 % range of real pieces: {'; '.join(map(str, outside))}.{of_metrics}")
     elif summary.get("real_range"):
@@ -104,7 +98,7 @@ def _compared(summary: Summary, metric: str, name: str, against: str) -> str:
     if difference is None:
         return f"{line}."
     low, high = difference["low"], difference["high"]
-    said = "the agent is higher" if low > 0 else "the agent is lower" if high < 0 else "the interval holds 0"
+    said = "the agent is higher" if low > 0 else "the agent is lower" if high < 0 else "no clear difference"
     places = decimals_of([difference["mean"], low, high])
     return (
         f"{line}; difference from {against} {number(difference['mean'], places)} "

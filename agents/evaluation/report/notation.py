@@ -19,7 +19,8 @@ HIDDEN = ("tempo", "mNum")  # classes of groups that the page says in words
 OPTIONS = {
     "adjustPageHeight": True, "breaks": "auto", "footer": "none", "header": "none", "mnumInterval": 0,
     "pageHeight": 60_000, "pageMarginBottom": 20, "pageMarginLeft": 20, "pageMarginRight": 20, "pageMarginTop": 20,
-    "pageWidth": 2100, "scale": 40, "svgViewBox": True, "svgRemoveXlink": True,
+    "pageWidth": 2100,
+    "minLastJustification": 0.0, "scale": 40, "svgViewBox": True, "svgRemoveXlink": True,
 }  # fmt: skip  # Verovio's own names, in tenths of millimetres
 INSTALL = 'Engraved bars need Verovio: pip install "toccata[report]", then evaluate again.'
 MAX_MUSICXML_BYTES = 8 * 2**20  # longer pieces have no engraved bars
@@ -49,24 +50,34 @@ class Engraver:
         self.toolkit.setOptions(OPTIONS)
         self.glyphs: dict[str, str] = {}
 
-    def engrave(self, musicxml: bytes, bars: int) -> str:
-        """The first bars as SVG in the colour of the text, without ids, styles or scripts; empty where that fails."""
-        self.toolkit.select({"measureRange": f"1-{bars}"})
-        if not self.toolkit.loadData(musicxml.decode("utf-8", "replace")) or not self.toolkit.getPageCount():
-            return ""
-        try:
-            return self._for_page(self.toolkit.renderToSVG(1))
-        except ElementTree.ParseError:
-            return ""
+    def engrave(self, musicxml: bytes, bars: int) -> tuple[str, int]:
+        """The first bars on one line, as SVG in the colour of the text without ids, styles and scripts.
+
+        Args:
+            musicxml: of the piece.
+            bars: greatest number, of which as many are engraved as a line holds.
+
+        Returns:
+            SVG, and how many bars it shows; empty and 0 where that fails.
+        """
+        text = musicxml.decode("utf-8", "replace")
+        while bars:
+            self.toolkit.select({"measureRange": f"1-{bars}"})
+            if not self.toolkit.loadData(text) or not self.toolkit.getPageCount():
+                return "", 0
+            root = ElementTree.fromstring(self.toolkit.renderToSVG(1))
+            if bars == 1 or len(root.findall(f".//{{{SVG}}}g[@class='system']")) == 1:
+                return self._for_page(root), bars
+            bars //= 2
+        return "", 0
 
     def definitions(self) -> str:
         """The glyphs of all engraved pieces, hidden, to be placed once in the page."""
         symbols = "".join(f'<g id="{name}">{shape}</g>' for name, shape in self.glyphs.items())
         return f'<svg class="hidden" aria-hidden="true"><defs>{symbols}</defs></svg>' if symbols else ""
 
-    def _for_page(self, svg: str) -> str:
+    def _for_page(self, root: ElementTree.Element) -> str:
         """The SVG with its glyphs moved to `glyphs`, and without what could clash with the page."""
-        root = ElementTree.fromstring(svg)
         names: dict[str, str] = {}
         by_shape = {shape: name for name, shape in self.glyphs.items()}
         for symbol in root.iterfind(f"{{{SVG}}}defs/*[@id]"):

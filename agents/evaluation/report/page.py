@@ -11,7 +11,7 @@ import numpy as np
 
 from toccata.agents.evaluation.history import History
 from toccata.agents.evaluation.report.curves import Line, curves_section
-from toccata.agents.evaluation.report.findings import key_results
+from toccata.agents.evaluation.report.findings import key_results, kl_line
 from toccata.agents.evaluation.report.pieces import pieces_section
 from toccata.agents.evaluation.report.provenance import provenance_section
 from toccata.agents.evaluation.report.style import document
@@ -29,16 +29,16 @@ READING = {  # of the rows that are there: what they do not say; figures are tho
     "score/realism": "score/realism is by the discriminator that pays the agent: it shows that training works, "
     "and testifies to nothing else. judge/realism is by other models, from other features.",
     SIBLING: "sibling rating is the rating by a member of the ensemble that no agent is rewarded by: fitted to the "
-    "same data as the members that pay, it is not independent of them; where rewards rise above the reference and it does "
-    "not, the agent over-optimises its reward models. A rise of both shows little.",
+    "same data as the members that pay, it is not independent of them; where rewards rise above the reference and it "
+    "does not, the agent over-optimises its reward models. A rise of both shows little.",
     "score/typicality": "A judge that paid cannot testify: this agent is paid by the typicality, a sibling of the "
     "judge of judge/bits and judge/atypicality, which are weaker evidence here.",
     "judge/bits": "judge/bits has no direction: below the range of real music a piece is more predictable than music, "
     "as a loop is; above it less, as noise is. judge/band_share is met by anything with the right averages.",
     "judge/realism": "judge/realism does not see voice leading, harmony beyond the bass, or form.",
     "diversity": "Diversity compares the steps in pitch and time from note to note. Random play is not above all "
-    "others: its pieces share the chords of the action space, and so the steps within them. What counts is a fall below the "
-    "reference: the first sign of one piece that is written again and again.",
+    "others: its pieces share the chords of the action space, and so the steps within them. What counts is a fall "
+    "below the reference: the first sign of one piece that is written again and again.",
 }
 
 
@@ -84,11 +84,12 @@ def write_report(report: Report, folder: Path) -> None:
     summary, provenance = report.summary, dict(report.provenance)
     if report.duration_seconds is not None:
         provenance["duration of the evaluation"] = f"{report.duration_seconds:.0f} s"
-    said = "".join(f"<p>{safe(line)}</p>" for line in report.remarks)
+    in_results = kl_line(summary) if "kl" in summary else None
+    said = "".join(f"<p>{safe(line)}</p>" for line in report.remarks if line != in_results)
     body = "".join(
         (
-            f"<header><h1>{safe(report.name)}</h1><p>An evaluation by Toccata beside "
-            f"{_listed_composers(summary)}. {safe(report.settings)}</p></header>",
+            f"<header><h1>{safe(report.name)}</h1><p>Pieces of the agent beside "
+            f"{_listed_composers(summary)}, measured by Toccata. {safe(report.settings)}</p></header>",
             f"<section><h2>Key results</h2>{listed(map(safe, key_results(summary)))}</section>",
             pieces_section(folder, summary, report.pieces, report.captions, report.matches),
             f"<section><h2>Measured</h2>{evaluation_table(summary)}{said}</section>{_reading(report)}",
@@ -102,7 +103,7 @@ def write_report(report: Report, folder: Path) -> None:
 
 def _listed_composers(summary: Mapping[str, Any]) -> str:
     """The composers that the agent is compared with."""
-    names = {"reference": "its reference policy", "random": "random play", "real": "real music"}
+    names = {"reference": "those of its reference policy", "random": "random play", "real": "real music"}
     said = [text for name, text in names.items() if name in summary["composers"]]
     return f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else "".join(said)
 
@@ -138,7 +139,7 @@ def _training(report: Report) -> str:
             named = {"start": composers.get("reference", {}), "real": composers.get("real", {})}
             levels[name] = {label: each[metric]["mean"] for label, each in named.items() if metric in each}
     note = (
-        "Dashed lines are the levels of the reference policy (start) and of real music in this evaluation."
+        "In the metrics of the music, dashed lines are the levels of the reference policy (start) and of real music."
         if levels
         else ""
     )

@@ -17,11 +17,13 @@ MAX_NUMBERS = 16  # of bars below a roll
 
 
 def pitch_range(scores: Iterable[Score]) -> tuple[int, int]:
-    """The Cs at or below and above all notes, two octaves apart at least; MIDI numbers, the second excluded."""
+    """Two semitones more than all notes to both sides, two octaves at least; MIDI numbers, the second excluded."""
     pitches = [score.notes["pitch"] for score in scores if len(score)]
     lowest, highest = (min(p.min() for p in pitches), max(p.max() for p in pitches)) if pitches else (60, 71)
-    low, high = int(lowest) // 12 * 12, (int(highest) // 12 + 1) * 12
-    return (low, high) if high - low >= 24 else (max(low - 12, 0), max(low - 12, 0) + 24)
+    low, high = max(int(lowest) - 2, 0), int(highest) + 3
+    missing = max(24 - (high - low), 0)
+    low = max(low - (missing + 1) // 2, 0)
+    return low, max(high, low + 24)
 
 
 def pitch_name(pitch: int) -> str:
@@ -47,7 +49,8 @@ def piano_roll(score: Score, name: str, pitches: tuple[int, int], axis_seconds: 
         for pitch in range(low, high)
         if pitch % 12 in BLACK_KEYS
     )
-    octaves = "".join(f"M0 {(high - pitch) * ROW}h{width}" for pitch in range(low + 12, high, 12))
+    cs = [pitch for pitch in range(low, high) if pitch % 12 == 0]
+    octaves = "".join(f"M0 {(high - pitch) * ROW}h{width}" for pitch in cs)
     bars = "".join(f"M{round(bar * score.ticks_per_bar * milliseconds)} 0v{height}" for bar in range(score.bars + 1))
     svg = (
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
@@ -58,7 +61,7 @@ def piano_roll(score: Score, name: str, pitches: tuple[int, int], axis_seconds: 
     )
     keys = "".join(
         f'<span class="label" style="top:{100 * (high - pitch) / (high - low):.1f}%">{pitch_name(pitch)}</span>'
-        for pitch in range(low, high, 12)
+        for pitch in cs
     )
     every = -(-max(score.bars, 1) // MAX_NUMBERS)
     places = {bar + 1: bar * score.ticks_per_bar * milliseconds / width for bar in range(0, score.bars, every)}
@@ -67,8 +70,9 @@ def piano_roll(score: Score, name: str, pitches: tuple[int, int], axis_seconds: 
     )
     return (
         f'<div class="roll" data-axis="{axis_seconds:.3f}" data-end="{score.length_seconds:.3f}" '
-        f'data-bar="{score.ticks_per_bar * score.seconds_per_tick:.4f}"><div class="sheet">{svg}{keys}'
-        f'<div class="cursor"></div></div><div class="bars" aria-hidden="true">{numbers}</div></div>'
+        f'data-bar="{score.ticks_per_bar * score.seconds_per_tick:.4f}">'
+        f'<div class="keys" aria-hidden="true">{keys}</div><div class="sheet">{svg}<div class="cursor"></div></div>'
+        f'<div class="bars" aria-hidden="true">{numbers}</div></div>'
     )
 
 

@@ -132,8 +132,8 @@ def _card(
     parts.append(_said_of(piece, summary))
     musicxml = folder / f"{stem}.musicxml"
     data = musicxml.read_bytes() if musicxml.is_file() and musicxml.stat().st_size <= MAX_MUSICXML_BYTES else b""
-    bars = min(ENGRAVED_BARS, piece.bars)
-    if engraver and data and bars and (engraved := engraver.engrave(data, bars)):
+    engraved, bars = engraver.engrave(data, min(ENGRAVED_BARS, piece.bars)) if engraver and data else ("", 0)
+    if engraved:
         which = f"bar{f's 1 to {bars}' if bars > 1 else ' 1'} of {name}"
         parts.append(
             f'<div class="notation scroll" role="region" tabindex="0" aria-label="{safe(which)}, engraved">'

@@ -12,7 +12,7 @@ from toccata.agents.evaluation.report.text import safe
 
 _DARK = """
   --ink: #e6eaef; --quiet: #a3adba; --line: #39424e; --paper: #14181d; --panel: #1c222a; --band: #2b4a37;
-  --key: #222933; --agent: #6db3f0; --reference: #f0a36b; --random: #bda4ea; --real: #7ccf98; --mark: #ff9d9d;
+  --key: #191e25; --agent: #6db3f0; --reference: #f0a36b; --random: #bda4ea; --real: #7ccf98; --mark: #ff9d9d;
 """
 STYLE = (
     f"""
@@ -41,14 +41,14 @@ svg { display: block; }
 :focus-visible { outline: 2px solid var(--agent); outline-offset: 2px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; overflow-wrap: normal; }
-td, th { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); vertical-align: middle;
+td, th { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); vertical-align: middle;
   white-space: nowrap; font-weight: inherit; }
 thead th { font-weight: 600; vertical-align: bottom; }
 th[scope=row], th:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); z-index: 1; }
 th[scope=row] small { white-space: normal; }
 td small, th small { display: block; line-height: 1.25; font-size: .78rem; }
 th[scope=rowgroup] { font-weight: 600; padding-top: 1rem; }
-.outside { color: var(--mark); font-weight: 600; text-align: left; }
+.side { text-align: left; } td.outside { color: var(--mark); font-weight: 600; }
 .settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .6rem 0; font-size: .85rem; }
 .legend span { display: inline-flex; align-items: center; gap: .4rem; }
@@ -58,10 +58,11 @@ figure { margin: 0; min-width: 0; } figcaption { font-size: .85rem; }
 .piece { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; min-width: 0; }
 .piece audio { width: 100%; height: 2.4rem; margin: .5rem 0; }
 .piece p { margin: .3rem 0; }
-.roll { touch-action: pan-y; } .sheet, .bars { position: relative; } .bars { height: 1.1rem; }
-.roll svg { width: 100%; height: 11rem; background: var(--paper); border: 1px solid var(--line); }
+.roll { display: grid; margin-top: .6rem; grid-template-columns: 1.4rem 1fr; touch-action: pan-y; }
+.keys, .sheet, .bars { position: relative; min-width: 0; } .bars { grid-column: 2; height: 1.1rem; }
+.roll svg { width: 100%; height: 14rem; background: var(--paper); border: 1px solid var(--line); }
 .roll .label { position: absolute; font-size: .68rem; line-height: 1; color: var(--quiet); pointer-events: none; }
-.bars .label { top: .3rem; } .sheet .label { left: 3px; transform: translateY(-130%); }
+.bars .label { top: .3rem; } .keys .label { left: 0; transform: translateY(-90%); }
 .roll .cursor { position: absolute; top: 0; bottom: 0; width: 2px; background: var(--mark); display: none;
   pointer-events: none; }
 .roll[role=slider] { cursor: pointer; } .roll[role=slider] .cursor { display: block; }
@@ -77,7 +78,8 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem; color: var(--quiet); max-width:
   body { font-size: 10pt; max-width: none; padding: 0; } .scroll { overflow: visible; }
   .grid { grid-template-columns: 1fr 1fr; } .charts { grid-template-columns: repeat(3, 1fr); }
   .piece, figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
-  table { font-size: 7.5pt; } td, th { padding: .15rem .3rem; } th[scope=row], th:first-child { position: static; }
+  table { font-size: 6.5pt; } td, th { padding: .1rem .2rem; } td small, th small { font-size: 5.5pt; }
+  td svg { width: 25mm; height: auto; } th[scope=row], th:first-child { position: static; }
   th[scope=row] small { max-width: 8rem; } .notation svg { min-width: 0; } .roll svg { height: 7rem; }
 }
 """
@@ -89,7 +91,8 @@ for (const audio of players) {
   audio.addEventListener("play", () => players.forEach(other => other === audio || other.pause()));
   const roll = audio.closest(".piece").querySelector(".roll");
   if (!roll) continue;
-  const cursor = roll.querySelector(".cursor"), axis = +roll.dataset.axis, end = +roll.dataset.end;
+  const cursor = roll.querySelector(".cursor"), sheet = roll.querySelector(".sheet");
+  const axis = +roll.dataset.axis, end = +roll.dataset.end;
   const bar = +roll.dataset.bar;
   const show = () => {
     const now = Math.min(audio.currentTime, end);
@@ -100,7 +103,7 @@ for (const audio of players) {
   const seek = seconds => { audio.currentTime = Math.max(0, Math.min(seconds, end)); show(); };
   const follow = () => { show(); if (!audio.paused) requestAnimationFrame(follow); };
   const to = event => {
-    const box = roll.getBoundingClientRect();
+    const box = sheet.getBoundingClientRect();
     seek((event.clientX - box.left) / box.width * axis);
   };
   const attributes = { role: "slider", tabindex: 0, "aria-label": "position in the piece", "aria-valuemin": 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from toccata.agents.evaluation.report.families import LIKE_REAL, by_family, row_of, spoken
+from toccata.agents.evaluation.report.families import by_family, row_of, spoken
 from toccata.agents.evaluation.report.findings import KL, VENDI, Outside, Summary, outside_band
 from toccata.agents.evaluation.report.style import scrolling
 from toccata.agents.evaluation.report.text import between, decimals_of, number, safe
@@ -30,7 +30,7 @@ def evaluation_table(summary: Summary) -> str:
         extra[KL] = {"agent": summary["kl"]["nats_per_piece"]}
     if summary.get("vendi_score"):
         extra[VENDI] = {name: {"mean": value, "low": None, "high": None} for name, value in summary[VENDI].items()}
-    metrics = [*(KL,) * (KL in extra), *rows["agent"], *(VENDI,) * (VENDI in extra)]
+    metrics = [*rows["agent"], *extra]
     outside = {each.metric: each for each in outside_band(summary)}
     columns = list(rows)
     head = "".join(f'<th scope="col">{safe(name)}</th>' for name in columns)
@@ -45,11 +45,12 @@ def evaluation_table(summary: Summary) -> str:
             body.append(_row(metric, columns, estimates, band, outside.get(metric)))
         body.append("</tbody>")
     table = (
-        '<table><thead><tr><th scope="col">metric</th><th scope="col">means, intervals and range of real</th>'
-        f'{head}<th scope="col">real pieces<br>5 to 95 %</th><th scope="col">agent’s mean</th></tr></thead>'
+        '<table><thead><tr><th scope="col">metric</th><th scope="col" class="side">plot</th><th scope="col" class="side">agent’s mean</th>'
+        f'{head}<th scope="col">real pieces<br>5 to 95 %</th></tr></thead>'
         f"{''.join(body)}</table>"
     )
-    return f"{legend({name: MARKS[name] for name in columns if name in MARKS})}{scrolling(table, 'metrics of each composer')}{meanings(metrics)}"
+    key = legend({name: mark for name, mark in MARKS.items() if name in columns})
+    return f"{key}{scrolling(table, 'metrics of each composer')}{meanings(metrics)}"
 
 
 def _row(
@@ -60,22 +61,22 @@ def _row(
     cells = "".join(f"<td>{cell(estimates.get(name), decimals)}</td>" for name in columns)
     real = between(band["low"], band["high"], decimals) if band else ""
     if out:
-        verdict = f'<td class="outside">{"▲" if out.side == "above" else "▼"} {out.side} real</td>'
+        verdict = f'<td class="side outside">{"▲" if out.side == "above" else "▼"} {out.side} real</td>'
     else:
-        verdict = f"<td>{'inside' if band else ''}</td>"
+        verdict = f'<td class="side">{"inside" if band else ""}</td>'
     says = (
         f"{spoken(metric)}: agent {f'{out.side} the range of real music' if out else 'inside the range'}"
         if band
         else spoken(metric)
     )
     plot = range_plot(estimates, band, MARKS, says)
-    return f"<tr>{row_header(metric)}<td>{plot}</td>{cells}<td>{real}</td>{verdict}</tr>"
+    return f"<tr>{row_header(metric)}<td>{plot}</td>{verdict}{cells}<td>{real}</td></tr>"
 
 
 def row_header(metric: str) -> str:
     """The name of a metric, with unit and direction."""
     row = row_of(metric)
-    note = " · ".join(part for part in (row.unit, row.better if row.better != LIKE_REAL else "") if part)
+    note = " · ".join(part for part in (row.unit, row.better) if part)
     return (
         f'<th scope="row" title="{safe(row.description)}">{safe(spoken(metric))}'
         f"{f'<small>{safe(note)}</small>' if note else ''}</th>"

@@ -12,7 +12,7 @@ from toccata.errors import shortened
 LONGEST = 2000  # characters of one text from a file
 MINUS = "\N{MINUS SIGN}"
 DIGITS = 3  # significant ones
-MAX_DECIMALS = 6
+MAX_DECIMALS = 4
 
 
 def safe(text: object, longest: int = LONGEST) -> str:
@@ -33,6 +33,8 @@ def number(value: float, decimals: int | None = None) -> str:
     """A number; by default with `DIGITS` significant digits. Zero has no sign; beyond a million it has an exponent."""
     if not isfinite(value):
         return "none"
+    if value == 0:
+        return "0"
     if decimals is None:
         if 0 < abs(value) < 1e-3:
             return f"{value:.1e}".replace("-", MINUS)
