@@ -18,6 +18,7 @@ CURVES = (  # groups of quantities of progress.csv that are drawn
 )  # fmt: skip  # in the order of docs/training.md
 MAX_CURVES = 200
 MAX_DRAWN = 1e100  # beyond, sums of squares overflow
+MAX_STEP = 1e15
 MAX_COMMAND_BYTES = 2**20
 
 Curve = list[tuple[float, float]]  # steps and values
@@ -66,5 +67,9 @@ def training_curves(progress: Path) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for name in names:
         points = [(float(row[STEP_COLUMN]), number_in(row, name, str(progress))) for row in rows]
-        curves[name] = [(step, value) for step, value in points if isfinite(value) and abs(value) < MAX_DRAWN]
+        curves[name] = [
+            (step, value)
+            for step, value in points
+            if abs(step) < MAX_STEP and isfinite(value) and abs(value) < MAX_DRAWN
+        ]
     return {name: points for name, points in curves.items() if points and name != "reward/pieces"}

@@ -34,6 +34,7 @@ def opus_of_wav(path: Path, seconds: float) -> bytes:
     with soundfile.SoundFile(path) as file:
         rate = file.samplerate
         samples = file.read(round(seconds * rate), dtype="float32", always_2d=True)[:, 0]
+    samples = samples if len(samples) else np.zeros(1, np.float32)  # a file without sound cannot be read
     common = gcd(rate, OPUS_RATE)
     samples = resample_poly(samples, OPUS_RATE // common, rate // common) if rate != OPUS_RATE else samples
     samples = np.clip(samples, -1, 1).astype(np.float32)

@@ -21,6 +21,7 @@ GROUPS = {  # title: prefixes of the quantities of progress.csv; the first two a
 }
 OPEN = 2
 UNITS = {"nats_per_piece": "nats a piece", "nats_per_step": "nats a step", "ep_len_mean": "steps"}
+SMALLEST = 1e-200  # width of an axis
 MAX_POINTS = 400  # of a curve; more are averaged in equal parts
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, FOOT = 320, 150, 44, 8, 8, 26
 MEAN_OPACITY = 0.2  # of a band
@@ -155,7 +156,7 @@ def chart(name: str, lines: Sequence[Line], levels: Mapping[str, float]) -> str:
 
 def ticks(low: float, high: float) -> list[float]:
     """Three to six round numbers, of which the first is at or below `low` and the last at or above `high`."""
-    width = high - low or abs(high) or 1.0
+    width = max(high - low or abs(high) or 1.0, 1e-9 * max(abs(low), abs(high)), SMALLEST)
     size = 10.0 ** floor(log10(width / 3))
     step = next(factor * size for factor in (1, 2, 5, 10) if width / (factor * size) <= 4)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)

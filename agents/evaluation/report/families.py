@@ -74,7 +74,7 @@ def row_of(metric: str) -> Row:
 
 
 def by_family(metrics: Iterable[str]) -> dict[str, list[str]]:
-    """The metrics by title of the family, families in the order of `FAMILIES`; metrics keep theirs, after the total reward."""
+    """The metrics by title of their family, families in order; the total reward is first in its own."""
     families: dict[str, list[str]] = {family: [] for family in FAMILIES}
     for metric in sorted(metrics, key=lambda name: name != TOTAL):
         families[row_of(metric).family].append(metric)

@@ -119,7 +119,7 @@ def _diversity(summary: Summary, against: str) -> str:
     return f"{line}."
 
 
-def remarks(summary: dict[str, Any]) -> list[str]:
+def remarks(summary: Summary) -> list[str]:
     """Lines below the table: what was changed to make pieces comparable, and where a figure says little."""
     counts, lines = summary["counts"], []
     if counts.get("illegal_actions"):
@@ -140,7 +140,7 @@ def remarks(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
-def kl_line(summary: dict[str, Any]) -> str:
+def kl_line(summary: Summary) -> str:
     """The KL of the agent from the reference policy."""
     nats = summary["kl"]["nats_per_piece"]
     return f"KL from the reference policy: {nats['mean']:.1f} nats a piece ({nats['low']:.1f} to {nats['high']:.1f})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ OPTIONS = {
     "minLastJustification": 0.0, "scale": 40, "svgViewBox": True, "svgRemoveXlink": True,
 }  # fmt: skip  # Verovio's own names, in tenths of millimetres
 INSTALL = 'Engraved bars need Verovio: pip install "toccata[report]", then evaluate again.'
-MAX_MUSICXML_BYTES = 8 * 2**20  # longer pieces have no engraved bars
+MAX_MUSICXML_BYTES = 2 * 2**20  # longer pieces have no engraved bars
 CONTAINER = (
     '<?xml version="1.0" encoding="UTF-8"?><container><rootfiles><rootfile full-path="score.musicxml" '
     'media-type="application/vnd.recordare.musicxml+xml"/></rootfiles></container>'
@@ -43,8 +44,9 @@ class Engraver:
     """
 
     def __init__(self) -> None:
-        import verovio
-
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of SWIG, by which Verovio is wrapped
+            import verovio
         verovio.enableLog(verovio.LOG_OFF)
         self.toolkit = verovio.toolkit()
         self.toolkit.setOptions(OPTIONS)

@@ -38,7 +38,7 @@ READING = {  # of the rows that are there: what they do not say; figures are tho
     "judge/realism": "judge/realism does not see voice leading, harmony beyond the bass, or form.",
     "diversity": "Diversity compares the steps in pitch and time from note to note. Random play is not above all "
     "others: its pieces share the chords of the action space, and so the steps within them. What counts is a fall "
-    "below the reference: the first sign of one piece that is written again and again.",
+    "below the reference or real music: the first sign of one piece that is written again and again.",
 }
 
 
@@ -139,11 +139,10 @@ def _training(report: Report) -> str:
             named = {"start": composers.get("reference", {}), "real": composers.get("real", {})}
             levels[name] = {label: each[metric]["mean"] for label, each in named.items() if metric in each}
     note = (
-        "In the metrics of the music, dashed lines are the levels of the reference policy (start) and of real music."
-        if levels
-        else ""
+        '<p class="quiet">In the metrics of the music, dashed lines are the levels of the reference policy (start) '
+        "and of real music.</p>"
     )
-    return curves_section(curves, levels, note)
+    return curves_section(curves, levels, note if levels else "")
 
 
 def _left_out(lines: Sequence[str]) -> str:

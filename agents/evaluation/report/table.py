@@ -45,9 +45,9 @@ def evaluation_table(summary: Summary) -> str:
             body.append(_row(metric, columns, estimates, band, outside.get(metric)))
         body.append("</tbody>")
     table = (
-        '<table><thead><tr><th scope="col">metric</th><th scope="col" class="side">plot</th><th scope="col" class="side">agent’s mean</th>'
-        f'{head}<th scope="col">real pieces<br>5 to 95 %</th></tr></thead>'
-        f"{''.join(body)}</table>"
+        '<table><thead><tr><th scope="col">metric</th><th scope="col" class="side">plot</th>'
+        f'<th scope="col" class="side">agent’s mean</th>{head}<th scope="col">real pieces<br>5 to 95 %</th></tr>'
+        f"</thead>{''.join(body)}</table>"
     )
     key = legend({name: mark for name, mark in MARKS.items() if name in columns})
     return f"{key}{scrolling(table, 'metrics of each composer')}{meanings(metrics)}"
