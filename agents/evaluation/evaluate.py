@@ -309,7 +309,7 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         written = min(pieces, len(composed["agent"]))
         for number in track(range(written), "writing pieces", console=console, transient=True):
             write_piece(composed["agent"][number], folder, f"piece-{number:03d}")
-        for composer in composed.keys() - {"agent"}:
+        for composer in (name for name in composed if name != "agent"):
             write_piece(composed[composer][0], folder, composer)
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
         lines = (
