@@ -312,11 +312,8 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         for composer in (name for name in composed if name != "agent"):
             write_piece(composed[composer][0], folder, composer)
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
-        lines = (
-            ([kl_line(summary)] if "kl" in summary else [])
-            + remarks(summary)
-            + [f"warning: {line}" for line in subject.warnings]
-        )
+        lines = [kl_line(summary)] if "kl" in summary else []
+        lines += [*remarks(summary), *(f"warning: {line}" for line in subject.warnings)]
         report = Report(
             name=subject.name,
             history=subject.history,

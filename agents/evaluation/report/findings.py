@@ -58,11 +58,10 @@ def outside_band(summary: Summary) -> list[Outside]:
 
 
 def key_results(summary: Summary) -> list[str]:
-    """Three to seven sentences: rewards, judges, diversity, KL, and what lies outside the range of real music."""
+    """One to six sentences: rewards, judges, diversity, KL, and what lies outside the range of real music."""
     composers = summary["composers"]
     against = "reference" if "reference" in composers else "real"
-    pieces = len(composers["agent"][next(iter(composers["agent"]))].get("values", []))
-    lines = [f"Means over {pieces:,} pieces of each composer, with 95 % intervals."] if pieces > 1 else []
+    lines = []
     for metric, name in (
         (TOTAL, "Reward"),
         (GOLD, "Gold rating, a judge that pays no agent"),
@@ -82,6 +81,21 @@ def key_results(summary: Summary) -> list[str]:
     elif summary.get("real_range"):
         lines.append(f"The mean of every metric of the music is inside the 5 to 95 % range of real pieces.{of_metrics}")
     return lines
+
+
+def pieces_compared(summary: Summary) -> str:
+    """How many pieces the means are over."""
+    counts = {name: pieces_of(composer) for name, composer in summary["composers"].items()}
+    if len(set(counts.values())) == 1:
+        return f"Means over {counts['agent']:,} pieces of each composer, with 95 % intervals."
+    return (
+        f"Means with 95 % intervals, over pieces: {', '.join(f'{name} {count:,}' for name, count in counts.items())}."
+    )
+
+
+def pieces_of(composer: Summary) -> int:
+    """How many pieces of a composer were measured."""
+    return max((len(each.get("values", ())) for each in composer.values()), default=0)
 
 
 def _compared(summary: Summary, metric: str, name: str, against: str) -> str:
@@ -113,9 +127,8 @@ def _diversity(summary: Summary, against: str) -> str:
     means = ", ".join(f"{name} {number(composers[name][DIVERSITY]['mean'], 2)}" for name in names)
     line = f"Diversity: {means}"
     if "agent" in vendi:
-        pieces = len(composers["agent"][DIVERSITY]["values"])
-        effective = ", ".join(f"{name} {number(vendi[name])}" for name in names if name in vendi)
-        line += f"; effective number of different pieces (Vendi score) of {pieces:,}: {effective}"
+        scores = (f"{name} {number(vendi[name])} of {pieces_of(composers[name]):,}" for name in names if name in vendi)
+        line += f"; effective number of different pieces (Vendi score): {', '.join(scores)}"
     return f"{line}."
 
 

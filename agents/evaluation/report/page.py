@@ -11,7 +11,7 @@ import numpy as np
 
 from toccata.agents.evaluation.history import History
 from toccata.agents.evaluation.report.curves import Line, curves_section
-from toccata.agents.evaluation.report.findings import key_results, kl_line
+from toccata.agents.evaluation.report.findings import key_results, kl_line, pieces_compared
 from toccata.agents.evaluation.report.pieces import pieces_section
 from toccata.agents.evaluation.report.provenance import provenance_section
 from toccata.agents.evaluation.report.style import document
@@ -26,13 +26,13 @@ READING = {  # of the rows that are there: what they do not say; figures are tho
     "score/rating": "score/rating and judge/rating predict popularity, and were fitted to melodies that people entered "
     "into the Bach Doodle. Popular is not good: two notes in turn, for two bars, have a gold rating of 0.7, Bach’s "
     "chorales of −0.4. An agent above real music in these rows has found what was popular there.",
-    "score/realism": "score/realism is by the discriminator that pays the agent: it shows that training works, "
-    "and testifies to nothing else. judge/realism is by other models, from other features.",
+    "score/realism": "score/realism is by the discriminator that pays agents: a rise shows that training works, and "
+    "testifies to nothing else. judge/realism is by other models, from other features.",
     SIBLING: "sibling rating is the rating by a member of the ensemble that no agent is rewarded by: fitted to the "
     "same data as the members that pay, it is not independent of them; where rewards rise above the reference and it "
     "does not, the agent over-optimises its reward models. A rise of both shows little.",
-    "score/typicality": "A judge that paid cannot testify: this agent is paid by the typicality, a sibling of the "
-    "judge of judge/bits and judge/atypicality, which are weaker evidence here.",
+    "score/typicality": "A judge that paid cannot testify: of an agent that is paid by the typicality, a sibling of "
+    "the judge of judge/bits and judge/atypicality, these two are weaker evidence.",
     "judge/bits": "judge/bits has no direction: below the range of real music a piece is more predictable than music, "
     "as a loop is; above it less, as noise is. judge/band_share is met by anything with the right averages.",
     "judge/realism": "judge/realism does not see voice leading, harmony beyond the bass, or form.",
@@ -85,12 +85,14 @@ def write_report(report: Report, folder: Path) -> None:
     if report.duration_seconds is not None:
         provenance["duration of the evaluation"] = f"{report.duration_seconds:.0f} s"
     in_results = kl_line(summary) if "kl" in summary else None
+    subject = "This music, called the agent here," if "files" in summary.get("counts", {}) else "Pieces of the agent"
     said = "".join(f"<p>{safe(line)}</p>" for line in report.remarks if line != in_results)
     body = "".join(
         (
-            f"<header><h1>{safe(report.name)}</h1><p>Pieces of the agent beside "
+            f"<header><h1>{safe(report.name)}</h1><p>{subject} beside "
             f"{_listed_composers(summary)}, measured by Toccata. {safe(report.settings)}</p></header>",
-            f"<section><h2>Key results</h2>{listed(map(safe, key_results(summary)))}</section>",
+            f"<section><h2>Key results</h2>{listed(map(safe, key_results(summary)))}"
+            f'<p class="quiet">{safe(pieces_compared(summary))}</p></section>',
             pieces_section(folder, summary, report.pieces, report.captions, report.matches),
             f"<section><h2>Measured</h2>{evaluation_table(summary)}{said}</section>{_reading(report)}",
             _training(report),

@@ -45,7 +45,7 @@ td, th { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(
   white-space: nowrap; font-weight: inherit; }
 thead th { font-weight: 600; vertical-align: bottom; }
 th[scope=row], th:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); z-index: 1; }
-th[scope=row] small { white-space: normal; }
+th[scope=row] { white-space: normal; min-width: 8.5rem; max-width: 11rem; }
 td small, th small { display: block; line-height: 1.25; font-size: .78rem; }
 th[scope=rowgroup] { font-weight: 600; padding-top: 1rem; }
 .side { text-align: left; } td.outside { color: var(--mark); font-weight: 600; }

@@ -69,7 +69,8 @@ def _row(
         if band
         else spoken(metric)
     )
-    plot = range_plot(estimates, band, MARKS, says)
+    marks = {name: mark for name, mark in MARKS.items() if name in columns}
+    plot = range_plot(estimates, band, marks, says)
     return f"<tr>{row_header(metric)}<td>{plot}</td>{verdict}{cells}<td>{real}</td></tr>"
 
 

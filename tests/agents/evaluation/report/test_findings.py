@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toccata.agents.evaluation.comparison import summarise
-from toccata.agents.evaluation.report.findings import key_results, outside_band
+from toccata.agents.evaluation.report.findings import key_results, outside_band, pieces_compared
 
 
 def summary(agent: dict[str, float], real: dict[str, tuple[float, float]]) -> dict[str, Any]:
@@ -56,19 +56,19 @@ def test_key_results_compare_with_the_reference() -> None:
     found["kl"] = {"nats_per_piece": {"mean": 12.0, "low": 11.0, "high": 13.0}}
     found["vendi_score"] = {"agent": 1.5, "reference": 1.75, "real": 2.0}
     lines = key_results(found)
-    assert len(lines) == 7
-    assert lines[1].startswith("Reward: agent 2.00 (1.90 to 2.10), reference 1.00 (0.90 to 1.10), real music 3.00; ")
-    assert lines[1].endswith("the agent is higher.")
-    assert lines[2].endswith("no clear difference.")
-    assert lines[3].endswith("the agent is lower.")
-    assert "(Vendi score) of 2: agent 1.50, reference 1.75, real 2.00" in lines[4]
-    assert lines[5] == "KL from the reference policy: 12.0 nats a piece (11.0 to 13.0)."
-    assert "polyphony 2.00: below real music (3.91 to 4.09)" in lines[6]
-    assert "A piece of the agent has 50 % of its metrics in that range." in lines[6]
+    assert len(lines) == 6
+    assert lines[0].startswith("Reward: agent 2.00 (1.90 to 2.10), reference 1.00 (0.90 to 1.10), real music 3.00; ")
+    assert lines[0].endswith("the agent is higher.")
+    assert lines[1].endswith("no clear difference.")
+    assert lines[2].endswith("the agent is lower.")
+    assert "(Vendi score): agent 1.50 of 2, reference 1.75 of 2, real 2.00 of 2." in lines[3]
+    assert lines[4] == "KL from the reference policy: 12.0 nats a piece (11.0 to 13.0)."
+    assert "polyphony 2.00: below real music (3.91 to 4.09)" in lines[5]
+    assert "A piece of the agent has 50 % of its metrics in that range." in lines[5]
     del every["reference"]
     lines = key_results(summarise(every, 0))
     assert "reference" not in " ".join(lines)
-    assert lines[1].startswith(
+    assert lines[0].startswith(
         "Reward: agent 2.00 (1.90 to 2.10), real 3.00 (2.90 to 3.10); difference from real −1.00"
     )
 
@@ -76,3 +76,10 @@ def test_key_results_compare_with_the_reference() -> None:
 def test_one_metric_is_enough() -> None:
     found = summarise({name: {"x": np.ones(1)} for name in ("agent", "random", "real")}, 0)
     assert key_results(found) == ["The mean of every metric of the music is inside the 5 to 95 % range of real pieces."]
+
+
+def test_how_many_pieces_are_compared() -> None:
+    every = {name: {"x": np.ones(2)} for name in ("agent", "random", "real")}
+    assert pieces_compared(summarise(every, 0)) == "Means over 2 pieces of each composer, with 95 % intervals."
+    every["real"] = {"x": np.ones(3)}
+    assert pieces_compared(summarise(every, 0)) == "Means with 95 % intervals, over pieces: agent 2, random 2, real 3."
