@@ -80,7 +80,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem; color: var(--quiet); max-width:
   .piece, figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
   table { font-size: 6.5pt; } td, th { padding: .1rem .2rem; } td small, th small { font-size: 5.5pt; }
   td svg { width: 25mm; height: auto; } th[scope=row], th:first-child { position: static; }
-  th[scope=row] small { max-width: 8rem; } .notation svg { min-width: 0; } .roll svg { height: 7rem; }
+  th[scope=row] { min-width: 0; max-width: 8rem; } .notation svg { min-width: 0; } .roll svg { height: 7rem; }
 }
 """
 )

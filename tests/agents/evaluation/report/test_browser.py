@@ -93,8 +93,8 @@ def test_audio_and_cursor(browser: Any, pages: dict[str, Path]) -> None:
     durations = page.evaluate("[...document.querySelectorAll('audio')].map(each => each.duration)")
     assert durations == pytest.approx([3.0] * len(durations), abs=0.1)  # a bar of 2 s at 120 bpm, and the release
     roll = page.locator(".roll").first
-    box = page.locator(".roll .sheet").first.bounding_box()
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 5)
+    sheet = page.locator(".roll .sheet").first
+    sheet.click(position={"x": sheet.bounding_box()["width"] / 2, "y": 5})
     assert float(roll.get_attribute("aria-valuenow")) == pytest.approx(1.0, abs=0.1)
     roll.focus()
     page.keyboard.press("ArrowRight")
