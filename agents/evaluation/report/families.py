@@ -51,26 +51,31 @@ _KNOWN = {
     "diversity": Row("diversity", "", HIGHER, "Mean distance of a piece to the others of its composer, by bigrams."),
     "vendi_score": Row("diversity", "pieces", HIGHER, "Effective number of different pieces, from the same distance."),
 }
-_FAMILY = {  # of metrics without a row above
-    "pitch": "scale_consistency distinct_pitches pitch_classes pitch_entropy mean_pitch interval_entropy",
-    "harmony": "key_clarity tonal_distance consonance dissonance pitch_consonance chord_coverage harmonicity",
-    "rhythm": "empty_beat_rate empty_bar_rate silence_rate groove_similarity groove_consistency qualified_note_rate "
-    "onset_entropy duration_entropy syncopation rhythm_entropy",
-    "texture": "polyphony_rate",
-    "structure": "repeated_note_rate loop_rate structureness self_similarity compression_ratio",
-    "diversity": "originality copied_bars nearest_similarity longest_copy",
+_FAMILY = {  # of metrics without a row above, where the registry does not say it
+    "pitch": "scale_consistency distinct_pitches",
+    "rhythm": "empty_beat_rate silence_rate groove_similarity",
+    "structure": "repeated_note_rate loop_rate",
+    "diversity": "longest_shared_notes shared_ngram_share cardinality_originality self_bleu inception_score "
+    "frechet_distance different_bins overlapping_area kl_divergence",
 }
 _FAMILY_OF = {name: family for family, names in _FAMILY.items() for name in names.split()}
-_PREFIXES = {"reward/": "rewards", "score/": "rewards", "judge/": "judges", "originality/": "diversity"}
+_PREFIXES = {"reward/": "rewards", "score/": "rewards", "judge/": "judges"}
 
 
 def row_of(metric: str) -> Row:
     """The row of a metric; of an unknown one the family is that of its prefix, else "other"."""
+    registered = METRICS.get(metric)
     family = next((each for prefix, each in _PREFIXES.items() if metric.startswith(prefix)), None)
-    default = Row(family or _FAMILY_OF.get(metric, "other"), better=HIGHER if family == "rewards" else LIKE_REAL)
+    family = family or _FAMILY_OF.get(metric) or getattr(registered, "family", "other")
+    default = Row(family if family in FAMILIES else "other", better=HIGHER if family == "rewards" else LIKE_REAL)
     known = _KNOWN.get(metric, default)
-    lines = (METRICS[metric].__doc__ or "").strip().splitlines() if metric in METRICS else []
-    return Row(known.family, known.unit, known.better, known.description or (lines[0] if lines else ""))
+    lines = (getattr(registered, "function", registered).__doc__ or "").strip().splitlines() if registered else []
+    return Row(
+        known.family,
+        known.unit or getattr(registered, "unit", ""),
+        known.better,
+        known.description or (lines[0] if lines else ""),
+    )
 
 
 def by_family(metrics: Iterable[str]) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 
 from helpers.pages import Page
 from toccata.agents.evaluation.comparison import summarise
-from toccata.agents.evaluation.report.families import FAMILIES, by_family, row_of
+from toccata.agents.evaluation.report.families import FAMILIES, LIKE_REAL, Row, by_family, row_of
 from toccata.agents.evaluation.report.table import MARKS, WIDTH, evaluation_table, range_plot
 from toccata.music.metrics import METRICS
+from toccata.music.score import Score
 from toccata.reward_models.judges.panel import JUDGEMENTS
 
 
@@ -67,3 +69,18 @@ def test_the_table_says_what_is_outside_in_words() -> None:
     row = re.search(r"<tr><th[^>]*>polyphony.*?</tr>", table)
     assert row and row[0].count("<td") == 7
     assert 'role="region" tabindex="0"' in table
+
+
+def test_a_registry_that_names_families_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tension(score: Score) -> float:
+        """Tension of a score, in [0, 1].
+
+        More of it.
+        """
+        return 0.0
+
+    registered = SimpleNamespace(function=tension, family="harmony", unit="share of beats")
+    monkeypatch.setitem(METRICS, "tension", registered)
+    assert row_of("tension") == Row("harmony", "share of beats", LIKE_REAL, "Tension of a score, in [0, 1].")
+    registered.family = "of_the_future"
+    assert row_of("tension").family == "other"
