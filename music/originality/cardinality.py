@@ -13,7 +13,6 @@ WINDOW_TICKS = 16 * TICKS_PER_BEAT  # of a passage: four bars of 4/4
 HOP_TICKS = 8 * TICKS_PER_BEAT  # from one passage to the next
 SEGMENT_TICKS = 4096  # of a work at a time, so that the counts of all translations fit into memory
 MAX_PAIRS = 2**22  # pairs of notes at a time, likewise
-COLUMNS = 256  # shifts in pitch: -127 to 127, and one more
 
 
 class Points(NamedTuple):
@@ -76,14 +75,16 @@ def _score_in(window: Points, work: Points, all_ticks: np.ndarray, window_ticks:
     step = max(1, int(np.gcd.reduce(np.concatenate([np.diff(work.ticks), np.diff(window.ticks)]), initial=0)))
     lowest = int(work.ticks[0] - window.ticks[-1])
     rows = (int(work.ticks[-1] - window.ticks[0]) - lowest) // step + 1  # shifts in time, all equal modulo the step
-    counts = np.zeros(rows * COLUMNS, np.int64)
+    columns = int(np.ptp(work.pitches) + np.ptp(window.pitches)) + 1  # shifts in pitch
+    # of each pair of notes, row * columns + column is the sum of two parts
+    of_work = (work.ticks - work.ticks[0]) // step * columns + work.pitches - work.pitches.min()
+    of_window = (window.ticks[-1] - window.ticks) // step * columns + window.pitches.max() - window.pitches
+    counts = np.zeros(rows * columns, np.int64)
     at_once = max(1, MAX_PAIRS // len(work.ticks))
     for first in range(0, len(window.ticks), at_once):
-        some = slice(first, first + at_once)
-        row = (work.ticks[:, None] - (window.ticks[some] + lowest)) // step
-        column = work.pitches[:, None] - (window.pitches[some] - COLUMNS // 2)
-        counts += np.bincount((row * COLUMNS + column).ravel(), minlength=len(counts))
-    most = counts.reshape(rows, COLUMNS).max(axis=1)  # over shifts in pitch
+        pairs = np.add.outer(of_window[first : first + at_once], of_work)
+        counts += np.bincount(pairs.ravel(), minlength=len(counts))
+    most = counts.reshape(rows, columns).max(axis=1)  # over shifts in pitch
     shifts = lowest + np.arange(rows) * step  # tick of the work at which its window begins
     inside = np.searchsorted(all_ticks, shifts + window_ticks) - np.searchsorted(all_ticks, shifts)
     return float((most / np.maximum(inside, len(window.ticks))).max())

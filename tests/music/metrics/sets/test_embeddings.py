@@ -12,7 +12,7 @@ CROSS = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])  # covarian
 
 def test_known_distances() -> None:
     assert frechet_distance(CROSS, CROSS) == pytest.approx(0, abs=1e-12)
-    assert frechet_distance(CROSS, CROSS + [3, 4]) == pytest.approx(25), "the means alone"
+    assert frechet_distance(CROSS, CROSS + np.array([3, 4])) == pytest.approx(25), "the means alone"
     # covariances commute: the sum of the squared differences of standard deviations, here that of the factor 3
     assert frechet_distance(CROSS, 3 * CROSS) == pytest.approx(4 * (2 + 8) / 3)
     # diag(2, 8) / 3 and diag(8, 2) / 3: twice (sqrt 8 - sqrt 2)^2 / 3 = 4 / 3

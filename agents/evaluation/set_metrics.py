@@ -1,0 +1,59 @@
+"""Distances of sets of pieces from real music, and their self-BLEU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from toccata.agents.evaluation.embedding import embeddings, genre_probabilities
+from toccata.agents.prior.prior import Prior
+from toccata.envs.excerpts import ExcerptDataset
+from toccata.envs.pieces import Piece, Pieces
+from toccata.music.metrics import measure_each
+from toccata.music.metrics.sets import different_bins, frechet_distance, inception_score, overlap, self_bleu
+from toccata.reward_models.judges.typicality import Typicality
+
+FLOOR = "real"  # the composer whose distances are those of real music from other real music
+CLASSIFIED = 32  # pieces of a set whose genres are estimated: each takes six passes of the prior
+
+
+def set_metrics(
+    composed: Mapping[str, Sequence[Piece]], real: ExcerptDataset, seed: int
+) -> dict[str, dict[str, float]]:
+    """The metrics of whole sets, by composer and name.
+
+    Each set is compared with as many excerpts of real works, in keys drawn uniformly. "real" is not the set of that
+    name, which is in the keys of the works, but a second draw of such excerpts: its distances are the least that can be
+    expected. Where few works are held out, both draws have excerpts of the same works, and the floor is too low.
+
+    `frechet_distance` of the `embeddings`; `different_bins`, the share of bins of the features; `overlapping_area` and
+    `kl_divergence`, means over the features, which are those of `toccata.music.metrics.measure`; `self_bleu`;
+    `inception_score` of the `genre_probabilities` of the first 32 pieces.
+
+    Args:
+        composed: pieces of each composer, at least one.
+        real: held-out works.
+        seed: of the excerpts and the bins.
+    """
+    rng = np.random.default_rng(seed)
+    count = max(len(pieces) for pieces in composed.values())
+    judge, prior = Typicality.load(), Prior.load()
+    reference = Pieces(real.sample(count, rng))
+    reference_embeddings, reference_features = embeddings(reference, judge), measure_each(reference.own)
+    others = {name: Pieces(pieces) for name, pieces in composed.items() if name != FLOOR}
+    results: dict[str, dict[str, float]] = {}
+    for name, pieces in {**others, FLOOR: Pieces(real.sample(count, rng))}.items():
+        features = measure_each(pieces.own)
+        overlaps = [overlap(values, reference_features[metric]) for metric, values in features.items()]
+        area, divergence = np.mean(overlaps, axis=0)
+        ours, theirs = (np.stack(list(each.values()), axis=1) for each in (features, reference_features))
+        results[name] = {
+            "frechet_distance": frechet_distance(embeddings(pieces, judge), reference_embeddings),
+            "different_bins": different_bins(ours, theirs, seed=seed),
+            "overlapping_area": float(area),
+            "kl_divergence": float(divergence),
+            "self_bleu": self_bleu(pieces.own),
+            "inception_score": inception_score(genre_probabilities(pieces[:CLASSIFIED], prior)),
+        }
+    return results
