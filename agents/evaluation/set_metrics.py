@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,10 @@ def set_metrics(
 ) -> dict[str, dict[str, float]]:
     """The metrics of whole sets, by composer and name.
 
-    Each set is compared with as many excerpts of real works, in keys drawn uniformly. "real" is not the set of that
-    name, which is in the keys of the works, but a second draw of such excerpts: its distances are the least that can be
-    expected. Where few works are held out, both draws have excerpts of the same works, and the floor is too low.
+    The works are divided into two halves. Each set is compared with as many excerpts of the first half, in keys drawn
+    uniformly. "real" is not the set of that name, which is in the keys of the works, but as many such excerpts of the
+    second half: its distances are those of real music from other real music, the least that can be expected. Of one
+    work alone both are excerpts of it.
 
     `frechet_distance` of the `embeddings`; `different_bins`, the share of bins of the features; `overlapping_area` and
     `kl_divergence`, means over the features, which are those of `toccata.music.metrics.measure`; `self_bleu`;
@@ -39,11 +41,12 @@ def set_metrics(
     rng = np.random.default_rng(seed)
     count = max(len(pieces) for pieces in composed.values())
     judge, prior = Typicality.load(), Prior.load()
-    reference = Pieces(real.sample(count, rng))
+    compared, floor = _halves(real, rng)
+    reference = Pieces(compared.sample(count, rng))
     reference_embeddings, reference_features = embeddings(reference, judge), measure_each(reference.own)
     others = {name: Pieces(pieces) for name, pieces in composed.items() if name != FLOOR}
     results: dict[str, dict[str, float]] = {}
-    for name, pieces in {**others, FLOOR: Pieces(real.sample(count, rng))}.items():
+    for name, pieces in {**others, FLOOR: Pieces(floor.sample(count, rng))}.items():
         features = measure_each(pieces.own)
         overlaps = [overlap(values, reference_features[metric]) for metric, values in features.items()]
         area, divergence = np.mean(overlaps, axis=0)
@@ -57,3 +60,10 @@ def set_metrics(
             "inception_score": inception_score(genre_probabilities(pieces[:CLASSIFIED], prior)),
         }
     return results
+
+
+def _halves(real: ExcerptDataset, rng: np.random.Generator) -> list[ExcerptDataset]:
+    """Excerpts of two halves of the works."""
+    scores = [real.scores[i] for i in rng.permutation(len(real.scores))]
+    how: dict[str, Any] = {"beats_per_bar": real.beats_per_bar, "tempo_bpm": real.tempo_bpm, "genre": real.genre}
+    return [ExcerptDataset(scores[half::2] or scores, real.bars, real.piano, **how) for half in (0, 1)]

@@ -12,11 +12,12 @@ from toccata.music.score import TICKS_PER_BEAT, Score
 WINDOW_TICKS = 16 * TICKS_PER_BEAT  # of a passage: four bars of 4/4
 HOP_TICKS = 8 * TICKS_PER_BEAT  # from one passage to the next
 SEGMENT_TICKS = 4096  # of a work at a time, so that the counts of all translations fit into memory
+PITCHES = 128  # of MIDI
 MAX_PAIRS = 2**22  # pairs of notes at a time, likewise
 
 
 class Points(NamedTuple):
-    """Notes as points; n of them, ordered by onset."""
+    """Notes as points; n of them, all different, ordered by onset, then pitch."""
 
     ticks: np.ndarray  # (n,) int64, onset in 1/24 of a quarter
     pitches: np.ndarray  # (n,) int64, MIDI
@@ -28,9 +29,13 @@ class Points(NamedTuple):
 
 
 def points_of(score: Score) -> Points:
-    """The notes of a score as points; onsets of another grid are rounded down to that of 24 ticks a quarter."""
+    """The notes of a score as points; onsets of another grid are rounded down to that of 24 ticks a quarter.
+
+    Notes of one pitch that are then at one tick are one point.
+    """
     ticks = score.notes["onset_tick"].astype(np.int64) * TICKS_PER_BEAT // score.ticks_per_beat
-    return Points(ticks, score.notes["pitch"].astype(np.int64))
+    points = np.unique(ticks * PITCHES + score.notes["pitch"])
+    return Points(points // PITCHES, points % PITCHES)
 
 
 def windows_of(points: Points) -> Iterator[Points]:

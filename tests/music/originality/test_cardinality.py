@@ -45,6 +45,9 @@ def test_a_wall_of_notes_does_not_contain_everything() -> None:
 def test_points_of_another_grid_are_equal() -> None:
     fine = Score([(480, 480, 60, 80), (960, 480, 64, 80)], ticks_per_beat=480)
     assert points_of(fine).ticks.tolist() == [24, 48]
+    finer = Score([(0, 1, 60, 80), (3, 1, 60, 80), (5, 1, 64, 80)], ticks_per_beat=480)
+    assert [each.tolist() for each in points_of(finer)] == [[0, 0], [60, 64]], "one point of two notes"
+    assert cardinality_score(points_of(finer), points_of(finer)) == 1
 
 
 def test_windows_cover_a_piece() -> None:
