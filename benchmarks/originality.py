@@ -104,14 +104,21 @@ def main() -> None:
         name = f"copies, {f'{share:.0%} of notes' if share else 'one note'} changed"
         sets[name], sources[name] = copies(works, count, share, config, rng)
 
-    print("\n| pieces | " + " | ".join(METRICS) + " | source is nearest |\n|---|" + "---|" * (len(METRICS) + 1))
+    print(
+        "\n| pieces | "
+        + " | ".join(METRICS)
+        + " | source is nearest | coinciding |\n|---|"
+        + "---|" * (len(METRICS) + 2)
+    )
     pieces = {name: Pieces(each).own for name, each in sets.items()}
     passages: dict[str, str] = {}
     for name, scores in pieces.items():
         matches = originality(scores, index)
         means = summary(matches, rng)
-        found = [match.nearest_work == work for match, work in zip(matches, sources.get(name, []), strict=False)]
-        cells = [*(str(means[metric]) for metric in METRICS), f"{np.mean(found):.0%}" if found else ""]
+        cells = [str(means[metric]) for metric in METRICS]
+        for attribute in ("nearest_work", "coinciding_work"):
+            found = np.array([getattr(match, attribute) for match in matches]) == sources.get(name)
+            cells.append(f"{np.mean(found):.0%}" if name in sources else "")
         print(f"| {name} | " + " | ".join(cells) + " |")
         longest = max(matches, key=lambda match: match.longest_shared_notes)
         passages[name] = f"{name}: longest passage {longest.passage}"

@@ -29,6 +29,8 @@ class Match:
         passage: the longest one; None if there is none.
         nearest_work: name of the work that has most of the n-grams, of melody and texture; of several the one with the
             longest passage. None if there is none.
+        coinciding_work: name of the work of the largest cardinality score, the first of several. It is found where so
+            many notes of a copy are changed that no n-gram is left. None if there is none.
     """
 
     longest_shared_notes: int
@@ -36,6 +38,7 @@ class Match:
     cardinality_originality: float
     passage: Passage | None
     nearest_work: str | None
+    coinciding_work: str | None
 
 
 METRICS = ("longest_shared_notes", "shared_ngram_share", "cardinality_originality")  # the numbers of a `Match`
@@ -60,17 +63,19 @@ def _match(piece: Score, index: OriginalityIndex) -> Match:
     shared = index.shared(piece)
     melody = shared.found["melody"]
     scores = [
-        cardinality_score(window, index.points[work])
+        (cardinality_score(window, index.points[work]), -int(work))
         for window in windows_of(points_of(piece))
         if len(window.ticks) >= NGRAM
         for work in index.fingerprints.candidates(window, CANDIDATES)
     ]
+    largest, number = max(scores, default=(0.0, 0))
     return Match(
         longest_shared_notes=shared.passage.notes if shared.passage else 0,
         shared_ngram_share=float(melody.mean()) if len(melody) else 0.0,
-        cardinality_originality=1.0 - max(scores, default=0.0),
+        cardinality_originality=1.0 - largest,
         passage=shared.passage,
         nearest_work=_nearest(shared, index),
+        coinciding_work=index.names[-number] if scores else None,
     )
 
 

@@ -52,6 +52,15 @@ def test_a_copied_melody_over_another_accompaniment_is_found() -> None:
     assert match.shared_ngram_share == 1
 
 
+def test_a_copy_without_a_common_ngram_is_found_by_its_points() -> None:
+    notes = WORKS[11].transpose(-2).notes.copy()
+    notes["pitch"][(notes["onset_tick"] // 12) % 6 == 5] += 1  # every sixth eighth, none on a bar line
+    (match,) = originality([Score(notes)], INDEX)
+    assert (match.longest_shared_notes, match.nearest_work) == (0, None)
+    assert match.coinciding_work == "work 11"
+    assert match.cardinality_originality == pytest.approx(5 / 40), "5 of the 32 + 8 notes of 16 beats"
+
+
 def test_the_place_of_a_quotation_is_told() -> None:
     quoted = [(onset + 2 * BAR, length, pitch - 2, velocity) for onset, length, pitch, velocity in melody(5)[16:32]]
     own = [(12 * i, 24, 84 - i % 7, 80) for i in range(0, 16, 2)]
