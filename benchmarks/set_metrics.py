@@ -44,9 +44,8 @@ def compare(genre: str, prior: Prior, count: int, temperatures: tuple[float, ...
     start = time.process_time()
     results = set_metrics(sets, real, SEED)
     seconds = time.process_time() - start
-    print(
-        f"\n{genre}: {count} pieces each, {len(real.scores)} held-out works, {seconds:.0f} s for {len(results)} sets\n"
-    )
+    print(f"\n{genre}: {count} pieces each, {len(results)} sets, {len(real.scores)} held-out works", end="")
+    print(f"; {seconds:.0f} s of one core\n")
     print("| pieces | " + " | ".join(results["real"]) + " |\n|---|" + "---|" * len(results["real"]))
     for name, values in results.items():
         print(f"| {name} | " + " | ".join(f"{value:.3g}" for value in values.values()) + " |")
