@@ -26,8 +26,9 @@ def set_metrics(
 
     The works are divided into two halves. Each set is compared with as many excerpts of the first half, in keys drawn
     uniformly. "real" is not the set of that name, which is in the keys of the works, but as many such excerpts of the
-    second half: its distances are those of real music from other real music, the least that can be expected. Of one
-    work alone both are excerpts of it.
+    second half: its distances are those of real music from other real music, the least that can be expected. Where
+    works are much fewer than pieces, excerpts are not independent, and more bins differ. Of one work alone both are
+    excerpts of it.
 
     `frechet_distance` of the `embeddings`; `different_bins`, the share of bins of the features; `overlapping_area` and
     `kl_divergence`, means over the features, which are those of `toccata.music.metrics.measure`; `self_bleu`;

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import sqrtm
 
 from toccata.music.metrics.sets import frechet_distance, inception_score
 
@@ -61,3 +62,12 @@ def test_known_inception_scores() -> None:
     rows = np.array([[0.75, 0.25], [0.25, 0.75]])
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     assert inception_score(rows) == pytest.approx(2 * np.exp(-entropy))
+
+
+def test_the_root_of_the_covariances_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6)), rng.normal(size=(50, 6)) + 1
+    covariances = [np.cov(each, rowvar=False) for each in (a, b)]
+    trace = np.trace(covariances[0] + covariances[1] - 2 * np.real(sqrtm(covariances[0] @ covariances[1])))
+    means = ((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum()
+    assert frechet_distance(a, b) == pytest.approx(means + trace)

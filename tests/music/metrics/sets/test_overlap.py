@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gaussian_kde
 
 from toccata.music.metrics.sets import Overlap, overlap
 
@@ -55,3 +56,17 @@ def test_ranges_and_units(values: list[float], real: list[float], unit: float) -
     assert 0 <= result.area <= 1
     assert 0 <= result.divergence < 40
     assert overlap(unit * np.array(values), unit * np.array(real)) == pytest.approx(result, rel=1e-6, abs=1e-9)
+
+
+def test_the_densities_are_those_of_scipy() -> None:
+    values, real = normal(40, mean=0.5, seed=1), normal(50, seed=2)
+    intra = np.concatenate([real[i] - real[i + 1 :] for i in range(len(real))])
+    inter = np.subtract.outer(values, real).ravel()
+    grid = np.linspace(-3, 12, 6000)
+    within, between = (gaussian_kde(np.abs(each))(grid) for each in (intra, inter))
+    step = grid[1] - grid[0]
+    result = overlap(values, real)
+    assert result.area == pytest.approx(np.minimum(within, between).sum() * step, abs=0.01)
+    some = (within > 1e-30) & (between > 1e-30)
+    divergence = (between[some] * np.log(between[some] / within[some])).sum() * step
+    assert result.divergence == pytest.approx(divergence, abs=0.01)
