@@ -24,7 +24,7 @@ class EvaluateConfig:
     """Evaluate a trained agent, or a folder of music: MIDI, sound, pictures, notation, and metrics versus real music.
 
     A folder with a config.json is a run; everything is written to its folder evaluation/, and genre, corpus, rewards,
-    length, metre and tempo are those of the run. Any other folder is music of whatever made it, MIDI or MusicXML files.
+    metre and tempo are those of the run. Any other folder is music of whatever made it, MIDI or MusicXML files.
     """
 
     folder: tyro.conf.Positional[Path]
@@ -60,7 +60,8 @@ class EvaluateConfig:
     training's."""
 
     bars: int | None = None
-    """Of a folder of music: bars of the excerpts. By default 8."""
+    """Bars of the pieces: of a run by default as in training, and of other lengths to its evaluation-BARS-bars/; of a
+    folder of music by default 8."""
 
     beats_per_bar: float | None = None
     """Of a folder of music: quarter notes in a bar; files in other metres are left out. By default 4."""

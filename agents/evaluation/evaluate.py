@@ -4,54 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.utils import set_random_seed
 
 from toccata.agents.devices import resolve_device
-from toccata.agents.evaluation.comparison import summarise, table_of
+from toccata.agents.evaluation.comparison import table_of
 from toccata.agents.evaluation.config import EVALUATE_RANGES, EvaluateConfig
 from toccata.agents.evaluation.history import History
+from toccata.agents.evaluation.measuring.measured import STEPS, captions, measured
 from toccata.agents.evaluation.music import folder_player, music_player
 from toccata.agents.evaluation.players import (
     EvaluationError,
-    Player,
     PolicyFunction,
     name_of,
     player_of,
     random_player,
 )
 from toccata.agents.evaluation.report.findings import kl_line, remarks
-from toccata.agents.evaluation.report.page import SIBLING, Report, write_report
+from toccata.agents.evaluation.report.page import Report, write_report
 from toccata.agents.evaluation.report.provenance import provenance
+from toccata.agents.evaluation.subject import Subject
 from toccata.agents.generation.piece_files import write_piece
-from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
-from toccata.agents.prior.likelihood import kl_per_piece
-from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
 from toccata.agents.runs.config import DEFAULT_REWARDS, MAX_BARS_OF_ENVS, TrainConfig
 from toccata.agents.runs.rewards_file import load_rewards, with_limits
 from toccata.agents.runs.run_folder import Run, next_free
-from toccata.envs.excerpts import ExcerptDataset
-from toccata.envs.pieces import Piece, Pieces
-from toccata.envs.reward_model import total
+from toccata.envs.pieces import Piece
 from toccata.files import is_file, refuse_existing, sha256_of_file, whole_folder, write_atomically
-from toccata.music.metrics import diversity, measure_each, vendi_score
 from toccata.music.score import Score
 from toccata.reward_models import Combination, WeightedSum, parse_rewards
-from toccata.reward_models.judges.panel import Panel, beside_real
-from toccata.reward_models.rating.model import RatingModel
 from toccata.settings.genres import GENRES
 from toccata.settings.options import ConfigError
 from toccata.settings.specs import Spec, SpecError, weighted_spec
-from toccata.stats import bootstrap_mean
 
 COMPOSERS = {  # in the order of the tables
     "agent": "the agent after training, or the music",
@@ -62,39 +54,6 @@ COMPOSERS = {  # in the order of the tables
 FOLDER = Path("evaluations")  # where new folders go
 Rewards = str | Mapping[str, Any] | Iterable[Any]  # what `parse_rewards` takes, or one entry of it
 MUSIC_SETTINGS = ("genre", "corpus", "rewards", "bars", "beats_per_bar", "tempo_bpm")  # of no run: it has its own
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is evaluated, and under which settings.
-
-    Attributes:
-        name: title of the report.
-        players: by composer: "agent", and "reference" where there is one.
-        models: the same, where they are models.
-        warnings: lines about the corpus.
-        config: length, metre, tempo and genre of the pieces.
-        rewards: the reward models that score them.
-        real: real music to compare with.
-        place: the folder to write.
-        existing: what happens to one that is there.
-        history: of the training, where it is known.
-        reference: what the composer of that name is.
-        model_sha256: of the model.zip of a run.
-    """
-
-    name: str
-    players: dict[str, Player]
-    config: TrainConfig
-    rewards: WeightedSum
-    real: ExcerptDataset
-    place: Path
-    existing: Literal["refuse", "replace"] = "refuse"
-    history: History = field(default_factory=History)
-    models: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    reference: str = "the agent before PPO"
-    model_sha256: str | None = None
 
 
 def evaluate(
@@ -225,10 +184,11 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
             console=console,
             **given,
         )
+    bars = given.pop("bars", None)
     if given:
         flag = next(iter(given)).replace("_", "-")
         raise ConfigError(f"--{flag} is of folders of music; {config.folder} is a run, which has its own")
-    return _evaluate(_run_subject(config), config.pieces, config.samples, config.seed, console or Console())
+    return _evaluate(_run_subject(config, bars), config.pieces, config.samples, config.seed, console or Console())
 
 
 def read_rewards(rewards: Rewards, config: TrainConfig, seed: int) -> WeightedSum:
@@ -247,11 +207,14 @@ def _spec_of(entry: Any) -> Spec | None:
         return None
 
 
-def _run_subject(config: EvaluateConfig) -> Subject:
-    """A run, as it is evaluated."""
+def _run_subject(config: EvaluateConfig, bars: int | None) -> Subject:
+    """A run, as it is evaluated, in pieces of `bars`; None: of as many as it was trained with."""
     run = Run.open(config.folder)
     history = History.read(run)
-    check_samples(max(config.samples, config.pieces), run.config.bars)
+    settings = run.config if bars is None else replace(run.config, bars=bars)
+    own = settings.bars == run.config.bars
+    place = run.folder / ("evaluation" if own else f"evaluation-{bars}-bars")
+    check_samples(max(config.samples, config.pieces), settings.bars)
     refuse_existing(config.out, "another --out")
     device = resolve_device(config.device)
     whose: dict[str, Any] = {"run_folder": run.folder, "trust": config.trust}
@@ -262,16 +225,16 @@ def _run_subject(config: EvaluateConfig) -> Subject:
     rewards = load_rewards(run.published / "reward_models", run.folder, trust=config.trust, device=device)
     if run.reference_path.is_file():
         models["reference"] = load_agent(run.reference_path, run.config, device, **whose)
-    environment = environment_arguments(run.config)
+    environment = environment_arguments(settings)
     warnings: list[str] = []
     return Subject(
         name=run.folder.resolve().name,
         players={composer: player_of(model, environment) for composer, model in models.items()},
-        config=run.config,
+        config=settings,
         rewards=rewards,
-        real=excerpt_dataset(run.config, "test", warnings.append),
+        real=excerpt_dataset(settings, "test", warnings.append),
         warnings=warnings,
-        place=config.out or run.folder / "evaluation",
+        place=config.out or place,
         existing="replace" if config.out is None else "refuse",  # an earlier one stays until this one is complete
         history=history,
         models=models,
@@ -283,34 +246,23 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
     """Play, measure and write; every evaluation is made here."""
     began = perf_counter()
     samples = max(samples, pieces)
-    rating = sibling_rating(subject.rewards)
     real = subject.real.sample(samples, np.random.default_rng(seed), transpose=False)
     players = {**subject.players, "random": random_player(environment_arguments(subject.config))}
-    with whole_folder(subject.place, subject.existing) as folder:  # before the work: fails at once if it cannot be made
-        with console.status("generating"):
-            played = {name: players[name](samples, seed) for name in COMPOSERS if name in players}
+    # The folder is made before the work: fails at once if it cannot be
+    with whole_folder(subject.place, subject.existing) as folder, _progress(console) as bar:
+        played = {}
+        for name in bar.track([name for name in COMPOSERS if name in players], description="generating"):
+            played[name] = players[name](samples, seed)
         composed = {**{name: each.pieces for name, each in played.items()}, "real": real}
-        with console.status("measuring"):
-            values = {name: measurements(Pieces(each), subject.rewards, rating) for name, each in composed.items()}
-            panel = Panel.load()
-            for name, each in composed.items():
-                values[name] |= panel.judge(Pieces(each))
-            for name in composed:
-                values[name] |= beside_real(values[name], values["real"])
-        summary = summarise(values, seed)
-        summary["vendi_score"] = {name: vendi_score(Pieces(each).own) for name, each in composed.items()}
-        summary["counts"] = {"real_works": len(subject.real.scores), **played["agent"].counts}
-        if subject.model_sha256 is not None:
-            summary["model_sha256"] = subject.model_sha256
-        agent, reference = (subject.models.get(name) for name in ("agent", "reference"))
-        if isinstance(agent, SequenceComposerPPO) and isinstance(reference, SequenceComposerPPO):
-            summary["kl"] = {"nats_per_piece": _kl(composed["agent"], agent, reference, subject.config, seed)}
+        task = bar.add_task("measuring", total=len(composed) + STEPS)
+        found = measured(composed, subject, played["agent"].counts, seed, lambda: bar.advance(task))
+        summary = found.summary
 
         written = min(pieces, len(composed["agent"]))
-        for number in track(range(written), "writing pieces", console=console, transient=True):
-            write_piece(composed["agent"][number], folder, f"piece-{number:03d}")
-        for composer in (name for name in composed if name != "agent"):
-            write_piece(composed[composer][0], folder, composer)
+        stems = {f"piece-{number:03d}": ("agent", number) for number in range(written)}
+        stems |= {composer: (composer, 0) for composer in composed if composer != "agent"}
+        for stem, (composer, number) in bar.track(list(stems.items()), description="writing pieces"):
+            write_piece(composed[composer][number], folder, stem)
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
         lines = [kl_line(summary)] if "kl" in summary else []
         lines += [*remarks(summary), *(f"warning: {line}" for line in subject.warnings)]
@@ -324,6 +276,7 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
             reference=subject.reference,
             settings=_described(subject, seed),
             remarks=lines,
+            matches={stem: captions(found.matches[composer])[number] for stem, (composer, number) in stems.items()},
             provenance=provenance(subject.rewards, subject.model_sha256),
             duration_seconds=perf_counter() - began,
         )
@@ -334,6 +287,17 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
     place = subject.place
     console.print(f"listen: {place}/piece-000.wav ...   read: {place / 'report.html'}", soft_wrap=True, markup=False)
     return summary
+
+
+def _progress(console: Console) -> Progress:
+    """Bars of what is done, which vanish at the end."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True)
 
 
 def _described(subject: Subject, seed: int) -> str:
@@ -347,16 +311,6 @@ def _described(subject: Subject, seed: int) -> str:
     )
 
 
-def _kl(
-    pieces: list[Piece], agent: SequenceComposerPPO, reference: SequenceComposerPPO, config: TrainConfig, seed: int
-) -> dict[str, Any]:
-    """KL of the agent from the reference policy, in nats a piece."""
-    piano = agent.policy.piano
-    trajectories = record_trajectories(pieces, piano, config.all_genres)
-    nats = kl_per_piece(agent.policy.network, reference.policy.network, trajectories, piano)
-    return {**bootstrap_mean(nats, np.random.default_rng(seed))._asdict(), "values": nats.tolist()}
-
-
 def check_samples(samples: int, bars: int) -> None:
     """Raise ConfigError for more bars than fit into memory."""
     if samples * bars > MAX_BARS_OF_ENVS:
@@ -368,30 +322,3 @@ def _check(**settings: int) -> None:
     """Raise ConfigError for a setting outside its range."""
     for name, value in settings.items():
         EVALUATE_RANGES[name].check(name, value)
-
-
-def sibling_rating(rewards: WeightedSum) -> RatingModel | None:
-    """The rating whose sibling member evaluates a run: the run's own, or the shipped one where the run had none.
-
-    None where the run's own is an ensemble of less than three, which has no sibling member.
-    """
-    own = [model for model in rewards.models.values() if isinstance(model, RatingModel)]
-    ratings = own or [RatingModel.load()]
-    return next((each for each in ratings if each.config.reward_members < each.config.members), None)
-
-
-def measurements(pieces: Pieces, rewards: WeightedSum, rating: RatingModel | None) -> dict[str, np.ndarray]:
-    """Metrics and scores of pieces, each (n,) by name.
-
-    Every metric; `diversity` among these pieces; the score of every reward model, not weighted, as `score/NAME`; the
-    sum of the terms that PPO maximises, as `reward/total`; and as `sibling_rating` that of the sibling
-    member of `rating`, where there is one: no agent is rewarded for it.
-    """
-    values = measure_each(pieces.own)
-    values["diversity"] = diversity(pieces.own)
-    scores = rewards.scores(pieces)
-    values |= {f"score/{name}": score.astype(float) for name, score in scores.items()}
-    values["reward/total"] = total({term: each.astype(float) for term, each in rewards.weighted(scores).items()})
-    if rating is not None:
-        values[SIBLING] = rating.sibling(pieces).astype(float)
-    return values

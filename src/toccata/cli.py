@@ -46,7 +46,7 @@ def evaluate(config: Any) -> None:
 
 def compare(config: Any) -> None:
     """Compare evaluated runs: intervals over seeds and pieces, differences, training curves."""
-    from toccata.agents.evaluation.compare import compare as run_comparison
+    from toccata.agents.evaluation.compare.compare import compare as run_comparison
 
     run_comparison(config)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from toccata.agents.evaluation.run_groups import group_settings
+from toccata.agents.evaluation.compare.run_groups import group_settings
 from toccata.agents.runs.logs.progress import STEP_COLUMN, number_in, read_rows
 from toccata.agents.runs.run_folder import STEP_NAME, Run, RunError, seed_runs
 from toccata.errors import ToccataError

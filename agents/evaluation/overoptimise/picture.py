@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toccata.agents.evaluation.compare_report import COLOURS
+from toccata.agents.evaluation.compare.compare_report import COLOURS
 from toccata.agents.evaluation.overoptimise.evaluator import REWARD
 from toccata.agents.evaluation.overoptimise.samples import KL
 from toccata.errors import printable

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from toccata.agents.evaluation.compare import compare
+from toccata.agents.evaluation.compare.compare import compare
 from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.runs.run_folder import Run
 

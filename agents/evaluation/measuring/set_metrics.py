@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from toccata.agents.evaluation.embedding import embeddings, genre_probabilities
+from toccata.agents.evaluation.measuring.embedding import embeddings, genre_probabilities
 from toccata.agents.prior.prior import Prior
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces

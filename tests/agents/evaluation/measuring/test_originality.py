@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.tunes import encoded, toy_corpus, tune
-from toccata.agents.evaluation.originality import originality_of, training_works
+from toccata.agents.evaluation.measuring.originality import originality_of, training_works
 from toccata.agents.runs.config import TrainConfig
 from toccata.envs.pieces import Piece
 from toccata.music.score import Score

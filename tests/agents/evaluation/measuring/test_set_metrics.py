@@ -8,8 +8,8 @@ import torch
 
 from helpers.rounding import float32_rounding
 from helpers.tunes import encoded, tune
-from toccata.agents.evaluation.embedding import embeddings, genre_probabilities
-from toccata.agents.evaluation.set_metrics import set_metrics
+from toccata.agents.evaluation.measuring.embedding import embeddings, genre_probabilities
+from toccata.agents.evaluation.measuring.set_metrics import set_metrics
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.prior.prior import Prior, frozen
 from toccata.agents.prior.trajectories import record_trajectories

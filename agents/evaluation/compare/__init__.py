@@ -1,0 +1,1 @@
+"""`toccata compare`: several evaluated runs side by side."""
