@@ -11,8 +11,8 @@ import numpy as np
 from rich.console import Console
 
 from toccata.agents.evaluation.compare.compare_report import table_of, write_page
-from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.evaluation.compare.run_groups import VENDI, CompareError, EvaluatedRun, Group, grouped
+from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.runs.run_folder import next_free, seed_runs
 from toccata.files import refuse_existing, whole_folder, write_atomically
 from toccata.stats import Interval, difference_of_clusters, mean_of_clusters

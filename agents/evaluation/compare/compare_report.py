@@ -11,13 +11,13 @@ from rich import box
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
+from toccata.agents.evaluation.compare.run_groups import Group
 from toccata.agents.evaluation.comparison import short
 from toccata.agents.evaluation.report.curves import Line, curves_section
 from toccata.agents.evaluation.report.families import by_family, spoken
 from toccata.agents.evaluation.report.style import document, scrolling
 from toccata.agents.evaluation.report.table import Marks, cell, legend, meanings, range_plot, row_decimals, row_header
 from toccata.agents.evaluation.report.text import listed, safe
-from toccata.agents.evaluation.compare.run_groups import Group
 from toccata.files import write_atomically
 
 FIRST_CURVES = ("reward/total", "kl/nats_per_piece")

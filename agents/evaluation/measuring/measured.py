@@ -10,10 +10,10 @@ import numpy as np
 
 from toccata.agents.evaluation.comparison import summarise
 from toccata.agents.evaluation.measuring.originality import originality_of, training_works
-from toccata.agents.evaluation.report.page import SIBLING
 from toccata.agents.evaluation.measuring.set_metrics import set_metrics
-from toccata.agents.evaluation.subject import Subject
 from toccata.agents.evaluation.measuring.windows import along_pieces
+from toccata.agents.evaluation.report.page import SIBLING
+from toccata.agents.evaluation.subject import Subject
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.trajectories import record_trajectories

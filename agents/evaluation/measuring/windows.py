@@ -24,7 +24,7 @@ def along_pieces(
     """Means of note density, key clarity and bits an action in each window of 8 bars, by composer.
 
     An action is predicted from all before it, so the bits fall along a piece that takes up what it has said, and rise
-    along one that loses itself. Pieces with fewer whole windows are left out, and so are composers without any piece then.
+    along one that loses itself. Pieces with fewer whole windows are left out, as are composers that have no others.
 
     Args:
         composed: pieces of each composer; what an agent wrote is measured, without a primer.

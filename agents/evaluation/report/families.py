@@ -49,6 +49,23 @@ _KNOWN = {
     "pitch_class_entropy": Row("pitch", "bits"),
     "pitch_range": Row("pitch", "semitones"),
     "diversity": Row("diversity", "", HIGHER, "Mean distance of a piece to the others of its composer, by bigrams."),
+    "longest_shared_notes": Row(
+        "diversity", "notes", LIKE_REAL, "Notes of the longest passage that a training work has too, in any key."
+    ),
+    "shared_ngram_share": Row(
+        "diversity", "", LIKE_REAL, "Share of the eight-note n-grams of the melody that training works have."
+    ),
+    "cardinality_originality": Row(
+        "diversity", "", LIKE_REAL, "One minus the largest share of notes that coincide with a training work."
+    ),
+    "frechet_distance": Row(
+        "diversity", "", LOWER, "Fréchet distance of the embeddings from real music; of real from other real music."
+    ),
+    "different_bins": Row("diversity", "", LOWER, "Share of k-means bins in which the set differs from real music."),
+    "overlapping_area": Row("diversity", "", HIGHER, "Common area with the densities of real music, over features."),
+    "kl_divergence": Row("diversity", "nats", LOWER, "KL divergence from the densities of real music, over features."),
+    "self_bleu": Row("diversity", "", LIKE_REAL, "BLEU of each piece with the others as references; 1: all are equal."),
+    "inception_score": Row("diversity", "genres", "", "From the genres that the prior finds in the pieces."),
     "vendi_score": Row("diversity", "pieces", HIGHER, "Effective number of different pieces, from the same distance."),
 }
 _FAMILY = {  # of metrics without a row above, where the registry does not say it

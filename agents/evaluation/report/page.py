@@ -15,7 +15,7 @@ from toccata.agents.evaluation.report.findings import key_results, kl_line, piec
 from toccata.agents.evaluation.report.pieces import pieces_section
 from toccata.agents.evaluation.report.provenance import provenance_section
 from toccata.agents.evaluation.report.style import document
-from toccata.agents.evaluation.report.table import evaluation_table
+from toccata.agents.evaluation.report.table import evaluation_table, windows_table
 from toccata.agents.evaluation.report.text import listed, safe
 from toccata.files import write_atomically
 from toccata.reward_models.judges.panel import JUDGEMENTS
@@ -35,6 +35,8 @@ READING = {  # of the rows that are there: what they do not say; figures are tho
     "the judge of judge/bits and judge/atypicality, these two are weaker evidence.",
     "judge/bits": "judge/bits has no direction: below the range of real music a piece is more predictable than music, "
     "as a loop is; above it less, as noise is. judge/band_share is met by anything with the right averages.",
+    "longest_shared_notes": "What is shared with training works is to be read beside real music, which shares formulas "
+    "with them too; random play is the most original of all.",
     "judge/realism": "judge/realism does not see voice leading, harmony beyond the bass, or form.",
     "diversity": "Diversity compares the steps in pitch and time from note to note. Random play is not above all "
     "others: its pieces share the chords of the action space, and so the steps within them. What counts is a fall "
@@ -94,7 +96,7 @@ def write_report(report: Report, folder: Path) -> None:
             f"<section><h2>Key results</h2>{listed(map(safe, key_results(summary)))}"
             f'<p class="quiet">{safe(pieces_compared(summary))}</p></section>',
             pieces_section(folder, summary, report.pieces, report.captions, report.matches),
-            f"<section><h2>Measured</h2>{evaluation_table(summary)}{said}</section>{_reading(report)}",
+            f"<section><h2>Measured</h2>{evaluation_table(summary)}{said}</section>{_along(summary)}{_reading(report)}",
             _training(report),
             _left_out(report.left_out),
             provenance_section(report.history.command, report.history.settings, provenance),
@@ -127,6 +129,14 @@ def _reading(report: Report) -> str:
     judges = [name for name in (*JUDGEMENTS, SIBLING) if name in metrics]
     panel = f"<p>Judges that reward no agent: {', '.join(map(safe, judges))}.</p>" if judges else ""
     return f"<section><h2>How to read this table</h2>{panel}{listed(lines)}</section>"
+
+
+def _along(summary: Mapping[str, Any]) -> str:
+    """Metrics by windows of bars, of long pieces."""
+    if "windows" not in summary:
+        return ""
+    note = "Whether pieces change from their beginning to their end; intervals of the change are over pieces."
+    return f'<section><h2>Along the pieces</h2><p class="quiet">{note}</p>{windows_table(summary["windows"])}</section>'
 
 
 def _training(report: Report) -> str:

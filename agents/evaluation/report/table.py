@@ -30,6 +30,9 @@ def evaluation_table(summary: Summary) -> str:
         extra[KL] = {"agent": summary["kl"]["nats_per_piece"]}
     if summary.get("vendi_score"):
         extra[VENDI] = {name: {"mean": value, "low": None, "high": None} for name, value in summary[VENDI].items()}
+    for name, sets in summary.get("sets", {}).items():
+        for metric, value in sets.items():
+            extra.setdefault(metric, {})[name] = {"mean": value, "low": None, "high": None}
     metrics = [*rows["agent"], *extra]
     outside = {each.metric: each for each in outside_band(summary)}
     columns = list(rows)
@@ -51,6 +54,25 @@ def evaluation_table(summary: Summary) -> str:
     )
     key = legend({name: mark for name, mark in MARKS.items() if name in columns})
     return f"{key}{scrolling(table, 'metrics of each composer')}{meanings(metrics)}"
+
+
+def windows_table(windows: Mapping[str, Any]) -> str:
+    """The means of each window of long pieces, and their change from the first to the last."""
+    bars, composers = windows["bars"], windows["composers"]
+    count = len(next(iter(composers["agent"].values())))
+    names = [f"bars {i * bars + 1} to {(i + 1) * bars}" for i in range(count)]
+    head = "".join(f'<th scope="col">{safe(name)}</th>' for name in ("", *names, "last − first"))
+    body = []
+    for metric in composers["agent"]:
+        changes = {name: windows["last_minus_first"][name][metric] for name in composers}
+        rows = {name: [*composers[name][metric], changes[name]] for name in composers}
+        decimals = row_decimals([each for row in rows.values() for each in row[:-1]])
+        for number_of_row, (name, row) in enumerate(rows.items()):
+            first = row_header(metric) if not number_of_row else "<td></td>"
+            cells = "".join(f"<td>{cell(each, decimals)}</td>" for each in row)
+            body.append(f'<tr>{first}<td class="side">{safe(name)}</td>{cells}</tr>')
+    table = f'<table><thead><tr><th scope="col">metric</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    return scrolling(table, "metrics along the pieces")
 
 
 def _row(

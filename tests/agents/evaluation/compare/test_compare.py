@@ -16,8 +16,8 @@ from rich.console import Console
 
 from toccata.agents.evaluation.compare.compare import compare, paired_seeds, summarise_groups
 from toccata.agents.evaluation.compare.compare_report import over_seeds
-from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.evaluation.compare.run_groups import KL, CompareError, EvaluatedRun, Group, grouped, metric_values
+from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run, RunError
 from toccata.cli import run_command
