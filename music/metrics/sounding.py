@@ -46,7 +46,11 @@ def segments(score: Score) -> Segments:
 
 @lru_cache(maxsize=1)  # several metrics of one score read it
 def sounding_beats(score: Score) -> tuple[np.ndarray, np.ndarray]:
-    """The beats with sound in order: ticks of each pitch class (rows, 12) int64, and beats in each row (rows,)."""
+    """The beats with sound in order: ticks of each pitch class (rows, 12) int64, and beats in each row (rows,).
+
+    The beats of a row have the same sound throughout; the ticks are those of the first, which may be longer or shorter
+    than the others.
+    """
     notes = np.concatenate((score.notes["onset_tick"], score.offset_ticks))
     beats, counts = rows_between(beat_of(score, notes))
     chroma = pitch_class_ticks(score, beat_start(score, beats), beat_start(score, beats + 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from toccata.music.metrics.sounding import pitch_class_ticks, rows_between
 from toccata.music.score import Score
@@ -13,6 +14,7 @@ from toccata.music.skyline import skyline
 PARTS = 12  # of a bar: eighths of 6/4, triplet eighths of 4/4, sixteenths of 3/4
 ALIKE = 0.5  # similarity below which two bars are no repetition of each other
 PENALTY = -2.0  # score of two such bars in a path
+STEP, COST = 2.0**-20, 2.0**-30  # to which similarities are rounded; of a path, less than a step for 128 of them
 MAX_BARS = 128  # of which the fitness is computed; it takes bars ** 3 steps
 SHORT, MID, LONG = (2, 4), (5, 8), (9, MAX_BARS)  # bars of a section: 4 to 8 s at 120 quarters a minute, to 16 s, above
 MOTIF_NOTES = 5
@@ -105,10 +107,10 @@ def fitness(score: Score) -> np.ndarray:
     """(sections,) float64 greatest fitness of the sections of each length in bars, from 0 bars on; each in [0, 1).
 
     The similarity s of two bars is that of `self_similarity`, as (s - 0.5) / 0.5, or -2 below 0.5. A path pairs the
-    bars of a section in order with equally many others. Of the sets of paths whose other bars do not overlap the one
-    with the greatest sum of similarities is taken, the section itself included. Its fitness is the harmonic mean of
-    the mean similarity and the share of the piece that its paths cover, both without the section itself. The first
-    `MAX_BARS` bars from the first to the last with sound count.
+    bars of a section in order with equally many others. Of the sets of paths whose other bars do not overlap, that of
+    the section with itself among them, the one with the greatest sum of similarities is taken, and of several that of
+    fewest paths. Its fitness is the harmonic mean of the mean similarity and the share of the piece that its paths
+    cover, both without the section itself. The first `MAX_BARS` bars from the first to the last with sound count.
     Source: Müller, Jiang & Grosche 2013, "A Robust Fitness Measure for Capturing Repetitions in Music Recordings With
     Applications to Audio Thumbnailing", without the steps for different tempi, which notes on a grid do not need, and
     with a threshold that is the same for all pieces.
@@ -125,30 +127,34 @@ def best_fitness(similarity: np.ndarray) -> np.ndarray:
     """(bars // 2 + 1,) greatest fitness of the sections of each length, as `fitness`.
 
     Args:
-        similarity: (bars, bars) float64, 1 on the diagonal, at most 1 elsewhere, symmetric.
+        similarity: (bars, bars) float64 multiples of `STEP`, symmetric, 1 on the diagonal, at most 1 elsewhere; at most
+            `MAX_BARS` bars.
     """
     bars = len(similarity)
-    lengths = np.arange(bars // 2 + 1)  # a section that occurs twice is at most half the piece
-    # along[e, s]: sum of the diagonal up to bars (e - 1, s - 1); over a path of m bars: along[e, s + m] - along[e-m, s]
-    along = np.zeros((bars + 1, bars + 1))
+    longest = bars // 2  # a section that occurs twice is at most half the piece
+    lengths = np.arange(1, longest + 1)
+    # along[e, s]: sum along the diagonal that ends before the bars (e, s), so that of a path of m bars that ends there
+    # is along[e, s] - along[e - m, s - m]; s goes on beyond the piece, for sections that are left out at the end
+    along = np.zeros((bars + 1, bars + longest + 1))
     for end in range(bars):
-        along[end + 1, 1:] = along[end, :-1] + similarity[end]
-    length, start = np.meshgrid(lengths[1:], np.arange(bars), indexing="ij")
-    stop = np.minimum(start + length, bars)
-    # sums[e], paths[e]: of the best set of paths in the first e bars, for sections of each length and start
-    sums = np.zeros((bars + 1, *length.shape))
-    paths = np.zeros((bars + 1, *length.shape), np.int64)
-    rows, columns = np.indices(length.shape)
+        along[end + 1, 1 : bars + 1] = along[end, :bars] + similarity[end]
+    # best[e]: the greatest sum of paths in the first e bars, for a section of each length and first bar, minus `COST`
+    # for each path. Similarities are multiples of `STEP`, so all sums are exact, and their two parts can be told apart.
+    best = np.zeros((bars + 1, longest, bars))
     for end in range(1, bars + 1):
-        before = np.maximum(end - length, 0)
-        added = sums[before, rows, columns] + along[end, stop] - along[before, start]
-        better = (added > sums[end - 1]) & (length <= end) & (start + length <= bars)
-        sums[end] = np.where(better, added, sums[end - 1])
-        paths[end] = np.where(better, paths[before, rows, columns] + 1, paths[end - 1])
-    covered = np.maximum(paths[-1] * length, length)
-    score = np.maximum(sums[-1] - length, 0) / covered
+        rows = np.arange(min(end, longest))
+        before = end - lengths[rows]
+        to_here = sliding_window_view(along[end], bars)[1 : len(rows) + 1]
+        best[end] = best[end - 1]
+        added = best[before, rows] + (to_here - along[before, :bars] - COST)
+        np.maximum(best[end, : len(rows)], added, out=best[end, : len(rows)])
+    sums = np.ceil(best[-1] / STEP) * STEP
+    length = lengths[:, None]
+    covered = np.maximum((sums - best[-1]) / COST * length, length)
+    score = np.maximum(sums - length, 0) / covered
     coverage = (covered - length) / max(bars, 1)
     mean = 2 * score * coverage / np.maximum(score + coverage, 1e-12)
+    mean[np.arange(bars) + length > bars] = 0.0
     return np.concatenate(([0.0], mean.max(axis=1, initial=0.0)))
 
 
@@ -175,7 +181,7 @@ def _similarity(chroma: np.ndarray) -> np.ndarray:
     cosine = products / np.sqrt(np.maximum(squares[:, None] * squares, 1.0))
     similarity = np.where(cosine >= ALIKE, (np.minimum(cosine, 1.0) - ALIKE) / (1 - ALIKE), PENALTY)
     np.fill_diagonal(similarity, 1.0)
-    return similarity
+    return np.round(similarity / STEP) * STEP
 
 
 def _steps(score: Score) -> np.ndarray:

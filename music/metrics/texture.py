@@ -121,17 +121,26 @@ def _voice_leading_sizes(chords: np.ndarray, following: np.ndarray, most: int) -
     With the pitches of both in ascending order, the least sum up to the i-th of one and the j-th of the other is the
     distance of these two, plus the least of the sums up to (i-1, j-1), (i-1, j) and (i, j-1).
     """
-    one, other = (np.argsort(~each, axis=1, kind="stable")[:, :most] for each in (chords, following))
+    one, other = _padded(chords, most), _padded(following, most)
     sizes, other_sizes = chords.sum(1), following.sum(1)
-    rows, never = np.arange(len(chords)), np.full((len(chords), 1), 2**20)
+    rows, never = np.arange(len(chords)), np.full((len(chords), 1), 2**20, np.int32)
     result = np.zeros(len(chords))
-    sums = np.concatenate((never * 0, np.broadcast_to(never, (len(chords), most))), axis=1)  # before the first voice
+    sums = np.concatenate((never * 0, np.broadcast_to(never, other.shape)), axis=1)  # before the first voice
     for voice in range(sizes.max()):
         cost = np.abs(one[:, voice, None] - other)
-        upto = np.cumsum(cost, axis=1)
+        upto = np.cumsum(cost, axis=1, dtype=np.int32)
         best = np.minimum(sums[:, :-1], sums[:, 1:])  # (i-1, j-1) and (i-1, j)
         new = upto + np.minimum.accumulate(best - (upto - cost), axis=1)  # and (i, j-1): the least over all before j
         sums = np.concatenate((never, new), axis=1)
         last = sizes == voice + 1
         result[last] = sums[rows[last], other_sizes[last]]
     return result / np.maximum(sizes, other_sizes)
+
+
+def _padded(chords: np.ndarray, most: int) -> np.ndarray:
+    """(rows, most) int32 the pitches of each chord, ascending; what follows them is 0."""
+    row, pitch = np.nonzero(chords)
+    first = np.searchsorted(row, np.arange(len(chords)))
+    padded = np.zeros((len(chords), most), np.int32)
+    padded[row, np.arange(len(row)) - first[row]] = pitch
+    return padded
