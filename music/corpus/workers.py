@@ -14,7 +14,7 @@ from typing import Any
 
 
 def run_workers(
-    requests: Sequence[Any], serve: str, workers: int, on_answer: Callable[[int, Any], None] = lambda *_: None
+    requests: Sequence[Any], serve: str, workers: int, on_answer: Callable[[int, Any], object] = lambda *_: None
 ) -> dict[int, Any]:
     """The answers to requests by their index; those at which a process crashed are missing.
 

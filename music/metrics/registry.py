@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, log2
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from toccata.music.metrics import harmony, pitch, repetition, rhythm, structure,
 from toccata.music.score import Score
 
 
-class Metric(NamedTuple):
+@dataclass(frozen=True)
+class Metric:
     """A metric of a score: `metric(score)` is its value, finite for every score."""
 
     function: Callable[[Score], float]
