@@ -237,7 +237,9 @@ def test_the_metrics_table_is_complete_and_right() -> None:
     silence, one = measure(Score(length_ticks=384)), measure(Score([(0, 24, 60, 80)]))
     for name, unit, low, high, of_silence, of_one in rows:
         assert unit == METRICS[name].unit
-        assert (float(low), float(high.replace("∞", "inf"))) == pytest.approx((METRICS[name].low, METRICS[name].high), abs=1e-3), name
+        assert (float(low), float(high.replace("∞", "inf"))) == pytest.approx(
+            (METRICS[name].low, METRICS[name].high), abs=1e-3
+        ), name
         assert float(of_silence) == silence[name], name
         assert float(of_one) == pytest.approx(one[name], abs=5e-3), name
 
