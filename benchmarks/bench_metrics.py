@@ -60,7 +60,7 @@ def of_muspy(music: Any, ticks_per_bar: int) -> dict[str, float]:
     return {
         "pitch_range": muspy.pitch_range(music),
         "distinct_pitches": muspy.n_pitches_used(music),
-        "distinct_pitch_classes": muspy.n_pitch_classes_used(music),
+        "pitch_class_count": muspy.n_pitch_classes_used(music),
         "pitch_class_entropy": muspy.pitch_class_entropy(music),
         "scale_consistency": muspy.scale_consistency(music),
         "polyphony": muspy.polyphony(music),
@@ -76,14 +76,14 @@ def of_pypianoroll(score: Score) -> dict[str, float]:
     """What Pypianoroll computes from the piano roll, as `of_muspy`."""
     from pypianoroll import metrics as peer
 
-    roll = to_whole_beats(score).roll()
+    roll, to_the_end = to_whole_beats(score).roll(), to_the_last_note(score).roll()
     return {
         "pitch_range": peer.pitch_range(roll),
         "distinct_pitches": peer.n_pitches_used(roll),
-        "polyphony_rate": peer.polyphonic_rate(roll, threshold=1),
+        "polyphony_rate": peer.polyphonic_rate(to_the_end, threshold=1),
         "empty_beat_rate": 1 - peer.empty_beat_rate(roll, score.ticks_per_beat),
         "empty_beat_rate (empty_beat_rate)": peer.empty_beat_rate(roll, score.ticks_per_beat),
-        "distinct_pitch_classes (n_pitch_classes_used)": peer.n_pitch_classes_used(roll),
+        "pitch_class_count (n_pitch_classes_used)": peer.n_pitch_classes_used(roll),
         # of 0 and 1 with a sign: of bytes or truth values the differences never fall below 0, and it raises an error
         "qualified_note_rate (qualified_note_rate)": peer.qualified_note_rate(
             (roll > 0).astype(int), threshold=score.ticks_per_beat / 8
@@ -123,7 +123,7 @@ def of_music21(score: Score) -> dict[str, float]:
         "key_clarity": key.correlationCoefficient,
         "pitch_range": jSymbolic.RangeFeature(part).extract().vector[0],
         "distinct_pitches": jSymbolic.PitchVarietyFeature(part).extract().vector[0],
-        "distinct_pitch_classes": jSymbolic.PitchClassVarietyFeature(part).extract().vector[0],
+        "pitch_class_count": jSymbolic.PitchClassVarietyFeature(part).extract().vector[0],
     }
 
 

@@ -8,10 +8,10 @@ Most depend on the length of the piece, so compare pieces of similar length.
 
 from toccata.music.metrics.harmony import cadence_rate, chord_change_rate, tonal_distance
 from toccata.music.metrics.pitch import (
-    distinct_pitch_classes,
     distinct_pitches,
     key,
     key_clarity,
+    pitch_class_count,
     pitch_class_entropy,
     pitch_range,
     scale_consistency,
@@ -22,8 +22,8 @@ from toccata.music.metrics.rhythm import (
     empty_bar_rate,
     empty_beat_rate,
     groove_similarity,
+    ioi_entropy,
     note_density,
-    onset_interval_entropy,
     silence_rate,
     syncopation,
 )
@@ -37,11 +37,11 @@ from toccata.music.metrics.structure import (
     structureness_short,
 )
 from toccata.music.metrics.texture import (
+    dissonance_rate,
     playability,
     polyphony,
     polyphony_rate,
     qualified_note_rate,
-    strong_beat_dissonance,
     voice_leading_size,
 )
 
@@ -52,19 +52,20 @@ __all__ = [
     "cadence_rate",
     "chord_change_rate",
     "compression_ratio",
-    "distinct_pitch_classes",
+    "dissonance_rate",
     "distinct_pitches",
     "diversity",
     "empty_bar_rate",
     "empty_beat_rate",
     "groove_similarity",
+    "ioi_entropy",
     "key",
     "key_clarity",
     "loop_rate",
     "measure",
     "measure_each",
     "note_density",
-    "onset_interval_entropy",
+    "pitch_class_count",
     "pitch_class_entropy",
     "pitch_range",
     "playability",
@@ -76,7 +77,6 @@ __all__ = [
     "scale_consistency",
     "self_similarity",
     "silence_rate",
-    "strong_beat_dissonance",
     "structureness_long",
     "structureness_mid",
     "structureness_short",

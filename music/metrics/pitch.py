@@ -54,7 +54,7 @@ def distinct_pitches(score: Score) -> float:
     return float(len(np.unique(score.notes["pitch"])))
 
 
-def distinct_pitch_classes(score: Score) -> float:
+def pitch_class_count(score: Score) -> float:
     """Number of different pitch classes, in [0, 12]; silence has 0.
 
     Source: Dong et al. 2018, "MuseGAN", objective metrics, used pitch classes, with the whole piece as its window.

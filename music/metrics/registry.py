@@ -45,15 +45,15 @@ CORE_METRICS: dict[str, Metric] = {
 weights depend on names and order; a metric for reports only goes into `METRICS`."""
 
 METRICS: dict[str, Metric] = CORE_METRICS | {
-    "distinct_pitch_classes": Metric(pitch.distinct_pitch_classes, "pitch", "pitch classes", 0, 12),
+    "pitch_class_count": Metric(pitch.pitch_class_count, "pitch", "pitch classes", 0, 12),
     "key_clarity": Metric(pitch.key_clarity, "pitch", "correlation", 0, 1),
     "empty_bar_rate": Metric(rhythm.empty_bar_rate, "rhythm", "share of bars", 0, 1),
-    "onset_interval_entropy": Metric(rhythm.onset_interval_entropy, "rhythm", "bits", 0, inf),
+    "ioi_entropy": Metric(rhythm.ioi_entropy, "rhythm", "bits", 0, inf),
     "syncopation": Metric(rhythm.syncopation, "rhythm", "levels of the metre", 0, 5),
     "polyphony_rate": Metric(texture.polyphony_rate, "texture", "share of ticks", 0, 1),
     "qualified_note_rate": Metric(texture.qualified_note_rate, "texture", "share of notes", 0, 1),
     "voice_leading_size": Metric(texture.voice_leading_size, "texture", "semitones", 0, 127),
-    "strong_beat_dissonance": Metric(texture.strong_beat_dissonance, "texture", "share of intervals", 0, 1),
+    "dissonance_rate": Metric(texture.dissonance_rate, "texture", "share of intervals", 0, 1),
     "cadence_rate": Metric(harmony.cadence_rate, "harmony", "share of bar lines", 0, 1),
     "chord_change_rate": Metric(harmony.chord_change_rate, "harmony", "share of beats", 0, 1),
     "tonal_distance": Metric(harmony.tonal_distance, "harmony", "distance", 0, 3),

@@ -68,8 +68,8 @@ def groove_similarity(score: Score) -> float:
     return float(1.0 - unequal / score.ticks_per_bar)
 
 
-def onset_interval_entropy(score: Score) -> float:
-    """Shannon entropy of the times between successive onsets, in bits, from 0; an onset is a tick at which notes begin.
+def ioi_entropy(score: Score) -> float:
+    """Shannon entropy of the inter-onset intervals (IOI), in bits, from 0; an onset is a tick at which notes begin.
 
     A steady pulse has 0, and so have fewer than three onsets. It does not depend on the tempo or on the grid.
     Source: the inter-onset intervals of Yang & Lerch 2020, "On the evaluation of generative models in music", with the

@@ -86,7 +86,7 @@ def voice_leading_size(score: Score) -> float:
     return total / pairs if pairs else 0.0
 
 
-def strong_beat_dissonance(score: Score) -> float:
+def dissonance_rate(score: Score) -> float:
     """Share of dissonances among the intervals that sound on strong beats, in [0, 1].
 
     Strong beats are bar lines and, if the bar has an even number of quarters above two, its middle. Every two notes

@@ -3,10 +3,10 @@
 import pytest
 
 from toccata.music.metrics import (
-    distinct_pitch_classes,
     empty_bar_rate,
     empty_beat_rate,
     groove_similarity,
+    pitch_class_count,
     polyphony_rate,
     qualified_note_rate,
 )
@@ -41,7 +41,7 @@ def test_equal_bars_have_equal_rhythms():
 
 def test_octaves_are_one_pitch_class():
     """C in five octaves."""
-    assert distinct_pitch_classes(Score([(i * BEAT, BEAT, 36 + 12 * i, 80) for i in range(5)])) == 1
+    assert pitch_class_count(Score([(i * BEAT, BEAT, 36 + 12 * i, 80) for i in range(5)])) == 1
 
 
 def test_notes_of_a_tick_are_not_qualified():

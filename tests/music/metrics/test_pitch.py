@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from toccata.music.metrics import (
-    distinct_pitch_classes,
     distinct_pitches,
     key,
     key_clarity,
+    pitch_class_count,
     pitch_class_entropy,
     pitch_range,
     scale_consistency,
@@ -46,9 +46,9 @@ def test_pitch_range_and_distinct_pitches(line):
     assert distinct_pitches(score) == 3
 
 
-def test_distinct_pitch_classes_fold_octaves(line):
-    assert distinct_pitch_classes(line(48, 60, 72, 64)) == 2
-    assert distinct_pitch_classes(Score()) == 0
+def test_pitch_class_count_fold_octaves(line):
+    assert pitch_class_count(line(48, 60, 72, 64)) == 2
+    assert pitch_class_count(Score()) == 0
 
 
 def test_the_key_of_scales_and_cadences(line):

@@ -83,16 +83,16 @@ def test_all_metrics_of_a_cluster():
         "groove_similarity": 1,
         "pitch_range": 127,
         "distinct_pitches": 128,
-        "distinct_pitch_classes": 12,
+        "pitch_class_count": 12,
         "key_clarity": pytest.approx(0.3793, abs=1e-4),  # eight pitch classes sound a tenth longer than the others
         "empty_bar_rate": 0,
-        "onset_interval_entropy": 0,
+        "ioi_entropy": 0,
         "syncopation": 0,
         "polyphony_rate": 1,
         "qualified_note_rate": 1,
         "voice_leading_size": 0,
         # semitones, tones, their octaves: 128 keys have 128 - d pairs at distance d
-        "strong_beat_dissonance": exactly(
+        "dissonance_rate": exactly(
             sum(128 - d for d in range(1, 128) if d % 12 in (1, 2, 6, 10, 11)) / (128 * 127 / 2)
         ),
         "cadence_rate": 0,

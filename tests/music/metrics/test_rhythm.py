@@ -7,8 +7,8 @@ from toccata.music.metrics import (
     empty_bar_rate,
     empty_beat_rate,
     groove_similarity,
+    ioi_entropy,
     note_density,
-    onset_interval_entropy,
     silence_rate,
     syncopation,
 )
@@ -65,13 +65,13 @@ def test_empty_bars_are_bars_in_which_nothing_sounds():
     assert empty_bar_rate(three_quarters) == exactly(1 / 3)
 
 
-def test_onset_interval_entropy(line):
-    assert onset_interval_entropy(line(60, 62, 64, 65, 67)) == 0  # a steady pulse
+def test_ioi_entropy(line):
+    assert ioi_entropy(line(60, 62, 64, 65, 67)) == 0  # a steady pulse
     score = Score([(tick, 12, 60, 80) for tick in (0, 24, 48, 60, 72)])  # two quarters, two eighths
-    assert onset_interval_entropy(score) == exactly(1)
+    assert ioi_entropy(score) == exactly(1)
     chord = Score([(tick, 12, pitch, 80) for tick in (0, 24, 48, 60, 72) for pitch in (60, 64)])
-    assert onset_interval_entropy(chord) == exactly(1)  # of ticks, not of notes
-    assert onset_interval_entropy(line(60, 62)) == onset_interval_entropy(Score()) == 0
+    assert ioi_entropy(chord) == exactly(1)  # of ticks, not of notes
+    assert ioi_entropy(line(60, 62)) == ioi_entropy(Score()) == 0
 
 
 def at(*onsets: int, **fields: float) -> Score:

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toccata.music.metrics import (
+    dissonance_rate,
     playability,
     polyphony,
     polyphony_rate,
     qualified_note_rate,
-    strong_beat_dissonance,
     voice_leading_size,
 )
 from toccata.music.score import Score
@@ -100,23 +100,23 @@ def test_voice_leadings_are_minimal(score):
     assert voice_leading_size(score) == pytest.approx(np.mean(sizes) if sizes else 0, abs=1e-12)
 
 
-def test_strong_beat_dissonance(line):
+def test_dissonance_rate(line):
     # beats 1 and 3 are strong: C-E and, over G, F: a seventh; beats 2 and 4 do not count
-    assert strong_beat_dissonance(line((60, 64), (60, 61), (55, 65), (60, 66))) == pytest.approx(1 / 2)
-    assert strong_beat_dissonance(line((60, 65), 60, (60, 72))) == 0  # a fourth and an octave
+    assert dissonance_rate(line((60, 64), (60, 61), (55, 65), (60, 66))) == pytest.approx(1 / 2)
+    assert dissonance_rate(line((60, 65), 60, (60, 72))) == 0  # a fourth and an octave
     # C E F# on the bar line: a third, a tritone, a second
-    assert strong_beat_dissonance(line((60, 64, 66))) == pytest.approx(2 / 3)
+    assert dissonance_rate(line((60, 64, 66))) == pytest.approx(2 / 3)
     # in 3/4 only the bar lines are strong: the second at 24 does not count
-    assert strong_beat_dissonance(line((60, 64), (60, 61), (60, 61), (60, 62), beats_per_bar=3)) == pytest.approx(1 / 2)
-    assert strong_beat_dissonance(line(60, 61)) == strong_beat_dissonance(Score()) == 0
+    assert dissonance_rate(line((60, 64), (60, 61), (60, 61), (60, 62), beats_per_bar=3)) == pytest.approx(1 / 2)
+    assert dissonance_rate(line(60, 61)) == dissonance_rate(Score()) == 0
 
 
 @settings(max_examples=50, deadline=None)
 @given(scores())
-def test_strong_beat_dissonance_agrees_with_the_roll(score):
+def test_dissonance_rate_agrees_with_the_roll(score):
     step = 48 if score.beats_per_bar == 4 else score.ticks_per_bar
     pairs = [
         (high - low) % 12 for row in score.roll()[::step] for low, high in combinations(np.flatnonzero(row).tolist(), 2)
     ]
     dissonant = [interval for interval in pairs if interval in (1, 2, 6, 10, 11)]
-    assert strong_beat_dissonance(score) == pytest.approx(len(dissonant) / len(pairs) if pairs else 0)
+    assert dissonance_rate(score) == pytest.approx(len(dissonant) / len(pairs) if pairs else 0)
