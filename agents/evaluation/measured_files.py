@@ -16,7 +16,7 @@ from rich.table import Table
 from toccata.agents.evaluation.comparison import REAL_RANGE, short
 from toccata.agents.evaluation.config import MetricsConfig
 from toccata.errors import ToccataError, printable, shortened
-from toccata.files import refuse_existing, write_atomically
+from toccata.files import FileError, is_folder, refuse_existing, write_atomically
 from toccata.music.metrics import METRICS
 from toccata.music.metrics.files import Measured, files_of, measure_files
 
@@ -37,10 +37,13 @@ def measure_to_table(config: MetricsConfig, console: Console | None = None) -> l
 
     Raises:
         UnmeasuredError: when no file could be read.
-        FileError, OSError: naming the CSV file, when it exists, or cannot be written.
+        FileError, OSError: naming the CSV file, when it exists, or cannot be written; before anything is measured where
+            that can be known.
     """
     console = console or Console()
     refuse_existing(config.csv, "another --csv")
+    if config.csv is not None and not is_folder(config.csv.parent):
+        raise FileError(f"{config.csv}: there is no folder {config.csv.parent}")
     names = list(dict.fromkeys(config.metrics or METRICS))
     paths, failures = files_of(config.files)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -48,7 +51,7 @@ def measure_to_table(config: MetricsConfig, console: Console | None = None) -> l
         task = progress.add_task("Measuring", total=len(paths))
         results = measure_files(paths, names, config.jobs, lambda: progress.advance(task))
     measured = [each for each in results if not each.error]
-    failures += [each.error for each in results if each.error]
+    failures = list(dict.fromkeys([*failures, *(each.error for each in results if each.error)]))
     _print_failures(failures)
     if not measured:
         raise UnmeasuredError(f"none of {len(failures):,} files could be read")

@@ -103,6 +103,8 @@ def test_what_is_refused(music: Path) -> None:
         MetricsConfig(())
     with pytest.raises(FileError, match="exists already; choose another --csv"):
         measure_to_table(MetricsConfig((music,), csv=music / "one.mid"), console())
+    with pytest.raises(FileError, match="there is no folder"):
+        measure_to_table(MetricsConfig((music,), csv=music / "nowhere/out.csv"), console())
     (music / "empty").mkdir()
     with pytest.raises(UnmeasuredError, match="none of 1 files"):
         measure_to_table(MetricsConfig((music / "empty",)), console())
