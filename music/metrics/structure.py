@@ -120,7 +120,9 @@ def fitness(score: Score) -> np.ndarray:
         return np.zeros(1)
     last = int((score.offset_ticks.max() - 1) // score.ticks_per_bar)
     bars = np.arange(edges.min(), min(last + 1, edges.min() + MAX_BARS), dtype=np.int64)
-    return best_fitness(_similarity(_bar_chroma(score, bars)))
+    result = best_fitness(_similarity(_bar_chroma(score, bars)))
+    result.setflags(write=False)
+    return result
 
 
 def best_fitness(similarity: np.ndarray) -> np.ndarray:

@@ -42,8 +42,8 @@ def playability(score: Score) -> float:
 def polyphony_rate(score: Score) -> float:
     """Share of the ticks of the piece at which two or more pitches sound, in [0, 1]; silence has 0.
 
-    Source: Dong et al. 2018, "MuseGAN", objective metrics, polyphonicity, with the threshold that MusPy documents
-    ("multiple pitches").
+    Source: Dong & Yang 2018, "Convolutional Generative Adversarial Networks with Binary Neurons for Polyphonic Music
+    Generation", polyphonicity; there of more than two pitches, here of "multiple", as MusPy documents it.
     """
     edges, index = np.unique(
         np.concatenate((score.notes["onset_tick"], score.offset_ticks)).astype(np.int64), return_inverse=True
