@@ -57,7 +57,7 @@ def test_tonal_distance(line):
     # a fifth apart: on the circle of fifths 210 degrees, of minor thirds 630, of major thirds 840 (2 pi / 3 each)
     fifth = [2 * r * abs(np.sin(7 * angle * np.pi / 2)) for r, angle in ((1, 7 / 6), (1, 3 / 2), (0.5, 2 / 3))]
     assert tonal_distance(line(60, 67)) == exactly(np.linalg.norm(fifth))
-    assert tonal_distance(line(60, 72, 48)) == 0
+    assert tonal_distance(line(60, 72, 48)) == exactly(0)
     assert tonal_distance(line(60, 67)) < tonal_distance(line(60, 61)) < tonal_distance(line(60, 66)) + 1
     assert tonal_distance(line(60)) == tonal_distance(Score()) == 0
     held = Score([(0, 96, 60, 80), (96, 96, 67, 80)])
@@ -88,3 +88,19 @@ def test_beats_of_the_sounding_notes_agree_with_the_roll(score):
     assert repeated.shape == expected.shape
     # in a stretch without changes each beat has the length of its first one: the shares are equal
     np.testing.assert_allclose(repeated / repeated.sum(1, keepdims=True), expected / expected.sum(1, keepdims=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(scores())
+def test_chord_changes_are_the_fewest_among_the_best_triads(score):
+    """Against the fewest changes over all chords of every beat with sound."""
+    rows, counts = sounding_beats(score)
+    triads = [{(root + step) % 12 for step in (0, third, 7)} for third in (4, 3) for root in range(12)]
+    fewest: dict[int, int] = dict.fromkeys(range(24), 0)
+    for row in np.repeat(rows, counts, axis=0):
+        covered = [sum(int(row[pitch_class]) for pitch_class in triad) for triad in triads]
+        best = [chord for chord in range(24) if covered[chord] == max(covered)]
+        least = min(fewest.values()) + 1
+        fewest = {chord: min(fewest.get(chord, least), least) for chord in best}
+    beats = int(counts.sum())
+    assert chord_change_rate(score) == exactly(min(fewest.values()) / (beats - 1) if beats > 1 else 0)

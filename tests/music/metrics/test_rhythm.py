@@ -1,7 +1,11 @@
 """Metrics of rhythm."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toccata.music.metrics import (
     empty_bar_rate,
@@ -106,3 +110,22 @@ def test_syncopation(score, expected):
         )
         if expected < 5:  # the tick before a bar line is a finer level on a finer grid too, but not the last one
             assert syncopation(fine) == exactly(expected)
+
+
+def level(tick: int, ticks_per_bar: int) -> int:
+    """The level of a tick of a grid of 24 a quarter, by its definition."""
+    tick %= ticks_per_bar
+    if tick == 0:
+        return 0
+    for number, steps in ((-1, (24,)), (-2, (12, 8)), (-3, (6, 4)), (-4, (3, 2))):
+        if any(tick % step == 0 for step in steps):
+            return number
+    return -5
+
+
+@given(st.lists(st.integers(0, 400), min_size=2, max_size=12, unique=True), st.sampled_from([0.5, 2, 3, 3.5, 4]))
+def test_syncopation_is_that_of_its_definition(onsets, beats_per_bar):
+    score = at(*onsets, beats_per_bar=beats_per_bar)
+    levels = [level(tick, score.ticks_per_bar) for tick in range(401)]
+    expected = [max(max(levels[a + 1 : b], default=-5) - levels[a], 0) for a, b in pairwise(sorted(onsets))]
+    assert syncopation(score) == exactly(np.mean(expected))

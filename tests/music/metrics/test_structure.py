@@ -34,7 +34,7 @@ def bars(*roots: int, repeats: int = 1) -> Score:
 def test_self_similarity():
     assert self_similarity(bars(60, 60, 60)) == exactly(1)
     assert self_similarity(bars(60, 72, 48)) == exactly(1)  # pitch classes
-    assert self_similarity(bars(60, 62, 64)) == 0
+    assert self_similarity(bars(60, 62, 64)) == exactly(0)
     assert self_similarity(bars(60, 62, 60, 62)) == exactly(2 / 6)  # two of six pairs are equal
     half = Score([(0, 48, 60, 80), (96, 96, 60, 80)])  # six of twelve parts: cosine 1 / sqrt 2
     assert self_similarity(half) == exactly(np.sqrt(1 / 2))
