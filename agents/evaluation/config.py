@@ -99,7 +99,7 @@ class MetricsConfig:
     """
 
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """MIDI or MusicXML files, and folders of them."""
+    """MIDI or MusicXML files, and folders of them; at most 1,000 names, but a folder may have any number of files."""
 
     csv: Path | None = None
     """CSV file to write, which must not exist: a row a file, a column a metric."""
