@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from toccata.agents.evaluation.compare_report import draw_curves, table_of, write_page
+from toccata.agents.evaluation.compare_report import table_of, write_page
 from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.evaluation.run_groups import VENDI, CompareError, EvaluatedRun, Group, grouped
 from toccata.agents.runs.run_folder import next_free, seed_runs
@@ -23,7 +23,7 @@ DISCRIMINATOR = "score/realism"
 
 
 def compare(config: CompareConfig, console: Console | None = None) -> dict[str, Any]:
-    """Compare runs, and write compare.json, compare.html and curves.png into a new folder.
+    """Compare runs, and write compare.json and compare.html into a new folder.
 
     Returns:
         what compare.json holds.
@@ -44,10 +44,7 @@ def compare(config: CompareConfig, console: Console | None = None) -> dict[str, 
     place = config.out or next_free(FOLDER, "comparison")
     with whole_folder(place) as folder:
         write_atomically(folder / "compare.json", (json.dumps(summary, indent=2) + "\n").encode())
-        curves = draw_curves(groups)
-        if curves is not None:
-            write_atomically(folder / "curves.png", curves)
-        write_page(groups, summary, folder, has_curves=curves is not None)
+        write_page(groups, summary, folder)
     for group in groups:
         console.print(group.describe(), highlight=False, markup=False)
     console.print(table_of(summary))

@@ -1,10 +1,8 @@
-"""What a comparison looks like: the table, compare.html, and training curves of all groups in one picture."""
+"""What a comparison looks like: the table in a terminal, and compare.html with the curves of all groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,18 @@ from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from toccata.agents.evaluation.comparison import short
-from toccata.agents.evaluation.report import STYLE
+from toccata.agents.evaluation.report.curves import Line, curves_section
+from toccata.agents.evaluation.report.families import by_family, spoken
+from toccata.agents.evaluation.report.style import document, scrolling
+from toccata.agents.evaluation.report.table import Marks, cell, legend, meanings, range_plot, row_decimals, row_header
+from toccata.agents.evaluation.report.text import listed, safe
 from toccata.agents.evaluation.run_groups import Group
-from toccata.errors import printable
 from toccata.files import write_atomically
 
-MAX_LABEL = 100  # characters of a legend
 FIRST_CURVES = ("reward/total", "kl/nats_per_piece")
-COLOURS = ("#347dbc", "#d1662b", "#3f9b5c", "#8b5fbf", "#c23b5a", "#6b7685")
+COLOURS = ("#347dbc", "#d1662b", "#3f9b5c", "#8b5fbf", "#c23b5a", "#6b7685")  # of pictures; pages have --group-0 to -5
+SHAPES = ("circle", "square", "diamond", "cross")  # of groups in plots
+CURVES_NOTE = "The mean over the seeds of each group, and a band from the least to the greatest."
 
 
 def table_of(summary: dict[str, Any]) -> Table:
@@ -58,77 +60,65 @@ def _interval(each: dict[str, Any] | None) -> str:
     return short(each["mean"]) + ("" if each["low"] is None else f" \\[{short(each['low'])}, {short(each['high'])}]")
 
 
-def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path, *, has_curves: bool) -> None:
-    """Write compare.html."""
-    runs = "".join(
-        f"<p>{escape(printable(group.describe()))}<br><small>"
-        f"{'<br>'.join(escape(printable(str(run.folder))) for run in group.runs)}</small></p>"
-        for group in groups
+def write_page(groups: Sequence[Group], summary: dict[str, Any], folder: Path) -> None:
+    """Write compare.html: groups, the table with a plot of each row, remarks, and the curves of all groups."""
+    marks = {name: (SHAPES[index % len(SHAPES)], colour_of(index)) for index, name in enumerate(summary["groups"])}
+    note = f'<p class="quiet">{safe(CURVES_NOTE)}</p>{legend(marks, band=False)}'
+    described = "".join(
+        f"<h3>{safe(group.describe())}</h3>{listed(safe(run.folder) for run in group.runs)}" for group in groups
     )
-    head = "".join(f"<th>{escape(name)}</th>" for name in (*summary["groups"], *summary["differences"]))
-    rows = []
-    for metric in _metrics(summary):
-        each = [group["metrics"].get(metric) for group in summary["groups"].values()]
-        each += [difference["metrics"].get(metric) for difference in summary["differences"].values()]
-        rows.append(f"<tr><td>{escape(metric.replace('_', ' '))}</td>{''.join(map(_cell, each))}</tr>")
-    remarks = "".join(f"<p>{escape(line)}</p>" for line in summary["remarks"])
-    curves = '<section><h2>Training</h2><img src="curves.png" alt="training curves"></section>' if has_curves else ""
-    page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>comparison</title><style>{STYLE}</style>"
-        f"<h1>Comparison</h1><section>{runs}</section><section><h2>Measured</h2>"
-        f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>{remarks}"
-        "<p><small>Means over seeds with 95 % t intervals, which take the means of the seeds to be independent and "
-        "normal; with two or three seeds they are wide.</small></p></section>"
-        f"{curves}</html>\n"
+    remarks = "".join(f"<p>{safe(line)}</p>" for line in summary["remarks"])
+    body = (
+        "<header><h1>Comparison</h1><p>Evaluated runs, in groups that differ in nothing but the seed.</p></header>"
+        f"<section><h2>Groups</h2>{described}</section>"
+        f"<section><h2>Measured</h2>{legend(marks, band=False)}{comparison_table(summary, marks)}{remarks}"
+        "<p>Means over seeds with 95 % t intervals, which take the means of the seeds to be independent and "
+        "normal; with two or three seeds they are wide.</p></section>"
+        f"{curves_section(lines_of(groups), {}, note)}"
     )
-    write_atomically(folder / "compare.html", page.encode("utf-8", "backslashreplace"))
+    write_atomically(folder / "compare.html", document("Comparison of runs", f"<main>{body}</main>"))
 
 
-def _cell(each: dict[str, Any] | None) -> str:
-    if each is None:
-        return "<td></td>"
-    interval = "" if each["low"] is None else f" <small>{short(each['low'])}..{short(each['high'])}</small>"
-    return f"<td>{short(each['mean'])}{interval}</td>"
+def comparison_table(summary: dict[str, Any], marks: Marks) -> str:
+    """The table of a comparison."""
+    groups, differences = summary["groups"], summary["differences"]
+    head = "".join(f'<th scope="col">{safe(name)}</th>' for name in (*groups, *differences))
+    columns = len(groups) + len(differences) + 2
+    body = []
+    metrics = _metrics(summary)
+    for family, names in by_family(metrics).items():
+        body.append(f'<tr><th scope="rowgroup" colspan="{columns}">{safe(family.capitalize())}</th></tr>')
+        for metric in names:
+            means = {name: group["metrics"][metric] for name, group in groups.items() if metric in group["metrics"]}
+            decimals = row_decimals(means.values())
+            each = [*(means.get(name) for name in groups)]
+            each += [difference["metrics"].get(metric) for difference in differences.values()]
+            cells = "".join(f"<td>{cell(estimate, decimals)}</td>" for estimate in each)
+            plot = range_plot(means, None, marks, f"{spoken(metric)} of each group")
+            body.append(f"<tr>{row_header(metric)}<td>{plot}</td>{cells}</tr>")
+    table = (
+        f'<table><thead><tr><th scope="col">metric</th><th scope="col" class="side">plot</th>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
+    return f"{scrolling(table, 'metrics of each group')}{meanings(metrics)}"
 
 
-def draw_curves(groups: Sequence[Group]) -> bytes | None:
-    """A PNG of the training curves of all groups: the mean over seeds, and a band from the least to the greatest.
+def colour_of(index: int) -> str:
+    """The colour of a group in a page."""
+    return f"var(--group-{index % len(COLOURS)})"
 
-    None where no run has curves.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
+def lines_of(groups: Sequence[Group]) -> dict[str, list[Line]]:
+    """By quantity a curve for each group: the mean over seeds, and a band from the least to the greatest."""
     found = {name for group in groups for run in group.runs for name in run.curves}
-    names = [*(name for name in FIRST_CURVES if name in found), *sorted(found - set(FIRST_CURVES))]
-    if not names:
-        return None
-    across = min(3, len(names))
-    down = -(-len(names) // across)
-    figure = Figure(figsize=(4 * across + 0.8, 2.6 * down + 0.4), layout="constrained")
-    for number, name in enumerate(names):
-        axes = figure.add_subplot(down, across, number + 1)
+    curves: dict[str, list[Line]] = {}
+    for name in (*(name for name in FIRST_CURVES if name in found), *sorted(found - set(FIRST_CURVES))):
         for index, group in enumerate(groups):
-            colour = COLOURS[index % len(COLOURS)]
             steps, values = over_seeds([run.curves[name] for run in group.runs if name in run.curves])
             if len(steps):
-                axes.plot(steps, values.mean(axis=0), color=colour)
-                if len(values) > 1:
-                    axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, lw=0)
-        axes.set_title(name.replace("_", " ")[:60], fontsize=9, parse_math=False)
-        axes.set_xlabel("steps", fontsize=7)
-        axes.tick_params(labelsize=7)
-        axes.grid(color="#e2e7ee")
-    handles = [
-        Line2D([], [], color=COLOURS[index % len(COLOURS)], label=group.describe()[:MAX_LABEL])
-        for index, group in enumerate(groups)
-    ]
-    legend = figure.legend(handles=handles, loc="outside upper left", fontsize=9, frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # settings may have a $
-    png = BytesIO()
-    figure.savefig(png, dpi=110)
-    return png.getvalue()
+                band = (values.min(axis=0), values.max(axis=0)) if len(values) > 1 else (None, None)
+                curves.setdefault(name, []).append(Line(steps, values.mean(axis=0), colour_of(index), *band))
+    return curves
 
 
 def over_seeds(curves: Sequence[Sequence[tuple[float, float]]]) -> tuple[np.ndarray, np.ndarray]:

@@ -68,5 +68,6 @@ def table_of(summary: dict[str, Any]) -> Table:
 
 
 def short(value: float) -> str:
-    """A number in five characters, as far as it fits."""
+    """A number in five characters, as far as it fits; zero has no sign."""
+    value = 0.0 if abs(value) < 0.005 else value
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1e6 else f"{value:.1e}"

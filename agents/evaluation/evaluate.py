@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from stable_baselines3.common.utils import set_random_seed
 from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EVALUATE_RANGES, EvaluateConfig
+from toccata.agents.evaluation.history import History
 from toccata.agents.evaluation.music import folder_player, music_player
 from toccata.agents.evaluation.players import (
     EvaluationError,
@@ -26,7 +28,9 @@ from toccata.agents.evaluation.players import (
     player_of,
     random_player,
 )
-from toccata.agents.evaluation.report import SIBLING, History, Report, kl_line, remarks, write_report
+from toccata.agents.evaluation.report.findings import kl_line, remarks
+from toccata.agents.evaluation.report.page import SIBLING, Report, write_report
+from toccata.agents.evaluation.report.provenance import provenance
 from toccata.agents.generation.piece_files import write_piece
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import kl_per_piece
@@ -277,6 +281,7 @@ def _run_subject(config: EvaluateConfig) -> Subject:
 
 def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: Console) -> dict[str, Any]:
     """Play, measure and write; every evaluation is made here."""
+    began = perf_counter()
     samples = max(samples, pieces)
     rating = sibling_rating(subject.rewards)
     real = subject.real.sample(samples, np.random.default_rng(seed), transpose=False)
@@ -304,14 +309,11 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         written = min(pieces, len(composed["agent"]))
         for number in track(range(written), "writing pieces", console=console, transient=True):
             write_piece(composed["agent"][number], folder, f"piece-{number:03d}")
-        write_piece(composed["random"][0], folder, "random")
-        write_piece(real[0], folder, "real")
+        for composer in (name for name in composed if name != "agent"):
+            write_piece(composed[composer][0], folder, composer)
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
-        lines = (
-            ([kl_line(summary)] if "kl" in summary else [])
-            + remarks(summary)
-            + [f"warning: {line}" for line in subject.warnings]
-        )
+        lines = [kl_line(summary)] if "kl" in summary else []
+        lines += [*remarks(summary), *(f"warning: {line}" for line in subject.warnings)]
         report = Report(
             name=subject.name,
             history=subject.history,
@@ -322,6 +324,8 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
             reference=subject.reference,
             settings=_described(subject, seed),
             remarks=lines,
+            provenance=provenance(subject.rewards, subject.model_sha256),
+            duration_seconds=perf_counter() - began,
         )
         write_report(report, folder)
     console.print(table_of(summary))

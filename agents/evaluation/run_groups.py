@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from toccata.agents.evaluation.report import training_curves
+from toccata.agents.evaluation.history import training_curves
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
 from toccata.errors import ToccataError

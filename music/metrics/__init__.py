@@ -1,9 +1,9 @@
 """Metrics of a score, each a plain function, defined and finite for every score.
 
-One module for each family; `sets` has the metrics of a set of scores, `registry` all metrics of one score by name,
-`sounding` what several of them compute first. Each docstring names the source of its formula. A beat is a quarter note,
-and the length of a piece is `length_ticks`, trailing silence included. All metrics are invariant under transposition.
-Most depend on the length of the piece, so compare pieces of similar length.
+One module for each family; `sets` has the metrics of sets of scores, `windows` those along a long piece, `registry` all
+metrics of one score by name, `sounding` what several of them compute first. Each docstring names the source of its
+formula. A beat is a quarter note, and the length of a piece is `length_ticks`, trailing silence included. All metrics
+are invariant under transposition. Most depend on the length of the piece, so compare pieces of similar length.
 """
 
 from toccata.music.metrics.harmony import cadence_rate, chord_change_rate, tonal_distance
@@ -44,11 +44,13 @@ from toccata.music.metrics.texture import (
     qualified_note_rate,
     voice_leading_size,
 )
+from toccata.music.metrics.windows import by_window
 
 __all__ = [
     "CORE_METRICS",
     "METRICS",
     "Metric",
+    "by_window",
     "cadence_rate",
     "chord_change_rate",
     "compression_ratio",

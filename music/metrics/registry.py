@@ -17,7 +17,7 @@ class Metric:
     """A metric of a score: `metric(score)` is its value, finite for every score."""
 
     function: Callable[[Score], float]
-    family: str  # the module that it is in: pitch, rhythm, texture, repetition, harmony or structure
+    family: str  # pitch, harmony, rhythm, texture or structure
     unit: str  # of its values
     low: float  # the least value that it can have
     high: float  # the greatest
@@ -33,8 +33,8 @@ CORE_METRICS: dict[str, Metric] = {
     "empty_beat_rate": Metric(rhythm.empty_beat_rate, "rhythm", "share of beats", 0, 1),
     "silence_rate": Metric(rhythm.silence_rate, "rhythm", "share of ticks", 0, 1),
     "polyphony": Metric(texture.polyphony, "texture", "notes", 0, 128),
-    "repeated_note_rate": Metric(repetition.repeated_note_rate, "repetition", "share of onsets", 0, 1),
-    "loop_rate": Metric(repetition.loop_rate, "repetition", "share of onsets", 0, 1),
+    "repeated_note_rate": Metric(repetition.repeated_note_rate, "structure", "share of onsets", 0, 1),
+    "loop_rate": Metric(repetition.loop_rate, "structure", "share of onsets", 0, 1),
     "note_density": Metric(rhythm.note_density, "rhythm", "notes a beat", 0, inf),
     "playability": Metric(texture.playability, "texture", "share of ticks", 0, 1),
     "groove_similarity": Metric(rhythm.groove_similarity, "rhythm", "share of ticks", 0, 1),

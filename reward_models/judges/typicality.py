@@ -11,7 +11,8 @@ import numpy as np
 
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Pieces
-from toccata.reward_models.typicality.action_model import ActionModel, bits_an_action
+from toccata.music.score import TICKS_PER_BEAT
+from toccata.reward_models.typicality.action_model import ActionModel, action_bits, bits_an_action
 from toccata.weights import load_weights, save_weights
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "typicality"
@@ -36,6 +37,27 @@ class Typicality:
     def bits(self, pieces: Pieces) -> np.ndarray:
         """(n,) float64 bits an action, at least 0; of a piece without actions those of the uniform distribution."""
         return bits_an_action(self.network, pieces)
+
+    def bits_by_window(self, pieces: Pieces, bars: int) -> list[np.ndarray]:
+        """(windows,) float64 bits an action in each whole window of `bars` bars of the own part of each piece.
+
+        An action belongs to the window in which it is played. It is predicted from all actions before, those of earlier
+        windows included. A window in which no action is played has the bits of the uniform distribution.
+        """
+        uniform = np.log2(self.network.whats * self.network.values)
+        values = np.array(Piano().values)
+        results = []
+        for piece, actions, bits in zip(pieces, pieces.actions, action_bits(self.network, pieces), strict=True):
+            score = piece.score
+            window_ticks = bars * score.ticks_per_bar * TICKS_PER_BEAT // score.ticks_per_beat
+            windows = (score.length_ticks - piece.start_tick) // (bars * score.ticks_per_bar)
+            rests = values[actions[:, 1]] * (actions[:, 0] == 0)
+            window = (np.cumsum(rests) - rests) // window_ticks
+            inside = window < windows
+            counts = np.bincount(window[inside], minlength=windows)
+            sums = np.bincount(window[inside], bits[inside], minlength=windows)
+            results.append(np.where(counts, sums / np.maximum(counts, 1), uniform))
+        return results
 
     def save(self, folder: str | PathLike[str], about: Mapping[str, Any]) -> None:
         """Write into `folder` what `load` reads; `about` goes into config.json."""

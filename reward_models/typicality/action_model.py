@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,8 +62,8 @@ class ActionModel(nn.Module):
         self.given_what = nn.Embedding(self.whats, width)
         self.of_value = nn.Linear(width, self.values)
 
-    def forward(self, batch: ActionBatch) -> torch.Tensor:
-        """(n, steps) log-probabilities of the actions in nats; those of the padding are meaningless."""
+    def hidden(self, batch: ActionBatch) -> torch.Tensor:
+        """(n, steps, width) last hidden states, from which each action is predicted: of the actions before it."""
         what, value = batch.actions.unbind(dim=-1)
         before = F.pad(what[:, :-1], (1, 0), value=self.begin)
         value_before = F.pad(value[:, :-1], (1, 0))
@@ -74,7 +74,12 @@ class ActionModel(nn.Module):
             + self.tick(batch.ticks % TICKS_PER_BEAT)
             + self.beat((batch.ticks // TICKS_PER_BEAT).clamp(max=MAX_BEATS - 1))
         )
-        x = self.norm(self.gru(x)[0])
+        return self.norm(self.gru(x)[0])
+
+    def forward(self, batch: ActionBatch) -> torch.Tensor:
+        """(n, steps) log-probabilities of the actions in nats; those of the padding are meaningless."""
+        what, value = batch.actions.unbind(dim=-1)
+        x = self.hidden(batch)
         of_what = self.of_what(x).log_softmax(dim=-1).gather(-1, what[..., None])
         given = F.gelu(x + self.given_what(what))
         of_value = self.of_value(given).log_softmax(dim=-1).gather(-1, value[..., None])
@@ -99,6 +104,22 @@ def action_batch(actions: Sequence[np.ndarray], ticks_per_bar: Sequence[int], pi
     return ActionBatch(torch.as_tensor(rows), torch.as_tensor(ticks), torch.as_tensor(inside))
 
 
+def action_bits(network: ActionModel, pieces: Pieces) -> list[np.ndarray]:
+    """(steps,) float64 bits of each action of each piece, at least 0.
+
+    Args:
+        network: of the default piano.
+        pieces: to be predicted.
+    """
+    bits = [np.empty(0)] * len(pieces)
+    for rows, batch in _batches(network, pieces):
+        with torch.no_grad():
+            of_batch = -network(batch).double().cpu().numpy() / np.log(2)
+        for row, values in zip(rows, of_batch, strict=True):
+            bits[row] = values[: len(pieces.actions[row])]
+    return bits
+
+
 def bits_an_action(network: ActionModel, pieces: Pieces) -> np.ndarray:
     """(n,) float64 bits an action, at least 0; of a piece without actions those of the uniform distribution.
 
@@ -106,17 +127,32 @@ def bits_an_action(network: ActionModel, pieces: Pieces) -> np.ndarray:
         network: of the default piano.
         pieces: to be predicted.
     """
+    uniform = float(np.log2(network.whats * network.values))
+    return np.array([each.mean() if len(each) else uniform for each in action_bits(network, pieces)])
+
+
+def mean_hidden_states(network: ActionModel, pieces: Pieces) -> np.ndarray:
+    """(n, width) float64 means over the actions of the last hidden states; 0 for a piece without actions.
+
+    Args:
+        network: of the default piano.
+        pieces: to be embedded.
+    """
+    means = np.zeros((len(pieces), network.gru.hidden_size))
+    for rows, batch in _batches(network, pieces):
+        with torch.no_grad():
+            hidden = torch.where(batch.inside[..., None], network.hidden(batch), 0.0).sum(dim=1).double().cpu().numpy()
+        counts = batch.inside.sum(dim=1).cpu().numpy()
+        means[rows] = hidden / np.maximum(counts, 1)[:, None]
+    return means
+
+
+def _batches(network: ActionModel, pieces: Pieces) -> Iterator[tuple[np.ndarray, ActionBatch]]:
+    """The numbers (k,) and the actions of pieces of similar length, on the device of the network."""
     piano, device = Piano(), network.of_what.weight.device
-    bits = np.full(len(pieces), np.log2(network.whats * network.values))
-    bars = [piece.score.ticks_per_bar * 24 // piece.score.ticks_per_beat for piece in pieces]
+    bars = [piece.score.ticks_per_bar * TICKS_PER_BEAT // piece.score.ticks_per_beat for piece in pieces]
     order = np.argsort([len(each) for each in pieces.actions], kind="stable")
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         batch = action_batch([pieces.actions[row] for row in rows], [bars[row] for row in rows], piano)
-        with torch.no_grad():
-            batch = ActionBatch(*(each.to(device) for each in batch))
-            log_probs = torch.where(batch.inside, network(batch), 0.0).sum(dim=1).double().cpu().numpy()
-        counts = batch.inside.sum(dim=1).cpu().numpy()
-        some = counts > 0
-        bits[rows[some]] = -log_probs[some] / counts[some] / np.log(2)
-    return bits
+        yield rows, ActionBatch(*(each.to(device) for each in batch))

@@ -10,7 +10,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import matplotlib.image
 import numpy as np
 import pytest
 from rich.console import Console
@@ -68,9 +67,8 @@ def test_runs_of_known_values(write_run: WriteRun, tmp_path: Path) -> None:
     assert difference["metrics"]["polyphony"] == {"mean": 1, "low": 1, "high": 1}
     folder = tmp_path / "comparisons/comparison-1"
     assert json.loads((folder / "compare.json").read_text()) == summary
-    assert matplotlib.image.imread(folder / "curves.png").ndim == 3
     page = (folder / "compare.html").read_text()
-    for text in ("A: bars=8; seeds 0, 1", "B - A: paired by seed (0, 1)", 'src="curves.png"', "t intervals"):
+    for text in ("A: bars=8; seeds 0, 1", "B - A: paired by seed (0, 1)", "<figure", "t intervals"):
         assert text in page
     lines = [line.rstrip() for line in printed.splitlines() if "read:" not in line]
     assert max(map(len, lines)) <= 80
@@ -260,7 +258,8 @@ def test_one_value_has_no_interval(write_run: WriteRun, tmp_path: Path) -> None:
     assert summary["differences"]["B - A"]["metrics"]["vendi_score"] == {"mean": 1, "low": None, "high": None}
     assert ["vendi", "score", "1.50", "2.50", "1.00"] in [line.split() for line in printed.splitlines()]
     page = (tmp_path / "comparisons/comparison-1/compare.html").read_text()
-    assert "<td>vendi score</td><td>1.50</td><td>2.50</td><td>1.00</td>" in page
+    row = page.partition(">vendi score<")[2].partition("</tr>")[0]
+    assert row.endswith("<td>1.50</td><td>2.50</td><td>1.00</td>")
 
 
 def test_vendi_scores_of_other_numbers_of_pieces_are_not_subtracted(write_run: WriteRun) -> None:
@@ -314,4 +313,4 @@ def test_the_command_compares_runs(
     assert ours.pop("vendi_score")["mean"] == pytest.approx(summary["vendi_score"]["agent"])
     for name, each in ours.items():
         assert each["mean"] == pytest.approx(summary["composers"]["agent"][name]["mean"])
-    assert {path.name for path in (tmp_path / "both").iterdir()} == {"compare.json", "compare.html", "curves.png"}
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {"compare.json", "compare.html"}

@@ -21,7 +21,8 @@ from helpers.rounding import float32_rounding
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.evaluation.evaluate import evaluate_folder, measurements, sibling_rating
-from toccata.agents.evaluation.report import History, Report, write_report
+from toccata.agents.evaluation.history import History
+from toccata.agents.evaluation.report.page import Report, write_report
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.rewards_file import save_rewards
 from toccata.agents.runs.run_folder import Run, RunError
@@ -118,7 +119,7 @@ def test_a_rating_without_sibling_member_has_no_sibling_row(
     summary = evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), console)
     assert all("sibling_rating" not in metrics for metrics in summary["composers"].values())
     assert "\nsibling rating" not in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO, made above
-    assert "<td>sibling rating" not in (run / "evaluation/report.html").read_text()
+    assert ">sibling rating" not in (run / "evaluation/report.html").read_text()
 
 
 def test_which_rating_gives_the_sibling_rating(
@@ -142,9 +143,9 @@ def test_pieces_are_written_in_every_form(evaluated: tuple[Path, dict[str, Any],
     run, summary, _ = evaluated
     folder = run / "evaluation"
     names = {path.name for path in folder.iterdir()}
-    stems = ("piece-000", "piece-001", "random", "real")
+    stems = ("piece-000", "piece-001", "reference", "random", "real")
     pieces = {f"{stem}.{suffix}" for stem in stems for suffix in ("mid", "wav", "png", "musicxml")}
-    assert names == pieces | {"metrics.json", "report.html", "curves.png"}
+    assert names == pieces | {"metrics.json", "report.html"}
     assert not (run / "evaluation.part").exists()
     for number in range(2):
         score = Score.from_midi(folder / f"piece-{number:03d}.mid")
@@ -159,14 +160,15 @@ def test_pieces_are_written_in_every_form(evaluated: tuple[Path, dict[str, Any],
         assert (folder / f"piece-{number:03d}.musicxml").read_text().startswith("<?xml")
 
 
-def test_the_report_refers_to_what_is_there(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+def test_the_report_holds_the_pieces(evaluated: tuple[Path, dict[str, Any], str]) -> None:
     run, _, _ = evaluated
     page = (run / "evaluation/report.html").read_text()
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(links) == 4 * 4 + 1
-    assert all((run / "evaluation" / link).is_file() for link in links)
-    assert not re.search(r"\bnan\b", page)
-    assert "<td>sibling rating</td>" in page
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert page.count("<audio ") == page.count('class="roll"') == 5
+    assert page.count('download="') == 2 * 5
+    assert not re.search(r">[^<]*\bnan\b", page)
+    assert ">sibling rating<" in page
     assert "that no agent is rewarded by" in page
 
 
@@ -299,7 +301,9 @@ def test_missing_histories_and_commands_of_any_bytes_are_no_obstacle(toy_run: Pa
     (run / "progress.csv").unlink()
     (run / "command.txt").write_bytes(b"python train.py --run-dir caf\xe9 <b>\x00\n")
     history = History.read(Run.open(run))
-    assert history == History("python train.py --run-dir caf\\xe9 <b>\x00", {})
+    assert history.command == "python train.py --run-dir caf\\xe9 <b>\x00"
+    assert history.curves == {}
+    assert history.settings["bars"] == 1
     (run / "command.txt").unlink()
     assert History.read(Run.open(run)).command == ""
 

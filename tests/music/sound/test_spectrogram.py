@@ -189,6 +189,7 @@ def test_invalid_filters_are_errors(bad):
         mel_filterbank(**bad)
 
 
+@pytest.mark.slow  # compiles librosa
 def test_equal_to_librosa():
     librosa = pytest.importorskip("librosa")
     settings = {"sr": SAMPLE_RATE, "n_fft": N_FFT, "n_mels": N_MELS, "fmin": F_MIN, "fmax": F_MAX}

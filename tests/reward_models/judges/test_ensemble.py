@@ -10,10 +10,10 @@ def test_least_squares_finds_a_sum() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(3, 2, (800, 4))
     targets = features[:, 0] - features[:, 1]
-    ensemble = fit_ensemble(features[:600], targets[:600], logistic=False, steps=400, seed=0)
+    ensemble = fit_ensemble(features[:600], targets[:600], logistic=False, steps=200, seed=0)
     predicted = ensemble.predict(features[600:])
     assert np.corrcoef(predicted, targets[600:])[0, 1] > 0.95
-    again = fit_ensemble(features[:600], targets[:600], logistic=False, steps=400, seed=0)
+    again = fit_ensemble(features[:600], targets[:600], logistic=False, steps=200, seed=0)
     assert np.array_equal(again.predict(features[600:]), predicted)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from helpers.tunes import tune
 from toccata.music.score import Score
+from toccata.reward_models.judges import fit_gold_rating
 from toccata.reward_models.judges.fit_gold_rating import LONG, SHORT, fit_support, passages_of, twice
 from toccata.reward_models.judges.note_judges import PASSAGE_FEATURES
 
@@ -25,8 +26,9 @@ def test_passages_are_of_scores_that_have_as_many_beats() -> None:
     assert passages_of([], np.random.default_rng(0))[8].shape == (0, PASSAGE_FEATURES)
 
 
-def test_support_is_of_real_passages_and_not_of_negatives() -> None:
+def test_support_is_of_real_passages_and_not_of_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Features of each class around another mean; a family that is left out is not known to be a negative."""
+    monkeypatch.setattr(fit_gold_rating, "SUPPORT_STEPS", 200)
     rng = np.random.default_rng(0)
 
     def around(dimension: int) -> np.ndarray:

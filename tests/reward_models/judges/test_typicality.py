@@ -12,7 +12,7 @@ from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
 from toccata.music.score import Score
 from toccata.reward_models.judges.typicality import Typicality
-from toccata.reward_models.typicality.action_model import ActionModel, action_batch
+from toccata.reward_models.typicality.action_model import ActionModel, action_batch, action_bits
 
 ROUNDING = float32_rounding(64, 20.0)
 
@@ -84,3 +84,26 @@ def test_it_learns_a_tune() -> None:
         optimizer.step()
     of_one, of_other = Typicality(network).bits(Pieces([piece, other]))
     assert of_one < 1 < of_other
+
+
+def test_windows_share_the_actions_out(judge: Typicality) -> None:
+    piece = encoded(tune(5))
+    pieces = Pieces([piece, Piece(Score(length_ticks=10), actions=np.empty((0, 2), int))])
+    of_piece, of_silence = judge.bits_by_window(pieces, 2)
+    assert of_piece.shape == (2,) and of_silence.shape == (0,)  # whole windows only
+    bars, _ = judge.bits_by_window(pieces, 1)
+    bits, ticks = action_bits(judge.network, pieces)[0], np.cumsum(rests(pieces.actions[0])) - rests(pieces.actions[0])
+    assert bars == pytest.approx([bits[ticks // 96 == bar].mean() for bar in range(5)])
+    assert judge.bits_by_window(pieces, 5)[0] == pytest.approx(judge.bits(pieces)[:1])
+
+
+def test_a_window_without_actions_has_the_bits_of_the_uniform_distribution(judge: Typicality) -> None:
+    """Bars of three beats, of which a rest of four beats passes one."""
+    rest = np.array([[0, 12], [0, 12], [0, 12]])
+    piece = Piece(Score(length_ticks=4 * 72, beats_per_bar=3), actions=rest)
+    bars = judge.bits_by_window(Pieces([piece]), 1)[0]
+    assert bars[3] == pytest.approx(np.log2(353 * 13)) and len(bars) == 4
+
+
+def rests(actions: np.ndarray) -> np.ndarray:
+    return np.array(Piano().values)[actions[:, 1]] * (actions[:, 0] == 0)

@@ -1,4 +1,4 @@
-"""Metrics of sets of scores."""
+"""Diversity and the Vendi score of known sets."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Metrics of a set of scores: diversity and the Vendi score."""
+"""Metrics of one set of scores: diversity and the Vendi score."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def _similarity(scores: Sequence[Score]) -> np.ndarray:
     vocabulary: dict[tuple[int, ...], int] = {}
     indices = []
     for score in scores:
-        steps = np.stack([np.diff(score.notes[name].astype(np.int64)) for name in ("pitch", "onset_tick")], axis=1)
-        steps[:, 1] *= TICKS_PER_BEAT
-        steps[:, 1] //= score.ticks_per_beat
+        steps = steps_of(score)
         bigrams = np.concatenate([steps[:-1], steps[1:]], axis=1).tolist()
         indices.append([vocabulary.setdefault(tuple(bigram), len(vocabulary)) for bigram in bigrams])
     counts = np.zeros((len(scores), len(vocabulary) + 1))
@@ -54,3 +52,11 @@ def _similarity(scores: Sequence[Score]) -> np.ndarray:
         row[-1] = not score_indices
     counts /= np.linalg.norm(counts, axis=1, keepdims=True)
     return np.clip(counts @ counts.T, 0.0, 1.0)
+
+
+def steps_of(score: Score) -> np.ndarray:
+    """(max(0, notes - 1), 2) int64: semitones and 24ths of a quarter from each note to the next, by onset and pitch."""
+    steps = np.stack([np.diff(score.notes[name].astype(np.int64)) for name in ("pitch", "onset_tick")], axis=1)
+    steps[:, 1] *= TICKS_PER_BEAT
+    steps[:, 1] //= score.ticks_per_beat
+    return steps
