@@ -20,7 +20,7 @@ from toccata.agents.prior.fitting.fit import passage_datasets
 from toccata.agents.prior.prior import Prior
 from toccata.files import write_atomically
 from toccata.music.corpus import load_corpus
-from toccata.music.metrics import METRICS
+from toccata.music.metrics import CORE_METRICS
 from toccata.music.score import Score
 
 GENRES = ("classical", "folk", "jazz", "rock")
@@ -33,7 +33,7 @@ def table(samples: dict[str, list[Score]], real: dict[str, list[Score]]) -> tupl
     """The table in Markdown, how many means lie inside the ranges, and of how many."""
     head = ["", *(f"{genre} ({len(real[genre])} real)" for genre in samples)]
     rows, inside, count = [head, ["---"] * len(head)], 0, 0
-    for name, metric in METRICS.items():
+    for name, metric in CORE_METRICS.items():
         row = [name]
         for genre, scores in samples.items():
             mean = float(np.mean([metric(score) for score in scores]))

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from toccata.agents.evaluation.measuring.embedding import genre_probabilities
-from toccata.agents.evaluation.players import random_player
 from toccata.agents.evaluation.measuring.set_metrics import set_metrics
+from toccata.agents.evaluation.players import random_player
 from toccata.agents.generation.sampling import sample_pieces
 from toccata.agents.prior.prior import Prior
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset

@@ -45,6 +45,7 @@ TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli i
         ["-c", TOCCATA, "--help"],
         ["-c", TOCCATA, "train", "--help"],
         ["-c", TOCCATA, "compare", "--help"],
+        ["-c", TOCCATA, "metrics", "--help"],
         ["-c", TOCCATA, "overoptimise", "--help"],
         ["-c", TOCCATA, "compose", "--help"],
         ["-c", TOCCATA, "fit-prior", "--help"],

@@ -19,7 +19,7 @@ import pytest
 import tyro
 
 import toccata
-from toccata.agents.evaluation.config import CompareConfig, EvaluateConfig
+from toccata.agents.evaluation.config import CompareConfig, EvaluateConfig, MetricsConfig
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
@@ -46,6 +46,7 @@ COMMANDS = {
     ("python", "evaluate.py"): EvaluateConfig,
     ("toccata", "evaluate"): EvaluateConfig,
     ("toccata", "compare"): CompareConfig,
+    ("toccata", "metrics"): MetricsConfig,
     ("toccata", "overoptimise"): OveroptimiseConfig,
     ("toccata", "compose"): ComposeConfig,
     ("toccata", "fit-prior"): FitPriorConfig,
@@ -228,10 +229,19 @@ def test_the_instrument_page_has_every_field_and_its_default() -> None:
     assert f"{len(Piano().chord_pitches)} chords" in text
 
 
-def test_the_metrics_table_is_complete_and_right_about_silence() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d) \|$", (ROOT / "docs/music.md").read_text("utf-8"), re.MULTILINE)
-    assert [name for name, _ in rows] == list(METRICS)
-    assert {name: float(value) for name, value in rows} == measure(Score(length_ticks=384))
+def test_the_metrics_table_is_complete_and_right() -> None:
+    """Family, unit and range as in the registry, and the values of silence and of one quarter in a bar of four."""
+    text = (ROOT / "docs/metrics.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) to ([^|]+) \| .* \| (\S+) \| (\S+) \|$", text, re.MULTILINE)
+    assert [name for name, *_ in rows] == list(METRICS)
+    silence, one = measure(Score(length_ticks=384)), measure(Score([(0, 24, 60, 80)]))
+    for name, unit, low, high, of_silence, of_one in rows:
+        assert unit == METRICS[name].unit
+        assert (float(low), float(high.replace("∞", "inf"))) == pytest.approx(
+            (METRICS[name].low, METRICS[name].high), abs=1e-3
+        ), name
+        assert float(of_silence) == silence[name], name
+        assert float(of_one) == pytest.approx(one[name], abs=5e-3), name
 
 
 def write_metrics(path: Path) -> dict:

@@ -1,13 +1,14 @@
-"""The settings of an evaluation and of a comparison. No torch here, so that `--help` is instant."""
+"""The settings of evaluations, comparisons and `toccata metrics`. No torch here, so that `--help` is instant."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import tyro
 
-from toccata.settings.options import BEATS_PER_BAR, MAX_BARS, SEED, TEMPO_BPM, Range, check_fields
+from toccata.settings.options import BEATS_PER_BAR, MAX_BARS, SEED, TEMPO_BPM, ConfigError, Range, check_fields, shown
 
 EVALUATE_RANGES = {
     "pieces": Range(1, 10_000),
@@ -17,6 +18,7 @@ EVALUATE_RANGES = {
     "beats_per_bar": BEATS_PER_BAR,
     "tempo_bpm": TEMPO_BPM,
 }
+METRICS_RANGES = {"jobs": Range(1, 1024)}
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,38 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, {})
+
+
+@dataclass(frozen=True)
+class MetricsConfig:
+    """Measure MIDI and MusicXML files: the metrics of one file, mean and range of several, or a row for each as CSV.
+
+    A file that cannot be read is named with the reason, and the others are measured.
+    """
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """MIDI or MusicXML files, and folders of them; at most 1,000 names, but a folder may have any number of files."""
+
+    csv: Path | None = None
+    """CSV file to write, which must not exist: a row a file, a column a metric."""
+
+    metrics: tuple[str, ...] | None = None
+    """Names of the metrics. By default all."""
+
+    jobs: int | None = None
+    """Greatest number of processes. By default one a core."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, METRICS_RANGES)
+        if not self.files:
+            raise ConfigError("files must name at least one file or folder")
+        if self.metrics is not None:
+            from toccata.music.metrics import METRICS
+
+            if not self.metrics:
+                raise ConfigError("metrics must name at least one metric")
+            for name in self.metrics:
+                if name not in METRICS:
+                    near = get_close_matches(name, METRICS, 1)
+                    hint = f"; did you mean {near[0]!r}?" if near else f": there are {', '.join(METRICS)}"
+                    raise ConfigError(f"metrics: no metric is called {shown(name)}{hint}")

@@ -22,7 +22,7 @@ from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModel
 from toccata.errors import ToccataError
 from toccata.files import read_json, whole_folder, write_atomically
-from toccata.music.metrics import measure_each
+from toccata.music.metrics import CORE_METRICS, measure_each
 from toccata.music.metrics.sets import diversity
 from toccata.music.picture import save_piano_roll
 from toccata.music.score import Score
@@ -294,7 +294,7 @@ def _found(row: Mapping[str, Any], folder: Path) -> dict[str, list[Score]]:
 
 def _judged(pieces: Pieces, real: Mapping[str, np.ndarray] | None, panel: Panel) -> dict[str, np.ndarray]:
     """Metrics and judgements of pieces beside real ones; `real` is None for those."""
-    values = measure_each(pieces.own) | panel.judge(pieces)
+    values = measure_each(pieces.own, CORE_METRICS) | panel.judge(pieces)
     return values | beside_real(values, values if real is None else real)
 
 

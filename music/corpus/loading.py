@@ -203,7 +203,7 @@ def _cache_key(works: list[UnparsedWork], genre: str | None) -> str:
     return key.hexdigest()
 
 
-def _files(root: Path) -> tuple[list[Path], list[str]]:
+def music_files(root: Path) -> tuple[list[Path], list[str]]:
     """The files of music in a folder and the folders in it, sorted; and a line for each thing that is not read.
 
     Hidden files and folders, as file managers make them ("._song.mid"), count for nothing. Links to folders are not
@@ -233,7 +233,7 @@ def _links(folder: str, names: list[str]) -> list[Path]:
 def _works_of_genre_folders(root: Path, genre: str | None) -> tuple[list[UnparsedWork], list[str]]:
     """The works in root/GENRE/**, and a line for each file that is no work."""
     works = []
-    paths, failures = _files(root)
+    paths, failures = music_files(root)
     for path in paths:
         relative = path.relative_to(root)
         if not is_file(path):
@@ -286,7 +286,7 @@ def _works_of_table(table: Path, genre: str | None) -> tuple[list[UnparsedWork],
             work = _work_with_title(f"{root.name}/{name}", label, row.get("title") or "", row.get("composer") or "")
             works[name] = replace(work, licence=row.get("licence") or "", given_split=split), Job(str(path))
         seen.add(_resolved(path))
-    paths, not_read = _files(folder)
+    paths, not_read = music_files(folder)
     not_read += [f"{path}: is not in metadata.csv" for path in paths if _resolved(path) not in seen]
     return [works[name] for name in sorted(works)], failures + not_read
 

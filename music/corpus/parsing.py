@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from toccata.errors import ToccataError, one_line, printable
+from toccata.music.corpus.workers import answer_all, run_workers
 from toccata.music.score import NOTE_DTYPE, Score
 
 MAX_WORKERS = 8
 JOBS_PER_WORKER = 16  # fewer are parsed faster than a process starts
+CRASHED = "its parser crashed"
 SERVE = "from toccata.music.corpus.parsing import serve; serve()"
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 NOTATION_SUFFIXES = (".musicxml", ".mxl", ".xml")
@@ -43,84 +40,41 @@ class Result:
 
 
 def parse_all(jobs: Sequence[Job], title: str) -> list[Result]:
-    """The result of each job, in order. Many jobs are divided among processes, with a progress bar on stderr.
-
-    The processes do not import the main module of the caller, so no `if __name__ == "__main__"` is needed.
-    """
+    """The result of each job, in order. Many jobs are divided among processes, with a progress bar on stderr."""
     workers = min(os.cpu_count() or 1, MAX_WORKERS, len(jobs) // JOBS_PER_WORKER)
     if workers < 1:
-        return [_parse(job) for job in jobs]
+        return [parse(job) for job in jobs]
     from rich.console import Console
     from rich.progress import Progress
 
-    results: dict[int, Result] = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=len(jobs))
-
-        def on_result(index: int, result: Result) -> None:
-            results[index] = result
-            progress.advance(task)
-
-        with ThreadPoolExecutor(workers) as pool:
-            shares = [range(worker, len(jobs), workers) for worker in range(workers)]
-            for done in [pool.submit(_run_worker, jobs, share, on_result) for share in shares]:
-                done.result()
-    crashed = (Result(error=printable(f"{job.path}: its parser crashed")) for job in jobs)
-    return [results.get(index, missing) for index, missing in enumerate(crashed)]
-
-
-def _run_worker(jobs: Sequence[Job], share: range, on_result: Callable[[int, Result], None]) -> None:
-    """Parse the jobs with the indices `share` in a process, and call `on_result` with each index and result.
-
-    After a crash the job at which it happened is left out, and a new process goes on with the next.
-    """
-    while share:
-        done = _run_process(jobs, share, on_result)
-        share = share[done + 1 :]
-
-
-def _run_process(jobs: Sequence[Job], share: range, on_result: Callable[[int, Result], None]) -> int:
-    """As `_run_worker`, up to a crash; the number of results."""
-    done = 0
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SERVE]
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment
-        ) as process,
-    ):
-        assert process.stdin and process.stdout
-        try:
-            process.stdin.write(json.dumps([asdict(jobs[index]) for index in share]).encode())
-            process.stdin.close()
-            for index, line in zip(share, process.stdout, strict=False):
-                on_result(index, _result_from_json(json.loads(line)))
-                done += 1
-        except (BrokenPipeError, ValueError):  # it ended while it read its jobs, or in the middle of a line
-            pass
-        finally:
-            process.kill()
-    return done
+        answers = run_workers([asdict(job) for job in jobs], SERVE, workers, lambda *_: progress.advance(task))
+    return [
+        _result_from_json(answers[index]) if index in answers else Result(error=printable(f"{job.path}: {CRASHED}"))
+        for index, job in enumerate(jobs)
+    ]
 
 
 def serve() -> None:
-    """Parse the jobs on stdin, a JSON list, and print a line of JSON for each."""
+    """In a worker process: parse the jobs that it is asked for."""
     import warnings
 
     warnings.simplefilter("ignore")  # music21 warns of notation that it cannot translate
-    jobs = [Job(**job) for job in json.load(sys.stdin)]
-    output, sys.stdout = sys.stdout, sys.stderr
-    if any(job.abc for job in jobs):
+    answer_all(lambda job: _result_to_json(parse(_lean(Job(**job)))))
+
+
+def _lean(job: Job) -> Job:
+    """The job; for an ABC tune music21 is told to make no beams, in this process."""
+    if job.abc:
         from music21.stream import Stream
 
         # Making beams takes three quarters of the time of an ABC tune, and a score has no beams.
         setattr(Stream, "makeBeams", lambda self, *_, **__: self)  # noqa: B010  (mypy forbids the plain way)
-    for job in jobs:
-        print(json.dumps(_result_to_json(_parse(job))), file=output, flush=True)
+    return job
 
 
-def _parse(job: Job) -> Result:
+def parse(job: Job) -> Result:
     """Parse one piece; errors in the file are not raised but returned."""
     try:
         score = _read(job)

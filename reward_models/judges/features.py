@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from toccata.music.metrics import measure
+from toccata.music.metrics import CORE_METRICS, measure
 from toccata.music.metrics.pitch import MAJOR_SCALE
 from toccata.music.reduction import NOTE_VALUES
 from toccata.music.score import TICKS_PER_BEAT, Score
@@ -38,7 +38,7 @@ def piece_features(score: Score) -> np.ndarray:
     duration = notes["duration_ticks"].astype(np.int64)
     sizes = np.diff(np.append(np.flatnonzero(is_first), len(notes)))
     parts = [
-        np.array(list(measure(score).values())),
+        np.array(list(measure(score, CORE_METRICS).values())),
         _shares(np.clip(moves, -LARGEST_INTERVAL, LARGEST_INTERVAL) + LARGEST_INTERVAL, 2 * LARGEST_INTERVAL + 1),
         _shares(np.minimum(np.abs(np.diff(bass)), LARGEST_INTERVAL), LARGEST_INTERVAL + 1),
         _shares(3 * turns[:-1] + turns[1:], 9),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from toccata.envs.pieces import Pieces
-from toccata.music.metrics import METRICS
+from toccata.music.metrics import CORE_METRICS
 from toccata.reward_models.judges.bands import band_of, band_share
 from toccata.reward_models.judges.note_judges import GoldRating, HeldOutRealism
 from toccata.reward_models.judges.typicality import Typicality
@@ -55,13 +55,13 @@ def beside_real(values: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray]
     """Where pieces lie beside the 5 to 95 % range of real ones, (n,) by name.
 
     `judge/atypicality` is the distance of the bits to the range, in its widths; 0 inside. `judge/band_share` is the
-    share of the metrics that lie in their ranges.
+    share of the core metrics that lie in their ranges.
 
     Args:
         values: metrics and judgements of pieces.
         real: the same of real pieces.
     """
-    bands = {name: band_of(real[name]) for name in METRICS}
+    bands = {name: band_of(real[name]) for name in CORE_METRICS}
     return {ATYPICALITY: band_of(real[BITS]).distance(values[BITS]), BAND_SHARE: band_share(values, bands)}
 
 

@@ -90,6 +90,13 @@ def compose(config: Any) -> None:
     run_composing(config)
 
 
+def metrics(config: Any) -> None:
+    """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
+    from toccata.agents.evaluation.measured_files import measure_to_table
+
+    measure_to_table(config)
+
+
 DEBUG = "--debug"  # an option of every command
 WITH_REWARDS = ("train", "evaluate")  # commands that take --rewards
 LONGEST_MESSAGE = 2000  # characters of an error that are printed
@@ -97,6 +104,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "train": ("toccata.agents.runs.config:TrainConfig", train),
     "evaluate": ("toccata.agents.evaluation.config:EvaluateConfig", evaluate),
     "compare": ("toccata.agents.evaluation.config:CompareConfig", compare),
+    "metrics": ("toccata.agents.evaluation.config:MetricsConfig", metrics),
     "overoptimise": ("toccata.agents.evaluation.overoptimise.config:OveroptimiseConfig", overoptimise),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),

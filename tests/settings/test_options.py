@@ -10,7 +10,13 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from toccata.agents.evaluation.config import EVALUATE_RANGES, CompareConfig, EvaluateConfig
+from toccata.agents.evaluation.config import (
+    EVALUATE_RANGES,
+    METRICS_RANGES,
+    CompareConfig,
+    EvaluateConfig,
+    MetricsConfig,
+)
 from toccata.agents.evaluation.overoptimise import config as overoptimise_config
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.hardening import config as harden_config
@@ -29,6 +35,7 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (TrainConfig, {}, TRAIN_RANGES),
     (EvaluateConfig, {"folder": Path("run")}, EVALUATE_RANGES),
     (CompareConfig, {"runs": (Path("run"), Path("other"))}, {}),
+    (MetricsConfig, {"files": (Path("music"),)}, METRICS_RANGES),
     (OveroptimiseConfig, {"runs": (Path("run"),), "out": Path("out")}, overoptimise_config.RANGES),
     (ComposeConfig, {}, compose_config.RANGES),
     (FitPriorConfig, {"out": Path("out")}, fit_config.RANGES),

@@ -11,7 +11,7 @@ from toccata.agents.evaluation.measuring.embedding import embeddings, genre_prob
 from toccata.agents.prior.prior import Prior
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Piece, Pieces
-from toccata.music.metrics import measure_each
+from toccata.music.metrics import CORE_METRICS, measure_each
 from toccata.music.metrics.sets import different_bins, frechet_distance, inception_score, overlap, self_bleu
 from toccata.reward_models.judges.typicality import Typicality
 
@@ -31,7 +31,7 @@ def set_metrics(
     excerpts of it.
 
     `frechet_distance` of the `embeddings`; `different_bins`, the share of bins of the features; `overlapping_area` and
-    `kl_divergence`, means over the features, which are those of `toccata.music.metrics.measure`; `self_bleu`;
+    `kl_divergence`, means over the features, which are `CORE_METRICS` of `toccata.music.metrics`; `self_bleu`;
     `inception_score` of the `genre_probabilities` of the first 32 pieces.
 
     Args:
@@ -44,11 +44,11 @@ def set_metrics(
     judge, prior = Typicality.load(), Prior.load()
     compared, floor = _halves(real, rng)
     reference = Pieces(compared.sample(count, rng))
-    reference_embeddings, reference_features = embeddings(reference, judge), measure_each(reference.own)
+    reference_embeddings, reference_features = embeddings(reference, judge), measure_each(reference.own, CORE_METRICS)
     others = {name: Pieces(pieces) for name, pieces in composed.items() if name != FLOOR}
     results: dict[str, dict[str, float]] = {}
     for name, pieces in {**others, FLOOR: Pieces(floor.sample(count, rng))}.items():
-        features = measure_each(pieces.own)
+        features = measure_each(pieces.own, CORE_METRICS)
         overlaps = [overlap(values, reference_features[metric]) for metric, values in features.items()]
         area, divergence = np.mean(overlaps, axis=0)
         ours, theirs = (np.stack(list(each.values()), axis=1) for each in (features, reference_features))

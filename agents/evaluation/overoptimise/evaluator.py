@@ -21,7 +21,7 @@ from toccata.agents.runs.training import BEFORE_TRAINING
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import total
 from toccata.files import is_file, read_bytes
-from toccata.music.metrics import measure_each
+from toccata.music.metrics import CORE_METRICS, measure_each
 from toccata.reward_models import Combination, WeightedSum
 from toccata.reward_models.judges.panel import Panel
 
@@ -46,12 +46,12 @@ class Evaluator:
     identity: str
 
     def measure(self, pieces: list[Piece]) -> dict[str, np.ndarray]:
-        """(n,) float64 by name: `reward`, `score/NAME` of each reward model, the judges, and every metric."""
+        """(n,) float64 by name: `reward`, `score/NAME` of each reward model, the judges, and the core metrics."""
         batch = Pieces(pieces)
         scores = self.rewards.scores(batch)
         weighted = {term: values.astype(float) for term, values in self.rewards.weighted(scores).items()}
         measured = {REWARD: total(weighted)} | {f"score/{term}": values for term, values in scores.items()}
-        measured |= self.panel.judge(batch) | measure_each(batch.own)
+        measured |= self.panel.judge(batch) | measure_each(batch.own, CORE_METRICS)
         return {name: np.asarray(values, np.float64) for name, values in measured.items()}
 
 

@@ -25,7 +25,7 @@ from toccata.agents.evaluation.overoptimise.limit import hold_out
 from toccata.agents.evaluation.overoptimise.samples import KL, Sample
 from toccata.agents.evaluation.overoptimise.sets import COUNT, SIZE, diversity_of_sets, random_sets
 from toccata.agents.evaluation.overoptimise.study import MINUTES, STEPS, RunPoints, Study
-from toccata.music.metrics import METRICS
+from toccata.music.metrics import CORE_METRICS
 from toccata.reward_models.judges.bands import band_of
 from toccata.reward_models.judges.panel import JUDGEMENTS
 from toccata.stats import Interval, mean_of_clusters, percentile_interval
@@ -45,7 +45,7 @@ def summarise(study: Study, config: OveroptimiseConfig) -> Figures:
     bases = {key: Base.of(pool.values[REWARD], config.least_effective) for key, pool in study.pools.items()}
     rng = np.random.default_rng([config.seed, 1])
     sizes = sizes_of(min((len(pool) for pool in study.pools.values()), default=0)) if bases else []
-    bands = {name: band_of(study.real.values[name]) for name in METRICS}
+    bands = {name: band_of(study.real.values[name]) for name in CORE_METRICS}
     rows: dict[str, Figures] = {}
     for n in sizes:
         name = START if n == 1 else f"best of {n}"

@@ -68,10 +68,7 @@ _KNOWN = {
     "inception_score": Row("diversity", "genres", "", "From the genres that the prior finds in the pieces."),
     "vendi_score": Row("diversity", "pieces", HIGHER, "Effective number of different pieces, from the same distance."),
 }
-_FAMILY = {  # of metrics without a row above, where the registry does not say it
-    "pitch": "scale_consistency distinct_pitches",
-    "rhythm": "empty_beat_rate silence_rate groove_similarity",
-    "structure": "repeated_note_rate loop_rate",
+_FAMILY = {  # of metrics without a row above that are not in the registry
     "diversity": "longest_shared_notes shared_ngram_share cardinality_originality self_bleu inception_score "
     "frechet_distance different_bins overlapping_area kl_divergence",
 }

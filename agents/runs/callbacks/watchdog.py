@@ -19,7 +19,7 @@ from toccata.agents.runs.random_state import random_state, set_random_state
 from toccata.agents.runs.run_folder import STEP_NAME, Run
 from toccata.envs.excerpts import ExcerptDataset
 from toccata.envs.pieces import Pieces
-from toccata.music.metrics import measure_each
+from toccata.music.metrics import CORE_METRICS, measure_each
 from toccata.music.metrics.sets import diversity
 from toccata.reward_models.judges.bands import Band, band_of
 from toccata.reward_models.judges.panel import BITS
@@ -107,7 +107,7 @@ class Watchdog:
     def _values(self, pieces: Pieces) -> dict[str, np.ndarray]:
         """(n,) of each signal."""
         own = pieces.own
-        return {**measure_each(own), BITS: self.typicality.bits(pieces), DIVERSITY: diversity(own)}
+        return {**measure_each(own, CORE_METRICS), BITS: self.typicality.bits(pieces), DIVERSITY: diversity(own)}
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as JSON."""

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.tunes import tune
+from toccata.music.metrics import CORE_METRICS
 from toccata.music.score import Score
 from toccata.reward_models.judges.features import FEATURE_COUNT, highest_notes, piece_features
 
-METRICS = 12  # features before the histograms
+METRICS = len(CORE_METRICS)  # features before the histograms
 
 
 def test_features_are_finite_for_every_score() -> None:

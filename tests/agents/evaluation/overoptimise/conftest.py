@@ -13,7 +13,7 @@ from toccata.agents.evaluation.overoptimise.evaluator import REWARD
 from toccata.agents.evaluation.overoptimise.samples import KL, Sample
 from toccata.agents.evaluation.overoptimise.study import Point, RunPoints, Study
 from toccata.agents.evaluation.overoptimise.summary import summarise
-from toccata.music.metrics import METRICS
+from toccata.music.metrics import CORE_METRICS
 from toccata.music.score import Score
 from toccata.reward_models.judges.panel import JUDGEMENTS
 
@@ -31,7 +31,7 @@ def made_sample(reward: np.ndarray, kl: float | None = None, gold: float = 0.0) 
     """Pieces of known rewards, every judge `gold` and every metric 0."""
     rng = np.random.default_rng(len(reward))
     values = {REWARD: reward} | {name: gold + 0.01 * rng.normal(size=len(reward)) for name in JUDGEMENTS}
-    values |= {name: np.zeros(len(reward)) for name in METRICS}
+    values |= {name: np.zeros(len(reward)) for name in CORE_METRICS}
     if kl is not None:
         values[KL] = np.full(len(reward), kl)
     return Sample(tuple(Score([(0, 24, 60 + i % 12, 80), (24, 24, 62, 80)]) for i in range(len(reward))), values)
