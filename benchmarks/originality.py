@@ -120,16 +120,16 @@ def main() -> None:
             found = np.array([getattr(match, attribute) for match in matches]) == sources.get(name)
             cells.append(f"{np.mean(found):.0%}" if name in sources else "")
         print(f"| {name} | " + " | ".join(cells) + " |")
-        longest = max(matches, key=lambda match: match.longest_shared_notes)
+        longest = max(matches, key=lambda match: match.longest_passage)
         passages[name] = f"{name}: longest passage {longest.passage}"
     print("\n" + "\n".join(passages.values()))
 
     for name in ("held-out works", "prior"):
         few = pieces[name][:SEARCHED]
-        quick = np.array([match.cardinality_originality for match in originality(few, index)])
+        quick = np.array([match.originality_score for match in originality(few, index)])
         exact = np.array([searched(score, index) for score in few])
         print(
-            f"{name}: cardinality_originality {quick.mean():.3f}, by exhaustive search {exact.mean():.3f}, "
+            f"{name}: originality_score {quick.mean():.3f}, by exhaustive search {exact.mean():.3f}, "
             f"mean difference {bootstrap_mean(quick - exact, rng)}"
         )
 

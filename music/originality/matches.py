@@ -21,10 +21,10 @@ class Match:
     """What a piece shares with the works of a corpus.
 
     Attributes:
-        longest_shared_notes: notes of the longest passage shared with any work; 0 if no n-gram of eight onsets is.
+        longest_passage: notes of the longest passage shared with any work; 0 if no n-gram of eight onsets is.
         shared_ngram_share: share of the n-grams of the piece's melody that some work has, in [0, 1]; 0 of a melody of
             fewer than eight notes.
-        cardinality_originality: one minus the largest cardinality score of a passage of 16 beats, with the works that
+        originality_score: one minus the largest cardinality score of a passage of 16 beats, with the works that
             its fingerprints name, in [0, 1]. 1 where they name none, and of passages of fewer than eight notes.
         passage: the longest one; None if there is none.
         nearest_work: name of the work that has most of the n-grams, of melody and texture; of several the one with the
@@ -33,15 +33,15 @@ class Match:
             many notes of a copy are changed that no n-gram is left. None if there is none.
     """
 
-    longest_shared_notes: int
+    longest_passage: int
     shared_ngram_share: float
-    cardinality_originality: float
+    originality_score: float
     passage: Passage | None
     nearest_work: str | None
     coinciding_work: str | None
 
 
-METRICS = ("longest_shared_notes", "shared_ngram_share", "cardinality_originality")  # the numbers of a `Match`
+METRICS = ("longest_passage", "shared_ngram_share", "originality_score")  # the numbers of a `Match`
 
 
 def originality(pieces: Sequence[Score], index: OriginalityIndex) -> list[Match]:
@@ -70,9 +70,9 @@ def _match(piece: Score, index: OriginalityIndex) -> Match:
     ]
     largest, number = max(scores, default=(0.0, 0))
     return Match(
-        longest_shared_notes=shared.passage.notes if shared.passage else 0,
+        longest_passage=shared.passage.notes if shared.passage else 0,
         shared_ngram_share=float(melody.mean()) if len(melody) else 0.0,
-        cardinality_originality=1.0 - largest,
+        originality_score=1.0 - largest,
         passage=shared.passage,
         nearest_work=_nearest(shared, index),
         coinciding_work=index.names[-number] if scores else None,

@@ -49,13 +49,13 @@ _KNOWN = {
     "pitch_class_entropy": Row("pitch", "bits"),
     "pitch_range": Row("pitch", "semitones"),
     "diversity": Row("diversity", "", HIGHER, "Mean distance of a piece to the others of its composer, by bigrams."),
-    "longest_shared_notes": Row(
+    "longest_passage": Row(
         "diversity", "notes", LIKE_REAL, "Notes of the longest passage that a training work has too, in any key."
     ),
     "shared_ngram_share": Row(
         "diversity", "", LIKE_REAL, "Share of the eight-note n-grams of the melody that training works have."
     ),
-    "cardinality_originality": Row(
+    "originality_score": Row(
         "diversity", "", LIKE_REAL, "One minus the largest share of notes that coincide with a training work."
     ),
     "frechet_distance": Row(
@@ -69,7 +69,7 @@ _KNOWN = {
     "vendi_score": Row("diversity", "pieces", HIGHER, "Effective number of different pieces, from the same distance."),
 }
 _FAMILY = {  # of metrics without a row above that are not in the registry
-    "diversity": "longest_shared_notes shared_ngram_share cardinality_originality self_bleu inception_score "
+    "diversity": "longest_passage shared_ngram_share originality_score self_bleu inception_score "
     "frechet_distance different_bins overlapping_area kl_divergence",
 }
 _FAMILY_OF = {name: family for family, names in _FAMILY.items() for name in names.split()}

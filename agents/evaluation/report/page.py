@@ -35,7 +35,7 @@ READING = {  # of the rows that are there: what they do not say; figures are tho
     "the judge of judge/bits and judge/atypicality, these two are weaker evidence.",
     "judge/bits": "judge/bits has no direction: below the range of real music a piece is more predictable than music, "
     "as a loop is; above it less, as noise is. judge/band_share is met by anything with the right averages.",
-    "longest_shared_notes": "What is shared with training works is to be read beside real music, which shares formulas "
+    "longest_passage": "What is shared with training works is to be read beside real music, which shares formulas "
     "with them too; random play is the most original of all.",
     "judge/realism": "judge/realism does not see voice leading, harmony beyond the bass, or form.",
     "diversity": "Diversity compares the steps in pitch and time from note to note. Random play is not above all "

@@ -30,7 +30,7 @@ def evaluated(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def quickly(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """`evaluate` of few short pieces by rules alone, in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("toccata.agents.evaluation.evaluate.sibling_rating", lambda _: None)
+    monkeypatch.setattr("toccata.agents.evaluation.measuring.measured.sibling_rating", lambda _: None)
     return partial(
         evaluate,
         rewards=[("silence", 1.0), ("repetition", 0.5)],

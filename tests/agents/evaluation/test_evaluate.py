@@ -7,6 +7,7 @@ import sys
 import wave
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -15,13 +16,15 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from rich.console import Console
 
 from helpers.rounding import float32_rounding
 from toccata.agents.evaluation.comparison import summarise, table_of
 from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate_folder, measurements, sibling_rating
+from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.evaluation.history import History
+from toccata.agents.evaluation.measuring.measured import SCHEMA_VERSION, measurements, sibling_rating
 from toccata.agents.evaluation.report.page import Report, write_report
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.rewards_file import save_rewards
@@ -31,6 +34,7 @@ from toccata.envs.pieces import Pieces
 from toccata.errors import ToccataError
 from toccata.files import sha256_of_file
 from toccata.music.metrics import METRICS
+from toccata.music.originality.matches import METRICS as ORIGINALITY
 from toccata.music.score import Score
 from toccata.reward_models import load_reward, parse_rewards
 from toccata.reward_models.judges.panel import JUDGEMENTS
@@ -43,7 +47,7 @@ def numbers_in(value: Any) -> list[float]:
         return [number for each in value.values() for number in numbers_in(each)]
     if isinstance(value, list):
         return [number for each in value for number in numbers_in(each)]
-    return [] if isinstance(value, str) else [value]
+    return [] if value is None or isinstance(value, str) else [value]
 
 
 def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any], str]) -> None:
@@ -60,6 +64,7 @@ def test_metrics_are_all_there_and_finite(evaluated: tuple[Path, dict[str, Any],
         "reward/total",
         "sibling_rating",
         *JUDGEMENTS,
+        *ORIGINALITY,
     }
     assert expected >= {"pitch_class_entropy", "scale_consistency", "empty_beat_rate", "polyphony", "playability"}
     for metrics in summary["composers"].values():
@@ -95,7 +100,7 @@ def test_a_run_is_evaluated_by_the_sibling_member_of_its_own_rating(
     summary = evaluate_folder(EvaluateConfig(run, pieces=2, samples=3, device="cpu"), Console(file=StringIO()))
     assert {path: path.read_bytes() for path in (run / "reward_models").rglob("*.*")} == models
     for metrics in summary["composers"].values():
-        rows = [name for name in metrics if not name.startswith("judge/")]
+        rows = [name for name in metrics if not name.startswith("judge/") and name not in ORIGINALITY]
         assert rows[-4:] == ["score/rating", "score/silence", "reward/total", "sibling_rating"]
         total = np.add(metrics["score/rating"]["values"], metrics["score/silence"]["values"])
         np.testing.assert_allclose(metrics["reward/total"]["values"], total, rtol=0, atol=float32_rounding(8, 4.0))
@@ -172,6 +177,47 @@ def test_the_report_holds_the_pieces(evaluated: tuple[Path, dict[str, Any], str]
     assert "that no agent is rewarded by" in page
 
 
+def test_it_is_as_its_schema_says(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    schema = json.loads(files("toccata.agents.evaluation").joinpath("metrics.schema.json").read_text(encoding="utf-8"))
+    validator = Draft202012Validator(schema)
+    validator.validate(evaluated[1])
+    assert evaluated[1]["schema_version"] == SCHEMA_VERSION == schema["properties"]["schema_version"]["const"]
+    assert not validator.is_valid({**evaluated[1], "counts": {"real_works": -1}})
+    assert not validator.is_valid({**evaluated[1], "other": 1})
+
+
+def test_sets_and_the_nearest_works_are_named(evaluated: tuple[Path, dict[str, Any], str]) -> None:
+    summary = evaluated[1]
+    assert summary["sets"].keys() == summary["composers"].keys()
+    assert {"frechet_distance", "overlapping_area", "self_bleu"} <= summary["sets"]["real"].keys()
+    assert summary["originality"]["works"] > 0
+    assert {name: len(each) for name, each in summary["originality"]["matches"].items()} == dict.fromkeys(
+        summary["composers"], 6
+    )
+    page = (evaluated[0] / "evaluation/report.html").read_text(encoding="utf-8")
+    assert "frechet distance" in page and "originality score" in page
+
+
+def test_a_run_is_evaluated_in_long_pieces(
+    toy_run: Path, evaluated: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(evaluated[0], run)
+    before = contents(run / "evaluation")
+    summary = evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, bars=16), Console(file=StringIO()))
+    assert contents(run / "evaluation") == before
+    assert Score.from_midi(run / "evaluation-16-bars/piece-000.mid").bars == 16
+    windows = summary["windows"]
+    assert windows["bars"] == 8 and set(windows["composers"]) <= set(summary["composers"])
+    for name, metrics in windows["composers"].items():
+        assert metrics.keys() == {"note_density", "key_clarity", "judge/bits"}
+        assert all(len(each) == 2 for each in metrics.values())
+        first, last = (each["mean"] for each in metrics["judge/bits"])
+        assert windows["last_minus_first"][name]["judge/bits"]["mean"] == pytest.approx(last - first)
+    assert "Along the pieces" in (run / "evaluation-16-bars/report.html").read_text(encoding="utf-8")
+    assert "windows" not in evaluated[1]
+
+
 def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) -> None:
     run, summary, printed = evaluated
     lines = printed.splitlines()
@@ -179,7 +225,7 @@ def test_the_table_fits_a_terminal(evaluated: tuple[Path, dict[str, Any], str]) 
     assert row.count("±") == 4
     assert max(len(line.rstrip()) for line in lines if "±" in line) <= 80
     assert f"{run / 'evaluation' / 'report.html'}" in printed
-    assert table_of(summary).row_count == len(METRICS) + 5 + len(JUDGEMENTS)
+    assert table_of(summary).row_count == len(METRICS) + 5 + len(JUDGEMENTS) + len(ORIGINALITY)
     assert sum("sibling rating" in line and line.count("±") == 4 for line in lines) == 1
 
 
@@ -287,7 +333,7 @@ def test_a_damaged_file_stops_before_anything_is_generated(
     (run / name).unlink()
     (run / name).mkdir() if data is None else (run / name).write_bytes(data)
     before = contents(run)
-    monkeypatch.setattr("toccata.agents.evaluation.evaluate.measurements", None)
+    monkeypatch.setattr("toccata.agents.evaluation.evaluate.measured", None)
     with pytest.raises(ToccataError, match=message) as caught:
         evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
     assert str(caught.value).startswith(str(run))

@@ -38,10 +38,10 @@ def test_a_transposed_copy_with_one_note_changed_is_found() -> None:
     assert match.passage.work == "work 7"
     # Of 64 onsets number 27 is changed: 36 follow, with the 8 held notes of bars 5 to 8
     assert match.passage.voice == "texture"
-    assert match.longest_shared_notes == match.passage.notes == 36 + 8
+    assert match.longest_passage == match.passage.notes == 36 + 8
     assert match.passage.piece_bars == match.passage.work_bars == (4, 8)
     assert match.shared_ngram_share == pytest.approx((57 - 8) / 57), "eight n-grams have the changed note"
-    assert match.cardinality_originality == 0, "the last 16 beats are the same"
+    assert match.originality_score == 0, "the last 16 beats are the same"
 
 
 def test_a_copied_melody_over_another_accompaniment_is_found() -> None:
@@ -56,9 +56,9 @@ def test_a_copy_without_a_common_ngram_is_found_by_its_points() -> None:
     notes = WORKS[11].transpose(-2).notes.copy()
     notes["pitch"][(notes["onset_tick"] // 12) % 6 == 5] += 1  # every sixth eighth, none on a bar line
     (match,) = originality([Score(notes)], INDEX)
-    assert (match.longest_shared_notes, match.nearest_work) == (0, None)
+    assert (match.longest_passage, match.nearest_work) == (0, None)
     assert match.coinciding_work == "work 11"
-    assert match.cardinality_originality == pytest.approx(5 / 40), "5 of the 32 + 8 notes of 16 beats"
+    assert match.originality_score == pytest.approx(5 / 40), "5 of the 32 + 8 notes of 16 beats"
 
 
 def test_the_place_of_a_quotation_is_told() -> None:
@@ -75,15 +75,15 @@ def test_the_place_of_a_quotation_is_told() -> None:
 def test_a_copy_in_doubled_note_values_and_on_another_grid_is_found() -> None:
     slow = Score([(20 * onset, 20 * length, pitch, 80) for onset, length, pitch, _ in melody(9)], ticks_per_beat=240)
     (match,) = originality([slow], INDEX)
-    assert (match.nearest_work, match.longest_shared_notes, match.shared_ngram_share) == ("work 9", 64, 1)
+    assert (match.nearest_work, match.longest_passage, match.shared_ngram_share) == ("work 9", 64, 1)
 
 
 def test_another_piece_shares_nothing() -> None:
     (match,) = originality([Score(melody(1000, low=61))], INDEX)
-    assert (match.longest_shared_notes, match.shared_ngram_share) == (0, 0)
+    assert (match.longest_passage, match.shared_ngram_share) == (0, 0)
     assert match.passage is None
     assert match.nearest_work is None
-    assert 0.3 < match.cardinality_originality <= 1
+    assert 0.3 < match.originality_score <= 1
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_another_piece_shares_nothing() -> None:
 )
 def test_pieces_of_fewer_than_eight_notes_are_original(score: Score) -> None:
     (match,) = originality([score], INDEX)
-    assert (match.longest_shared_notes, match.shared_ngram_share, match.cardinality_originality) == (0, 0, 1)
+    assert (match.longest_passage, match.shared_ngram_share, match.originality_score) == (0, 0, 1)
 
 
 def test_repeated_notes_chords_and_walls_of_notes_are_measured() -> None:
@@ -102,7 +102,7 @@ def test_repeated_notes_chords_and_walls_of_notes_are_measured() -> None:
     chord = Score([(0, BAR, pitch, 80) for pitch in range(40, 60)])
     index = OriginalityIndex.build([drone, wall, Score()], ["drone", "wall", "silence"])
     matches = originality([drone, wall, chord, Score(melody(0))], index)
-    assert [match.longest_shared_notes for match in matches] == [400, 64 * 88, 0, 0]
+    assert [match.longest_passage for match in matches] == [400, 64 * 88, 0, 0]
     assert [match.nearest_work for match in matches] == ["drone", "wall", None, None]
     assert all(np.isfinite(values).all() for values in metric_values(matches).values())
 
@@ -113,13 +113,13 @@ def test_of_works_with_as_many_ngrams_the_one_with_the_longer_passage_is_nearest
     works = [Score(notes[:8] + gap[:8]), Score(notes[:9])]
     index = OriginalityIndex.build(works, ["two passages", "one passage"])
     (match,) = originality([Score(notes)], index)
-    assert (match.nearest_work, match.longest_shared_notes) == ("one passage", 9)
+    assert (match.nearest_work, match.longest_passage) == ("one passage", 9)
 
 
 def test_an_index_of_nothing_and_no_pieces() -> None:
     index = OriginalityIndex.build([], [])
     (match,) = originality([WORKS[0]], index)
-    assert (match.nearest_work, match.cardinality_originality) == (None, 1)
+    assert (match.nearest_work, match.originality_score) == (None, 1)
     assert originality([], INDEX) == []
     assert summary([], np.random.default_rng(0)) == {}
     with pytest.raises(ValueError, match="1 scores, but 2 names"):
@@ -131,7 +131,7 @@ def test_the_summary_has_intervals() -> None:
     result = summary(matches, np.random.default_rng(0))
     assert result["shared_ngram_share"].mean == pytest.approx(0.5)
     assert result["shared_ngram_share"].low == 0
-    assert result["longest_shared_notes"].high == 80
+    assert result["longest_passage"].high == 80
 
 
 @given(st.integers(0, 19), st.integers(-12, 12), st.integers(0, 400))
@@ -139,7 +139,7 @@ def test_transposition_and_shift_in_time_change_no_ngram(number: int, semitones:
     notes = WORKS[number].transpose(semitones).notes.copy()
     notes["onset_tick"] += ticks
     (match,) = originality([Score(notes)], INDEX)
-    assert (match.nearest_work, match.longest_shared_notes, match.shared_ngram_share) == (f"work {number}", 80, 1)
+    assert (match.nearest_work, match.longest_passage, match.shared_ngram_share) == (f"work {number}", 80, 1)
 
 
 @given(st.integers(0, 19), st.integers(0, 4), st.integers(-5, 5))

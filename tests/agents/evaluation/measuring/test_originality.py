@@ -18,9 +18,9 @@ def test_a_copy_is_found_and_a_primer_is_not_compared() -> None:
     continued = Piece(copy.score, start_tick=4 * 96, actions=np.empty((0, 2), np.int16))  # all of it is a primer
     values, matches = originality_of({"agent": [copy, continued], "real": [encoded(tune(4, seed=3))]}, works)
     assert [match.nearest_work for match in matches["agent"]] == ["two", None]
-    assert values["agent"]["longest_shared_notes"].tolist() == [32 + 3 * 4, 0], "eighths, and three notes of each chord"
+    assert values["agent"]["longest_passage"].tolist() == [32 + 3 * 4, 0], "eighths, and three notes of each chord"
     assert values["agent"]["shared_ngram_share"].tolist() == [1, 0]
-    assert values["agent"]["cardinality_originality"].tolist() == [0, 1]
+    assert values["agent"]["originality_score"].tolist() == [0, 1]
     assert {name: each.shape for name, each in values["real"].items()} == dict.fromkeys(values["agent"], (1,))
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from helpers.tunes import tune
 from toccata import cli
 from toccata.agents.evaluation.config import MetricsConfig
-from toccata.agents.evaluation.measured_files import UnmeasuredError, measure_to_table
+from toccata.agents.evaluation.metrics_of_files import UnmeasuredError, measure_to_table
 from toccata.errors import printable
 from toccata.files import FileError
 from toccata.music.metrics import METRICS, measure
