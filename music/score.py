@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from toccata.music.metre import (
+    KeySignature,
+    TimeSignature,
+    bar_starts,
+    beside_bar,
+    canonical_signatures,
+    checked_keys,
+    checked_signatures,
+    longest_metre,
+    next_bar_line,
+    sliced,
+)
 
 TICKS_PER_BEAT = 24  # a grid of thirty-seconds and triplets, which misses 0-2 % of the onsets of real keyboard music
 
@@ -33,10 +46,17 @@ class Score:
         notes: structured array of `NOTE_DTYPE`, or any iterable of `(onset_tick, duration_ticks, pitch,
             velocity)`.
         ticks_per_beat: grid, ticks in a quarter note.
-        beats_per_bar: quarter notes in a bar; 3 for 3/4 and 6/8, 3.5 for 7/8.
+        beats_per_bar: quarter notes in a bar; 3 for 3/4 and 6/8, 3.5 for 7/8. Of a score whose metre changes, those of
+            the metre that lasts longest, which instruments and networks count in. By default that of
+            `time_signatures`, else 4.
         tempo_bpm: quarter notes a minute, rounded to 0.01 (the precision of a MIDI file), in [4, 600].
         length_ticks: end of the piece, at least the end of the last note. By default the bar line at or after the end
             of the last note.
+        time_signatures: (tick, numerator, denominator) of each section with one metre, the first at tick 0; bars are
+            counted from there, so a repeated signature begins a bar after an incomplete one. They say what
+            `beats_per_bar` cannot: 6/8, and changes of the metre. Empty where `beats_per_bar` says all.
+        key_signatures: (tick, fifths) of the source: -7 to 7, sharps counted positive. They say how pitches are spelled
+            and no more: scores that differ in them alone are equal. Empty where they are not known.
 
     Raises:
         ValueError: for a value outside the ranges above, naming it.
@@ -44,9 +64,11 @@ class Score:
 
     notes: np.ndarray = field(default_factory=lambda: np.empty(0, NOTE_DTYPE))
     ticks_per_beat: int = TICKS_PER_BEAT
-    beats_per_bar: float = 4
+    beats_per_bar: float = None  # type: ignore[assignment]  # a float from __post_init__ on; None: derived
     tempo_bpm: float = 120.0
     length_ticks: int = -1  # -1: derived from the notes
+    time_signatures: tuple[TimeSignature, ...] = ()
+    key_signatures: tuple[KeySignature, ...] = ()
 
     if TYPE_CHECKING:  # the constructor takes more types than the fields have
 
@@ -54,37 +76,47 @@ class Score:
             self,
             notes: np.ndarray | Iterable[tuple[int, int, int, int]] = ...,
             ticks_per_beat: int = ...,
-            beats_per_bar: float = ...,
+            beats_per_bar: float | None = ...,
             tempo_bpm: float = ...,
             length_ticks: int = ...,
+            time_signatures: Iterable[Sequence[int]] = ...,
+            key_signatures: Iterable[Sequence[int]] = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         if not 1 <= self.ticks_per_beat <= 960:
             raise ValueError(f"ticks_per_beat must be in 1..960, got {self.ticks_per_beat}")
-        exact_ticks_per_bar = self.beats_per_bar * self.ticks_per_beat
-        ticks_per_bar = round(exact_ticks_per_bar) if 1 - 1e-6 < exact_ticks_per_bar < 2**30 else 0
-        if not ticks_per_bar or abs(exact_ticks_per_bar - ticks_per_bar) > 1e-6:
-            raise ValueError(
-                f"beats_per_bar must make a whole number of ticks a bar, got {self.beats_per_bar} beats of "
-                f"{self.ticks_per_beat} ticks"
-            )
         tempo_bpm = round(float(self.tempo_bpm), 2)
         if not 4 <= tempo_bpm <= 600:
             raise ValueError(f"tempo_bpm must be in 4..600, got {self.tempo_bpm}")
         notes = _canonical(_as_notes(self.notes))
         end = int((notes["onset_tick"] + notes["duration_ticks"]).max()) if len(notes) else 0
-        bars_end = -(-end // ticks_per_bar) * ticks_per_bar
-        length = self.length_ticks if self.length_ticks >= 0 else bars_end
+        length = self.length_ticks
+        signatures = checked_signatures(self.time_signatures, self.ticks_per_beat)
+        if signatures:
+            length = next_bar_line(signatures, self.ticks_per_beat, 0, end) if length < 0 else length
+            signatures = canonical_signatures(signatures, self.ticks_per_beat, length)
+        beats = longest_metre(signatures, length) if self.beats_per_bar is None else self.beats_per_bar
+        exact_ticks_per_bar = beats * self.ticks_per_beat
+        ticks_per_bar = round(exact_ticks_per_bar) if 1 - 1e-6 < exact_ticks_per_bar < 2**30 else 0
+        if not ticks_per_bar or abs(exact_ticks_per_bar - ticks_per_bar) > 1e-6:
+            raise ValueError(
+                f"beats_per_bar must make a whole number of ticks a bar, got {beats} beats of "
+                f"{self.ticks_per_beat} ticks"
+            )
+        beats = ticks_per_bar / self.ticks_per_beat
+        length = next_bar_line((), self.ticks_per_beat, ticks_per_bar, end) if length < 0 else length
         if length < end:
             raise ValueError(f"length_ticks is {length}, but the last note ends at tick {end}")
+        signatures = beside_bar(signatures, beats)
         notes.setflags(write=False)
-        beats = ticks_per_bar / self.ticks_per_beat
         for name, value in (
             ("notes", notes),
             ("tempo_bpm", tempo_bpm),
             ("beats_per_bar", int(beats) if beats.is_integer() else beats),
             ("length_ticks", int(length)),
+            ("time_signatures", signatures),
+            ("key_signatures", checked_keys(self.key_signatures)),
         ):
             object.__setattr__(self, name, value)
 
@@ -102,7 +134,20 @@ class Score:
     @property
     def bars(self) -> int:
         """Number of bars, the last one possibly incomplete."""
+        if self.time_signatures:
+            return len(self.bar_ticks)
         return -(-self.length_ticks // self.ticks_per_bar)
+
+    @property
+    def bar_ticks(self) -> np.ndarray:
+        """(bars,) int64, the tick at which each bar begins."""
+        if self.time_signatures:
+            return bar_starts(self.time_signatures, self.ticks_per_beat, self.length_ticks)
+        return np.arange(0, self.length_ticks, self.ticks_per_bar)
+
+    def next_bar_line(self, tick: int) -> int:
+        """The first bar line at or after `tick`; the end of the piece is one only if its last bar is complete."""
+        return next_bar_line(self.time_signatures, self.ticks_per_beat, self.ticks_per_bar, tick)
 
     @property
     def seconds_per_tick(self) -> float:
@@ -126,6 +171,7 @@ class Score:
             self.beats_per_bar,
             self.tempo_bpm,
             self.length_ticks,
+            self.time_signatures,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -150,7 +196,10 @@ class Score:
         if len(notes) and not -notes["pitch"].min() <= semitones <= 127 - notes["pitch"].max():
             raise ValueError(f"transposing by {semitones} semitones takes a note outside MIDI's range 0..127")
         notes["pitch"] += semitones
-        return replace(self, notes=notes)
+        keys = self.key_signatures
+        if semitones % 12:
+            keys = tuple(key._replace(fifths=(key.fifths + 7 * semitones + 6) % 12 - 6) for key in keys)
+        return replace(self, notes=notes, key_signatures=keys)
 
     def slice(self, start_tick: int, end_tick: int) -> Score:
         """The notes with `start_tick <= onset < end_tick`, cut at `end_tick` and moved earlier by `start_tick`."""
@@ -161,7 +210,24 @@ class Score:
         notes["onset_tick"] -= start_tick
         length = end_tick - start_tick
         notes["duration_ticks"] = np.minimum(notes["duration_ticks"], length - notes["onset_tick"])
-        return replace(self, notes=notes, length_ticks=length)
+        if not self.time_signatures and not self.key_signatures:
+            return replace(self, notes=notes, length_ticks=length)
+        signatures = sliced(self.time_signatures, start_tick, end_tick)
+        beats_per_bar = self.beats_per_bar
+        if signatures and beats_per_bar not in {each.beats_per_bar for each in signatures}:
+            beats_per_bar = longest_metre(signatures, length)
+        return replace(
+            self,
+            notes=notes,
+            length_ticks=length,
+            beats_per_bar=beats_per_bar,
+            time_signatures=signatures,
+            key_signatures=sliced(self.key_signatures, start_tick, end_tick),
+        )
+
+    def barred(self, beats_per_bar: float) -> Score:
+        """The same notes in bars of `beats_per_bar` quarters, counted from the beginning."""
+        return replace(self, beats_per_bar=beats_per_bar, time_signatures=())
 
     # Piano roll and sound
 

@@ -126,7 +126,7 @@ def read_primer(config: ComposeConfig) -> Score:
     if config.beats_per_bar is None:
         return primer
     try:
-        return replace(primer, beats_per_bar=config.beats_per_bar)
+        return primer.barred(config.beats_per_bar)
     except ValueError as error:
         raise ComposeError(str(error)) from error
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from toccata.errors import printable
 from toccata.files import cache_folder, read_npz, write_atomically
-from toccata.music.corpus.parsing import Job, parse_all
+from toccata.music.corpus.parsing import Job, fields_of, parse_all
 from toccata.music.corpus.works import Corpus, CorpusWarning, Work
 from toccata.music.score import NOTE_DTYPE, Score
 
@@ -75,18 +75,13 @@ def _to_npz(corpus: Corpus, key: str) -> bytes:
     for work in corpus.works:
         score = work.score
         works.append(
-            [work.id, work.genre, work.title, work.licence, work.group, work.given_split, len(score), _fields(score)]
+            [work.id, work.genre, work.title, work.licence, work.group, work.given_split, len(score), fields_of(score)]
         )
     about = json.dumps({"key": key, "works": works, "failures": corpus.failures}).encode()
     notes = np.concatenate([np.empty(0, NOTE_DTYPE), *(work.score.notes for work in corpus.works)])
     buffer = BytesIO()
     np.savez(buffer, notes=notes, about=np.frombuffer(about, np.uint8))
     return buffer.getvalue()
-
-
-def _fields(score: Score) -> list[float]:
-    """The fields of a score beside its notes, in the order of its constructor."""
-    return [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks]
 
 
 def _read_cache(path: Path, name: str, key: str) -> Corpus | None:
@@ -114,10 +109,10 @@ def _cached_work(fields: list, notes: np.ndarray) -> Work:
     """
     *texts, count, score_fields = fields
     number, genre, title, licence, group, given_split = _checked_texts(texts)
-    if len(notes) != count or any(type(value) not in (int, float) for value in score_fields):
+    if len(notes) != count or any(type(value) not in (int, float, list) for value in score_fields):
         raise ValueError("damaged")
     score = Score(notes, *score_fields)
-    if score.notes.tobytes() != notes.tobytes() or _fields(score) != score_fields:  # what was saved is canonical
+    if score.notes.tobytes() != notes.tobytes() or fields_of(score) != score_fields:  # what was saved is canonical
         raise ValueError("damaged")
     return Work(number, genre, score, title, licence, group, given_split)
 

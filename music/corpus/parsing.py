@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,8 +107,13 @@ def _result_to_json(result: Result) -> dict:
         return {"error": result.error}
     score = result.score
     notes = base64.b64encode(score.notes.tobytes()).decode()
-    fields = [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks]
-    return {"notes": notes, "fields": fields}
+    return {"notes": notes, "fields": fields_of(score)}
+
+
+def fields_of(score: Score) -> list[Any]:
+    """The fields of a score beside its notes, in the order of its constructor, as JSON types."""
+    signatures = [[list(each) for each in kind] for kind in (score.time_signatures, score.key_signatures)]
+    return [score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, score.length_ticks, *signatures]
 
 
 def _result_from_json(data: dict) -> Result:

@@ -9,7 +9,8 @@ from toccata.music.midi.errors import MidiError
 
 NOTE_OFF, NOTE_ON, PROGRAM_CHANGE = 0x80, 0x90, 0xC0  # a channel event's status is its kind plus its channel, 0-15
 META = 0xFF
-TEXT, PORT, END_OF_TRACK, TEMPO, TIME_SIGNATURE = 0x01, 0x21, 0x2F, 0x51, 0x58  # kinds of meta events
+# Kinds of meta events
+TEXT, PORT, END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x01, 0x21, 0x2F, 0x51, 0x58, 0x59
 
 MAX_NUMBER_BYTES = 4  # of a number of variable length, as the standard says
 # Data bytes of the messages that belong on a cable, not in a file; 0xF4 and 0xF5 are not defined.

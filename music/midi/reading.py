@@ -10,10 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from toccata.files import FileError, read_bytes
-from toccata.music.metre import main_metre
+from toccata.music.metre import (
+    DENOMINATORS,
+    KeySignature,
+    TimeSignature,
+    last_at_each_tick,
+    main_metre,
+    moved_keys,
+    read_signatures,
+)
 from toccata.music.midi.chunks import read_chunks
 from toccata.music.midi.errors import MAX_EVENTS, MAX_FILE_BYTES, MAX_TICKS, MidiError
 from toccata.music.midi.events import (
+    KEY_SIGNATURE,
     META,
     NOTE_OFF,
     NOTE_ON,
@@ -30,7 +39,7 @@ from toccata.music.midi.own_text import END, HEADER, parse_header
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 
 DEFAULT_TEMPO = 500_000  # microseconds a beat, until the first tempo event
-DEFAULT_BEATS_PER_BAR = 4.0  # until the first time signature
+DEFAULT_SIGNATURE = 4, 4  # until the first time signature
 
 
 def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> Score:
@@ -84,7 +93,8 @@ class Content:
     resolution: int  # file ticks in a quarter note
     notes: list[Note] = field(default_factory=list)  # sorted by start
     tempi: list[tuple[int, int]] = field(default_factory=list)  # (tick, microseconds a beat), sorted by tick
-    signatures: list[tuple[int, int, int]] = field(default_factory=list)  # (tick, numerator, denominator), sorted
+    signatures: list[TimeSignature] = field(default_factory=list)  # sorted by tick
+    keys: list[KeySignature] = field(default_factory=list)  # sorted by tick
     header: tuple[int, float | None] | None = None  # ticks a beat and beats a bar of the score, in files of ours
     score_ends: list[int] = field(default_factory=list)
     last_tick: int = 0  # of any event
@@ -100,7 +110,8 @@ def _read_content(data: bytes) -> Content:
         events_left -= _read_track(content, keys, track, number, events_left)
     content.notes = keys.pitched_notes()
     content.tempi.sort(key=lambda tempo: tempo[0])  # stable: at one tick the last track's is in force
-    content.signatures.sort(key=lambda signature: signature[0])
+    content.signatures.sort(key=lambda signature: signature.tick)
+    content.keys.sort(key=lambda key: key.tick)
     return content
 
 
@@ -138,7 +149,11 @@ def _add_meta(content: Content, track: int, tick: int, data: bytes) -> None:
     elif kind == TIME_SIGNATURE:
         if len(payload) < 2:  # the other two are for metronomes and engravers
             raise damage(track, tick, f"time signature of {len(payload)} bytes, expected 4")
-        content.signatures.append((tick, payload[0], 2 ** payload[1]))
+        content.signatures.append(TimeSignature(tick, payload[0], 2 ** payload[1]))
+    elif kind == KEY_SIGNATURE and payload:  # a key of no meaning says nothing
+        fifths = payload[0] - 256 * (payload[0] > 127)
+        if -7 <= fifths <= 7:
+            content.keys.append(KeySignature(tick, fifths))
     elif kind == TEXT and payload.startswith(HEADER.encode()) and track == 1 and not content.header:
         content.header = parse_header(payload.decode("latin-1"))
     elif kind == TEXT and payload == END.encode():
@@ -164,34 +179,35 @@ def _score(content: Content, ticks_per_beat: int | None) -> Score:
     ]
     notes = np.array(rows, NOTE_DTYPE)
     last = int((notes["onset_tick"] + notes["duration_ticks"]).max()) if rows else 0
+    sections = _sections([each._replace(tick=on_grid(each.tick)) for each in content.signatures], ticks_per_beat)
     shift = 0
     if beats_per_bar is None:
-        signatures = [(on_grid(tick), numerator, denominator) for tick, numerator, denominator in content.signatures]
-        beats_per_bar, shift = main_metre(_sections(signatures, last, ticks_per_beat), ticks_per_beat)
+        durations = [
+            (each.tick, max(min(later.tick, last) - each.tick, 0), each.beats_per_bar)
+            for each, later in pairwise([*sections, TimeSignature(max(last, sections[-1].tick), 4, 4)])
+        ]
+        beats_per_bar, shift = main_metre(durations, ticks_per_beat)
         notes["onset_tick"] += shift
     ends = [on_grid(tick) for tick in content.score_ends]
+    length = ends[0] + shift if len(ends) == 1 and ends[0] >= last else -1
+    signatures = read_signatures(sections, shift, ticks_per_beat, max(last + shift, length))
     return Score(
         notes=notes,
         ticks_per_beat=ticks_per_beat,
         beats_per_bar=beats_per_bar,
         tempo_bpm=_mean_tempo_bpm(content),
-        length_ticks=ends[0] + shift if len(ends) == 1 and ends[0] >= last else -1,
+        length_ticks=length,
+        time_signatures=signatures if beats_per_bar in {each.beats_per_bar for each in signatures} else (),
+        key_signatures=moved_keys([key._replace(tick=on_grid(key.tick)) for key in content.keys], shift),
     )
 
 
-def _sections(signatures: list[tuple[int, int, int]], last: int, ticks_per_beat: int) -> list[tuple[int, int, float]]:
-    """(first tick, ticks, beats in a bar) of each section with one metre, up to tick `last`; ticks are of the grid."""
-    sections = []
-    for tick, numerator, denominator in signatures:
-        ticks_per_bar, remainder = divmod(4 * numerator * ticks_per_beat, denominator)
-        if ticks_per_bar and not remainder:
-            sections.append((tick, 4 * numerator / denominator))
-    if not sections or sections[0][0] > 0:
-        sections.insert(0, (0, DEFAULT_BEATS_PER_BAR))
-    return [
-        (start, max(min(stop, last) - start, 0), beats)
-        for (start, beats), (stop, _) in pairwise([*sections, (last, 0.0)])
-    ]
+def _sections(signatures: list[TimeSignature], ticks_per_beat: int) -> list[TimeSignature]:
+    """Those with whole ticks a bar, the default from 0 to the first of them, one at a tick; ticks are of the grid."""
+    usable = [each for each in signatures if each.denominator in DENOMINATORS and each.ticks_per_bar(ticks_per_beat)]
+    if not usable or usable[0].tick > 0:
+        usable.insert(0, TimeSignature(0, *DEFAULT_SIGNATURE))
+    return last_at_each_tick(usable)
 
 
 def _mean_tempo_bpm(content: Content) -> float:

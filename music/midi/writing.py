@@ -6,7 +6,7 @@ import io
 from os import PathLike
 
 from toccata.files import write_atomically
-from toccata.music.metre import time_signature
+from toccata.music.metre import TimeSignature, time_signature
 from toccata.music.midi.errors import MAX_NOTES, MAX_TICKS, MidiError
 from toccata.music.midi.own_text import END, header_text
 from toccata.music.score import Score
@@ -33,10 +33,14 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
     tempo_bpm = 6e7 / (microseconds_per_beat + 0.5)
     midi = pretty_midi.PrettyMIDI(resolution=score.ticks_per_beat, initial_tempo=tempo_bpm)
     seconds_per_tick = 60.0 / (tempo_bpm * score.ticks_per_beat)
-    signature = time_signature(score.beats_per_bar)
-    if signature:
-        midi.time_signature_changes.append(pretty_midi.TimeSignature(*signature, 0))
-    header = header_text(score.ticks_per_beat, None if signature else score.beats_per_bar)
+    default = time_signature(score.beats_per_bar)
+    signatures = score.time_signatures or ((TimeSignature(0, *default),) if default else ())
+    for tick, numerator, denominator in signatures:
+        midi.time_signature_changes.append(pretty_midi.TimeSignature(numerator, denominator, tick * seconds_per_tick))
+    for tick, fifths in score.key_signatures:
+        midi.key_signature_changes.append(pretty_midi.KeySignature(7 * fifths % 12, tick * seconds_per_tick))
+    said = default and not score.time_signatures  # by the signature alone
+    header = header_text(score.ticks_per_beat, None if said else score.beats_per_bar)
     midi.text_events.append(pretty_midi.Text(header, 0))
     midi.text_events.append(pretty_midi.Text(END, score.length_ticks * seconds_per_tick))
     piano = pretty_midi.Instrument(program=0, name="Piano")

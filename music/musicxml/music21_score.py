@@ -7,7 +7,8 @@ from itertools import pairwise
 from math import floor
 from typing import TYPE_CHECKING
 
-from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, assembled_score
+from toccata.music.metre import DENOMINATORS, MAX_NUMERATOR, KeySignature
+from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, Section, assembled_score
 from toccata.music.score import TICKS_PER_BEAT, Score
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def score_from_stream(stream: Stream) -> Score:
     """
     parts = list(getattr(stream, "parts", ())) or [stream]
     rows = [row for part in parts for row in _sounding_notes(part)]
-    return assembled_score(rows, _sections(parts[0]), _tempo_bpm(stream))
+    return assembled_score(rows, _sections(parts[0]), _tempo_bpm(stream), _keys(parts[0]))
 
 
 def _sounding_notes(part: Stream) -> list[list[int]]:
@@ -122,14 +123,25 @@ def _sections(part: Stream) -> list[tuple[int, int, float]]:
     if not measures:
         measures, bounds = [part], [0]
     bounds.append(bounds[-1] + _tick(Fraction(measures[-1].duration.quarterLength)))
-    beats: float = 4
+    metre: tuple[float, tuple[int, int] | None] = (4.0, (4, 4))
     sections = []
     for measure, (start, end) in zip(measures, pairwise(bounds), strict=True):
         signature = measure.getElementsByClass(TimeSignature).first()
         if signature is not None and (signature.barDuration.quarterLength * TICKS_PER_BEAT) % 1 == 0:
+            known = signature.denominator in DENOMINATORS and 0 < signature.numerator <= MAX_NUMERATOR
             beats = float(signature.barDuration.quarterLength)
-        sections.append((start, end - start, beats))
+            metre = beats, (signature.numerator, signature.denominator) if known else None
+        sections.append(Section(start, end - start, *metre))
     return sections
+
+
+def _keys(part: Stream) -> list[KeySignature]:
+    """The key signatures of a part."""
+    from music21.key import KeySignature as Music21Key
+
+    found = part.recurse().getElementsByClass(Music21Key)
+    keys = [KeySignature(_tick(Fraction(key.getOffsetInHierarchy(part))), key.sharps) for key in found]
+    return [key for key in keys if key.fifths is not None and -7 <= key.fifths <= 7]
 
 
 def _tempo_bpm(stream: Stream) -> float | None:

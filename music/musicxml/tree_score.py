@@ -8,7 +8,8 @@ from itertools import accumulate
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, assembled_score
+from toccata.music.metre import DENOMINATORS, MAX_NUMERATOR, KeySignature
+from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, Section, assembled_score
 from toccata.music.score import TICKS_PER_BEAT, Score
 
 VELOCITY_PER_PERCENT = 0.9  # MusicXML gives dynamics in per cent of the velocity 90
@@ -30,7 +31,8 @@ BEAT_UNITS = {
 class _Bar(NamedTuple):
     """One bar of one part. Lengths are in units."""
 
-    beats: float  # quarters, as the signature at its start says
+    signature: tuple[int, int] | None  # at its start; None where it is one that no score has
+    beats: float  # quarters, as that says
     written: int  # length that the signature in force says
     content: int  # to the end of its last note or rest; 0 of an empty bar, and of one of rests for the whole bar only
     sounds: bool  # it has notes and not only rests
@@ -84,7 +86,13 @@ def score_from_tree(root: Element) -> Score:
     rows = [row for part in parts for row in part.rows(starts)]
     sections = _sections(parts, [_tick(start, units) for start in starts])
     tempo_bpm = next((part.tempo_bpm for part in parts if part.tempo_bpm), None)
-    return assembled_score(rows, sections, tempo_bpm)
+    keys = [
+        KeySignature(_tick(starts[bar] + time, units), fifths)
+        for part in parts[:1]
+        if not part.semitones  # written pitches are those that sound
+        for bar, time, fifths in part.keys
+    ]
+    return assembled_score(rows, sections, tempo_bpm, keys)
 
 
 def staves(root: Element) -> int:
@@ -100,7 +108,9 @@ class _Part:
         self.notes: list[_Note] = []
         self.tempo_bpm: float | None = None  # the first
         self.bars: list[_Bar] = []
-        self.beats = 4.0  # quarters in a bar, as the signature in force says
+        self.signature: tuple[int, int] | None = (4, 4)  # in force
+        self.beats = 4.0  # quarters in a bar, as it says
+        self.keys: list[tuple[int, int, int]] = []  # (bar, units from its start, fifths)
         self.division = float(self.units)  # units in one
         self.semitones: dict[str | None, int] = {}  # staff -> from the written to the sounding pitch; None: all staves
         for measure in part:
@@ -129,7 +139,7 @@ class _Part:
         position = onset = duration = content = 0  # from its start: of the next note, of the last one, of the end
         silent = True  # so far it has nothing but rests a bar long
         sounds = False
-        beats_at_start, signature_seen = self.beats, False
+        at_start, signature_seen = (self.signature, self.beats), False
         for child in measure:
             if child.tag == "note":
                 rest = child.find("rest")
@@ -148,19 +158,19 @@ class _Part:
             elif child.tag == "forward":
                 position += self._duration(child)
             elif child.tag == "attributes":
-                if self._read_attributes(child) and not signature_seen:
-                    beats_at_start, signature_seen = self.beats, True
+                if self._read_attributes(child, position) and not signature_seen:
+                    at_start, signature_seen = (self.signature, self.beats), True
             elif self.tempo_bpm is None:
                 self.tempo_bpm = _tempo_bpm(child)
         short = not self.bars or measure.get("implicit") == "yes"
-        self.bars.append(_Bar(beats_at_start, self._written(), 0 if silent else content, sounds, short))
+        self.bars.append(_Bar(*at_start, self._written(), 0 if silent else content, sounds, short))
 
     def _written(self) -> int:
         """Units in a bar of the signature in force."""
         return round(self.beats * self.units)
 
-    def _read_attributes(self, attributes: Element) -> bool:
-        """Take over divisions, transposition and time signature; whether there is one."""
+    def _read_attributes(self, attributes: Element, position: int) -> bool:
+        """Take over divisions, transposition, key and time signature; whether there is one of time."""
         changed = False
         for child in attributes:
             if child.tag == "divisions":
@@ -168,8 +178,10 @@ class _Part:
             elif child.tag == "transpose":
                 semitones = _number(child.findtext("chromatic")) + 12 * _number(child.findtext("octave-change"))
                 self.semitones[child.get("number")] = int(semitones)
+            elif child.tag == "key" and abs(fifths := int(_number(child.findtext("fifths")))) <= 7:
+                self.keys.append((len(self.bars), position, fifths))
             elif child.tag == "time" and (beats := _beats(child)):
-                self.beats, changed = beats, True
+                self.signature, self.beats, changed = _signature(child, beats), beats, True
         return changed
 
     def _read_note(self, note: Element, start: int, end: int) -> None:
@@ -213,20 +225,20 @@ def _bar_starts(parts: list[_Part], units: int) -> list[int]:
     return [0, *accumulate(max(notes, beside) if notes else alone or bar for notes, beside, alone, bar in longest)]
 
 
-def _sections(parts: list[_Part], ticks: list[int]) -> list[tuple[int, int, float]]:
-    """(first tick, ticks, quarters in a bar) of every bar; signatures of no whole number of ticks are ignored.
+def _sections(parts: list[_Part], ticks: list[int]) -> list[Section]:
+    """Every bar; signatures of no whole number of ticks are ignored.
 
     Args:
         parts: the first that has a bar gives its signature.
         ticks: where each bar begins, and the end of the last.
     """
-    signatures: list[float] = []
+    bars: list[_Bar] = []
     for part in parts:
-        signatures += [bar.beats for bar in part.bars[len(signatures) :]]
-    sections, beats = [], 4.0
-    for written, start, end in zip(signatures, ticks, ticks[1:], strict=False):
-        beats = written if written * TICKS_PER_BEAT % 1 == 0 else beats
-        sections.append((start, end - start, beats))
+        bars += part.bars[len(bars) :]
+    sections, metre = [], (4.0, (4, 4))
+    for bar, start, end in zip(bars, ticks, ticks[1:], strict=False):
+        metre = (bar.beats, bar.signature) if bar.beats * TICKS_PER_BEAT % 1 == 0 else metre
+        sections.append(Section(start, end - start, *metre))
     return sections
 
 
@@ -267,6 +279,14 @@ def _beats(time: Element) -> float:
     numerators = [sum(int(number) for number in beats.text.split("+")) for beats in time.findall("beats") if beats.text]
     units = [_number(unit.text) for unit in time.findall("beat-type") if unit.text]
     return sum(4 * count / unit for count, unit in zip(numerators, units, strict=False))
+
+
+def _signature(time: Element, beats: float) -> tuple[int, int] | None:
+    """Numerator and denominator of a time signature of so many quarters; of a composite one their sum."""
+    units = [int(_number(unit.text)) for unit in time.findall("beat-type") if unit.text]
+    unit = max(units, default=4)
+    count = beats * unit / 4
+    return (int(count), unit) if unit in DENOMINATORS and count == int(count) <= MAX_NUMERATOR else None
 
 
 def _midi_number(pitch: Element, semitones: int) -> int:

@@ -130,3 +130,59 @@ def test_import_is_light():
     heavy = "music21", "pretty_midi", "matplotlib", "numba", "scipy", "fluidsynth", "torch"
     code = f"import sys, toccata.music; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_time_signatures_say_where_bars_begin() -> None:
+    notes = [(0, 24, 60, 80), (7 * 72, 24, 60, 80), (8 * 72 + 96, 24, 62, 80)]
+    score = Score(notes, time_signatures=[(0, 3, 4), (3 * 72, 6, 8), (8 * 72, 4, 4)])
+    assert score.beats_per_bar == 3
+    assert score.length_ticks == 8 * 72 + 2 * 96 and score.bars == 10
+    assert score.bar_ticks.tolist() == [*range(0, 8 * 72, 72), 8 * 72, 8 * 72 + 96]
+    assert score.next_bar_line(8 * 72 - 1) == 8 * 72 and score.next_bar_line(8 * 72 + 1) == 8 * 72 + 96
+    last = score.slice(8 * 72, score.length_ticks)
+    assert (last.time_signatures, last.beats_per_bar) == ((), 4)
+    middle = score.slice(2 * 72, 6 * 72)
+    assert middle.time_signatures == ((0, 3, 4), (72, 6, 8)) and middle.beats_per_bar == 3
+    assert score.transpose(1).time_signatures == score.time_signatures
+    assert score.barred(2).time_signatures == () and score.barred(2).bars == 16
+
+
+def test_equal_bar_lines_are_equal_scores() -> None:
+    assert Score(time_signatures=[(0, 4, 4)], length_ticks=96) == Score(length_ticks=96)
+    assert Score(time_signatures=[(0, 6, 8)], length_ticks=72) != Score(beats_per_bar=3, length_ticks=72)
+    repeated = Score(time_signatures=[(0, 3, 4), (72, 3, 4), (140, 3, 4)], length_ticks=300)
+    assert repeated.time_signatures == ((0, 3, 4), (140, 3, 4))  # the second changes no bar line
+    assert repeated.bar_ticks.tolist() == [0, 72, 140, 212, 284]
+    assert Score(time_signatures=[(0, 3, 4), (72, 4, 4)], length_ticks=72).time_signatures == ()
+    assert Score(time_signatures=[(0, 3, 4), (72, 4, 4)], length_ticks=72).beats_per_bar == 3
+
+
+@pytest.mark.parametrize(
+    ("signatures", "message"),
+    [
+        ([(1, 3, 4)], "first of time_signatures must be at tick 0, got 1"),
+        ([(0, 3, 4), (0, 4, 4)], "must rise, got 0 after 0"),
+        ([(0, 3, 3)], "one of 1, 2, 4, 8, 16, 32, 64, got 3/3"),
+        ([(0, 256, 4)], "1..255"),
+        ([(0, 5, 64)], "no whole number of ticks"),
+        ([(0, 3)], "must be"),
+        ([(0.5, 3, 4)], "must be"),
+    ],
+)
+def test_impossible_time_signatures_are_refused(signatures: list[tuple], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Score(time_signatures=signatures)
+    with pytest.raises(ValueError, match="beats_per_bar is 4, a bar of none of the time_signatures 3/4"):
+        Score(beats_per_bar=4, time_signatures=[(0, 3, 4)], length_ticks=96)
+
+
+def test_key_signatures_say_how_pitches_are_spelled() -> None:
+    score = Score([(0, 24, 60, 80)], key_signatures=[(0, -4), (48, -4), (72, 6)])
+    assert score.key_signatures == ((0, -4), (72, 6))
+    assert score == Score([(0, 24, 60, 80)])
+    assert score.transpose(1).key_signatures == ((0, 3), (72, 1))
+    assert score.transpose(12).key_signatures == score.key_signatures
+    assert score.slice(50, 96).key_signatures == ((0, -4), (22, 6))
+    for keys in ([(0, 8)], [(-1, 0)], [(3, 1), (3, 2)]):
+        with pytest.raises(ValueError, match="key_signatures"):
+            Score(key_signatures=keys)

@@ -230,3 +230,21 @@ def test_the_end_of_the_score_moves_with_its_notes(tmp_path):
     path.write_bytes(smf(bytes.fromhex(f"{upbeat} 90 3c 50 87 40 80 3c 40") + end))
     score = read_midi(path)
     assert (rows(score), score.length_ticks) == ([(96, 48, 60, 80)], 144)
+
+
+def test_time_signatures_and_keys_are_kept(tmp_path):
+    key = (0, mido.MetaMessage("key_signature", key="Ab"))
+    changes = [key, metre(0, 6, 8), metre(2 * 1440, 4, 4), metre(2 * 1440 + 1920, 7, 8)]
+    score = read_midi(midi_file(tmp_path / "a.mid", changes, note(0, 2 * 1440 + 1920 + 480)))
+    assert score.time_signatures == ((0, 6, 8), (144, 4, 4), (240, 7, 8))
+    assert score.bar_ticks.tolist() == [0, 72, 144, 240] and score.length_ticks == 240 + 84
+    assert (score.beats_per_bar, score.key_signatures) == (3, ((0, -4),))
+    assert read_midi(midi_file(tmp_path / "b.mid", [metre(0, 6, 8), *note(0, 480)])).time_signatures == ((0, 6, 8),)
+    assert read_midi(midi_file(tmp_path / "c.mid", [metre(0, 3, 4), *note(0, 480)])).time_signatures == ()
+
+
+def test_an_upbeat_with_its_own_signature_is_in_a_whole_bar(tmp_path):
+    changes = [metre(0, 1, 4), metre(480, 4, 4), metre(480 + 4 * 1920, 3, 4)]
+    score = read_midi(midi_file(tmp_path / "a.mid", changes, note(0, 480 + 4 * 1920 + 480)))
+    assert score.notes["onset_tick"].tolist() == [72]
+    assert score.time_signatures == ((0, 4, 4), (5 * 96, 3, 4))

@@ -33,6 +33,24 @@ def test_written_and_read_back_is_equal(folder, score):
     assert Score.from_midi(folder / "round.mid") == score
 
 
+@st.composite
+def sections(draw):
+    """Time signatures, some of them after an incomplete bar."""
+    signatures, tick = [], 0
+    for _ in range(draw(st.integers(1, 5))):
+        signatures.append((tick, draw(st.integers(1, 13)), draw(st.sampled_from([1, 2, 4, 8, 16, 32]))))
+        tick += draw(st.integers(1, 500))
+    return signatures
+
+
+@given(scores(), sections())
+@settings(max_examples=150, deadline=None)
+def test_time_signatures_return(folder, score, signatures):
+    score = Score(score.notes, tempo_bpm=score.tempo_bpm, time_signatures=signatures)
+    score.to_midi(folder / "round.mid")
+    assert Score.from_midi(folder / "round.mid") == score
+
+
 @pytest.mark.parametrize(
     "score",
     [
