@@ -44,8 +44,8 @@ def expressive(score: Score, first_tick: int = 0) -> Score:
 
     Args:
         score: any score.
-        first_tick: where the music after a primer begins. The notes before and those from there on are two parts; a part
-            whose velocities differ has dynamics of its own, which are kept.
+        first_tick: where the music after a primer begins. The notes before and those from there on are two parts; a
+            part whose velocities differ has dynamics of its own, which are kept.
 
     Returns:
         the score with other velocities and nothing else changed; equal scores give equal ones.

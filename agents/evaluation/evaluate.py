@@ -28,6 +28,7 @@ from toccata.agents.evaluation.players import (
 )
 from toccata.agents.evaluation.report import SIBLING, History, Report, kl_line, remarks, write_report
 from toccata.agents.generation.piece_files import write_piece
+from toccata.agents.generation.sound_options import DEFAULT_SOUND, SoundOptions
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import kl_per_piece
 from toccata.agents.prior.trajectories import record_trajectories
@@ -41,6 +42,7 @@ from toccata.envs.reward_model import total
 from toccata.files import is_file, refuse_existing, sha256_of_file, whole_folder, write_atomically
 from toccata.music.metrics import diversity, measure_each, vendi_score
 from toccata.music.score import Score
+from toccata.music.sound.listening import check_soundfont
 from toccata.reward_models import Combination, WeightedSum, parse_rewards
 from toccata.reward_models.judges.panel import Panel, beside_real
 from toccata.reward_models.rating.model import RatingModel
@@ -109,6 +111,7 @@ def evaluate(
     seed: int = 0,
     observation: str = "full",
     discrete: bool = False,
+    sound: SoundOptions = DEFAULT_SOUND,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Evaluate any agent, or music that is there already, as a run of Toccata is evaluated.
@@ -142,6 +145,7 @@ def evaluate(
             number generators only.
         observation: that a function is given: "full" or "actions".
         discrete: a function is given the mask of the discrete environment, (4589,) bool, and returns its actions.
+        sound: how the WAV files are rendered.
         console: for the table; by default the terminal.
 
     Returns:
@@ -150,7 +154,7 @@ def evaluate(
     Raises:
         EvaluationError: for anything that cannot be evaluated.
         FileError: when `out` exists.
-        ConfigError, CorpusError, RewardModelError: for settings that cannot be met.
+        ConfigError, CorpusError, RewardModelError, SoundError: for settings that cannot be met.
         OSError: naming the file that cannot be written; nothing is left of the folder then.
     """
     _check(pieces=pieces, samples=samples, seed=seed)
@@ -190,7 +194,7 @@ def evaluate(
         models={"agent": agent, "reference": reference},
         reference=f"{names.get('reference')}, which the agent is compared with",
     )
-    return _evaluate(subject, pieces, samples, seed, console or Console())
+    return _evaluate(subject, pieces, samples, seed, sound, console or Console())
 
 
 def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
@@ -200,9 +204,9 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
         what metrics.json holds.
 
     Raises:
-        RunError: for a folder that is no run, or has no model yet.
-        EvaluationError: for a folder without readable music.
+        RunError, EvaluationError: for a folder that is no run, or has no model yet; for one without readable music.
         ConfigError, FileError, ProgressError: naming a file of the run that is damaged, before anything is generated.
+        SoundError: for a sound font that cannot be used.
         OSError: naming the file that cannot be written; an earlier evaluation stays as it was.
     """
     given = {name: value for name in MUSIC_SETTINGS if (value := getattr(config, name)) is not None}
@@ -218,13 +222,15 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
             pieces=config.pieces,
             samples=config.samples,
             seed=config.seed,
+            sound=config.sound,
             console=console,
             **given,
         )
     if given:
         flag = next(iter(given)).replace("_", "-")
         raise ConfigError(f"--{flag} is of folders of music; {config.folder} is a run, which has its own")
-    return _evaluate(_run_subject(config), config.pieces, config.samples, config.seed, console or Console())
+    subject = _run_subject(config)
+    return _evaluate(subject, config.pieces, config.samples, config.seed, config.sound, console or Console())
 
 
 def read_rewards(rewards: Rewards, config: TrainConfig, seed: int) -> WeightedSum:
@@ -275,8 +281,11 @@ def _run_subject(config: EvaluateConfig) -> Subject:
     )
 
 
-def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: Console) -> dict[str, Any]:
+def _evaluate(
+    subject: Subject, pieces: int, samples: int, seed: int, sound: SoundOptions, console: Console
+) -> dict[str, Any]:
     """Play, measure and write; every evaluation is made here."""
+    check_soundfont(sound.soundfont)
     samples = max(samples, pieces)
     rating = sibling_rating(subject.rewards)
     real = subject.real.sample(samples, np.random.default_rng(seed), transpose=False)
@@ -303,9 +312,9 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
 
         written = min(pieces, len(composed["agent"]))
         for number in track(range(written), "writing pieces", console=console, transient=True):
-            write_piece(composed["agent"][number], folder, f"piece-{number:03d}")
-        write_piece(composed["random"][0], folder, "random")
-        write_piece(real[0], folder, "real")
+            write_piece(composed["agent"][number], folder, f"piece-{number:03d}", sound)
+        write_piece(composed["random"][0], folder, "random", sound)
+        write_piece(real[0], folder, "real", sound)
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
         lines = (
             ([kl_line(summary)] if "kl" in summary else [])
@@ -320,7 +329,7 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
             captions={f"piece-{number:03d}": name for number, name in enumerate(played["agent"].names[:written])},
             left_out=played["agent"].left_out,
             reference=subject.reference,
-            settings=_described(subject, seed),
+            settings=f"{_described(subject, seed)}; WAV files: {sound.describe()}",
             remarks=lines,
         )
         write_report(report, folder)
