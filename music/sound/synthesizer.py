@@ -62,8 +62,9 @@ class FluidPiano:
             raise FileNotFoundError(f"no sound font at {soundfont}")
         with Path(soundfont).open("rb") as file:
             head = file.read(12)
+        whole = int.from_bytes(head[4:8], "little") == Path(soundfont).stat().st_size - 8
         unreadable = f"{soundfont}: not a sound font with a program 0 that FluidSynth can read"
-        if head[:4] != b"RIFF" or head[8:] != b"sfbk":  # FluidSynth would try its reader of DLS, which logs
+        if head[:4] != b"RIFF" or head[8:] != b"sfbk" or not whole:  # FluidSynth would try it as DLS, and log that
             raise SoundError(unreadable)
         fluidsynth = _load_fluidsynth()
         self._write_float = fluidsynth._fl.fluid_synth_write_float
