@@ -20,7 +20,7 @@ REVERB = {  # a small hall: 60 dB less after 1.9 s
     "synth.reverb.width": 1.0,
     "synth.reverb.level": 0.7,
 }
-REVERB_SEND = 40  # of 127: with the default sound font the reverb is 14 dB below the piano
+REVERB_SEND = 80  # of 127: with the default sound font the reverb is 15 dB below the piano
 LOADING = {"synth.dynamic-sample-loading": 1}  # the samples of program 0 only: large fonts have hundreds more
 TAIL_SECONDS = 1.0  # after the sound that networks hear, for the reverb
 FADE_SECONDS = 0.5  # at the end, where a sound font has long releases

@@ -151,7 +151,7 @@ def _check(name: str, value: Any, hint: Any, allowed: Range | None) -> None:
             kind = "text" if hint is str else "a path"
             raise ConfigError(f"{name} must be {kind}, got {shown(value)}")
         _check_name(name, str(value))
-    elif is_dataclass(hint):
+    elif isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, hint):
             raise ConfigError(f"{name} must be {hint.__name__}, got {shown(value)}")
     else:
