@@ -38,7 +38,7 @@ def expressive(score: Score, first_tick: int = 0) -> Score:
       Theory of Tonal Music", chapter 4);
     - melody: the skyline is louder than the bass and the inner voices softest (Goebl 2001, "Melody lead in piano
       performance: expressive device or artifact?", JASA 110: pianists strike the notes of a melody harder);
-    - high loud: the higher, the louder (Friberg et al. 2006, with a third of the amount).
+    - high loud: the higher, the louder (Friberg et al. 2006).
 
     A velocity of v is 40 log10(v / 72) dB, the default of sound fonts (SoundFont 2.04, section 8.4.1).
 
