@@ -26,7 +26,7 @@ def k_weighting(sample_rate: int) -> np.ndarray:
     """The K-weighting filter at any sample rate: second-order sections, (2, 6) float64, for `scipy.signal.sosfilt`.
 
     BS.1770-4 prints coefficients for 48 kHz only; these are the bilinear transforms of the analogue filters that they
-    were made from, a high shelf of 4 dB above 1.7 kHz (the head) and a high-pass at 38 Hz.At 48 kHz they are equal to
+    were made from, a high shelf of 4 dB above 1.7 kHz (the head) and a high-pass at 38 Hz. At 48 kHz they are equal to
     the printed ones. The parameters are those that libebur128 and other meters use.
 
     Raises:
