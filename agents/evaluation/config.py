@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
+from toccata.agents.generation.sound_options import DEFAULT_SOUND, SoundOptions
 from toccata.settings.options import BEATS_PER_BAR, MAX_BARS, SEED, TEMPO_BPM, ConfigError, Range, check_fields, shown
 
 EVALUATE_RANGES = {
@@ -70,6 +72,8 @@ class EvaluateConfig:
 
     tempo_bpm: float | None = None
     """Of a folder of music: quarter notes a minute of all pieces. By default 120."""
+
+    sound: Annotated[SoundOptions, tyro.conf.OmitArgPrefixes] = DEFAULT_SOUND
 
     def __post_init__(self) -> None:
         check_fields(self, EVALUATE_RANGES)

@@ -33,6 +33,7 @@ from toccata.agents.evaluation.report.page import Report, write_report
 from toccata.agents.evaluation.report.provenance import provenance
 from toccata.agents.evaluation.subject import Subject
 from toccata.agents.generation.piece_files import write_piece
+from toccata.agents.generation.sound_options import DEFAULT_SOUND, SoundOptions
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
 from toccata.agents.runs.config import DEFAULT_REWARDS, MAX_BARS_OF_ENVS, TrainConfig
 from toccata.agents.runs.rewards_file import load_rewards, with_limits
@@ -40,6 +41,7 @@ from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.pieces import Piece
 from toccata.files import is_file, refuse_existing, sha256_of_file, whole_folder, write_atomically
 from toccata.music.score import Score
+from toccata.music.sound.listening import check_soundfont
 from toccata.reward_models import Combination, WeightedSum, parse_rewards
 from toccata.settings.genres import GENRES
 from toccata.settings.options import ConfigError
@@ -72,6 +74,7 @@ def evaluate(
     seed: int = 0,
     observation: str = "full",
     discrete: bool = False,
+    sound: SoundOptions = DEFAULT_SOUND,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Evaluate any agent, or music that is there already, as a run of Toccata is evaluated.
@@ -105,6 +108,7 @@ def evaluate(
             number generators only.
         observation: that a function is given: "full" or "actions".
         discrete: a function is given the mask of the discrete environment, (4589,) bool, and returns its actions.
+        sound: how the WAV files are rendered.
         console: for the table; by default the terminal.
 
     Returns:
@@ -113,7 +117,7 @@ def evaluate(
     Raises:
         EvaluationError: for anything that cannot be evaluated.
         FileError: when `out` exists.
-        ConfigError, CorpusError, RewardModelError: for settings that cannot be met.
+        ConfigError, CorpusError, RewardModelError, SoundError: for settings that cannot be met.
         OSError: naming the file that cannot be written; nothing is left of the folder then.
     """
     _check(pieces=pieces, samples=samples, seed=seed)
@@ -153,7 +157,7 @@ def evaluate(
         models={"agent": agent, "reference": reference},
         reference=f"{names.get('reference')}, which the agent is compared with",
     )
-    return _evaluate(subject, pieces, samples, seed, console or Console())
+    return _evaluate(subject, pieces, samples, seed, sound, console or Console())
 
 
 def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> dict[str, Any]:
@@ -163,9 +167,9 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
         what metrics.json holds.
 
     Raises:
-        RunError: for a folder that is no run, or has no model yet.
-        EvaluationError: for a folder without readable music.
+        RunError, EvaluationError: for a folder that is no run, or has no model yet; for one without readable music.
         ConfigError, FileError, ProgressError: naming a file of the run that is damaged, before anything is generated.
+        SoundError: for a sound font that cannot be used.
         OSError: naming the file that cannot be written; an earlier evaluation stays as it was.
     """
     given = {name: value for name in MUSIC_SETTINGS if (value := getattr(config, name)) is not None}
@@ -181,6 +185,7 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
             pieces=config.pieces,
             samples=config.samples,
             seed=config.seed,
+            sound=config.sound,
             console=console,
             **given,
         )
@@ -188,7 +193,8 @@ def evaluate_folder(config: EvaluateConfig, console: Console | None = None) -> d
     if given:
         flag = next(iter(given)).replace("_", "-")
         raise ConfigError(f"--{flag} is of folders of music; {config.folder} is a run, which has its own")
-    return _evaluate(_run_subject(config, bars), config.pieces, config.samples, config.seed, console or Console())
+    subject = _run_subject(config, bars)
+    return _evaluate(subject, config.pieces, config.samples, config.seed, config.sound, console or Console())
 
 
 def read_rewards(rewards: Rewards, config: TrainConfig, seed: int) -> WeightedSum:
@@ -242,8 +248,11 @@ def _run_subject(config: EvaluateConfig, bars: int | None) -> Subject:
     )
 
 
-def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: Console) -> dict[str, Any]:
+def _evaluate(
+    subject: Subject, pieces: int, samples: int, seed: int, sound: SoundOptions, console: Console
+) -> dict[str, Any]:
     """Play, measure and write; every evaluation is made here."""
+    check_soundfont(sound.soundfont)
     began = perf_counter()
     samples = max(samples, pieces)
     real = subject.real.sample(samples, np.random.default_rng(seed), transpose=False)
@@ -262,7 +271,7 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
         stems = {f"piece-{number:03d}": ("agent", number) for number in range(written)}
         stems |= {composer: (composer, 0) for composer in composed if composer != "agent"}
         for stem, (composer, number) in bar.track(list(stems.items()), description="writing pieces"):
-            write_piece(composed[composer][number], folder, stem)
+            write_piece(composed[composer][number], folder, stem, sound)
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
         lines = [kl_line(summary)] if "kl" in summary else []
         lines += [*remarks(summary), *(f"warning: {line}" for line in subject.warnings)]
@@ -274,7 +283,7 @@ def _evaluate(subject: Subject, pieces: int, samples: int, seed: int, console: C
             captions={f"piece-{number:03d}": name for number, name in enumerate(played["agent"].names[:written])},
             left_out=played["agent"].left_out,
             reference=subject.reference,
-            settings=_described(subject, seed),
+            settings=f"{_described(subject, seed)}; WAV files: {sound.describe()}",
             remarks=lines,
             matches={stem: captions(found.matches[composer])[number] for stem, (composer, number) in stems.items()},
             provenance=provenance(subject.rewards, subject.model_sha256),

@@ -25,6 +25,7 @@ from toccata.errors import ToccataError
 from toccata.files import refuse_existing, whole_folder
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
 from toccata.music.score import Score
+from toccata.music.sound.listening import check_soundfont
 from toccata.settings.genres import check_genres, genre_index, with_added
 from toccata.settings.options import check_length
 
@@ -47,12 +48,13 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         the pieces that were written.
 
     Raises:
-        ComposeError, FileError, MidiError, MusicXMLError, PriorError, RunError, ConfigError: before anything is
-            written.
+        ComposeError, FileError, MidiError, MusicXMLError, PriorError, RunError, ConfigError, SoundError: before
+            anything is written.
         OSError: naming the file that cannot be read or written; nothing is left of the folder then.
     """
     console = console or Console()
     refuse_existing(config.out, "another --out")
+    check_soundfont(config.sound.soundfont)
     primer = None if config.primer is None else read_primer(config)
     network, piano, run = load_composer(config)
     try:
@@ -99,7 +101,7 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         task = bar.add_task("writing", total=len(pieces))
         with whole_folder(place) as folder:
             for number, piece in enumerate(pieces):
-                write_piece(piece, folder, f"piece-{number:03d}")
+                write_piece(piece, folder, f"piece-{number:03d}", config.sound)
                 bar.advance(task)
     first = pieces[0].start_tick // pieces[0].score.ticks_per_bar + 1
     new = f"composed: bars {first} to {pieces[0].score.bars}"

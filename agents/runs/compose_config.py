@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import tyro
+
+from toccata.agents.generation.sound_options import DEFAULT_SOUND, SoundOptions
 from toccata.settings.genres import checked_additions
 from toccata.settings.options import (
     BEATS_PER_BAR,
@@ -80,6 +84,8 @@ class ComposeConfig:
 
     device: str = "auto"
     """cpu, cuda, or auto."""
+
+    sound: Annotated[SoundOptions, tyro.conf.OmitArgPrefixes] = DEFAULT_SOUND
 
     def __post_init__(self) -> None:
         check_fields(self, RANGES)

@@ -96,17 +96,17 @@ def read_audio(path: str | PathLike[str], sample_rate: int = 16_000, seconds: fl
 
 
 def write_wav(path: str | PathLike[str], audio: np.ndarray, sample_rate: int = 16_000) -> None:
-    """Write (samples,) sound in [-1, 1] as a 16-bit mono WAV file; samples outside are clipped.
+    """Write (samples,) or (samples, 2) sound in [-1, 1] as a 16-bit WAV file; samples outside are clipped.
 
     Raises:
-        ValueError: when `audio` is not one-dimensional or not finite.
+        ValueError: when `audio` has another shape or is not finite.
         OSError: naming `path`, when it cannot be written; nothing is left of it then.
     """
     import soundfile
 
     audio = np.asarray(audio, np.float32)
-    if audio.ndim != 1 or not np.isfinite(audio).all():
-        raise ValueError(f"{path}: sound must be (samples,) finite values, got shape {audio.shape}")
+    if (audio.ndim != 1 and audio.shape[1:] != (2,)) or not np.isfinite(audio).all():
+        raise ValueError(f"{path}: sound must be (samples,) or (samples, 2) finite values, got shape {audio.shape}")
     buffer = BytesIO()  # libsndfile does not notice a full disk
     soundfile.write(buffer, np.clip(audio, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
     write_atomically(path, buffer.getvalue())

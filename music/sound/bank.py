@@ -262,21 +262,28 @@ def _render_scheduled(notes: np.ndarray, samples: int, sample_rate: int, soundfo
     notes = notes[notes["on_block"] < blocks]
     audio = np.zeros(blocks * BLOCK, np.float32)
     with FluidPiano(sample_rate, soundfont, voices=(len(notes) + 4) * VOICES_PER_NOTE) as piano:
-        _play(piano, notes, audio)
+        play(piano, notes, audio)
     return np.clip(audio[before * BLOCK :][:samples], -1, 1)
 
 
-def _play(piano: FluidPiano, notes: np.ndarray, audio: np.ndarray) -> None:
-    """Play `notes` into `audio`, (blocks * BLOCK,); at each border keys are released before keys are pressed."""
+def play(piano: FluidPiano, notes: np.ndarray, audio: np.ndarray) -> None:
+    """Play scheduled notes into `audio`; at each border keys are released before keys are pressed.
+
+    Args:
+        piano: nothing else may sound.
+        notes: as `schedule` returns them.
+        audio: (blocks * BLOCK,) for the mean of left and right, or (2, blocks * BLOCK); it may exceed [-1, 1].
+    """
+    write = piano.write if audio.ndim == 1 else piano.write_stereo
     downs = [(int(block), 1, int(pitch), int(velocity)) for block, _, pitch, velocity in notes]
     ups = [(int(block), 0, int(pitch), 0) for _, block, pitch, _ in notes]
     block = 0
     for next_block, is_down, pitch, velocity in sorted(downs + ups):
         if next_block > block:
-            audio[block * BLOCK : next_block * BLOCK] = piano.write(next_block - block)
+            audio[..., block * BLOCK : next_block * BLOCK] = write(next_block - block)
             block = next_block
         if is_down:
             piano.press(pitch, velocity)
         else:
             piano.release(pitch)
-    audio[block * BLOCK :] = piano.write(len(audio) // BLOCK - block)
+    audio[..., block * BLOCK :] = write(audio.shape[-1] // BLOCK - block)

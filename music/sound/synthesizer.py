@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from os import PathLike
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import numpy as np
 
@@ -33,12 +33,14 @@ class SoundError(ToccataError, RuntimeError):
 
 
 class FluidPiano:
-    """Program 0 of a sound font in FluidSynth, reverb and chorus off; a context manager.
+    """Program 0 of a sound font in FluidSynth, by default with reverb and chorus off; a context manager.
 
     Args:
         sample_rate: samples a second, 8,000 to 96,000.
-        soundfont: path of an SF2 file.
+        soundfont: path of an SF2 file, or of an SF3 file where FluidSynth was built with libsndfile.
         voices: greatest number of notes that sound at once, released ones included; at most `MAX_VOICES`.
+        settings: further ones of FluidSynth by name. With a reverb the first note of each voice differs slightly from
+            later ones.
 
     Raises:
         SoundError: when libfluidsynth is not installed or cannot read the sound font.
@@ -46,12 +48,24 @@ class FluidPiano:
         ValueError: for a sample rate out of range.
     """
 
-    def __init__(self, sample_rate: int, soundfont: str | PathLike[str], voices: int) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        soundfont: str | PathLike[str],
+        voices: int,
+        settings: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         low, high = SAMPLE_RATES
         if not low <= sample_rate <= high:
             raise ValueError(f"sample_rate must be in {low}..{high} samples a second, got {sample_rate}")
         if not Path(soundfont).is_file():
             raise FileNotFoundError(f"no sound font at {soundfont}")
+        with Path(soundfont).open("rb") as file:
+            head = file.read(12)
+        whole = int.from_bytes(head[4:8], "little") == Path(soundfont).stat().st_size - 8
+        unreadable = f"{soundfont}: not a sound font with a program 0 that FluidSynth can read"
+        if head[:4] != b"RIFF" or head[8:] != b"sfbk" or not whole:  # FluidSynth would try it as DLS, and log that
+            raise SoundError(unreadable)
         fluidsynth = _load_fluidsynth()
         self._write_float = fluidsynth._fl.fluid_synth_write_float
         self._get_voice_count = fluidsynth.fluid_synth_get_active_voice_count
@@ -62,19 +76,24 @@ class FluidPiano:
                 gain=GAIN,
                 samplerate=float(sample_rate),
                 channels=16,
-                **{"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.polyphony": voices},
+                **{"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.polyphony": voices, **settings},
             )
             self.close = weakref.finalize(self, self._synth.delete)  # also at exit, before the library is unloaded
             font = self._synth.sfload(str(soundfont))
             if font < 0 or self._synth.program_select(0, font, 0, 0) != 0:
-                raise SoundError(f"{soundfont}: not a sound font with a program 0 that FluidSynth can read")
-        self._warm_up(voices)
+                raise SoundError(unreadable)
+        if not settings.get("synth.reverb.active"):  # which would sound on after it
+            self._warm_up(voices)
 
     def __enter__(self) -> FluidPiano:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def send_to_reverb(self, amount: int) -> None:
+        """Set the share of the sound that the reverb is given, 0-127; controller 91 of MIDI."""
+        self._synth.cc(0, 91, amount)
 
     def press(self, pitch: int, velocity: int) -> None:
         """Press a key; an earlier note of the key is damped."""
@@ -91,13 +110,18 @@ class FluidPiano:
 
     def write(self, blocks: int) -> np.ndarray:
         """The next (blocks * BLOCK,) float32 samples, mean of left and right."""
+        stereo = self.write_stereo(blocks)
+        mono = stereo[0] + stereo[1]
+        mono *= 0.5
+        return mono
+
+    def write_stereo(self, blocks: int) -> np.ndarray:
+        """The next (2, blocks * BLOCK) float32 samples, left and right; loud ones exceed [-1, 1]."""
         samples = blocks * BLOCK
         stereo = np.empty((2, samples), np.float32)
         address = stereo.ctypes.data
         self._write_float(self._synth.synth, samples, address, 0, 1, address, samples, 1)
-        mono = stereo[0] + stereo[1]
-        mono *= 0.5
-        return mono
+        return stereo
 
     def record(self, pitch: int, velocity: int, blocks: int, silence: float) -> np.ndarray:
         """The sound of one note held for `blocks`, until it stays below `silence`; nothing else may sound."""

@@ -19,7 +19,7 @@ def data_uri(data: bytes, media_type: str) -> str:
 
 
 def opus_of_wav(path: Path, seconds: float) -> bytes:
-    """The beginning of a mono WAV file as OGG Opus.
+    """The beginning of a WAV file, mono or stereo, as OGG Opus.
 
     Args:
         path: a file that `write_piece` wrote.
@@ -33,14 +33,16 @@ def opus_of_wav(path: Path, seconds: float) -> bytes:
 
     with soundfile.SoundFile(path) as file:
         rate = file.samplerate
-        samples = file.read(round(seconds * rate), dtype="float32", always_2d=True)[:, 0]
-    samples = samples if len(samples) else np.zeros(1, np.float32)  # a file without sound cannot be read
+        samples = file.read(round(seconds * rate), dtype="float32", always_2d=True)
+    samples = (
+        samples if len(samples) else np.zeros((1, samples.shape[1]), np.float32)
+    )  # a file without sound cannot be read
     common = gcd(rate, OPUS_RATE)
     samples = resample_poly(samples, OPUS_RATE // common, rate // common) if rate != OPUS_RATE else samples
     samples = np.clip(samples, -1, 1).astype(np.float32)
     buffer = BytesIO()
     with soundfile.SoundFile(
-        buffer, "w", OPUS_RATE, 1, format="OGG", subtype="OPUS", compression_level=COMPRESSION
+        buffer, "w", OPUS_RATE, samples.shape[1], format="OGG", subtype="OPUS", compression_level=COMPRESSION
     ) as file:
         for start in range(0, len(samples), OPUS_RATE):  # libsndfile keeps what it is given at once on its stack
             file.write(samples[start : start + OPUS_RATE])

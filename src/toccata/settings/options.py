@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from math import inf
 from os import fsencode
 from pathlib import Path
@@ -63,7 +63,8 @@ def check_fields(config: Any, ranges: Mapping[str, Range]) -> None:
     """Raise ConfigError for the first field of a dataclass that is not of its type, or outside its range.
 
     Args:
-        config: annotated with int, float, bool, str, Path, Literal, tuples of these, and unions with None.
+        config: annotated with int, float, bool, str, Path, Literal, tuples of these, unions with None, and dataclasses
+            that check themselves.
         ranges: of the numbers, by the name of their field.
 
     Texts and paths must not be empty, and must be names that a file system can hold.
@@ -150,6 +151,9 @@ def _check(name: str, value: Any, hint: Any, allowed: Range | None) -> None:
             kind = "text" if hint is str else "a path"
             raise ConfigError(f"{name} must be {kind}, got {shown(value)}")
         _check_name(name, str(value))
+    elif isinstance(hint, type) and is_dataclass(hint):
+        if not isinstance(value, hint):
+            raise ConfigError(f"{name} must be {hint.__name__}, got {shown(value)}")
     else:
         raise TypeError(f"{name}: fields of type {hint} are not checked")
 

@@ -363,7 +363,7 @@ def test_samples_have_a_limit_that_depends_on_the_bars(toy_run: Path, tmp_path: 
         evaluate_folder(EvaluateConfig(run, samples=60_000, device="cpu"), Console(file=StringIO()))
 
 
-@pytest.mark.parametrize("writer", ["write_wav", "save_piano_roll", "note_bank"])
+@pytest.mark.parametrize("writer", ["write_wav", "save_piano_roll", "render_for_listening"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
 def test_a_failing_writer_leaves_the_earlier_evaluation_and_no_part(
     evaluated: tuple[Path, dict[str, Any], str], monkeypatch: pytest.MonkeyPatch, writer: str, error: BaseException

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import soundfile
 import torch
 from rich.console import Console
 
@@ -19,6 +20,8 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 from toccata.music.musicxml import write_musicxml
 from toccata.music.score import Score
+from toccata.music.sound.bank import default_soundfont
+from toccata.music.sound.loudness import integrated_loudness
 from toccata.settings.options import ConfigError
 
 SMALL = Piano(lowest=48, highest=72, values=(2, 12, 24))
@@ -56,7 +59,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only MIDI files are written: sound and pictures have tests of their own."""
     monkeypatch.setattr(
         "toccata.agents.runs.compose.write_piece",
-        lambda piece, folder, stem: piece.score.to_midi(folder / f"{stem}.mid"),
+        lambda piece, folder, stem, _: piece.score.to_midi(folder / f"{stem}.mid"),
     )
 
 
@@ -71,6 +74,20 @@ def test_a_song_is_continued_as_a_user_would(command: Callable, tmp_path: Path) 
         score = Score.from_midi(f"composed/song-1/piece-00{number}.mid")
         assert score.bars == 3
         assert score.slice(0, 192).notes.tolist() == TUNE
+
+
+def test_options_of_the_sound_are_those_of_the_command(command: Callable, tmp_path: Path) -> None:
+    status, text = command("--soundfont", "nowhere.sf2", "--out", "out")
+    assert (status, text) == (1, "error: no sound font at nowhere.sf2\n")
+    (tmp_path / "text.sf2").write_text("no sound font")
+    status, text = command("--soundfont", "text.sf2", "--out", "out")
+    assert (status, text.startswith("error: text.sf2: not a sound font"), text.count("\n")) == (1, True, 1)
+    assert not (tmp_path / "out").exists()
+    assert command("--stereo", "--loudness", "none", "--no-reverb", "--no-expression", "--out", "out")[0] == 0
+    assert command("--loudness", "-30", "--soundfont", str(default_soundfont()), "--out", "quiet")[0] == 0
+    assert soundfile.info("out/piece-000.wav").channels == 2
+    sound, rate = soundfile.read("quiet/piece-000.wav")
+    assert integrated_loudness(sound, rate) == pytest.approx(-30, abs=0.1)
 
 
 @pytest.mark.usefixtures("quiet")

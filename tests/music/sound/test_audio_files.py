@@ -147,8 +147,11 @@ def test_written_wav_files_are_read_back(tmp_path):
     read, sample_rate = soundfile.read(tmp_path / "melody.wav", dtype="float32")
     assert sample_rate == 16_000
     np.testing.assert_allclose(read, audio, atol=1 / 32_000)
-    with pytest.raises(ValueError, match="finite"):
-        write_wav(tmp_path / "nan.wav", np.full(10, np.nan), 16_000)
+    write_wav(tmp_path / "stereo.wav", np.stack([audio, -audio], axis=1), 16_000)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "stereo.wav")[0], np.stack([read, -read], 1), atol=1 / 32_000)
+    for wrong in (np.full(10, np.nan), np.zeros((10, 3)), np.zeros((2, 2, 2))):
+        with pytest.raises(ValueError, match=r"\(samples, 2\) finite"):
+            write_wav(tmp_path / "nan.wav", wrong, 16_000)
     assert not (tmp_path / "nan.wav").exists()
 
 
