@@ -1,4 +1,4 @@
-"""Metrics of dynamics: mean, range, entropy and number of velocities."""
+"""Metrics of dynamics: mean, range and entropy of velocities."""
 
 from __future__ import annotations
 
@@ -31,8 +31,3 @@ def velocity_entropy(score: Score) -> float:
     counts = np.bincount(score.notes["velocity"] // BIN_VELOCITIES)
     shares = counts[counts > 0] / max(len(score), 1)
     return float((shares * np.log2(1 / shares)).sum())
-
-
-def velocity_levels(score: Score) -> float:
-    """Number of different velocities, in [1, 127]; silence has 0. A piece without dynamics has 1."""
-    return float(len(np.unique(score.notes["velocity"])))

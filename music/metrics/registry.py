@@ -8,7 +8,7 @@ from math import inf, log2
 
 import numpy as np
 
-from toccata.music.metrics import harmony, pitch, repetition, rhythm, structure, texture
+from toccata.music.metrics import dynamics, harmony, pitch, repetition, rhythm, structure, texture
 from toccata.music.score import Score
 
 
@@ -63,6 +63,9 @@ METRICS: dict[str, Metric] = CORE_METRICS | {
     "structureness_long": Metric(structure.structureness_long, "structure", "fitness", 0, 1),
     "compression_ratio": Metric(structure.compression_ratio, "structure", "phrases a step", 0, 1),
     "repeated_motif_rate": Metric(structure.repeated_motif_rate, "structure", "share of notes", 0, 1),
+    "velocity_mean": Metric(dynamics.velocity_mean, "dynamics", "velocity", 0, 127),
+    "velocity_range": Metric(dynamics.velocity_range, "dynamics", "velocity", 0, 126),
+    "velocity_entropy": Metric(dynamics.velocity_entropy, "dynamics", "bits", 0, 5),
 }
 """Every metric of a score by name, in the order of tables."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from toccata.music.metrics import METRICS
 
-FAMILIES = ("rewards", "judges", "pitch", "harmony", "rhythm", "texture", "structure", "diversity", "other")
+FAMILIES = ("rewards", "judges", "pitch", "harmony", "rhythm", "texture", "structure", "dynamics", "diversity", "other")
 TITLES = {"diversity": "diversity and originality"}
 TOTAL = "reward/total"
 HIGHER, LOWER, LIKE_REAL = "higher is better", "lower is better", "like real"
