@@ -92,7 +92,7 @@ def compose(config: Any) -> None:
 
 def metrics(config: Any) -> None:
     """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
-    from toccata.agents.evaluation.measured_files import measure_to_table
+    from toccata.agents.evaluation.metrics_of_files import measure_to_table
 
     measure_to_table(config)
 
