@@ -21,6 +21,7 @@ import tyro
 import toccata
 from toccata.agents.evaluation.config import CompareConfig, EvaluateConfig, MetricsConfig
 from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
+from toccata.agents.generation.sound_options import SoundOptions
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.runs.compose_config import ComposeConfig
@@ -155,7 +156,7 @@ def test_commands_can_be_typed_as_they_stand(page: Path, workdir: Path) -> None:
 
 def test_flags_in_running_text_exist() -> None:
     flags = set(OTHER_FLAGS)
-    for config_type in set(COMMANDS.values()):
+    for config_type in {*COMMANDS.values(), SoundOptions}:
         for field in fields(config_type):
             flag = field.name.replace("_", "-")
             flags |= {f"--{flag}", f"--no-{flag}"} if isinstance(field.default, bool) else {f"--{flag}"}

@@ -6,6 +6,7 @@ formula. A beat is a quarter note, and the length of a piece is `length_ticks`, 
 are invariant under transposition. Most depend on the length of the piece, so compare pieces of similar length.
 """
 
+from toccata.music.metrics.dynamics import velocity_entropy, velocity_mean, velocity_range
 from toccata.music.metrics.harmony import cadence_rate, chord_change_rate, tonal_distance
 from toccata.music.metrics.pitch import (
     distinct_pitches,
@@ -84,6 +85,9 @@ __all__ = [
     "structureness_short",
     "syncopation",
     "tonal_distance",
+    "velocity_entropy",
+    "velocity_mean",
+    "velocity_range",
     "vendi_score",
     "voice_leading_size",
 ]

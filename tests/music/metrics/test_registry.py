@@ -27,8 +27,8 @@ EMPTY = Score()
 SILENT = Score(length_ticks=8 * 4 * BEAT)
 ONE_NOTE = Score([(0, BEAT, 60, 80)])
 CLUSTER = Score([(0, 4 * BEAT, pitch, 80) for pitch in range(128)])
-NOTHING = (0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0)  # of the metrics that are not core ones
-ONE = (1, ONE_CLARITY, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0)
+NOTHING = (0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0)  # of the metrics that are not core ones
+ONE = (1, ONE_CLARITY, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 80, 0, 0)
 INCOMPLETE_BEAT = Score([(0, 5, 60, 80)], length_ticks=BEAT + 1)  # ends inside its second beat
 
 
@@ -104,6 +104,9 @@ def test_all_metrics_of_a_cluster():
         "structureness_long": 0,
         "compression_ratio": exactly(2 / 127),  # the first semitone, and its 126 repetitions
         "repeated_motif_rate": 0,
+        "velocity_mean": 80,
+        "velocity_range": 0,
+        "velocity_entropy": 0,
     }
 
 
