@@ -140,10 +140,10 @@ def _read(job: Job) -> Score | None:
     from toccata.music.musicxml import read_notation, score_from_stream, stream_from_text
 
     if job.abc:
-        return score_from_stream(stream_from_text(job.abc, ".abc"))
+        return score_from_stream(stream_from_text(job.abc, ".abc"), repeats="written")
     if Path(job.path).suffix.lower() in MIDI_SUFFIXES:
         return read_midi(job.path)
-    score, parts = read_notation(job.path)
+    score, parts = read_notation(job.path, repeats="written")
     return score if job.parts in (0, parts) else None
 
 

@@ -1,0 +1,195 @@
+"""The order in which the bars of a piece are played: repeats, endings, da capo, dal segno, to coda and fine."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Literal, TypeVar
+from xml.etree.ElementTree import Element
+
+Value = TypeVar("Value", int, float)
+Repeats = Literal["unfold", "written"]
+REPEATS = ("unfold", "written")
+MAX_UNFOLDING = 16  # times the written bars: a rondo has about three; beyond, the marks are damaged
+
+
+@dataclass(frozen=True)
+class BarMarks:
+    """What one bar says about the order of bars. A mark within the bar counts at its beginning or its end."""
+
+    forward: bool = False  # a repeated section begins here
+    backward: int = 0  # one ends here, and is played so many times; 0: none ends
+    endings: frozenset[int] = frozenset()  # the passes that the bar is played in; empty: all
+    segno: str = ""  # the names of what begins here; empty: nothing
+    coda: str = ""
+    dacapo: bool = False  # at the end
+    dalsegno: str = ""  # the names of where the end jumps to
+    tocoda: str = ""  # after da capo or dal segno
+    fine: bool = False  # the end, after da capo or dal segno
+
+
+PLAIN = BarMarks()
+
+
+def played_bars(marks: Sequence[BarMarks]) -> list[int]:
+    """The indices of the bars in the order in which they are played.
+
+    A section is played twice, or as many times as its repeat or its endings say. It begins at the last forward repeat,
+    the end of the last repeated section, or the first bar. A jump is taken once, after the repeats of its bar, and
+    repeats that have been played are not played again after it: the last ending follows. Without a segno, dal segno is
+    ignored, and so is to coda without a coda.
+
+    Returns:
+        The bars as written, where that would give more than 16 times as many.
+    """
+    last_pass = _last_passes(marks)
+    order: list[int] = []
+    complete: set[int] = set()  # bars whose backward repeat, and endings whose last pass has been played
+    jumps: set[int] = set()  # bars of the jumps that were taken
+    bar = section = 0
+    number = 1  # of the pass
+    while bar < len(marks):
+        mark = marks[bar]
+        if (mark.forward and bar != section) or (bar and marks[bar - 1].endings and not mark.endings and number > 1):
+            section, number = bar, 1
+        if mark.endings and (last_pass[bar] if bar in complete else number) not in mark.endings:
+            bar += 1
+            continue
+        order.append(bar)
+        if len(order) > MAX_UNFOLDING * len(marks):
+            return list(range(len(marks)))
+        if mark.backward and bar not in complete:
+            if number < max(mark.backward, last_pass[bar]):
+                number += 1
+                bar = section
+                continue
+            complete.add(bar)
+        if mark.endings and number >= last_pass[bar]:
+            complete |= _ending_group(marks, bar)
+        if mark.backward and not (bar + 1 < len(marks) and marks[bar + 1].endings):
+            section, number = bar + 1, 1
+        if mark.fine and jumps:
+            break
+        target = _jump_target(marks, bar) if bar not in jumps else None
+        coda = _named(marks, "coda", mark.tocoda) if jumps and mark.tocoda else None
+        if coda is not None:
+            bar, section, number = coda, coda, 1
+        elif target is not None:
+            jumps.add(bar)
+            bar, section, number = target, target, 1
+        else:
+            bar += 1
+    return order
+
+
+def played_changes(changes: Sequence[tuple[int, int, Value]], order: Sequence[int]) -> list[tuple[int, int, Value]]:
+    """(place in the order, time in its bar, value) of the changes of a value as they are played.
+
+    After a jump the value is that which was in force in the written bars.
+
+    Args:
+        changes: (bar, time, value), in order.
+        order: the bars as they are played.
+    """
+    bars = [bar for bar, _, _ in changes]
+    played: list[tuple[int, int, Value]] = []
+    for place, bar in enumerate(order):
+        first, end = bisect_left(bars, bar), bisect_left(bars, bar + 1)
+        if changes and place and order[place - 1] != bar - 1:
+            played.append((place, 0, changes[max(first - 1, 0)][2]))
+        played += [(place, time, value) for _, time, value in changes[first:end]]
+    return played
+
+
+def _jump_target(marks: Sequence[BarMarks], bar: int) -> int | None:
+    """The bar that the end of a bar jumps to, if any."""
+    if marks[bar].dalsegno:
+        return _named(marks, "segno", marks[bar].dalsegno)
+    return 0 if marks[bar].dacapo else None
+
+
+def _named(marks: Sequence[BarMarks], kind: str, name: str) -> int | None:
+    """The first bar whose segno or coda has the name, else the first one with any."""
+    found = {index: getattr(mark, kind) for index, mark in enumerate(marks) if getattr(mark, kind)}
+    return next((index for index, each in found.items() if each == name), next(iter(found), None))
+
+
+def _ending_group(marks: Sequence[BarMarks], bar: int) -> set[int]:
+    """The bars of the endings that stand one after the other around a bar."""
+    first = last = bar
+    while first > 0 and marks[first - 1].endings:
+        first -= 1
+    while last + 1 < len(marks) and marks[last + 1].endings:
+        last += 1
+    return set(range(first, last + 1))
+
+
+def _last_passes(marks: Sequence[BarMarks]) -> list[int]:
+    """Of every bar the largest number in its group of endings; 0 of a bar without endings."""
+    last = [0] * len(marks)
+    bar = 0
+    while bar < len(marks):
+        if marks[bar].endings:
+            group = _ending_group(marks, bar)
+            largest = max(max(marks[each].endings) for each in group)
+            for each in group:
+                last[each] = largest
+            bar = max(group)
+        bar += 1
+    return last
+
+
+def marks_of_tree(root: Element) -> list[BarMarks]:
+    """The marks of every bar of a `musicxml_tree`; of each kind those of the first part that has it in the bar."""
+    parts = [_part_marks(part) for part in root.iter("part")]
+    return [_merged(bar) for bar in zip_longest(*parts, fillvalue=PLAIN)]
+
+
+def _merged(bars: Sequence[BarMarks]) -> BarMarks:
+    """The marks of one bar in several parts."""
+    fields = PLAIN.__dict__
+    found = {name: next((getattr(bar, name) for bar in bars if getattr(bar, name)), None) for name in fields}
+    return replace(PLAIN, **{name: value for name, value in found.items() if value is not None})
+
+
+def _part_marks(part: Element) -> list[BarMarks]:
+    """The marks of every bar of one part."""
+    bars: list[BarMarks] = []
+    endings: frozenset[int] = frozenset()  # of the ending that is open
+    for measure in part:
+        mark, closed = BarMarks(endings=endings), False
+        for barline in measure.iterfind("barline"):
+            for child in barline:
+                if child.tag == "repeat" and child.get("direction") == "forward":
+                    mark = replace(mark, forward=True)
+                elif child.tag == "repeat" and child.get("direction") == "backward":
+                    mark = replace(mark, backward=_whole(child.get("times"), 2))
+                elif child.tag == "ending" and child.get("type") == "start":
+                    endings = frozenset(map(int, re.findall(r"[1-9]\d{0,2}", child.get("number", ""))))
+                    mark = replace(mark, endings=endings)
+                elif child.tag == "ending":
+                    closed = True
+        for sound in (*measure.iterfind("sound"), *measure.iterfind("direction/sound")):
+            mark = _with_jumps(mark, sound)
+        bars.append(mark)
+        if closed or mark.backward:
+            endings = frozenset()
+    if endings:  # an ending that nothing closes has its first bar only
+        first = max(index for index, mark in enumerate(bars) if not index or mark.endings != bars[index - 1].endings)
+        bars[first + 1 :] = [replace(mark, endings=frozenset()) for mark in bars[first + 1 :]]
+    return bars
+
+
+def _with_jumps(mark: BarMarks, sound: Element) -> BarMarks:
+    """The marks of a bar, and those of a sound element in it."""
+    names = {kind: sound.get(kind, "") for kind in ("segno", "coda", "dalsegno", "tocoda") if sound.get(kind)}
+    flags = {kind: True for kind in ("dacapo", "fine") if sound.get(kind, "no") not in ("no", "")}
+    return replace(mark, **names, **flags)
+
+
+def _whole(text: str | None, default: int) -> int:
+    """The number in a text of one to three digits, else the default."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,3}", text) else default
