@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -247,11 +247,17 @@ class Score:
     # Files
 
     @classmethod
-    def from_midi(cls, path: str | PathLike[str]) -> Score:
+    def from_midi(
+        cls,
+        path: str | PathLike[str],
+        ticks_per_beat: int | None = None,
+        pedal: Literal["ignore", "extend"] = "ignore",
+        beats: Literal["file", "track"] = "file",
+    ) -> Score:
         """Read a MIDI file onto the grid; see `toccata.music.midi.read_midi`."""
         from toccata.music.midi import read_midi
 
-        return read_midi(path)
+        return read_midi(path, ticks_per_beat, pedal, beats)
 
     def to_midi(self, path: str | PathLike[str]) -> None:
         """Write a MIDI file that `from_midi` reads back as an equal score."""
@@ -260,11 +266,11 @@ class Score:
         write_midi(self, path)
 
     @classmethod
-    def from_musicxml(cls, path: str | PathLike[str]) -> Score:
+    def from_musicxml(cls, path: str | PathLike[str], repeats: Literal["unfold", "written"] = "unfold") -> Score:
         """Read a MusicXML file, plain or packed, or an ABC or Humdrum file; see `toccata.music.musicxml`."""
         from toccata.music.musicxml import read_musicxml
 
-        return read_musicxml(path)
+        return read_musicxml(path, repeats)
 
     def to_musicxml(self, path: str | PathLike[str]) -> None:
         """Write a MusicXML file on two staves, treble and bass."""

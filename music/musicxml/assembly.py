@@ -32,7 +32,8 @@ def assembled_score(
 ) -> Score:
     """The score of notes and bars on the grid of 24 ticks a quarter.
 
-    An upbeat ends at a bar line: its notes are moved to the end of the first bar. The score ends with a whole bar.
+    An upbeat ends at a bar line: its notes are moved to the end of the first bar. The score ends with a whole bar; in
+    one metre it lasts a whole number of bars, also where some are incomplete.
 
     Args:
         rows: (onset tick, duration in ticks, pitch, velocity) of each note.
@@ -62,7 +63,9 @@ def assembled_score(
         time_signatures=signatures,
         key_signatures=moved_keys(keys, shift),
     )
-    return replace(score, length_ticks=score.next_bar_line(end + shift))
+    if len({each[1:] for each in signatures}) > 1:
+        return replace(score, length_ticks=score.next_bar_line(end + shift))
+    return replace(score, length_ticks=score.barred(beats_per_bar).next_bar_line(end + shift))
 
 
 def _whole_bars(sections: Sequence[Section]) -> list[Section]:
@@ -71,7 +74,7 @@ def _whole_bars(sections: Sequence[Section]) -> list[Section]:
     for each in sections:
         last = bars[-1] if bars else None
         whole = each.ticks + last.ticks == each.beats_per_bar * TICKS_PER_BEAT if last else False
-        if last and whole and 0 < last.ticks and 0 < each.ticks and last[2:] == each[2:]:
+        if last and whole and last.ticks > 0 and each.ticks > 0 and last[2:] == each[2:]:
             bars[-1] = last._replace(ticks=last.ticks + each.ticks)
         else:
             bars.append(each)
@@ -91,6 +94,6 @@ def mean_tempo_bpm(tempi: Sequence[tuple[int, float]], rows: Sequence[Sequence[i
     starts = [first, *(tick for tick, _ in tempi[1:]), last]
     minutes = sum(
         max(min(end, last) - max(start, first), 0) / tempo
-    for (start, end), (_, tempo) in zip(pairwise(starts), tempi, strict=True)
+        for (start, end), (_, tempo) in zip(pairwise(starts), tempi, strict=True)
     )
     return (last - first) / minutes

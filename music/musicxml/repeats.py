@@ -43,8 +43,9 @@ def played_bars(marks: Sequence[BarMarks]) -> list[int]:
     ignored, and so is to coda without a coda.
 
     Returns:
-        The bars as written, where that would give more than 16 times as many.
+        The bars as written, where that would give more than 16 times as many, or where one would never be played.
     """
+    written = list(range(len(marks)))
     last_pass = _last_passes(marks)
     order: list[int] = []
     complete: set[int] = set()  # bars whose backward repeat, and endings whose last pass has been played
@@ -53,14 +54,15 @@ def played_bars(marks: Sequence[BarMarks]) -> list[int]:
     number = 1  # of the pass
     while bar < len(marks):
         mark = marks[bar]
-        if (mark.forward and bar != section) or (bar and marks[bar - 1].endings and not mark.endings and number > 1):
+        after_endings = bar > 0 and bool(marks[bar - 1].endings) and not mark.endings and number > 1
+        if (mark.forward or after_endings) and bar != section:
             section, number = bar, 1
         if mark.endings and (last_pass[bar] if bar in complete else number) not in mark.endings:
             bar += 1
             continue
         order.append(bar)
         if len(order) > MAX_UNFOLDING * len(marks):
-            return list(range(len(marks)))
+            return written
         if mark.backward and bar not in complete:
             if number < max(mark.backward, last_pass[bar]):
                 number += 1
@@ -82,7 +84,7 @@ def played_bars(marks: Sequence[BarMarks]) -> list[int]:
             bar, section, number = target, target, 1
         else:
             bar += 1
-    return order
+    return order if len(set(order)) == len(marks) else written
 
 
 def played_changes(changes: Sequence[tuple[int, int, Value]], order: Sequence[int]) -> list[tuple[int, int, Value]]:
