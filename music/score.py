@@ -145,6 +145,15 @@ class Score:
             return bar_starts(self.time_signatures, self.ticks_per_beat, self.length_ticks)
         return np.arange(0, self.length_ticks, self.ticks_per_bar)
 
+    @property
+    def main_bar_ticks(self) -> np.ndarray:
+        """(n,) int64, the tick at which each bar of `beats_per_bar` begins; incomplete ones only at the end."""
+        starts = self.bar_ticks
+        if not len(starts):
+            return starts
+        ends = np.append(starts[1:], self.next_bar_line(int(starts[-1]) + 1))
+        return starts[ends - starts == self.ticks_per_bar]
+
     def next_bar_line(self, tick: int) -> int:
         """The first bar line at or after `tick`; the end of the piece is one only if its last bar is complete."""
         return next_bar_line(self.time_signatures, self.ticks_per_beat, self.ticks_per_bar, tick)
