@@ -6,26 +6,29 @@ import numpy as np
 
 FRAMES_PER_SECOND = 100
 PERIODS = np.unique(np.round(np.geomspace(25, 160, 48)).astype(int))  # frames from beat to beat, 37 to 240 a minute
-COMMON_PERIOD = 0.6  # seconds
-TEMPO_WEIGHT = 1.0  # of the squared octaves from the common period, in nats a beat
-CHANGE_WEIGHT = 150.0  # of the squared natural logarithm of the ratio of two neighbouring periods, in nats
 MAX_CHANGE = 3  # steps of `PERIODS` from one beat to the next, about 12 %
-ON_BEAT, ON_HALF, ON_QUARTER, ON_THIRD = 0.85, 0.5, 0.2, 0.1  # probability of an onset
-ELSEWHERE = 4.0  # nats, the cost of an onset at no such place of a beat
-SALIENCE = 1.0  # nats, that of one twice as salient at the beat
 SAME_ONSET = 0.04  # seconds: the notes of a chord are spread as far
-BLUR = 0.025  # seconds, the standard deviation of an onset's place
 NEAR_BEAT = 0.07  # seconds: a beat is at the onset that is so near
+CHUNK = 4096  # frames that are computed at once, for memory
+# Chosen by search on 60 piano works, played with tempo curves and jitter; docs/music.md has the results on others.
+COMMON_PERIOD = 0.6  # seconds
+TEMPO_WEIGHT = 1.2  # of the squared octaves from the common period, in nats a beat
+CHANGE_WEIGHT = 80.0  # of the squared natural logarithm of the ratio of two neighbouring periods, in nats
+ON_BEAT, ON_HALF, ON_QUARTER, ON_THIRD = 0.65, 0.55, 0.3, 0.15  # probability of an onset at these parts of a beat
+ELSEWHERE = 3.7  # nats, the cost of an onset at no such part
+SALIENCE = 1.2  # nats, that of one twice as salient at the beat
+BLUR = 0.035  # seconds, the standard deviation of an onset's place
+EDGE = 4  # frames: an onset so near a beat is of that beat
 
 
 def track_beats(onsets: np.ndarray, ends: np.ndarray, pitches: np.ndarray) -> np.ndarray:
     """The times of the beats of a performance.
 
-    Maximises the mean over time of the salience at the beats, less the squared distance of their period from a common
-    one and its squared changes. Source: Ellis 2007, "Beat tracking by dynamic programming"; here the period is a part
-    of the state, so that it may drift, and the salience is that of notes: chords, low notes and those before a long
-    time without onset are more often on the beat (Dixon 2001, "Automatic extraction of tempo and beat from expressive
-    performances", section 3).
+    The most likely beats, where an onset is likely at a beat and less likely at its half, quarters and thirds, beats
+    have a common period that changes little, and salient onsets are on the beat: chords, low notes, and those before a
+    long time without onset. Beats twice or half as fast are a common error. Source: dynamic programming as Ellis 2007,
+    "Beat tracking by dynamic programming", with the period as a part of the state, so that it may drift; salience as
+    Dixon 2001, "Automatic extraction of tempo and beat from expressive performances", section 3.
 
     Args:
         onsets: (notes,) seconds, ascending.
@@ -39,7 +42,7 @@ def track_beats(onsets: np.ndarray, ends: np.ndarray, pitches: np.ndarray) -> np
     times, weights = _saliences(onsets, ends, pitches)
     if len(times) < 2:
         return np.empty(0)
-    beats = _best_path(_log_likelihoods(times - times[0], weights)) / FRAMES_PER_SECOND + times[0]
+    beats = _best_path(*_log_likelihoods(times - times[0], weights)) / FRAMES_PER_SECOND + times[0]
     nearest = np.clip(np.searchsorted(times, beats), 1, len(times) - 1)
     nearest -= beats - times[nearest - 1] < times[nearest] - beats
     near = np.abs(times[nearest] - beats) <= NEAR_BEAT
@@ -69,8 +72,7 @@ def _saliences(onsets: np.ndarray, ends: np.ndarray, pitches: np.ndarray) -> tup
         + 0.2 * np.clip(np.log2(np.maximum(lengths, 1e-3) / np.median(np.maximum(lengths, 1e-3))), -1, 2)
         + 0.3 * np.clip((60 - lowest) / 12, -1, 1.5)
     )
-    weights = np.maximum(weights, 0.1)
-    return times, weights / weights.mean()
+    return times, np.maximum(weights / weights.mean(), 0.1)
 
 
 def _curve(times: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -83,44 +85,65 @@ def _curve(times: np.ndarray, values: np.ndarray) -> np.ndarray:
     return curve
 
 
-def _log_likelihoods(times: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(frames, periods) nats of what is heard after the beat before and up to a beat at this frame."""
-    onset = _curve(times, np.ones(len(times)))
-    salience = _curve(times, np.log2(weights))
-    frames = len(onset)
-    counts = np.cumsum(np.bincount(np.round(times * FRAMES_PER_SECOND).astype(int), minlength=frames)[:frames])
-    longest = int(PERIODS[-1])
-    padded = np.concatenate((np.zeros(longest), onset))
-    padded_counts = np.concatenate((np.zeros(longest), counts))
-    now = np.arange(frames)[:, None] + longest
+def _log_likelihoods(times: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nats of what is heard: before each frame, after the beat before and up to it, and after it.
 
-    def heard(share: float) -> np.ndarray:
-        """(frames, periods) nearness of an onset at that share of the beat before this one."""
-        return padded[now - np.round(PERIODS * (1 - share)).astype(int)]
+    Returns:
+        (frames,) up to a first beat, (frames, periods) float32 up to another one, (frames,) after the last.
+    """
+    onset = _curve(times, np.ones(len(times)))
+    salience = _curve(times, np.log2(weights) + 4) - 4 * onset  # the weights are at least 0.1
+    counts = np.cumsum(np.bincount(np.round(times * FRAMES_PER_SECOND).astype(int), minlength=len(onset)))
+    silence = np.zeros(int(PERIODS[-1]))
+    onset, counts = np.concatenate((silence, onset)), np.concatenate((silence, counts))
+    tempo = -TEMPO_WEIGHT * np.log2(PERIODS / FRAMES_PER_SECOND / COMMON_PERIOD) ** 2
+    nats = np.empty((len(salience), len(PERIODS)), np.float32)
+    for start in range(0, len(salience), CHUNK):
+        now = np.arange(start, min(start + CHUNK, len(salience)))
+        nats[now] = _heard(onset, counts, now[:, None] + len(silence)) + SALIENCE * salience[now, None] + tempo
+    frame = np.arange(len(salience)) + len(silence)
+    at_beat = SALIENCE * salience + np.log(ON_BEAT) * onset[frame]
+    before = at_beat - ELSEWHERE * counts[frame - EDGE - 1]
+    after = -ELSEWHERE * (counts[-1] - counts[np.minimum(frame + EDGE, len(counts) - 1)])
+    return before, nats, after
+
+
+def _heard(onset: np.ndarray, counts: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """(frames, periods) nats of the onsets after the beat before and up to a beat at the frames `now`.
+
+    Args:
+        onset: nearness of an onset to each frame, in [0, 1].
+        counts: onsets up to each frame.
+        now: (frames, 1).
+    """
+
+    def at(part: float) -> np.ndarray:
+        """Nearness of an onset to that part of the time between the beats."""
+        return onset[now - np.round(PERIODS * (1 - part)).astype(int)]
 
     def nats(nearness: np.ndarray, probability: float) -> np.ndarray:
         return nearness * np.log(probability) + (1 - nearness) * np.log(1 - probability)
 
-    beat, half = heard(1), heard(0.5)
-    quarters, thirds = (heard(0.25), heard(0.75)), (heard(1 / 3), heard(2 / 3))
-    edge = 1 + round(BLUR * FRAMES_PER_SECOND)  # an onset so near the beat before is of that beat
-    heard_all = padded_counts[np.minimum(now + edge, len(padded) - 1)] - padded_counts[now + edge - PERIODS]
+    beat = at(1)
+    heard = counts[np.minimum(now + EDGE, len(counts) - 1)] - counts[now + EDGE - PERIODS] - beat
 
-    def total(places: list[tuple[np.ndarray, float]]) -> np.ndarray:
-        elsewhere = np.maximum(heard_all - beat - sum(nearness for nearness, _ in places), 0)
-        return sum(nats(*place) for place in places) - ELSEWHERE * elsewhere
+    def divided(parts: tuple[float, ...], probabilities: tuple[float, ...]) -> np.ndarray:
+        near = [at(part) for part in parts]
+        expected = sum(nats(*each) for each in zip(near, probabilities, strict=True))
+        return expected - ELSEWHERE * np.maximum(heard - sum(near), 0)
 
-    duple = total([(half, ON_HALF), *((each, ON_QUARTER) for each in quarters)])
-    triple = total([(each, ON_THIRD) for each in thirds])
-    tempo = -TEMPO_WEIGHT * np.log2(PERIODS / FRAMES_PER_SECOND / COMMON_PERIOD) ** 2
-    return nats(beat, ON_BEAT) + SALIENCE * salience[:, None] + np.maximum(duple, triple) + tempo
+    duple = divided((0.5, 0.25, 0.75), (ON_HALF, ON_QUARTER, ON_QUARTER))
+    triple = divided((1 / 3, 2 / 3), (ON_THIRD, ON_THIRD))
+    return nats(beat, ON_BEAT) + np.maximum(duple, triple)
 
 
-def _best_path(likelihoods: np.ndarray) -> np.ndarray:
+def _best_path(before_first: np.ndarray, likelihoods: np.ndarray, after_last: np.ndarray) -> np.ndarray:
     """(beats,) frames of the best sequence of beats; the first and the last are at most the longest period from an end.
 
     Args:
-        likelihoods: (frames, periods).
+        before_first: (frames,) nats up to a first beat.
+        likelihoods: (frames, periods) nats from one beat to the next.
+        after_last: (frames,) nats after the last beat.
     """
     shortest, longest, count = int(PERIODS[0]), int(PERIODS[-1]), len(PERIODS)
     logs = np.log(PERIODS)
@@ -135,11 +158,13 @@ def _best_path(likelihoods: np.ndarray) -> np.ndarray:
         earlier += change
         choice = earlier.argmax(2)
         value = np.take_along_axis(earlier, choice[:, :, None], 2)[:, :, 0]
-        begins = (now[:, None] < longest) & (value < -1e17)  # no beat before it
-        value[begins] = 0
-        best[now + longest] = value + likelihoods[now]
+        value += likelihoods[now]
+        alone = np.where(now < longest, before_first[now], -1e18)[:, None]
+        begins = alone > value
+        value = np.maximum(value, alone)
+        best[now + longest] = value
         back[now] = np.where(begins, -1, choice)
-    tail = best[frames:]
+    tail = best[frames:] + after_last[frames - longest :, None]
     at, period = (int(index) for index in np.unravel_index(tail.argmax(), tail.shape))
     frame = at + frames - longest
     path = []

@@ -11,6 +11,7 @@ import numpy as np
 from toccata.music.metre import KeySignature
 from toccata.music.midi.beats import track_beats
 from toccata.music.midi.content import DEFAULT_TEMPO, Content
+from toccata.music.midi.errors import MidiError
 from toccata.music.score import TICKS_PER_BEAT
 
 Beats = Literal["file", "track"]
@@ -18,6 +19,7 @@ BEATS = ("file", "track")
 OFF_GRID = 1 / 4  # of a tick of the grid: notation is nearer to it, but for rare values such as quintuplets
 PERFORMED_SHARE = 0.25  # of the onsets off the grid
 FEWEST_ONSETS = 32  # at fewer different times nothing is said
+MAX_TRACKED_SECONDS = 3600  # an hour needs about 10 s and 300 MB
 TRACKED_RESOLUTION = 960  # file ticks in a tracked beat
 
 
@@ -43,16 +45,21 @@ def tracked(content: Content) -> Content:
 
     Between two beats, times are interpolated linearly; before the first and after the last, the nearest period is
     continued. What the file says of tempo and metre is left out. A file with fewer than two beats is returned as it is.
+
+    Raises:
+        MidiError: for a performance of more than an hour.
     """
     if not content.notes:
         return content
     seconds = _Seconds(content)
     onsets = seconds([note.start for note in content.notes])
     ends = seconds([note.end for note in content.notes])
+    first, last = onsets[0], ends.max()
+    if last - first > MAX_TRACKED_SECONDS:
+        raise MidiError(f"lasts {last - first:,.0f} s, beats are tracked in at most {MAX_TRACKED_SECONDS:,} s")
     beats = track_beats(onsets, ends, np.array([note.pitch for note in content.notes]))
     if len(beats) < 2:
         return content
-    first, last = max(onsets.min(), 0.0), ends.max()
     before = int(np.ceil(max(beats[0] - first, 0) / (beats[1] - beats[0]) - 1e-9))
     after = int(np.ceil(max(last - beats[-1], 0) / (beats[-1] - beats[-2]) + 1e-9))
     times = np.concatenate(
