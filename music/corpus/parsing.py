@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -41,6 +42,7 @@ class Result:
 
     score: Score | None = None  # None after an error, and for another number of parts
     error: str = ""  # one line with file and reason; empty for another number of parts
+    warning: str = ""  # one line, of a file that was read and is like a recorded performance
 
 
 def parse_all(jobs: Sequence[Job], title: str) -> list[Result]:
@@ -107,8 +109,6 @@ def _run_process(jobs: Sequence[Job], share: range, on_result: Callable[[int, Re
 
 def serve() -> None:
     """Parse the jobs on stdin, a JSON list, and print a line of JSON for each."""
-    import warnings
-
     warnings.simplefilter("ignore")  # music21 warns of notation that it cannot translate
     jobs = [Job(**job) for job in json.load(sys.stdin)]
     output, sys.stdout = sys.stdout, sys.stderr
@@ -122,16 +122,23 @@ def serve() -> None:
 
 
 def _parse(job: Job) -> Result:
-    """Parse one piece; errors in the file are not raised but returned."""
+    """Parse one piece; errors in the file are not raised but returned, and so are warnings of performances."""
+    from toccata.music.midi import MidiWarning
+
     try:
-        score = _read(job)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", MidiWarning)
+            score = _read(job)
     except (ToccataError, OSError) as error:
         return Result(error=printable(str(error)))
     except Exception as error:  # music21 raises nearly any kind of error for a tune
         return Result(error=printable(f"{job.path}: {one_line(error)}"))
     if score is None:
         return Result()
-    return Result(score) if len(score) else Result(error=printable(f"{job.path}: has no notes"))
+    if not len(score):
+        return Result(error=printable(f"{job.path}: has no notes"))
+    return Result(score, warning=str(caught[0].message) if caught else "")
 
 
 def _read(job: Job) -> Score | None:
@@ -153,7 +160,7 @@ def _result_to_json(result: Result) -> dict:
         return {"error": result.error}
     score = result.score
     notes = base64.b64encode(score.notes.tobytes()).decode()
-    return {"notes": notes, "fields": fields_of(score)}
+    return {"notes": notes, "fields": fields_of(score), "warning": result.warning}
 
 
 def fields_of(score: Score) -> list[Any]:
@@ -167,4 +174,4 @@ def _result_from_json(data: dict) -> Result:
     if "error" in data:
         return Result(error=data["error"])
     notes = np.frombuffer(base64.b64decode(data["notes"]), NOTE_DTYPE)
-    return Result(Score(notes, *data["fields"]))
+    return Result(Score(notes, *data["fields"]), warning=data["warning"])

@@ -71,7 +71,7 @@ def read_midi(
 
     Warns:
         MidiWarning: when the file is a recorded performance, and neither `beats` nor `ticks_per_beat` is given: more
-            than a quarter of its onsets are off the grid.
+            than 30 % of its onsets are off the grid.
     """
     path = Path(path)
     for name, value, allowed in (("pedal", pedal, PEDALS), ("beats", beats, BEATS)):
