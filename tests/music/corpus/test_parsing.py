@@ -46,8 +46,6 @@ def test_recorded_performances_are_named(tmp_path, tune):
     midi = mido.MidiFile(ticks_per_beat=480)
     midi.tracks.append(track)
     midi.save(tmp_path / "many/rock/played.mid")
-    with pytest.warns(
-        CorpusWarning, match=r"^1 of 2 files are like recorded performances, .*played\.mid: "
-    ):
+    with pytest.warns(CorpusWarning, match=r"^1 of 2 files are like recorded performances, .*played\.mid: "):
         assert len(load_corpus(tmp_path / "many")) == 2
     assert len(load_corpus(tmp_path / "many")) == 2  # from the cache, without the warning

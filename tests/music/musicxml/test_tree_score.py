@@ -27,6 +27,17 @@ from toccata.music.musicxml import read_musicxml
             ],
             [(0, 48, 60), (48, 144, 60)],
         ),
+        (  # from the middle of a bar into another staff, as another voice of that staff begins
+            [
+                note("C5", 16, "", "<voice>1</voice><staff>1</staff>")
+                + "<backup><duration>16</duration></backup>"
+                + note("E3", 8, "", "<voice>5</voice><staff>2</staff>")
+                + note("G4", 8, "", '<tie type="start"/><voice>5</voice><staff>2</staff>'),
+                note("G4", 8, "", '<tie type="stop"/><voice>1</voice><staff>1</staff>')
+                + note("C5", 8, "", "<voice>1</voice><staff>1</staff>"),
+            ],
+            [(0, 48, 52), (0, 96, 72), (48, 96, 67), (144, 48, 72)],
+        ),
         (  # another voice strikes the key, and lets it go
             [
                 note("C4", 16, "", '<tie type="start"/>')
