@@ -175,8 +175,8 @@ def _tick(quarters: Fraction) -> int:
     return floor(quarters * TICKS_PER_BEAT + Fraction(1, 2))
 
 
-def _sections(part: Stream) -> list[tuple[int, int, float]]:
-    """(first tick, ticks, beats in a bar) of every measure, or of the whole part if it has no measures."""
+def _sections(part: Stream) -> list[Section]:
+    """Every measure, or the whole part if it has no measures."""
     from music21.meter import TimeSignature
     from music21.stream import Measure
 
@@ -210,7 +210,7 @@ def _tempi(stream: Stream, starts: Sequence[int]) -> list[tuple[int, int, float]
     """(bar, ticks from its start, quarters a minute) of the metronome marks with a number; of several at a time one."""
     from music21.tempo import MetronomeMark
 
-    found = {}
+    found: dict[tuple[int, int], float] = {}
     for mark in stream.recurse().getElementsByClass(MetronomeMark):
         tempo = mark.getQuarterBPM()
         if tempo:

@@ -187,9 +187,22 @@ def _part_marks(part: Element) -> list[BarMarks]:
 
 def _with_jumps(mark: BarMarks, sound: Element) -> BarMarks:
     """The marks of a bar, and those of a sound element in it."""
-    names = {kind: sound.get(kind, "") for kind in ("segno", "coda", "dalsegno", "tocoda") if sound.get(kind)}
-    flags = {kind: True for kind in ("dacapo", "fine") if sound.get(kind, "no") not in ("no", "")}
-    return replace(mark, **names, **flags)
+
+    def name(kind: str, so_far: str) -> str:
+        return sound.get(kind) or so_far
+
+    def flag(kind: str) -> bool:
+        return sound.get(kind, "no") not in ("no", "")
+
+    return replace(
+        mark,
+        segno=name("segno", mark.segno),
+        coda=name("coda", mark.coda),
+        dalsegno=name("dalsegno", mark.dalsegno),
+        tocoda=name("tocoda", mark.tocoda),
+        dacapo=mark.dacapo or flag("dacapo"),
+        fine=mark.fine or flag("fine"),
+    )
 
 
 def _whole(text: str | None, default: int) -> int:
