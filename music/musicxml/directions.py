@@ -90,9 +90,12 @@ def velocities_at(marks: Iterable[Mark], notes: Sequence[tuple[int, int, str]], 
             if mark[:2] != now:
                 now, new, at = mark[:2], {}, {}
             if mark.after is not None:
-                after = new = {None: mark.after, **new, mark.staff: mark.after}
+                new.setdefault(None, mark.after)
+                new[mark.staff] = mark.after
+                after = new
             if mark.at is not None:
-                at = {None: mark.at, **at, mark.staff: mark.at}
+                at.setdefault(None, mark.at)
+                at[mark.staff] = mark.at
         velocity = after.get(staff, after.get(None, default))
         if at and now == (bar, time):
             velocity = at.get(staff, at.get(None, velocity))

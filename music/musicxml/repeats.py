@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal, TypeVar
@@ -46,37 +46,43 @@ def played_bars(marks: Sequence[BarMarks]) -> list[int]:
         The bars as written, where that would give more than 16 times as many, or where one would never be played.
     """
     written = list(range(len(marks)))
-    last_pass = _last_passes(marks)
+    groups, last_passes = _ending_groups(marks)
+    places = {kind: _places(marks, kind) for kind in ("segno", "coda")}
     order: list[int] = []
-    complete: set[int] = set()  # bars whose backward repeat, and endings whose last pass has been played
+    complete: set[int] = set()  # bars whose backward repeat has been played
+    complete_groups: set[int] = set()  # of endings, of which the last has been played
     jumps: set[int] = set()  # bars of the jumps that were taken
     bar = section = 0
     number = 1  # of the pass
     while bar < len(marks):
-        mark = marks[bar]
+        mark, last_pass = marks[bar], last_passes[groups[bar]]
         after_endings = bar > 0 and bool(marks[bar - 1].endings) and not mark.endings and number > 1
         if (mark.forward or after_endings) and bar != section:
             section, number = bar, 1
-        if mark.endings and (last_pass[bar] if bar in complete else number) not in mark.endings:
+        if mark.endings and (last_pass if groups[bar] in complete_groups else number) not in mark.endings:
             bar += 1
             continue
         order.append(bar)
         if len(order) > MAX_UNFOLDING * len(marks):
             return written
         if mark.backward and bar not in complete:
-            if number < max(mark.backward, last_pass[bar]):
+            if number < max(mark.backward, last_pass):
                 number += 1
                 bar = section
                 continue
             complete.add(bar)
-        if mark.endings and number >= last_pass[bar]:
-            complete |= _ending_group(marks, bar)
+        if mark.endings and number >= last_pass:
+            complete_groups.add(groups[bar])
         if mark.backward and not (bar + 1 < len(marks) and marks[bar + 1].endings):
             section, number = bar + 1, 1
         if mark.fine and jumps:
             break
-        target = _jump_target(marks, bar) if bar not in jumps else None
-        coda = _named(marks, "coda", mark.tocoda) if jumps and mark.tocoda else None
+        target = 0 if mark.dacapo else None
+        if mark.dalsegno:
+            target = _named(places["segno"], mark.dalsegno)
+        if bar in jumps:
+            target = None
+        coda = _named(places["coda"], mark.tocoda) if jumps and mark.tocoda else None
         if coda is not None:
             bar, section, number = coda, coda, 1
         elif target is not None:
@@ -106,42 +112,35 @@ def played_changes(changes: Sequence[tuple[int, int, Value]], order: Sequence[in
     return played
 
 
-def _jump_target(marks: Sequence[BarMarks], bar: int) -> int | None:
-    """The bar that the end of a bar jumps to, if any."""
-    if marks[bar].dalsegno:
-        return _named(marks, "segno", marks[bar].dalsegno)
-    return 0 if marks[bar].dacapo else None
+def _places(marks: Sequence[BarMarks], kind: str) -> dict[str, int]:
+    """The first bar of each name of a segno or coda, in order."""
+    found: dict[str, int] = {}
+    for bar, mark in enumerate(marks):
+        name = getattr(mark, kind)
+        if name:
+            found.setdefault(name, bar)
+    return found
 
 
-def _named(marks: Sequence[BarMarks], kind: str, name: str) -> int | None:
-    """The first bar whose segno or coda has the name, else the first one with any."""
-    found = {index: getattr(mark, kind) for index, mark in enumerate(marks) if getattr(mark, kind)}
-    return next((index for index, each in found.items() if each == name), next(iter(found), None))
+def _named(places: Mapping[str, int], name: str) -> int | None:
+    """The bar of a name, else the first of any name; None without one."""
+    return places.get(name, next(iter(places.values()), None))
 
 
-def _ending_group(marks: Sequence[BarMarks], bar: int) -> set[int]:
-    """The bars of the endings that stand one after the other around a bar."""
-    first = last = bar
-    while first > 0 and marks[first - 1].endings:
-        first -= 1
-    while last + 1 < len(marks) and marks[last + 1].endings:
-        last += 1
-    return set(range(first, last + 1))
+def _ending_groups(marks: Sequence[BarMarks]) -> tuple[list[int], list[int]]:
+    """The group of each bar, and of each group the largest number of its endings.
 
-
-def _last_passes(marks: Sequence[BarMarks]) -> list[int]:
-    """Of every bar the largest number in its group of endings; 0 of a bar without endings."""
-    last = [0] * len(marks)
-    bar = 0
-    while bar < len(marks):
-        if marks[bar].endings:
-            group = _ending_group(marks, bar)
-            largest = max(max(marks[each].endings) for each in group)
-            for each in group:
-                last[each] = largest
-            bar = max(group)
-        bar += 1
-    return last
+    Endings that stand one after the other are a group; group 0, with the number 0, are all bars without endings.
+    """
+    groups: list[int] = []
+    largest = [0]
+    for mark in marks:
+        if mark.endings and not (groups and groups[-1]):
+            largest.append(0)
+        groups.append(len(largest) - 1 if mark.endings else 0)
+        if mark.endings:
+            largest[-1] = max(largest[-1], *mark.endings)
+    return groups, largest
 
 
 def marks_of_tree(root: Element) -> list[BarMarks]:

@@ -67,7 +67,7 @@ def score_from_tree(root: Element, repeats: Repeats = "unfold") -> Score:
     - The velocity is that of the note's `dynamics`, else that of the last mark or sounding dynamics of its part
       (`directions.LEVELS`), 80 before the first. Wedges are ignored.
     - Repeats, endings and jumps are played, see `played_bars`, unless `repeats` is "written". They are read as written
-      too where playing them would give more than 300,000 notes.
+      too where playing them would give more than 300,000 notes and bars.
     - The metre is the one with the longest total duration in the first part. An upbeat ends at a bar line: its notes
       are moved to the end of the first bar.
     - The tempo is the mean of the metronome marks and sounding tempi from the first onset to the last end; the first
@@ -87,7 +87,7 @@ def score_from_tree(root: Element, repeats: Repeats = "unfold") -> Score:
     if repeats == "unfold":
         unfolded = played_bars(marks_of_tree(root))
         notes = Counter(note.bar for part in parts for note in part.notes)
-        order = unfolded if sum(notes[bar] for bar in unfolded) <= MAX_EVENTS else order
+        order = unfolded if sum(notes[bar] + 1 for bar in unfolded) <= MAX_EVENTS else order
     starts = [0, *accumulate(lengths[bar] for bar in order)]
     ticks = [_tick(start, units) for start in starts]
     rows = [row for part in parts for row in part.rows(order, starts)]

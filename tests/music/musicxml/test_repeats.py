@@ -82,6 +82,13 @@ def test_any_marks_have_an_end(marks):
     assert set(order) == set(range(len(marks)))
 
 
+def test_many_marks_take_no_long_time():
+    count = 30_000  # a quadratic time would be minutes
+    everything = BarMarks(endings=frozenset({1}), segno="a", coda="b", dalsegno="x", tocoda="y")
+    assert len(played_bars([everything] * count)) == count
+    assert len(played_bars([ending(1), *[ending(1, backward=2)] * count, ending(2)])) <= MAX_UNFOLDING * (count + 2)
+
+
 def test_values_after_a_jump_are_those_of_the_written_bars():
     changes = [(0, 0, 60), (2, 5, 90)]
     assert played_changes(changes, [0, 1, 2, 1, 2]) == [(0, 0, 60), (2, 5, 90), (3, 0, 60), (4, 5, 90)]
