@@ -173,12 +173,14 @@ def test_time_and_key_signatures_are_kept(tmp_path):
     flats, sharp, damaged = (f"<key><fifths>{text}</fifths></key>" for text in ("-3", "1", "x"))
     repeat = '<barline><repeat direction="backward"/></barline>'
     bars = [
-        attributes(6, 8, key=flats) + note("C4", 12),
+        attributes(key=flats) + note("C4", 12),
         attributes(key="<key><key-step>F</key-step></key>" + damaged) + note("D4", 12),
         attributes(7, 8, key=sharp) + note("E4", 14) + repeat,
         attributes(6, 8) + note("F4", 12),
     ]
-    (tmp_path / "a.xml").write_text(xml(*bars))
+    (tmp_path / "a.xml").write_text(
+        xml(*bars).replace("<beats>4</beats><beat-type>4<", "<beats>6</beats><beat-type>8<", 1)
+    )
     written, played = (read_musicxml(tmp_path / "a.xml", repeats) for repeats in ("written", "unfold"))
     assert written.time_signatures == ((0, 6, 8), (144, 7, 8), (228, 6, 8))
     assert (written.beats_per_bar, written.bar_ticks.tolist()) == (3, [0, 72, 144, 228])
