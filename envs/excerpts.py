@@ -108,19 +108,40 @@ def as_piece(
 
 
 def random_excerpt(score: Score, bars: int, beats_per_bar: float, rng: np.random.Generator) -> Score:
-    """An excerpt of a score, which begins at a bar line with an onset; a shorter score from its first such line on."""
+    """An excerpt of a score, which begins at a bar line with an onset; a shorter score from its first such line on.
+
+    It is taken from a stretch in the score's metre without a change; if all are shorter, it is the longest rest of one.
+    """
     bar = int(beats_per_bar * score.ticks_per_beat)
-    onsets = score.notes["onset_tick"]
-    starts = np.unique(onsets[onsets % bar == 0])  # bar lines with an onset: an excerpt begins without silence
     length = bars * bar
-    full_length_starts = starts[starts + length <= score.length_ticks]
+    starts, ends = _excerpt_starts(score, bar)
+    full_length_starts = starts[starts + length <= ends]
     edge = rng.random()
     if not len(full_length_starts):
-        start = int(starts[0]) if len(starts) else 0
-    elif edge < EDGE_SHARE:
+        longest = int(np.argmax(ends - starts)) if len(starts) else 0
+        start, end = (int(starts[longest]), int(ends[longest])) if len(starts) else (0, score.length_ticks)
+        return score.slice(start, min(start + length, end))
+    if edge < EDGE_SHARE:
         start = int(full_length_starts[0])
     elif edge < 2 * EDGE_SHARE:
         start = int(full_length_starts[-1])
     else:
         start = int(rng.choice(full_length_starts))
-    return score.slice(start, min(start + length, score.length_ticks))
+    return score.slice(start, start + length)
+
+
+def _excerpt_starts(score: Score, bar: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where excerpts can begin, and where the stretch in the score's metre ends that each is in, both (n,) ticks.
+
+    Args:
+        score: the score.
+        bar: ticks of a bar, a multiple of the score's; it is counted from the beginning of a stretch.
+    """
+    lines = score.main_bar_ticks
+    breaks = np.flatnonzero(np.diff(lines) != score.ticks_per_bar) + 1
+    stretches = np.split(lines, breaks) if len(lines) else []
+    firsts = np.repeat([each[0] for each in stretches], [len(each) for each in stretches])
+    lasts = np.repeat([each[-1] for each in stretches], [len(each) for each in stretches])
+    # An excerpt begins without silence.
+    usable = ((lines - firsts) % bar == 0) & np.isin(lines, score.notes["onset_tick"])
+    return lines[usable], np.minimum(lasts[usable] + score.ticks_per_bar, score.length_ticks)

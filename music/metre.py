@@ -130,9 +130,9 @@ def _check_signature(signature: TimeSignature, ticks_per_beat: int) -> None:
 
 def sliced(signatures: Sequence[Signature], start_tick: int, end_tick: int) -> tuple[Signature, ...]:
     """Those in force in `[start_tick, end_tick)`, moved earlier by `start_tick`: the first is that at `start_tick`."""
-    before = [each for each in signatures if each.tick <= start_tick][-1:]
-    later = [each for each in signatures if start_tick < each.tick < end_tick]
-    return tuple(each._replace(tick=max(each.tick - start_tick, 0)) for each in (*before, *later))
+    in_force: list[Signature] = [each for each in signatures if each.tick <= start_tick][-1:]
+    in_force += [each for each in signatures if start_tick < each.tick < end_tick]
+    return tuple(each._replace(tick=max(each.tick - start_tick, 0)) for each in in_force)
 
 
 def moved_keys(keys: Sequence[KeySignature], shift: int) -> tuple[KeySignature, ...]:
@@ -143,7 +143,7 @@ def moved_keys(keys: Sequence[KeySignature], shift: int) -> tuple[KeySignature, 
 
 def last_at_each_tick(signatures: Sequence[Signature]) -> list[Signature]:
     """Of several signatures at one tick the last, which is in force; ticks never fall."""
-    return [each for each, later in pairwise([*signatures, None]) if later is None or later.tick > each.tick]
+    return [each for each, later in pairwise(signatures) if later.tick > each.tick] + list(signatures[-1:])
 
 
 def next_bar_line(signatures: Sequence[TimeSignature], ticks_per_beat: int, ticks_per_bar: int, tick: int) -> int:

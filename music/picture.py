@@ -94,9 +94,11 @@ def piano_roll_picture(
     pitch_of_row = highest - np.arange(rows) // ROW_PIXELS
     black = np.isin(pitch_of_row % 12, _BLACK_KEYS)
     roll[:] = np.array([PAPER, SHADE], np.uint8)[black.astype(int)][:, None]
-    for step, colour in ((score.ticks_per_beat, BEAT_LINE), (score.ticks_per_bar, BAR_LINE)):
-        if step * scale >= 6:  # closer lines would merge
-            roll[:, np.round(np.arange(0, ticks, step) * scale).astype(int)] = colour
+    bar_lines = _bar_lines(score, max(score.bars, 1))[:-1]
+    if score.ticks_per_beat * scale >= 6:  # closer lines would merge
+        roll[:, np.round(_beat_ticks(score, bar_lines, ticks) * scale).astype(int)] = BEAT_LINE
+    if score.ticks_per_bar * scale >= 6:
+        roll[:, np.round(bar_lines * scale).astype(int)] = BAR_LINE
     roll[(pitch_of_row % 12 == 0) & (np.arange(rows) % ROW_PIXELS == ROW_PIXELS - 1)] = OCTAVE_LINE
 
     shown = score.notes[(score.notes["pitch"] >= lowest) & (score.notes["pitch"] <= highest)]
@@ -171,18 +173,20 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
     """Draw a line of `bars` bars from `first_bar` on, even if the piece ends before."""
     from matplotlib.collections import PolyCollection
 
-    start, end = first_bar * score.ticks_per_bar, (first_bar + bars) * score.ticks_per_bar
-    music_end = min(end, max(score.bars, 1) * score.ticks_per_bar)
+    lines = _bar_lines(score, max(first_bar + bars, score.bars))
+    start, end = int(lines[first_bar]), int(lines[first_bar + bars])
+    music_end = min(end, int(lines[max(score.bars, 1)]))
     black = np.array([pitch for pitch in range(lowest, highest) if pitch % 12 in _BLACK_KEYS])
     shade = _boxes(np.full(len(black), start), np.full(len(black), music_end), black)
     axes.add_collection(PolyCollection(shade, facecolors=[_unit(SHADE)], linewidths=0))
     wide = bars <= 2 * BARS_PER_LINE  # bars wide enough for beat lines
     if wide:
-        beats = np.arange(start, music_end, score.ticks_per_beat)
+        beats = _beat_ticks(score, lines[first_bar : first_bar + bars], music_end)
         axes.vlines(beats, lowest, highest, colors=[_unit(BEAT_LINE)], linewidths=0.5)
     axes.hlines(np.arange(lowest, highest + 1, 12), start, music_end, colors=[_unit(OCTAVE_LINE)], linewidths=0.8)
     every = 1 if bars <= BARS_PER_LINE else 4 * -(-bars // (4 * BARS_PER_LINE))  # bars from number to number
-    bar_lines = np.arange(start, music_end + 1, score.ticks_per_bar * (1 if bars <= 8 * BARS_PER_LINE else every))
+    bar_lines = lines[first_bar : first_bar + bars + 1 : 1 if bars <= 8 * BARS_PER_LINE else every]
+    bar_lines = bar_lines[bar_lines <= music_end]
     axes.vlines(bar_lines, lowest, highest, colors=[_unit(BAR_LINE)], linewidths=0.8)
 
     notes = score.notes[(score.notes["onset_tick"] < end) & (score.offset_ticks > start)]
@@ -200,13 +204,29 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
     axes.set_xlim(start, end)
     axes.set_ylim(lowest, highest)
     octaves = np.arange(lowest, highest + 1, 12)
-    numbers = [bar for bar in range(first_bar, first_bar + bars, every) if bar * score.ticks_per_bar < music_end]
+    numbers = [bar for bar in range(first_bar, first_bar + bars, every) if lines[bar] < music_end]
     axes.set_yticks(octaves, [f"C{octave // 12 - 1}" for octave in octaves])
-    axes.set_xticks([bar * score.ticks_per_bar for bar in numbers], [str(bar + 1) for bar in numbers])
+    axes.set_xticks([int(lines[bar]) for bar in numbers], [str(bar + 1) for bar in numbers])
     for label in axes.get_xticklabels():
         label.set_horizontalalignment("left")  # right of the bar line, so that it does not cover the lowest C
     axes.tick_params(length=0, pad=3, labelsize=8, labelcolor=_unit(INK))
     axes.set_frame_on(False)
+
+
+def _bar_lines(score: Score, bars: int) -> np.ndarray:
+    """(bars + 1,) ticks of the bar lines from 0 on; after the end of the piece, bars of its `beats_per_bar`."""
+    lines = score.bar_ticks[: bars + 1]
+    if len(lines):
+        lines = np.append(lines, score.next_bar_line(int(lines[-1]) + 1))[: bars + 1]
+    last = int(lines[-1]) if len(lines) else -score.ticks_per_bar
+    return np.append(lines, last + score.ticks_per_bar * np.arange(1, bars + 2 - len(lines)))
+
+
+def _beat_ticks(score: Score, bar_lines: np.ndarray, end: int) -> np.ndarray:
+    """The ticks of the quarters before `end`, counted from each bar line."""
+    ends = np.append(bar_lines[1:], max(end, int(bar_lines[-1])))
+    bars = zip(bar_lines.tolist(), ends.tolist(), strict=True)
+    return np.concatenate([np.arange(start, min(stop, end), score.ticks_per_beat) for start, stop in bars])
 
 
 def _draw_velocity_scale(axes: Axes) -> None:

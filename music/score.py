@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -145,6 +145,15 @@ class Score:
             return bar_starts(self.time_signatures, self.ticks_per_beat, self.length_ticks)
         return np.arange(0, self.length_ticks, self.ticks_per_bar)
 
+    @property
+    def main_bar_ticks(self) -> np.ndarray:
+        """(n,) int64, the tick at which each bar of `beats_per_bar` begins; incomplete ones only at the end."""
+        starts = self.bar_ticks
+        if not len(starts):
+            return starts
+        ends = np.append(starts[1:], self.next_bar_line(int(starts[-1]) + 1))
+        return starts[ends - starts == self.ticks_per_bar]
+
     def next_bar_line(self, tick: int) -> int:
         """The first bar line at or after `tick`; the end of the piece is one only if its last bar is complete."""
         return next_bar_line(self.time_signatures, self.ticks_per_beat, self.ticks_per_bar, tick)
@@ -247,11 +256,17 @@ class Score:
     # Files
 
     @classmethod
-    def from_midi(cls, path: str | PathLike[str]) -> Score:
+    def from_midi(
+        cls,
+        path: str | PathLike[str],
+        ticks_per_beat: int | None = None,
+        pedal: Literal["ignore", "extend"] = "ignore",
+        beats: Literal["file", "track"] = "file",
+    ) -> Score:
         """Read a MIDI file onto the grid; see `toccata.music.midi.read_midi`."""
         from toccata.music.midi import read_midi
 
-        return read_midi(path)
+        return read_midi(path, ticks_per_beat, pedal, beats)
 
     def to_midi(self, path: str | PathLike[str]) -> None:
         """Write a MIDI file that `from_midi` reads back as an equal score."""
@@ -260,11 +275,11 @@ class Score:
         write_midi(self, path)
 
     @classmethod
-    def from_musicxml(cls, path: str | PathLike[str]) -> Score:
+    def from_musicxml(cls, path: str | PathLike[str], repeats: Literal["unfold", "written"] = "unfold") -> Score:
         """Read a MusicXML file, plain or packed, or an ABC or Humdrum file; see `toccata.music.musicxml`."""
         from toccata.music.musicxml import read_musicxml
 
-        return read_musicxml(path)
+        return read_musicxml(path, repeats)
 
     def to_musicxml(self, path: str | PathLike[str]) -> None:
         """Write a MusicXML file on two staves, treble and bass."""

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from toccata.errors import printable
+from toccata.errors import printable, shortened
 from toccata.files import cache_folder, read_npz, write_atomically
 from toccata.music.corpus.parsing import Job, fields_of, parse_all
 from toccata.music.corpus.works import Corpus, CorpusWarning, Work
 from toccata.music.score import NOTE_DTYPE, Score
 
+LONGEST_WARNING = 600  # characters
 UnparsedWork = tuple[Work, Job]  # a work with an empty score, and the job that parses its score
 
 
@@ -29,12 +30,17 @@ def load_or_parse(name: str, key: str, unparsed_works: Callable[[], list[Unparse
     """The corpus from its cache file if that has this key; else it is parsed and written there.
 
     Warns:
-        CorpusWarning: when the cache file cannot be written.
+        CorpusWarning: when the cache file cannot be written; and when files are parsed that are like recorded
+            performances.
     """
 
     def parse() -> Corpus:
         works, jobs = zip(*unparsed_works(), strict=True)
         results = parse_all(jobs, printable(f"Reading {name}"))
+        performances = [result.warning for result in results if result.warning]
+        if performances:
+            count = f"{len(performances)} of {len(results)} files are like recorded performances, for instance "
+            warnings.warn(shortened(count + performances[0], LONGEST_WARNING), CorpusWarning, stacklevel=6)
         parsed = sorted(
             (replace(work, score=result.score) for work, result in zip(works, results, strict=True) if result.score),
             key=lambda work: work.id,

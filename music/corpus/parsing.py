@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class Result:
 
     score: Score | None = None  # None after an error, and for another number of parts
     error: str = ""  # one line with file and reason; empty for another number of parts
+    warning: str = ""  # one line, of a file that was read and is like a recorded performance
 
 
 def parse_all(jobs: Sequence[Job], title: str) -> list[Result]:
@@ -59,8 +61,6 @@ def parse_all(jobs: Sequence[Job], title: str) -> list[Result]:
 
 def serve() -> None:
     """In a worker process: parse the jobs that it is asked for."""
-    import warnings
-
     warnings.simplefilter("ignore")  # music21 warns of notation that it cannot translate
     answer_all(lambda job: _result_to_json(parse(_lean(Job(**job)))))
 
@@ -76,16 +76,23 @@ def _lean(job: Job) -> Job:
 
 
 def parse(job: Job) -> Result:
-    """Parse one piece; errors in the file are not raised but returned."""
+    """Parse one piece; errors in the file are not raised but returned, and so are warnings of performances."""
+    from toccata.music.midi import MidiWarning
+
     try:
-        score = _read(job)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", MidiWarning)
+            score = _read(job)
     except (ToccataError, OSError) as error:
         return Result(error=printable(str(error)))
     except Exception as error:  # music21 raises nearly any kind of error for a tune
         return Result(error=printable(f"{job.path}: {one_line(error)}"))
     if score is None:
         return Result()
-    return Result(score) if len(score) else Result(error=printable(f"{job.path}: has no notes"))
+    if not len(score):
+        return Result(error=printable(f"{job.path}: has no notes"))
+    return Result(score, warning=str(caught[0].message) if caught else "")
 
 
 def _read(job: Job) -> Score | None:
@@ -94,10 +101,10 @@ def _read(job: Job) -> Score | None:
     from toccata.music.musicxml import read_notation, score_from_stream, stream_from_text
 
     if job.abc:
-        return score_from_stream(stream_from_text(job.abc, ".abc"))
+        return score_from_stream(stream_from_text(job.abc, ".abc"), repeats="written")
     if Path(job.path).suffix.lower() in MIDI_SUFFIXES:
         return read_midi(job.path)
-    score, parts = read_notation(job.path)
+    score, parts = read_notation(job.path, repeats="written")
     return score if job.parts in (0, parts) else None
 
 
@@ -107,7 +114,7 @@ def _result_to_json(result: Result) -> dict:
         return {"error": result.error}
     score = result.score
     notes = base64.b64encode(score.notes.tobytes()).decode()
-    return {"notes": notes, "fields": fields_of(score)}
+    return {"notes": notes, "fields": fields_of(score), "warning": result.warning}
 
 
 def fields_of(score: Score) -> list[Any]:
@@ -121,4 +128,4 @@ def _result_from_json(data: dict) -> Result:
     if "error" in data:
         return Result(error=data["error"])
     notes = np.frombuffer(base64.b64decode(data["notes"]), NOTE_DTYPE)
-    return Result(Score(notes, *data["fields"]))
+    return Result(Score(notes, *data["fields"]), warning=data["warning"])

@@ -55,14 +55,18 @@ def groove_similarity(score: Score) -> float:
     """Mean similarity of the rhythms of two bars, over all pairs of bars, in [0, 1].
 
     The rhythm of a bar has one bit per tick, set if a note begins there; the similarity is the share of equal bits. It
-    is closer to 1 on a finer grid. A piece of equal bars has 1, and so have silence and a piece of one bar.
+    is closer to 1 on a finer grid. A piece of equal bars has 1, and so have silence and a piece of one bar. Of a piece
+    whose metre changes, the bars of `beats_per_bar` are compared.
     Source: Wu & Yang 2020, "The Jazz Transformer on the Front Line", section 5, grooving pattern similarity,
     with Q = `ticks_per_bar` positions instead of 64.
     """
-    bars = score.bars
+    starts = score.main_bar_ticks
+    bars = len(starts)
     if bars < 2:
         return 1.0
-    positions = np.unique(score.notes["onset_tick"]) % score.ticks_per_bar
+    onsets = np.unique(score.notes["onset_tick"])
+    positions = onsets - starts[np.maximum(np.searchsorted(starts, onsets, side="right") - 1, 0)]
+    positions = positions[(positions >= 0) & (positions < score.ticks_per_bar)]
     counts = np.unique(positions, return_counts=True)[1]  # bars with an onset, for each position that has one
     unequal = (counts * (bars - counts)).sum() / (bars * (bars - 1) / 2)
     return float(1.0 - unequal / score.ticks_per_bar)

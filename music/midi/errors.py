@@ -10,5 +10,9 @@ MAX_NOTES = 200_000  # a long opera has half of it; a file of so many notes is s
 MAX_TICKS = 4_000_000  # on the grid: 23 hours at 120 bpm
 
 
+class MidiWarning(UserWarning):
+    """A MIDI file whose notes may not be where they were played; names the file and what can be done."""
+
+
 class MidiError(ToccataError, ValueError):
     """A MIDI file that cannot be read, or a score that it cannot hold; names the file and the reason."""

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from toccata.music.midi.errors import MidiError
 
-NOTE_OFF, NOTE_ON, PROGRAM_CHANGE = 0x80, 0x90, 0xC0  # a channel event's status is its kind plus its channel, 0-15
+# A channel event's status is its kind plus its channel, 0-15.
+NOTE_OFF, NOTE_ON, CONTROL_CHANGE, PROGRAM_CHANGE = 0x80, 0x90, 0xB0, 0xC0
 META = 0xFF
 # Kinds of meta events
 TEXT, PORT, END_OF_TRACK, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x01, 0x21, 0x2F, 0x51, 0x58, 0x59

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from toccata.music.midi.errors import MAX_NOTES, MidiError
+from toccata.music.midi.pedal import PedalEvent, pedal_spans, sounding_end
 
 DRUM_CHANNEL = 9  # zero-based
 FIRST_EFFECT_PROGRAM = 112  # zero-based; the percussive instruments and sound effects of General MIDI: no pitches
@@ -41,6 +42,7 @@ class Keys:
     def __init__(self) -> None:
         self._events: dict[tuple[int, int], list[KeyEvent]] = defaultdict(list)  # (channel, pitch) -> by track
         self._programs: dict[int, list[tuple[int, int, int, int, int]]] = defaultdict(list)
+        self._pedals: dict[int, list[PedalEvent]] = defaultdict(list)  # channel -> by track
         self._track_ends: dict[int, int] = {}
         self._struck: dict[int, tuple[int, int]] = {}  # channel -> track and tick of its last note-on
         self._notes = 0
@@ -63,16 +65,25 @@ class Keys:
         after_note = self._struck.get(channel) == (track, tick)
         self._programs[channel].append((tick, int(after_note), track, order, program))
 
+    def add_pedal(self, channel: int, event: PedalEvent) -> None:
+        """Add a movement of the sustain pedal."""
+        self._pedals[channel].append(event)
+
     def end_track(self, track: int, tick: int) -> None:
         """Notes of the track that no note-off ends last until this tick."""
         self._track_ends[track] = tick
 
-    def pitched_notes(self) -> list[Note]:
-        """The notes without drums and effects, sorted by start; of one start and pitch by track and order in it."""
+    def pitched_notes(self, extended: bool = False) -> list[Note]:
+        """The notes without drums and effects, sorted by start; of one start and pitch by track and order in it.
+
+        Args:
+            extended: whether the pedal of their channel extends them.
+        """
+        spans = {channel: self._spans(events) for channel, events in self._pedals.items() if extended}
         for programs in self._programs.values():
             programs.sort()
         found = [
-            (event, max(event.tick, self._track_ends[event.track] if end is None else end), pitch)
+            (event, sounding_end(self._end(event, end), spans.get(channel, ())), pitch)
             for (channel, pitch), events in self._events.items()
             if channel % 16 != DRUM_CHANNEL
             for event, end in _paired(events)
@@ -80,6 +91,14 @@ class Keys:
         ]
         found.sort()
         return [Note(event.tick, end, pitch, event.velocity) for event, end, pitch in found]
+
+    def _end(self, event: KeyEvent, end: int | None) -> int:
+        """When the key of a note-on goes up; where no note-off says it, when its track ends."""
+        return max(event.tick, self._track_ends[event.track] if end is None else end)
+
+    def _spans(self, events: list[PedalEvent]) -> list[tuple[int, int]]:
+        """When the pedal of a channel is down; one that is never released until its track ends."""
+        return pedal_spans(events, self._track_ends[max(events).track])
 
     def _program(self, channel: int, event: KeyEvent) -> int:
         """The program of the channel at a note-on."""

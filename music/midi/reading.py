@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import warnings
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from toccata.errors import printable
 from toccata.files import FileError, read_bytes
 from toccata.music.metre import (
     DENOMINATORS,
-    KeySignature,
     TimeSignature,
     last_at_each_tick,
     main_metre,
     moved_keys,
     read_signatures,
 )
-from toccata.music.midi.chunks import read_chunks
-from toccata.music.midi.errors import MAX_EVENTS, MAX_FILE_BYTES, MAX_TICKS, MidiError
-from toccata.music.midi.events import (
-    KEY_SIGNATURE,
-    META,
-    NOTE_OFF,
-    NOTE_ON,
-    PORT,
-    PROGRAM_CHANGE,
-    TEMPO,
-    TEXT,
-    TIME_SIGNATURE,
-    damage,
-    read_events,
-)
-from toccata.music.midi.keys import KeyEvent, Keys, Note
-from toccata.music.midi.own_text import END, HEADER, parse_header
+from toccata.music.midi.content import DEFAULT_TEMPO, Content, read_content
+from toccata.music.midi.errors import MAX_FILE_BYTES, MAX_TICKS, MidiError, MidiWarning
+from toccata.music.midi.pedal import PEDALS, Pedal
+from toccata.music.midi.performance import BEATS, PERFORMED_SHARE, Beats, off_grid_share, tracked
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 
-DEFAULT_TEMPO = 500_000  # microseconds a beat, until the first tempo event
 DEFAULT_SIGNATURE = 4, 4  # until the first time signature
 
 
-def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> Score:
+def read_midi(
+    path: str | PathLike[str],
+    ticks_per_beat: int | None = None,
+    pedal: Pedal = "ignore",
+    beats: Beats = "file",
+) -> Score:
     """Read a MIDI file onto the grid, with all its pitched instruments merged.
 
     - Notes are paired in file ticks, per channel and pitch: a note-off ends the note that began first, of its track if
@@ -50,7 +41,8 @@ def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> S
     - Onsets and ends are then rounded to the nearest tick, halves up; a note has at least one tick.
     - Drums (channel 10) and the percussive instruments and sound effects of General MIDI (programs 112-127,
       zero-based) are left out. The program of a note is that of its channel when it begins, whatever track sets it; at
-      one tick, programs precede notes of other tracks. Pedals, controllers and pitch bend are ignored.
+      one tick, programs precede notes of other tracks. Controllers other than the sustain pedal are ignored, the
+      sostenuto pedal too, and pitch bend.
     - The metre is the one with the longest total duration (4/4 if the file has none). Signatures whose bar is no
       whole number of ticks are ignored. A signature is at a bar line: after an upbeat with its own signature, or an
       introduction that is no whole number of bars, all notes are moved later, by less than a bar, so that most bar
@@ -65,13 +57,26 @@ def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> S
         path: a Standard MIDI File of format 0 or 1, bare (.mid, .kar) or in a RIFF file (.rmi).
         ticks_per_beat: grid of the score; by default that of the score the file was written from, and 24 for files of
             other programs.
+        pedal: "ignore": a note ends where its key goes up. "extend": where its key goes up while the sustain pedal of
+            its channel (controller 64, down from 64 on) is down, it ends where the pedal goes up, or its key is struck
+            again; a pedal that never goes up does so at the end of its track. Controllers 120, 121 and 123 put it up.
+        beats: "file": quarters are those of the file. "track": for a recorded performance, whose file has a tempo that
+            nobody played to: its beats are found, and become quarters, see `tracked`. The metre is then 4/4 from
+            the first one on, since bars are not found.
 
     Raises:
         MidiError: for a file that is not MIDI, is damaged, or is too large (4 MiB, 500,000 events, 200,000 notes,
             4 million ticks).
         OSError: when the file does not exist or cannot be opened.
+
+    Warns:
+        MidiWarning: when the file is a recorded performance, and neither `beats` nor `ticks_per_beat` is given: more
+            than 30 % of its onsets are off the grid.
     """
     path = Path(path)
+    for name, value, allowed in (("pedal", pedal, PEDALS), ("beats", beats, BEATS)):
+        if value not in allowed:
+            raise MidiError(f"{path}: {name} must be {' or '.join(allowed)}, got {str(value)[:50]!r}")
     if path.is_dir():
         raise MidiError(f"{path}: is a folder, not a MIDI file")
     try:
@@ -81,83 +86,19 @@ def read_midi(path: str | PathLike[str], ticks_per_beat: int | None = None) -> S
             raise error.__cause__ from None
         raise MidiError(str(error)) from None
     try:
-        return _score(_read_content(data), ticks_per_beat)
+        content = read_content(data, pedal)
+        score = _score(tracked(content) if beats == "track" else content, ticks_per_beat)
     except ValueError as error:  # of Score too: a tempo out of its range
         raise MidiError(f"{path}: {error}") from None
-
-
-@dataclass
-class Content:
-    """What a score needs of a MIDI file; all times in file ticks."""
-
-    resolution: int  # file ticks in a quarter note
-    notes: list[Note] = field(default_factory=list)  # sorted by start
-    tempi: list[tuple[int, int]] = field(default_factory=list)  # (tick, microseconds a beat), sorted by tick
-    signatures: list[TimeSignature] = field(default_factory=list)  # sorted by tick
-    keys: list[KeySignature] = field(default_factory=list)  # sorted by tick
-    header: tuple[int, float | None] | None = None  # ticks a beat and beats a bar of the score, in files of ours
-    score_ends: list[int] = field(default_factory=list)
-    last_tick: int = 0  # of any event
-
-
-def _read_content(data: bytes) -> Content:
-    """The content of a MIDI file."""
-    chunks = read_chunks(data)
-    content = Content(chunks.resolution)
-    keys = Keys()
-    events_left = MAX_EVENTS
-    for number, track in enumerate(chunks.tracks, 1):
-        events_left -= _read_track(content, keys, track, number, events_left)
-    content.notes = keys.pitched_notes()
-    content.tempi.sort(key=lambda tempo: tempo[0])  # stable: at one tick the last track's is in force
-    content.signatures.sort(key=lambda signature: signature.tick)
-    content.keys.sort(key=lambda key: key.tick)
-    return content
-
-
-def _read_track(content: Content, keys: Keys, track: bytes, number: int, events_left: int) -> int:
-    """Add the events of a track; returns how many there are."""
-    port = tick = 0
-    order = -1
-    for order, (tick, status, data) in enumerate(read_events(track, number)):
-        if order == events_left:
-            raise MidiError(f"has more than {MAX_EVENTS:,} events")
-        kind = status & 0xF0
-        if kind in (NOTE_ON, NOTE_OFF):
-            velocity = data[1] if kind == NOTE_ON else 0
-            keys.add_key(16 * port + status % 16, data[0], KeyEvent(tick, number, order, velocity))
-        elif kind == PROGRAM_CHANGE:
-            keys.add_program(16 * port + status % 16, tick, number, order, data[0])
-        elif status == META and data[0] == PORT and len(data) > 1:
-            port = data[1]
-        elif status == META:
-            _add_meta(content, number, tick, data)
-    keys.end_track(number, tick)
-    content.last_tick = max(content.last_tick, tick)
-    return order + 1
-
-
-def _add_meta(content: Content, track: int, tick: int, data: bytes) -> None:
-    """Add a meta event, if a score needs it."""
-    kind, payload = data[0], data[1:]
-    if kind == TEMPO:
-        if len(payload) != 3:
-            raise damage(track, tick, f"tempo event of {len(payload)} bytes, expected 3")
-        if not any(payload):
-            raise damage(track, tick, "has a tempo of 0 microseconds a beat")
-        content.tempi.append((tick, int.from_bytes(payload, "big")))
-    elif kind == TIME_SIGNATURE:
-        if len(payload) < 2:  # the other two are for metronomes and engravers
-            raise damage(track, tick, f"time signature of {len(payload)} bytes, expected 4")
-        content.signatures.append(TimeSignature(tick, payload[0], 2 ** payload[1]))
-    elif kind == KEY_SIGNATURE and payload:  # a key of no meaning says nothing
-        fifths = payload[0] - 256 * (payload[0] > 127)
-        if -7 <= fifths <= 7:
-            content.keys.append(KeySignature(tick, fifths))
-    elif kind == TEXT and payload.startswith(HEADER.encode()) and track == 1 and not content.header:
-        content.header = parse_header(payload.decode("latin-1"))
-    elif kind == TEXT and payload == END.encode():
-        content.score_ends.append(tick)
+    if beats == "file" and ticks_per_beat is None and not content.header:
+        share = off_grid_share([note.start for note in content.notes], content.resolution)
+        if share > PERFORMED_SHARE:
+            message = (
+                f"{path}: {share:.0%} of its onsets are off the grid of {TICKS_PER_BEAT} ticks a quarter: it is like "
+                'a recorded performance, whose beats are not in the file; beats="track" finds them'
+            )
+            warnings.warn(printable(message), MidiWarning, stacklevel=2)
+    return score
 
 
 def _score(content: Content, ticks_per_beat: int | None) -> Score:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from toccata.errors import ToccataError, one_line
 from toccata.files import FileError, read_bytes
 from toccata.music.musicxml.music21_score import TEXT_SUFFIXES, decode_text, score_from_stream, stream_from_text
+from toccata.music.musicxml.repeats import REPEATS, Repeats
 from toccata.music.musicxml.tree import MAX_BYTES, musicxml_tree
 from toccata.music.musicxml.tree_score import score_from_tree, staves
 from toccata.music.score import Score
@@ -27,24 +28,31 @@ class MusicXMLError(ToccataError, ValueError):
     """A notation file that cannot be read; names the file and the reason."""
 
 
-def read_musicxml(path: str | PathLike[str]) -> Score:
+def read_musicxml(path: str | PathLike[str], repeats: Repeats = "unfold") -> Score:
     """Read a MusicXML file, plain or packed (.mxl), or an ABC (.abc) or Humdrum (.krn) file, onto the grid.
 
     See `score_from_tree`; ABC and Humdrum are read by music21, see `score_from_stream`. The content decides whether a
     file is MusicXML. Other formats of music21 are not read: some would execute what the file says. Nothing outside the
     file is read, and no entity is expanded.
 
+    Args:
+        path: the file.
+        repeats: "unfold": repeats, endings and jumps (da capo, dal segno, to coda, fine) are played, as in a MIDI file
+            of the piece; "written": every bar is there once.
+
     Raises:
         MusicXMLError: for a file that cannot be read, has several pieces, or exceeds a bound: 64 MiB of XML, 16 MiB
             packed, 300,000 notes, bars and other events, 8 KiB of ABC, 64 KiB of Humdrum, 4 million ticks.
         OSError: when the file does not exist or cannot be opened.
     """
-    return read_notation(path)[0]
+    return read_notation(path, repeats)[0]
 
 
-def read_notation(path: str | PathLike[str]) -> tuple[Score, int]:
+def read_notation(path: str | PathLike[str], repeats: Repeats = "unfold") -> tuple[Score, int]:
     """`read_musicxml`, and the number of staves of the file, in all its parts."""
     path = Path(path)
+    if repeats not in REPEATS:
+        raise MusicXMLError(f"{path}: repeats must be {' or '.join(REPEATS)}, got {str(repeats)[:50]!r}")
     mode = path.stat().st_mode
     if not S_ISREG(mode):
         raise MusicXMLError(f"{path}: is {'a folder' if S_ISDIR(mode) else 'no regular file'}, not a notation file")
@@ -54,9 +62,9 @@ def read_notation(path: str | PathLike[str]) -> tuple[Score, int]:
         suffix = path.suffix.lower()
         if suffix in MUSICXML_SUFFIXES or data[:100].removeprefix(UTF8_MARK).lstrip().startswith(MUSICXML_STARTS):
             tree = musicxml_tree(data)
-            return score_from_tree(tree), staves(tree)
+            return score_from_tree(tree, repeats), staves(tree)
         stream = _text_stream(data, suffix)
-        return score_from_stream(stream), len(getattr(stream, "parts", ()))
+        return score_from_stream(stream, repeats), len(getattr(stream, "parts", ()))
     except FileError as error:
         raise MusicXMLError(str(error)) from None
     except Exception as error:  # music21 raises any kind of error for a damaged file

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from toccata.errors import ToccataError
+from toccata.music.musicxml.directions import DYNAMICS
 
 MAX_PACKED_BYTES = 16 * 2**20  # of an .mxl file; MusicXML is packed to a twentieth
 MAX_BYTES = 64 * 2**20  # of XML; a symphony of 100,000 notes has about 50 MB
@@ -34,20 +35,29 @@ READ: Mapping[str, frozenset[str]] = {
         "": "score-partwise",
         "score-partwise": "part",
         "part": "measure",
-        "measure": "note backup forward attributes direction sound",
-        "note": "pitch rest unpitched chord grace cue duration tie staff",
+        "measure": "note backup forward attributes direction sound barline",
+        "note": "pitch rest unpitched chord grace cue duration tie staff notations",
+        "notations": "dynamics",
+        "dynamics": " ".join(DYNAMICS),
         "pitch": "step alter octave",
         "backup": "duration",
         "forward": "duration",
-        "attributes": "divisions time transpose",
+        "attributes": "divisions time key transpose",
+        "key": "fifths",
         "time": "beats beat-type",
         "transpose": "chromatic octave-change",
-        "direction": "direction-type sound",
-        "direction-type": "metronome",
+        "direction": "direction-type sound staff",
+        "direction-type": "metronome dynamics",
+        "barline": "repeat ending",
         "metronome": "beat-unit beat-unit-dot per-minute",
     }.items()
 }
-ATTRIBUTES = frozenset(("number", "type", "dynamics", "tempo", "measure", "implicit"))  # of the elements that are read
+ATTRIBUTES = frozenset(  # of the elements that are read
+    (
+        *("number", "type", "dynamics", "tempo", "measure", "implicit", "direction", "times"),
+        *("segno", "coda", "dalsegno", "tocoda", "dacapo", "fine"),
+    )
+)
 RANGES: Mapping[str, tuple[float, float]] = {  # of the texts that are numbers
     "divisions": (1e-3, 1e6),
     "duration": (0, 1e9),

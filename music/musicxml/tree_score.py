@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -10,22 +12,14 @@ from xml.etree.ElementTree import Element
 
 from toccata.music.metre import DENOMINATORS, MAX_NUMERATOR, KeySignature
 from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, Section, assembled_score
+from toccata.music.musicxml.directions import VELOCITY_PER_PERCENT, Mark, dynamics, tempo_bpm, velocities_at
+from toccata.music.musicxml.repeats import Repeats, marks_of_tree, played_bars, played_changes
+from toccata.music.musicxml.tree import MAX_EVENTS
 from toccata.music.score import TICKS_PER_BEAT, Score
 
-VELOCITY_PER_PERCENT = 0.9  # MusicXML gives dynamics in per cent of the velocity 90
 LEAST_GRID = 16 * TICKS_PER_BEAT  # units in a quarter: sixty-fourths, and ticks
 FINE_GRID = 10_080 * 2**16  # at most as many: a file of many odd divisions is rounded
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-BEAT_UNITS = {
-    "maxima": 32.0,
-    "long": 16.0,
-    "breve": 8.0,
-    "whole": 4.0,
-    "half": 2.0,
-    "quarter": 1.0,
-    "eighth": 0.5,
-    **{f"{2**power}{'nd' if power == 5 else 'th'}": 4 / 2**power for power in range(4, 11)},
-}
 
 
 class _Bar(NamedTuple):
@@ -59,19 +53,25 @@ class _Note(NamedTuple):
     start: int  # in units, from the start of the bar
     end: int
     pitch: int
-    velocity: int
+    staff: str
+    velocity: int  # 0: of the marks of its part
     tied_before: bool
     tied_after: bool
 
 
-def score_from_tree(root: Element) -> Score:
+def score_from_tree(root: Element, repeats: Repeats = "unfold") -> Score:
     """The notes of a `musicxml_tree` on the grid of 24 ticks a quarter, with all parts merged.
 
-    - Pitches are sounding pitches; tied notes are one note, also across voices and staves; grace notes and unpitched
-      notes are left out; repeats are not unfolded. The velocity is that of the note's `dynamics`, 80 without.
+    - Pitches are sounding pitches; tied notes are one note, also across voices and staves; grace notes, ornaments and
+      unpitched notes are left out.
+    - The velocity is that of the note's `dynamics`, else that of the last mark or sounding dynamics of its part
+      (`directions.LEVELS`), 80 before the first. Wedges are ignored.
+    - Repeats, endings and jumps are played, see `played_bars`, unless `repeats` is "written". They are read as written
+      too where playing them would give more than 300,000 notes and bars.
     - The metre is the one with the longest total duration in the first part. An upbeat ends at a bar line: its notes
       are moved to the end of the first bar.
-    - The tempo is that of the first metronome mark or sounding tempo, 120 quarters a minute if there is none.
+    - The tempo is the mean of the metronome marks and sounding tempi from the first onset to the last end; the first
+      holds from the beginning. It is 120 quarters a minute if there is none.
     - Bars begin together in all parts. A bar lasts as long as its content in the part where that is longest, and as
       its signature says where no part has any. A rest for a whole bar does not stretch an upbeat.
     - The score ends with the bar of the last measure.
@@ -82,17 +82,27 @@ def score_from_tree(root: Element) -> Score:
     """
     units = _units_per_quarter(root)
     parts = [_Part(part, units) for part in root.iter("part")]
-    starts = _bar_starts(parts, units)
-    rows = [row for part in parts for row in part.rows(starts)]
-    sections = _sections(parts, [_tick(start, units) for start in starts])
-    tempo_bpm = next((part.tempo_bpm for part in parts if part.tempo_bpm), None)
+    lengths = _bar_lengths(parts, units)
+    order = list(range(len(lengths)))
+    if repeats == "unfold":
+        unfolded = played_bars(marks_of_tree(root))
+        notes = Counter(note.bar for part in parts for note in part.notes)
+        order = unfolded if sum(notes[bar] + 1 for bar in unfolded) <= MAX_EVENTS else order
+    starts = [0, *accumulate(lengths[bar] for bar in order)]
+    ticks = [_tick(start, units) for start in starts]
+    rows = [row for part in parts for row in part.rows(order, starts)]
     keys = [
-        KeySignature(_tick(starts[bar] + time, units), fifths)
+        KeySignature(_tick(starts[place] + time, units), fifths)
         for part in parts[:1]
         if not part.semitones  # written pitches are those that sound
-        for bar, time, fifths in part.keys
+        for place, time, fifths in played_changes(part.keys, order)
     ]
-    return assembled_score(rows, sections, tempo_bpm, keys)
+    at_places = {tempo[:2]: tempo for part in reversed(parts) for tempo in reversed(part.tempi)}  # of each the first
+    tempi = [
+        (_tick(starts[place] + time, units), bpm)
+        for place, time, bpm in played_changes(sorted(at_places.values()), order)
+    ]
+    return assembled_score(rows, _sections(parts, order, ticks), tempi, keys)
 
 
 def staves(root: Element) -> int:
@@ -106,7 +116,8 @@ class _Part:
     def __init__(self, part: Element, units: int) -> None:
         self.units = units  # in a quarter
         self.notes: list[_Note] = []
-        self.tempo_bpm: float | None = None  # the first
+        self.marks: list[Mark] = []
+        self.tempi: list[tuple[int, int, float]] = []  # (bar, units from its start, quarters a minute)
         self.bars: list[_Bar] = []
         self.signature: tuple[int, int] | None = (4, 4)  # in force
         self.beats = 4.0  # quarters in a bar, as it says
@@ -115,19 +126,30 @@ class _Part:
         self.semitones: dict[str | None, int] = {}  # staff -> from the written to the sounding pitch; None: all staves
         for measure in part:
             self._read_measure(measure)
+        self.notes.sort(key=lambda note: (note.bar, note.start))
+        places = [(note.bar, note.start, note.staff) for note in self.notes]
+        levels = velocities_at(self.marks, places, DEFAULT_VELOCITY)
+        self.notes = [
+            note._replace(velocity=note.velocity or level) for note, level in zip(self.notes, levels, strict=True)
+        ]
 
-    def rows(self, starts: Sequence[int]) -> list[list[int]]:
+    def rows(self, order: Sequence[int], starts: Sequence[int]) -> list[list[int]]:
         """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined.
 
         Args:
-            starts: of every bar, and the end of the last.
+            order: the bars as they are played.
+            starts: of each of these, and the end of the last.
         """
-        notes = []
+        by_bar: dict[int, list[_Note]] = defaultdict(list)
         for note in self.notes:
-            start, end = starts[note.bar], starts[note.bar] + note.end
-            if note.tied_after and note.end == self.bars[note.bar].content:
-                end = max(end, starts[note.bar + 1])  # a tie holds to the bar line that another part sets
-            notes.append(note._replace(start=start + note.start, end=end))
+            by_bar[note.bar].append(note)
+        notes = []
+        for bar, start, next_start in zip(order, starts, starts[1:], strict=False):
+            for note in by_bar[bar]:
+                end = start + note.end
+                if note.tied_after and note.end == self.bars[bar].content:
+                    end = max(end, next_start)  # a tie holds to the bar line that another part sets
+                notes.append(note._replace(start=start + note.start, end=end))
         rows = []
         for start, end, pitch, velocity in _joined(notes):
             onset = _tick(start, self.units)
@@ -160,8 +182,8 @@ class _Part:
             elif child.tag == "attributes":
                 if self._read_attributes(child, position) and not signature_seen:
                     at_start, signature_seen = (self.signature, self.beats), True
-            elif self.tempo_bpm is None:
-                self.tempo_bpm = _tempo_bpm(child)
+            else:
+                self._read_direction(child, position)
         short = not self.bars or measure.get("implicit") == "yes"
         self.bars.append(_Bar(*at_start, self._written(), 0 if silent else content, sounds, short))
 
@@ -178,24 +200,37 @@ class _Part:
             elif child.tag == "transpose":
                 semitones = _number(child.findtext("chromatic")) + 12 * _number(child.findtext("octave-change"))
                 self.semitones[child.get("number")] = int(semitones)
-            elif child.tag == "key" and abs(fifths := int(_number(child.findtext("fifths")))) <= 7:
+            elif child.tag == "key" and (fifths := _fifths(child)) is not None:
                 self.keys.append((len(self.bars), position, fifths))
             elif child.tag == "time" and (beats := _beats(child)):
                 self.signature, self.beats, changed = _signature(child, beats), beats, True
         return changed
+
+    def _read_direction(self, direction: Element, position: int) -> None:
+        """Add the tempo and dynamics of a direction or sound element, if it has any."""
+        tempo = tempo_bpm(direction)
+        if tempo:
+            self.tempi.append((len(self.bars), position, tempo))
+        self._add_mark(direction, position, direction.findtext("staff"))
+
+    def _add_mark(self, element: Element, position: int, staff: str | None) -> None:
+        at, after = dynamics(element)
+        if at is not None or after is not None:
+            self.marks.append(Mark(len(self.bars), position, staff, at, after))
 
     def _read_note(self, note: Element, start: int, end: int) -> None:
         """Add a note to the bar that is read, unless it is a rest, a grace note or unpitched."""
         pitch = note.find("pitch")
         if pitch is None or note.find("grace") is not None:
             return
-        semitones = 0
-        if self.semitones:
-            semitones = self.semitones.get(note.findtext("staff", "1"), self.semitones.get(None, 0))
+        staff = note.findtext("staff", "1")
+        semitones = self.semitones.get(staff, self.semitones.get(None, 0)) if self.semitones else 0
+        for notations in note.findall("notations"):
+            self._add_mark(notations, start, staff)
         ties = {tie.get("type") for tie in note.findall("tie")}
         before, after = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
-        number, velocity = _midi_number(pitch, semitones), _velocity(note)
-        self.notes.append(_Note(len(self.bars), start, end, number, velocity, before, after))
+        number, velocity = _midi_number(pitch, semitones), _velocity(note) if note.get("dynamics") else 0
+        self.notes.append(_Note(len(self.bars), start, end, number, staff, velocity, before, after))
 
     def _duration(self, element: Element) -> int:
         return round(_number(element.findtext("duration")) * self.division)
@@ -212,8 +247,8 @@ def _units_per_quarter(root: Element) -> int:
     return units
 
 
-def _bar_starts(parts: list[_Part], units: int) -> list[int]:
-    """Where each bar begins in all parts, and the end of the last."""
+def _bar_lengths(parts: list[_Part], units: int) -> list[int]:
+    """How long each bar lasts in all parts."""
     longest: list[tuple[int, ...]] = []  # the lengths of each bar
     for part in parts:
         for index, bar in enumerate(part.bars):
@@ -222,24 +257,26 @@ def _bar_starts(parts: list[_Part], units: int) -> list[int]:
                 longest.append(lengths)
             else:
                 longest[index] = tuple(map(max, longest[index], lengths))
-    return [0, *accumulate(max(notes, beside) if notes else alone or bar for notes, beside, alone, bar in longest)]
+    return [max(notes, beside) if notes else alone or bar for notes, beside, alone, bar in longest]
 
 
-def _sections(parts: list[_Part], ticks: list[int]) -> list[Section]:
-    """Every bar; signatures of no whole number of ticks are ignored.
+def _sections(parts: list[_Part], order: Sequence[int], ticks: Sequence[int]) -> list[Section]:
+    """Every bar as it is played; signatures of no whole number of ticks are ignored.
 
     Args:
         parts: the first that has a bar gives its signature.
-        ticks: where each bar begins, and the end of the last.
+        order: the bars as they are played.
+        ticks: where each of these begins, and the end of the last.
     """
     bars: list[_Bar] = []
     for part in parts:
         bars += part.bars[len(bars) :]
-    sections, metre = [], (4.0, (4, 4))
-    for bar, start, end in zip(bars, ticks, ticks[1:], strict=False):
-        metre = (bar.beats, bar.signature) if bar.beats * TICKS_PER_BEAT % 1 == 0 else metre
-        sections.append(Section(start, end - start, *metre))
-    return sections
+    metres: list[tuple[float, tuple[int, int] | None]] = [(4.0, (4, 4))]
+    for bar in bars:
+        metres.append((bar.beats, bar.signature) if bar.beats * TICKS_PER_BEAT % 1 == 0 else metres[-1])
+    return [
+        Section(start, end - start, *metres[bar + 1]) for bar, start, end in zip(order, ticks, ticks[1:], strict=False)
+    ]
 
 
 def _tick(time: int, units: int) -> int:
@@ -272,6 +309,12 @@ def _number(text: str | None, default: float = 0) -> float:
     if not text:
         return default
     return int(text) if text.isdecimal() else float(text)
+
+
+def _fifths(key: Element) -> int | None:
+    """Sharps of a key signature, flats counted negative; None where it gives no number in -7..7."""
+    text = key.findtext("fifths", "")
+    return int(text) if re.fullmatch(r"[+-]?[0-7]", text) else None
 
 
 def _beats(time: Element) -> float:
@@ -312,25 +355,3 @@ def _velocity(note: Element) -> int:
     except (ValueError, OverflowError):  # no number, or infinite
         return DEFAULT_VELOCITY
     return min(max(velocity, 1), 127)
-
-
-def _tempo_bpm(element: Element) -> float | None:
-    """Quarters a minute of a direction or sound element; None where it has no tempo."""
-    metronome = element.find("direction-type/metronome")
-    if metronome is not None and len(metronome.findall("beat-unit")) == 1:
-        unit = BEAT_UNITS.get(metronome.findtext("beat-unit", ""), 0.0)
-        dotted = 2 - 0.5 ** len(metronome.findall("beat-unit-dot"))
-        tempo = _positive(metronome.findtext("per-minute")) * unit * dotted
-        if tempo:
-            return tempo
-    sounds = [element] if element.tag == "sound" else element.findall("sound")
-    return next((tempo for sound in sounds if (tempo := _positive(sound.get("tempo")))), None)
-
-
-def _positive(text: str | None) -> float:
-    """The number in a text, 0 where it is none, or not above 0 and finite."""
-    try:
-        number = float(text or 0)
-    except ValueError:
-        return 0.0
-    return number if 0 < number < math.inf else 0.0

@@ -107,7 +107,7 @@ def _above_bass(onset: np.ndarray, offset: np.ndarray, pitch: np.ndarray, onsets
 def _bar_similarity(score: Score, lag: int) -> tuple[float, float]:
     """Mean share of equal onsets, and of equal notes, between each bar and the one `lag` before; 0 without pairs."""
     bar = score.ticks_per_bar
-    bars = [score.slice(start, start + bar).notes for start in range(0, score.bars * bar, bar)]
+    bars = [score.slice(start, start + bar).notes for start in range(0, score.length_ticks, bar)]
     rhythms = [set(notes["onset_tick"].tolist()) for notes in bars]
     contents = [set(zip(notes["onset_tick"].tolist(), notes["pitch"].tolist(), strict=True)) for notes in bars]
 

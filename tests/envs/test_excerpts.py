@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toccata.envs import Piano, play
-from toccata.envs.excerpts import TRANSPOSITION, ExcerptDataset
+from toccata.envs.excerpts import TRANSPOSITION, ExcerptDataset, random_excerpt
 from toccata.music import Score
 
 LONG = Score([(24 * i, 24, 60 + i % 12, 80) for i in range(64)], tempo_bpm=90)
@@ -64,6 +64,18 @@ def test_short_works_are_used_whole_and_other_metres_are_left_out() -> None:
 def test_the_error_gives_the_right_reason(scores: list[Score], reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         ExcerptDataset(scores, 4)
+
+
+def test_excerpts_of_a_changing_metre_are_of_stretches_in_it() -> None:
+    notes = [(24 * i, 24, 60 + i % 12, 80) for i in range(3 + 7 * 4 + 3 + 5 * 4)]
+    score = Score(notes, time_signatures=[(0, 3, 4), (72, 4, 4), (744, 3, 4), (816, 4, 4)])
+    rng = np.random.default_rng(0)
+    starts = {int(random_excerpt(score, 4, 4, rng).notes["pitch"][0]) - 60 for _ in range(200)}
+    assert starts == {(3 + 4 * bar) % 12 for bar in range(4)} | {(34 + 4 * bar) % 12 for bar in range(2)}
+    starts = {int(random_excerpt(score, 3, 8, rng).notes["pitch"][0]) - 60 for _ in range(200)}
+    assert starts == {3 + 0}  # of bars of two bars, counted from the change
+    assert random_excerpt(score, 9, 4, rng) == score.slice(72, 744)  # the longest stretch
+    assert random_excerpt(score, 9, 4, rng).time_signatures == ()
 
 
 def test_one_seed_gives_one_sample() -> None:

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from toccata.music.picture import (
+    BAR_LINE,
     BEAT_PIXELS,
     KEYBOARD_PIXELS,
     MAX_WIDTH_PIXELS,
     NOW,
     ROW_PIXELS,
     VELOCITY_COLOURS,
+    _bar_lines,
+    _beat_ticks,
     piano_roll_picture,
     save_piano_roll,
 )
@@ -94,6 +97,15 @@ def test_any_score_has_a_figure(score, tmp_path):
     height, width = imread(tmp_path / "roll.png").shape[:2]
     assert width == 2200
     assert 200 < height < 6000
+
+
+def test_bar_lines_are_those_of_the_score():
+    score = Score(time_signatures=[(0, 6, 8), (72, 7, 8), (156, 4, 4)], length_ticks=252)
+    lines = np.flatnonzero((piano_roll_picture(score)[0, KEYBOARD_PIXELS:] == BAR_LINE).all(1))
+    assert lines.tolist() == score.bar_ticks.tolist() == [0, 72, 156]
+    assert _bar_lines(score, 5).tolist() == [0, 72, 156, 252, 348, 444]
+    assert _bar_lines(Score(), 2).tolist() == [0, 96, 192]
+    assert _beat_ticks(score, np.array([72, 156]), 200).tolist() == [72, 96, 120, 144, 156, 180]
 
 
 def test_a_figure_does_not_import_pyplot(tmp_path):

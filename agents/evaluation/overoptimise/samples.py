@@ -177,9 +177,9 @@ def _pieces(arrays: Arrays, environment: Mapping[str, Any]) -> list[Piece]:
     try:
         notes = np.split(arrays["notes"], np.cumsum(arrays["note_counts"])[:-1])
         actions = np.split(arrays["actions"], np.cumsum(arrays["action_counts"])[:-1])
-        metre = {name: float(environment[name]) for name in ("beats_per_bar", "tempo_bpm")}
+        metre = float(environment["beats_per_bar"]), float(environment["tempo_bpm"])
         return [
-            Piece(Score(own, int(beat), length_ticks=int(length), **metre), environment["genre"], actions=played)
+            Piece(Score(own, int(beat), *metre, int(length)), environment["genre"], actions=played)
             for own, played, (beat, length) in zip(notes, actions, arrays["ticks"], strict=True)
         ]
     except (KeyError, ValueError, TypeError) as error:

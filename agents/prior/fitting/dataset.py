@@ -202,7 +202,8 @@ class _PassageBounds:
     @classmethod
     def from_work(cls, work: Work) -> _PassageBounds:
         """The bounds of a work with notes."""
-        onsets, bar, bars = work.score.notes["onset_tick"], work.score.ticks_per_bar, work.score.bars
+        onsets, bar = work.score.notes["onset_tick"], work.score.ticks_per_bar
+        bars = -(-work.score.length_ticks // bar)  # of one metre, as the work is played
         distinct_onsets = np.unique(onsets)
         starts = distinct_onsets[distinct_onsets % bar == 0] // bar
         if not len(starts):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import mido
 import pytest
 
 from toccata.music.corpus import CorpusWarning, load_corpus, parsing
@@ -33,3 +34,18 @@ def test_a_crash_costs_one_file(tmp_path, tune, monkeypatch):
     monkeypatch.setattr(parsing, "SERVE", code)
     with pytest.warns(CorpusWarning, match=r"1 of 40 files .*07\.mid: its parser crashed"):
         assert len(load_corpus(tmp_path / "many")) == 39
+
+
+def test_recorded_performances_are_named(tmp_path, tune):
+    (tmp_path / "many/rock").mkdir(parents=True)
+    tune().to_midi(tmp_path / "many/rock/score.mid")
+    track = mido.MidiTrack()
+    for index in range(60):
+        track.append(mido.Message("note_on", note=60, velocity=80, time=200 + 7 * (index * index % 13)))
+        track.append(mido.Message("note_off", note=60, time=100))
+    midi = mido.MidiFile(ticks_per_beat=480)
+    midi.tracks.append(track)
+    midi.save(tmp_path / "many/rock/played.mid")
+    with pytest.warns(CorpusWarning, match=r"^1 of 2 files are like recorded performances, .*played\.mid: "):
+        assert len(load_corpus(tmp_path / "many")) == 2
+    assert len(load_corpus(tmp_path / "many")) == 2  # from the cache, without the warning

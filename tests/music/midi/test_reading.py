@@ -215,7 +215,7 @@ def test_limits_are_named(tmp_path, track, reason):
 def test_events_of_all_tracks_are_counted(tmp_path, monkeypatch, limit):
     path = tmp_path / "a.mid"
     path.write_bytes(smf(NOTE, NOTE))  # of three events each
-    monkeypatch.setattr("toccata.music.midi.reading.MAX_EVENTS", limit)
+    monkeypatch.setattr("toccata.music.midi.content.MAX_EVENTS", limit)
     if limit == 6:
         assert len(read_midi(path)) == 1
     else:

@@ -82,7 +82,11 @@ def mutated(data, rng):
 @pytest.mark.parametrize("packed", [False, True])
 def test_mutated_files_are_read_or_are_one_clear_error(tmp_path, packed):
     rng = np.random.default_rng(0)
-    text = xml(note() + note("E4", 4, "<chord/>") + note("A5", 8, CUE) + '<sound tempo="90"/>', note("G4", 16)).encode()
+    notes = note() + note("E4", 4, "<chord/>") + note("A5", 8, CUE)
+    marks = '<sound tempo="90" dynamics="50" dacapo="yes"/><direction><direction-type><dynamics><p/></dynamics>'
+    marks += "</direction-type></direction>"
+    marks += '<barline><ending number="1" type="stop"/><repeat direction="backward" times="3"/></barline>'
+    text = xml(notes + marks, note("G4", 16)).encode()
     buffer = io.BytesIO()
     write_mxl(buffer, {"META-INF/container.xml": container("a.xml"), "a.xml": text})
     path = tmp_path / "a.mxl"

@@ -27,6 +27,17 @@ from toccata.music.musicxml import read_musicxml
             ],
             [(0, 48, 60), (48, 144, 60)],
         ),
+        (  # from the middle of a bar into another staff, as another voice of that staff begins
+            [
+                note("C5", 16, "", "<voice>1</voice><staff>1</staff>")
+                + "<backup><duration>16</duration></backup>"
+                + note("E3", 8, "", "<voice>5</voice><staff>2</staff>")
+                + note("G4", 8, "", '<tie type="start"/><voice>5</voice><staff>2</staff>'),
+                note("G4", 8, "", '<tie type="stop"/><voice>1</voice><staff>1</staff>')
+                + note("C5", 8, "", "<voice>1</voice><staff>1</staff>"),
+            ],
+            [(0, 48, 52), (0, 96, 72), (48, 96, 67), (144, 48, 72)],
+        ),
         (  # another voice strikes the key, and lets it go
             [
                 note("C4", 16, "", '<tie type="start"/>')
@@ -151,3 +162,35 @@ def test_many_cue_chords_and_divisions_are_read(tmp_path):
     primes = [n for n in range(2, 20_000) if all(n % d for d in range(2, int(n**0.5) + 1))]
     divisions = "".join(f"<attributes><divisions>{n}</divisions></attributes>" for n in primes)
     assert read(tmp_path, xml(divisions + note("C4", primes[-1] * 4))) == [(0, 96, 60)]
+
+
+def attributes(*signature, key=""):
+    beats = "<time><beats>{}</beats><beat-type>{}</beat-type></time>".format(*signature) if signature else ""
+    return f"<attributes>{key}{beats}</attributes>"
+
+
+def test_time_and_key_signatures_are_kept(tmp_path):
+    flats, sharp, damaged = (f"<key><fifths>{text}</fifths></key>" for text in ("-3", "1", "x"))
+    repeat = '<barline><repeat direction="backward"/></barline>'
+    bars = [
+        attributes(key=flats) + note("C4", 12),
+        attributes(key="<key><key-step>F</key-step></key>" + damaged) + note("D4", 12),
+        attributes(7, 8, key=sharp) + note("E4", 14) + repeat,
+        attributes(6, 8) + note("F4", 12),
+    ]
+    (tmp_path / "a.xml").write_text(
+        xml(*bars).replace("<beats>4</beats><beat-type>4<", "<beats>6</beats><beat-type>8<", 1)
+    )
+    written, played = (read_musicxml(tmp_path / "a.xml", repeats) for repeats in ("written", "unfold"))
+    assert written.time_signatures == ((0, 6, 8), (144, 7, 8), (228, 6, 8))
+    assert (written.beats_per_bar, written.bar_ticks.tolist()) == (3, [0, 72, 144, 228])
+    assert written.key_signatures == ((0, -3), (144, 1))
+    assert played.time_signatures == ((0, 6, 8), (144, 7, 8), (228, 6, 8), (372, 7, 8), (456, 6, 8))
+    assert played.key_signatures == ((0, -3), (144, 1), (228, -3), (372, 1))
+    assert played.length_ticks == 528
+
+
+def test_keys_of_transposing_parts_are_left_out(tmp_path):
+    clarinet = "<attributes><key><fifths>2</fifths></key><transpose><chromatic>-2</chromatic></transpose></attributes>"
+    (tmp_path / "a.xml").write_text(xml(clarinet + note("C4", 16)))
+    assert read_musicxml(tmp_path / "a.xml").key_signatures == ()
