@@ -10,6 +10,7 @@ from toccata.music.metre import KeySignature, TimeSignature, main_metre, moved_k
 from toccata.music.score import TICKS_PER_BEAT, Score
 
 DEFAULT_VELOCITY = 80  # mezzo-forte, for notes without a velocity in the file
+VELOCITY_PER_PERCENT = 0.9  # MusicXML gives dynamics in per cent of the velocity 90
 DEFAULT_TEMPO_BPM = 120.0
 MAX_TICKS = 4_000_000  # 23 hours at 120 bpm
 

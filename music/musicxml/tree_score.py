@@ -9,10 +9,10 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from toccata.music.metre import DENOMINATORS, MAX_NUMERATOR, KeySignature
-from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, Section, assembled_score
+from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, VELOCITY_PER_PERCENT, Section, assembled_score
+from toccata.music.musicxml.own_fields import OwnFields, own_score, parse_fields
 from toccata.music.score import TICKS_PER_BEAT, Score
 
-VELOCITY_PER_PERCENT = 0.9  # MusicXML gives dynamics in per cent of the velocity 90
 LEAST_GRID = 16 * TICKS_PER_BEAT  # units in a quarter: sixty-fourths, and ticks
 FINE_GRID = 10_080 * 2**16  # at most as many: a file of many odd divisions is rounded
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -62,6 +62,8 @@ class _Note(NamedTuple):
     velocity: int
     tied_before: bool
     tied_after: bool
+    attack: int = 0  # in units, by which it begins later than it is written; of files of our own
+    release: int = 0  # and ends later
 
 
 def score_from_tree(root: Element) -> Score:
@@ -83,7 +85,6 @@ def score_from_tree(root: Element) -> Score:
     units = _units_per_quarter(root)
     parts = [_Part(part, units) for part in root.iter("part")]
     starts = _bar_starts(parts, units)
-    rows = [row for part in parts for row in part.rows(starts)]
     sections = _sections(parts, [_tick(start, units) for start in starts])
     tempo_bpm = next((part.tempo_bpm for part in parts if part.tempo_bpm), None)
     keys = [
@@ -92,6 +93,13 @@ def score_from_tree(root: Element) -> Score:
         if not part.semitones  # written pitches are those that sound
         for bar, time, fifths in part.keys
     ]
+    if own := _own_fields(root):
+        rows = [row for part in parts for row in part.rows(starts, own.ticks_per_beat)]
+        try:
+            return own_score(own, rows, tempo_bpm, keys)
+        except (ValueError, OverflowError):
+            pass  # the file was changed
+    rows = [row for part in parts for row in part.rows(starts)]
     return assembled_score(rows, sections, tempo_bpm, keys)
 
 
@@ -116,11 +124,13 @@ class _Part:
         for measure in part:
             self._read_measure(measure)
 
-    def rows(self, starts: Sequence[int]) -> list[list[int]]:
+    def rows(self, starts: Sequence[int], own_ticks: int = 0) -> list[list[int]]:
         """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined.
 
         Args:
             starts: of every bar, and the end of the last.
+            own_ticks: ticks a quarter of the grid that `write_musicxml` wrote exactly, with what notes differ from their
+                written times; 0 for the grid of 24 and written times.
         """
         notes = []
         for note in self.notes:
@@ -129,9 +139,11 @@ class _Part:
                 end = max(end, starts[note.bar + 1])  # a tie holds to the bar line that another part sets
             notes.append(note._replace(start=start + note.start, end=end))
         rows = []
-        for start, end, pitch, velocity in _joined(notes):
-            onset = _tick(start, self.units)
-            rows.append([onset, max(_tick(end, self.units) - onset, 1), pitch, velocity])
+        for start, end, pitch, velocity, attack, release in _joined(notes):
+            if own_ticks:
+                start, end = start + attack, end + release
+            onset = _tick(start, self.units, own_ticks or TICKS_PER_BEAT)
+            rows.append([onset, max(_tick(end, self.units, own_ticks or TICKS_PER_BEAT) - onset, 1), pitch, velocity])
         return rows
 
     def _read_measure(self, measure: Element) -> None:
@@ -178,7 +190,7 @@ class _Part:
             elif child.tag == "transpose":
                 semitones = _number(child.findtext("chromatic")) + 12 * _number(child.findtext("octave-change"))
                 self.semitones[child.get("number")] = int(semitones)
-            elif child.tag == "key" and abs(fifths := int(_number(child.findtext("fifths")))) <= 7:
+            elif child.tag == "key" and (fifths := _fifths(child.findtext("fifths"))) is not None:
                 self.keys.append((len(self.bars), position, fifths))
             elif child.tag == "time" and (beats := _beats(child)):
                 self.signature, self.beats, changed = _signature(child, beats), beats, True
@@ -195,7 +207,8 @@ class _Part:
         ties = {tie.get("type") for tie in note.findall("tie")}
         before, after = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
         number, velocity = _midi_number(pitch, semitones), _velocity(note)
-        self.notes.append(_Note(len(self.bars), start, end, number, velocity, before, after))
+        late, long = (round(_finite(note.get(name)) * self.division) for name in ("attack", "release"))
+        self.notes.append(_Note(len(self.bars), start, end, number, velocity, before, after, late, long))
 
     def _duration(self, element: Element) -> int:
         return round(_number(element.findtext("duration")) * self.division)
@@ -242,13 +255,19 @@ def _sections(parts: list[_Part], ticks: list[int]) -> list[Section]:
     return sections
 
 
-def _tick(time: int, units: int) -> int:
-    """The nearest tick of the grid to a time in units, halves up."""
-    return (2 * time * TICKS_PER_BEAT + units) // (2 * units)
+def _own_fields(root: Element) -> OwnFields | None:
+    """The field of a file of our own; None without one, and where measures were added or removed since."""
+    fields = parse_fields("".join(field.text or "" for field in root.iterfind("identification/miscellaneous/*")))
+    return fields if fields and fields.measures == sum(1 for _ in root.iter("measure")) else None
+
+
+def _tick(time: int, units: int, ticks_per_beat: int = TICKS_PER_BEAT) -> int:
+    """The nearest tick of a grid to a time in units, halves up."""
+    return (2 * time * ticks_per_beat + units) // (2 * units)
 
 
 def _joined(notes: list[_Note]) -> list[list[int]]:
-    """[start, end, pitch, velocity] of the notes of a part, tied notes joined.
+    """[start, end, pitch, velocity, attack, release] of the notes of a part, tied notes joined.
 
     A key is struck again by any voice. So the end of a tie lengthens the last note of its pitch if that still sounds,
     and is a note of its own if another voice has ended it.
@@ -256,12 +275,13 @@ def _joined(notes: list[_Note]) -> list[list[int]]:
     rows: list[list[int]] = []
     last: dict[int, list[int]] = {}  # pitch -> row of its last note
     ties: set[tuple[int, int]] = set()  # (pitch, end) of the notes that are tied to a next one
-    for note in sorted(notes, key=lambda note: (note.start, not note.tied_before)):
+    for note in sorted(notes, key=lambda note: (note.start, not note.tied_before, note.attack)):
         row = last.get(note.pitch)
         if row is None or not note.tied_before or row[1] < note.start or (note.pitch, note.start) not in ties:
-            row = last[note.pitch] = [note.start, note.end, note.pitch, note.velocity]
+            row = last[note.pitch] = [note.start, note.end, note.pitch, note.velocity, note.attack, note.release]
             rows.append(row)
-        row[1] = max(row[1], note.end)
+        if note.end >= row[1]:
+            row[1], row[5] = note.end, note.release
         if note.tied_after:
             ties.add((note.pitch, note.end))
     return rows
@@ -272,6 +292,24 @@ def _number(text: str | None, default: float = 0) -> float:
     if not text:
         return default
     return int(text) if text.isdecimal() else float(text)
+
+
+def _fifths(text: str | None) -> int | None:
+    """The sharps of a key signature, flats counted negative; None for what is none."""
+    try:
+        fifths = float(text or "")
+    except ValueError:
+        return None
+    return int(fifths) if fifths % 1 == 0 and abs(fifths) <= 7 else None
+
+
+def _finite(text: str | None) -> float:
+    """The number in a text, 0 where it is none or beyond a day of divisions."""
+    try:
+        number = float(text or 0)
+    except ValueError:
+        return 0.0
+    return number if abs(number) < 1e9 else 0.0
 
 
 def _beats(time: Element) -> float:
@@ -316,15 +354,16 @@ def _velocity(note: Element) -> int:
 
 def _tempo_bpm(element: Element) -> float | None:
     """Quarters a minute of a direction or sound element; None where it has no tempo."""
+    sounds = [element] if element.tag == "sound" else element.findall("sound")
+    heard = next((tempo for sound in sounds if (tempo := _positive(sound.get("tempo")))), None)
     metronome = element.find("direction-type/metronome")
     if metronome is not None and len(metronome.findall("beat-unit")) == 1:
         unit = BEAT_UNITS.get(metronome.findtext("beat-unit", ""), 0.0)
-        dotted = 2 - 0.5 ** len(metronome.findall("beat-unit-dot"))
-        tempo = _positive(metronome.findtext("per-minute")) * unit * dotted
+        unit *= 2 - 0.5 ** len(metronome.findall("beat-unit-dot"))
+        tempo = _positive(metronome.findtext("per-minute")) * unit
         if tempo:
-            return tempo
-    sounds = [element] if element.tag == "sound" else element.findall("sound")
-    return next((tempo for sound in sounds if (tempo := _positive(sound.get("tempo")))), None)
+            return heard if heard and abs(heard - tempo) <= unit / 2 else tempo  # a mark shows a whole number
+    return heard
 
 
 def _positive(text: str | None) -> float:

@@ -1,0 +1,296 @@
+"""The elements of a measure in MusicXML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, SubElement
+
+from toccata.music.musicxml.assembly import VELOCITY_PER_PERCENT
+from toccata.music.notation.clefs import Clef, clefs
+from toccata.music.notation.keys import Key
+from toccata.music.notation.layout import Measure
+from toccata.music.notation.spelling import STEPS, key_alter
+from toccata.music.notation.staves import Written, silent_measure, staff_measures
+from toccata.music.notation.values import DOTTED, PLAIN
+from toccata.music.score import TICKS_PER_BEAT
+
+CLEF_LINES = {"G": 2, "F": 4}
+ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
+SCALE = "CDEFGAB"
+KEY_ALTERS = {fifths: {step: key_alter(step, fifths) for step in STEPS} for fifths in range(-7, 8)}
+VOICES_A_STAFF = 4  # numbers: 1 and 2 on the upper staff, 5 and 6 on the lower, as notation programs count
+
+
+class Note(NamedTuple):
+    """A note as it is written."""
+
+    onset: int  # on the grid of 24
+    end: int
+    pitch: int
+    name: tuple[str, int, int]  # step, alteration, octave
+    velocity: int
+    attack: int  # divisions by which it begins later than it is written
+    release: int  # and ends later
+
+
+class Staff(NamedTuple):
+    """The voices of each measure of a staff, and its clef there."""
+
+    measures: list[list[list[Written]]]
+    clefs: list[Clef]
+
+
+class Page(NamedTuple):
+    """What the measures of a file are written from; lists have an item a measure."""
+
+    bars: list[Measure]
+    notes: list[Note]
+    staves: list[Staff]
+    keys: list[Key]
+    marks: dict[int, str]  # measure -> dynamic mark at its start
+    tempo_bpm: float
+    divisions: int
+
+
+def staff_of(notes: Sequence[Note], members: Sequence[int], bars: Sequence[Measure], own_clef: str) -> Staff:
+    """The staff of some notes.
+
+    Args:
+        notes: of the score.
+        members: indices of those on the staff.
+        bars: measures.
+        own_clef: sign of the clef that the staff begins with if nothing speaks against it.
+    """
+    rows = [(notes[index].onset, notes[index].end, notes[index].pitch, index) for index in members]
+    written = staff_measures(sorted(rows), bars)
+    steps = [
+        [
+            SCALE.index(step) + 7 * octave
+            for voice in voices
+            for each in voice
+            for step, _, octave in _names(each, notes)
+        ]
+        for voices in written
+    ]
+    return Staff(written, clefs(steps, own_clef))
+
+
+def add_measure(part: Element, page: Page, index: int) -> None:
+    """Add a measure to a part."""
+    bar = page.bars[index]
+    upbeat = page.bars[0].first > 0
+    measure = SubElement(part, "measure", number=str(index + (not upbeat)))
+    if bar.first:
+        measure.set("implicit", "yes")
+    _add_attributes(measure, page, index)
+    if not index:
+        _add_tempo(measure, page)
+    if index in page.marks:
+        SubElement(SubElement(_direction(measure, 1, "below"), "dynamics"), page.marks[index])
+    scale = page.divisions // TICKS_PER_BEAT
+    for number, staff in enumerate(page.staves, start=1):
+        clef = staff.clefs[index]
+        if clef.octaves and (not index or staff.clefs[index - 1] != clef):
+            _add_octave_line(measure, number, "down" if clef.octaves > 0 else "up")
+        voices = staff.measures[index] or [silent_measure(bar)]
+        if number > 1:
+            _add_time(measure, "backup", bar.ticks * scale)
+        shown = _accidentals(voices, page.notes, page.keys[index].fifths, bar.start)
+        for place, voice in enumerate(voices):
+            if place:
+                _add_time(measure, "backup", bar.ticks * scale)
+            for item, each in enumerate(voice):
+                where = (number, place, len(voices) > 1)
+                whole = bar.whole and not staff.measures[index]
+                for note in _elements(each, page, bar, where, shown.get((place, item), {}), whole):
+                    measure.append(note)
+                if whole:
+                    break
+            if not place and clef.octaves and staff.clefs[index + 1 : index + 2] != [clef]:
+                _add_octave_line(measure, number, "stop")
+    if index == len(page.bars) - 1:
+        SubElement(SubElement(measure, "barline", location="right"), "bar-style").text = "light-heavy"
+
+
+def _names(written: Written, notes: Sequence[Note]) -> list[tuple[str, int, int]]:
+    """The names of the notes of a chord."""
+    return [notes[index].name for index in written.notes]
+
+
+def _add_attributes(measure: Element, page: Page, index: int) -> None:
+    """Add divisions, key, time and clefs, where they change."""
+    attributes = Element("attributes")
+    before = page.bars[index - 1] if index else None
+    if not index:
+        SubElement(attributes, "divisions").text = str(page.divisions)
+    if not index or page.keys[index] != page.keys[index - 1]:
+        key = SubElement(attributes, "key")
+        SubElement(key, "fifths").text = str(page.keys[index].fifths)
+        SubElement(key, "mode").text = "minor" if page.keys[index].minor else "major"
+    if before is None or before.signature != page.bars[index].signature:
+        time = SubElement(attributes, "time")
+        SubElement(time, "beats").text, SubElement(time, "beat-type").text = map(str, page.bars[index].signature)
+    if not index:
+        SubElement(attributes, "staves").text = str(len(page.staves))
+    for number, staff in enumerate(page.staves, start=1):
+        sign = staff.clefs[index].sign
+        if not index or staff.clefs[index - 1].sign != sign:
+            clef = SubElement(attributes, "clef", number=str(number))
+            SubElement(clef, "sign").text = sign
+            SubElement(clef, "line").text = str(CLEF_LINES[sign])
+    if len(attributes):
+        measure.append(attributes)
+
+
+def _direction(measure: Element, staff: int, placement: str | None = None) -> Element:
+    """The type of a new direction."""
+    direction = SubElement(measure, "direction", {"placement": placement} if placement else {})
+    kind = SubElement(direction, "direction-type")
+    SubElement(direction, "staff").text = str(staff)
+    return kind
+
+
+def _add_tempo(measure: Element, page: Page) -> None:
+    """Add a metronome mark, rounded to a whole number, and the exact tempo of the sound."""
+    division = page.bars[0].division
+    lengths = {after - before for before, after in pairwise([*division.beats, division.ticks])}
+    beat = lengths.pop() if len(lengths) == 1 else division.pulse
+    beat = beat if beat in PLAIN or beat in DOTTED else TICKS_PER_BEAT
+    direction = SubElement(measure, "direction", placement="above")
+    metronome = SubElement(SubElement(direction, "direction-type"), "metronome")
+    SubElement(metronome, "beat-unit").text = PLAIN.get(beat) or DOTTED[beat]
+    if beat in DOTTED:
+        SubElement(metronome, "beat-unit-dot")
+    SubElement(metronome, "per-minute").text = str(max(round(page.tempo_bpm * TICKS_PER_BEAT / beat), 1))
+    SubElement(direction, "staff").text = "1"
+    SubElement(direction, "sound", tempo=f"{page.tempo_bpm:.12g}")
+
+
+def _add_octave_line(measure: Element, staff: int, kind: str) -> None:
+    """Add the start ("down": notes are written lower than they sound) or the stop of an octave line."""
+    SubElement(_direction(measure, staff), "octave-shift", type=kind, size="8", number=str(staff))
+
+
+def _add_time(measure: Element, tag: str, divisions: int) -> None:
+    """Add a backup or a forward."""
+    SubElement(SubElement(measure, tag), "duration").text = str(divisions)
+
+
+def _accidentals(
+    voices: Sequence[Sequence[Written]], notes: Sequence[Note], fifths: int, bar_start: int
+) -> dict[tuple[int, int], dict[int, str]]:
+    """(voice, item) -> note -> the accidental that is written beside it.
+
+    One holds for its step and octave to the end of the bar; notes that are tied to one before have none.
+    """
+    heads = sorted(
+        (each.value.start, place, item, index)
+        for place, voice in enumerate(voices)
+        for item, each in enumerate(voice)
+        for index in each.notes
+        if notes[index].onset == each.value.start + bar_start
+    )
+    in_force = {}
+    shown: dict[tuple[int, int], dict[int, str]] = {}
+    for _, place, item, index in heads:
+        step, alter, octave = notes[index].name
+        if in_force.get((step, octave), KEY_ALTERS[fifths][step]) != alter:
+            shown.setdefault((place, item), {})[index] = ACCIDENTALS[alter]
+        in_force[step, octave] = alter
+    return shown
+
+
+def _elements(
+    written: Written,
+    page: Page,
+    bar: Measure,
+    where: tuple[int, int, bool],
+    accidentals: dict[int, str],
+    whole_rest: bool,
+) -> Iterator[Element]:
+    """The elements of a chord, a rest or a space.
+
+    Args:
+        written: what to write.
+        page: of its measure.
+        bar: its measure.
+        where: number of the staff; 0 for the upper voice, 1 for the lower; whether there are both.
+        accidentals: of the notes that have one.
+        whole_rest: whether this is a measure of silence.
+    """
+    value = written.value
+    staff, place, both = where
+    scale = page.divisions // TICKS_PER_BEAT
+    ticks = bar.ticks if whole_rest else value.end - value.start
+    if written.kind == "space" and not value.triplet:
+        element = Element("forward")
+        SubElement(element, "duration").text = str(ticks * scale)
+        yield element
+        return
+    for order, index in enumerate(sorted(written.notes, key=lambda index: page.notes[index].pitch) or [None]):
+        element = Element("note")
+        note = None if index is None else page.notes[index]
+        ties = _add_sound(element, note, value.start + bar.start, value.end + bar.start, order)
+        if note is None:
+            if written.kind == "space":
+                element.set("print-object", "no")
+            SubElement(element, "rest", {"measure": "yes"} if whole_rest else {})
+        SubElement(element, "duration").text = str(ticks * scale)
+        for tie in ties:
+            SubElement(element, "tie", type=tie)
+        SubElement(element, "voice").text = str(1 + place + VOICES_A_STAFF * (staff - 1))
+        if not whole_rest:
+            SubElement(element, "type").text = value.type
+            for _ in range(value.dots):
+                SubElement(element, "dot")
+        if index in accidentals:
+            SubElement(element, "accidental").text = accidentals[index]
+        if value.triplet:
+            modification = SubElement(element, "time-modification")
+            SubElement(modification, "actual-notes").text, SubElement(modification, "normal-notes").text = "3", "2"
+        if note and written.shared and both:
+            SubElement(element, "stem").text = "down" if place else "up"
+        SubElement(element, "staff").text = str(staff)
+        if not order:
+            for level, beam in enumerate(written.beams, start=1):
+                SubElement(element, "beam", number=str(level)).text = beam
+        _add_notations(element, ties, value.triplet if not order else None, value.start, value.end, bar)
+        yield element
+
+
+def _add_sound(element: Element, note: Note | None, start: int, end: int, order: int) -> list[str]:
+    """Add what is heard of a note; its ties."""
+    if note is None:
+        return []
+    element.set("dynamics", f"{note.velocity / VELOCITY_PER_PERCENT:.2f}")
+    if note.attack and note.onset == start:
+        element.set("attack", str(note.attack))
+    if note.release and note.end == end:
+        element.set("release", str(note.release))
+    if order:
+        SubElement(element, "chord")
+    pitch = SubElement(element, "pitch")
+    step, alter, octave = note.name
+    SubElement(pitch, "step").text = step
+    if alter:
+        SubElement(pitch, "alter").text = str(alter)
+    SubElement(pitch, "octave").text = str(octave)
+    return [kind for kind, tied in (("stop", note.onset < start), ("start", end < note.end)) if tied]
+
+
+def _add_notations(
+    element: Element, ties: Sequence[str], triplet: tuple[int, int] | None, start: int, end: int, bar: Measure
+) -> None:
+    """Add ties and the ends of triplets."""
+    notations = Element("notations")
+    for tie in ties:
+        SubElement(notations, "tied", type=tie)
+    if triplet:
+        if start == max(triplet[0], bar.first):
+            SubElement(notations, "tuplet", type="start", bracket="yes")
+        if end == min(triplet[1], bar.first + bar.ticks):
+            SubElement(notations, "tuplet", type="stop")
+    if len(notations):
+        element.append(notations)
