@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from toccata.music.notation.keys import Key
 from toccata.music.notation.layout import Measure
 from toccata.music.notation.spelling import STEPS, key_alter
 from toccata.music.notation.staves import Written, silent_measure, staff_measures
-from toccata.music.notation.values import DOTTED, PLAIN
+from toccata.music.notation.values import DOTTED, PLAIN, Value
+from toccata.music.notation.voices import VoiceNote
 from toccata.music.score import TICKS_PER_BEAT
 
 CLEF_LINES = {"G": 2, "F": 4}
@@ -63,8 +65,8 @@ def staff_of(notes: Sequence[Note], members: Sequence[int], bars: Sequence[Measu
         bars: measures.
         own_clef: sign of the clef that the staff begins with if nothing speaks against it.
     """
-    rows = [(notes[index].onset, notes[index].end, notes[index].pitch, index) for index in members]
-    written = staff_measures(sorted(rows), bars)
+    own = [VoiceNote(notes[index].onset, notes[index].end, notes[index].pitch, index) for index in members]
+    written = staff_measures(sorted(own), bars)
     steps = [
         [
             SCALE.index(step) + 7 * octave
@@ -101,10 +103,12 @@ def add_measure(part: Element, page: Page, index: int) -> None:
         for place, voice in enumerate(voices):
             if place:
                 _add_time(measure, "backup", bar.ticks * scale)
+            seen = Counter(each.value.triplet for each in voice if each.kind != "space")
             for item, each in enumerate(voice):
                 where = (number, place, len(voices) > 1)
                 whole = bar.whole and not staff.measures[index]
-                for note in _elements(each, page, bar, where, shown.get((place, item), {}), whole):
+                alone = seen[each.value.triplet] == 1
+                for note in _elements(each, page, bar, where, shown.get((place, item), {}), whole, alone):
                     measure.append(note)
                 if whole:
                     break
@@ -209,6 +213,7 @@ def _elements(
     where: tuple[int, int, bool],
     accidentals: dict[int, str],
     whole_rest: bool,
+    alone: bool,
 ) -> Iterator[Element]:
     """The elements of a chord, a rest or a space.
 
@@ -219,6 +224,7 @@ def _elements(
         where: number of the staff; 0 for the upper voice, 1 for the lower; whether there are both.
         accidentals: of the notes that have one.
         whole_rest: whether this is a measure of silence.
+        alone: whether no other note or rest of its triplet is seen.
     """
     value = written.value
     staff, place, both = where
@@ -256,7 +262,9 @@ def _elements(
         if not order:
             for level, beam in enumerate(written.beams, start=1):
                 SubElement(element, "beam", number=str(level)).text = beam
-        _add_notations(element, ties, value.triplet if not order else None, value.start, value.end, bar)
+        _add_ties(element, ties)
+        if value.triplet and not order:
+            _add_triplet(element, value, bar, alone)
         yield element
 
 
@@ -280,17 +288,32 @@ def _add_sound(element: Element, note: Note | None, start: int, end: int, order:
     return [kind for kind, tied in (("stop", note.onset < start), ("start", end < note.end)) if tied]
 
 
-def _add_notations(
-    element: Element, ties: Sequence[str], triplet: tuple[int, int] | None, start: int, end: int, bar: Measure
-) -> None:
-    """Add ties and the ends of triplets."""
-    notations = Element("notations")
-    for tie in ties:
-        SubElement(notations, "tied", type=tie)
-    if triplet:
-        if start == max(triplet[0], bar.first):
-            SubElement(notations, "tuplet", type="start", bracket="yes")
-        if end == min(triplet[1], bar.first + bar.ticks):
-            SubElement(notations, "tuplet", type="stop")
-    if len(notations):
-        element.append(notations)
+def _add_ties(element: Element, ties: Sequence[str]) -> None:
+    """Add the arcs of ties."""
+    if ties:
+        notations = SubElement(element, "notations")
+        for tie in ties:
+            SubElement(notations, "tied", type=tie)
+
+
+def _add_triplet(element: Element, value: Value, bar: Measure, alone: bool) -> None:
+    """Add the start and the stop of a triplet.
+
+    Args:
+        element: of a note or rest.
+        value: of it.
+        bar: its measure.
+        alone: whether it is the only one of its triplet that is seen: there is neither bracket nor number.
+    """
+    start, end = value.triplet or (0, 0)
+    first, last = value.start == max(start, bar.first), value.end == min(end, bar.first + bar.ticks)
+    if not first and not last:
+        return
+    notations = element.find("notations")
+    if notations is None:
+        notations = SubElement(element, "notations")
+    if first:
+        seen = {"bracket": "no", "show-number": "none"} if alone else {"bracket": "yes"}
+        SubElement(notations, "tuplet", type="start", **seen)
+    if last:
+        SubElement(notations, "tuplet", type="stop")

@@ -66,7 +66,8 @@ def own_score(
 
     Args:
         fields: of the file.
-        rows: (onset tick, duration in ticks, pitch, velocity) of each note, from the first measure, on the field's grid.
+        rows: (onset tick, duration in ticks, pitch, velocity) of each note; ticks of the field's grid, the first of the
+            first measure is 0.
         tempo_bpm: quarters a minute; None for 120.
         keys: key signatures, on the grid of 24.
 

@@ -129,8 +129,8 @@ class _Part:
 
         Args:
             starts: of every bar, and the end of the last.
-            own_ticks: ticks a quarter of the grid that `write_musicxml` wrote exactly, with what notes differ from their
-                written times; 0 for the grid of 24 and written times.
+            own_ticks: ticks a quarter of the grid of a file with `OwnFields`, in which notes differ from their written
+                times by `attack` and `release`; 0 of other files, for the grid of 24 and written times.
         """
         notes = []
         for note in self.notes:

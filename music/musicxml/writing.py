@@ -76,9 +76,7 @@ class _Plan(NamedTuple):
 
 def _plan(score: Score, onsets: np.ndarray, ends: np.ndarray) -> _Plan:
     """The measures of a score: with an upbeat, if they are read back as they are."""
-    end = max(
-        [int(grid_ticks(score.length_ticks, score.ticks_per_beat)), *ends[-1:].tolist(), int(ends.max(initial=0))]
-    )
+    end = max(int(grid_ticks(score.length_ticks, score.ticks_per_beat)), int(ends.max(initial=0)))
     bars = measures(score, end)
     if score.ticks_per_beat != TICKS_PER_BEAT:
         return _Plan(bars, 0, exact=False)
@@ -134,12 +132,11 @@ def _document(score: Score, title: str, composer: str) -> Element:
 
 def _page(score: Score, grid: tuple[np.ndarray, np.ndarray], bars: list[Measure], divisions: int) -> Page:
     """What the measures are written from."""
-    onsets, ends = grid
     in_force = keys(score)
     starts = [bar.start for bar in bars]
     notes = _notes(score, grid, spelled(score, in_force), divisions)
     right = right_hand(score)
-    marks = dynamic_marks(score.notes["velocity"], np.searchsorted(starts, onsets, side="right") - 1, len(bars))
+    marks = dynamic_marks(score.notes["velocity"], np.searchsorted(starts, grid[0], side="right") - 1, len(bars))
     staves = [
         staff_of(notes, np.flatnonzero(hand).tolist(), bars, sign) for hand, sign in ((right, "G"), (~right, "F"))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,8 @@ class Clef(NamedTuple):
 CLEFS = (Clef("G", 0), Clef("F", 0), Clef("G", 1), Clef("F", -1))
 LOWEST_LINE = {"G": 30, "F": 18}  # steps above C0: E4 and G2
 OTHER_CLEF = 1.0  # cost of a bar in a clef that is not the staff's own
-OCTAVE_LINE = 4.0  # of a bar under or over an octave line
-CHANGE = {"clef": 12.0, "octaves": 6.0}  # A bar on three ledger lines costs 12, on two 4, on four 24
+OCTAVE_LINE = 6.0  # of a bar under or over an octave line
+CHANGE = {"clef": 12.0, "octaves": 5.0}  # A bar on three ledger lines costs 12, on two 4, on four 24
 
 
 def clefs(bars: Sequence[Sequence[int]], own: str) -> list[Clef]:
@@ -45,4 +46,4 @@ def clefs(bars: Sequence[Sequence[int]], own: str) -> list[Clef]:
         [CHANGE["clef"] * (a.sign != b.sign) + CHANGE["octaves"] * (a.octaves != b.octaves) for b in CLEFS]
         for a in CLEFS
     ]
-    return [CLEFS[state] for state in best_path(costs, np.array(changes))]
+    return [CLEFS[state] for state in best_path(costs, repeat(np.array(changes)))]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import numpy as np
 
 from toccata.music.notation.smoothing import best_path
 
 MARKS = {"pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112}  # velocities as in MuseScore and Finale
 STEP = 16  # from a mark to the next
-CHANGE = 1.5  # bars by which a mark must be nearer by one step to replace another
+MOST = 2.0  # steps that count in a bar: one bar is no change
+CHANGE = 1.5  # steps, in all bars, by which another mark must be nearer
 
 
 def dynamic_marks(velocities: np.ndarray, bar: np.ndarray, bars: int) -> list[tuple[int, str]]:
@@ -24,8 +27,8 @@ def dynamic_marks(velocities: np.ndarray, bar: np.ndarray, bars: int) -> list[tu
     levels = np.array([*MARKS.values()])
     for index in np.unique(bar):
         median = np.median(velocities[starts[index] : starts[index + 1]])
-        costs[index] = np.abs(levels - median) / STEP
-    path = best_path(costs, CHANGE * (1 - np.eye(len(MARKS))))
+        costs[index] = np.minimum(np.abs(levels - median) / STEP, MOST)
+    path = best_path(costs, repeat(CHANGE * (1 - np.eye(len(MARKS)))))
     names = [*MARKS]
     changes = np.flatnonzero(np.diff(path, prepend=-1))
     return [(int(index), names[path[index]]) for index in changes] if len(velocities) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,6 @@ def key_fifths(tonic: int, minor: bool) -> int:
 
 
 FIFTHS = np.array([key_fifths(*key) for key in KEYS])
-MINOR = np.array([minor for _, minor in KEYS])
 LOG_PROFILES = np.array(
     [
         np.log(np.roll(profile, tonic) / np.sum(profile))
@@ -46,17 +46,19 @@ class Key(NamedTuple):
 def keys(score: Score) -> list[Key]:
     """The keys of a score, the first at tick 0: of its signatures, else estimated.
 
-    A signature gets the mode of the profile that explains the notes until the next one better.
+    A signature gets the mode whose profile correlates more with the notes until the next one.
     """
     if not score.key_signatures:
         return estimated_keys(score)
     ticks = [0, *(key.tick for key in score.key_signatures[1:])]
-    costs = np.add.reduceat(_costs(score), np.searchsorted(score.bar_ticks, ticks).clip(0, max(score.bars - 1, 0)))
-    found = []
-    for tick, (_, fifths), cost in zip(ticks, score.key_signatures, costs, strict=True):
-        major, minor = (cost[(FIFTHS - fifths) % 12 == 0]).tolist()
-        found.append(Key(tick, fifths, minor < major))
-    return found
+    starts = np.searchsorted(score.bar_ticks, ticks).clip(0, max(score.bars - 1, 0)).tolist()
+    weights = _weights(score)
+    return [
+        Key(tick, fifths, _is_minor(weights[start : max(end, start + 1)].sum(0), fifths))
+        for tick, (_, fifths), start, end in zip(
+            ticks, score.key_signatures, starts, [*starts[1:], len(weights)], strict=True
+        )
+    ]
 
 
 def estimated_keys(score: Score) -> list[Key]:
@@ -65,21 +67,35 @@ def estimated_keys(score: Score) -> list[Key]:
     The likelihood is that of Temperley 2007, "Music and Probability", ch. 6, by duration; bars are the steps of
     Viterbi's algorithm. C major for a score without notes; of enharmonic keys the one with six sharps.
     """
+    weights = _weights(score)
     same = FIFTHS[:, None] == FIFTHS
     changes = np.where(same, RELATIVE_NATS, CHANGE_NATS) * (1 - np.eye(len(KEYS)))
-    costs = _costs(score)
-    signatures = FIFTHS[best_path(costs, changes)]
-    starts = np.flatnonzero(np.diff(signatures, prepend=99))
-    found = []
-    for start, end in zip(starts, [*starts[1:], len(signatures)], strict=True):
-        total = np.where(signatures[start] == FIFTHS, costs[start:end].sum(0), np.inf)
-        tick = int(score.bar_ticks[start]) if start else 0
-        found.append(Key(tick, int(signatures[start]), bool(MINOR[total.argmin()])))
-    return found
+    signatures = FIFTHS[best_path(-weights @ LOG_PROFILES.T, repeat(changes))].tolist()
+    starts = np.flatnonzero(np.diff(signatures, prepend=99)).tolist()
+    return [
+        Key(int(score.bar_ticks[start]) if start else 0, signatures[start], _is_minor(total, signatures[start]))
+        for start, total in zip(starts, np.add.reduceat(weights, starts), strict=True)
+    ]
 
 
-def _costs(score: Score) -> np.ndarray:
-    """(bars, 24) the negative log-likelihood of each bar in each of `KEYS`, in nats; at least one bar."""
+def _is_minor(weights: np.ndarray, fifths: int) -> bool:
+    """Whether pitch classes with these weights (12,) correlate more with the minor key of a signature than the major.
+
+    Source: Krumhansl 1990, "Cognitive Foundations of Musical Pitch", ch. 4.
+    """
+    major, minor = LOG_PROFILES[(FIFTHS - fifths) % 12 == 0]
+    centred = weights - weights.mean()
+    return bool(centred @ _standard(np.exp(minor)) > centred @ _standard(np.exp(major)))
+
+
+def _standard(profile: np.ndarray) -> np.ndarray:
+    """A profile with mean 0 and norm 1."""
+    centred = profile - profile.mean()
+    return centred / np.linalg.norm(centred)
+
+
+def _weights(score: Score) -> np.ndarray:
+    """(bars, 12) quarters of each pitch class in each bar, in all at most as long as the bar; one bar at least."""
     bars = score.bar_ticks if score.bars else np.zeros(1, np.int64)
     lengths = np.diff([*bars, max(score.length_ticks, bars[-1] + 1)])
     bar = np.searchsorted(bars, score.notes["onset_tick"], side="right") - 1
@@ -87,4 +103,4 @@ def _costs(score: Score) -> np.ndarray:
     np.add.at(weights, (bar, score.notes["pitch"] % 12), np.minimum(score.notes["duration_ticks"], lengths[bar]))
     total = weights.sum(1)
     most = np.minimum(total, lengths) / np.maximum(total, 1)  # chords of many notes do not say more than lines
-    return -(weights * most[:, None] / score.ticks_per_beat) @ LOG_PROFILES.T
+    return weights * most[:, None] / score.ticks_per_beat

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from toccata.music.score import TICKS_PER_BEAT
 
 SHORTEST = 3  # ticks of a thirty-second, the shortest value of the grid without a triplet
+WEAKEST = 9  # strength of what is no half, quarter ... of a bar
 HALF_BEATS = 8  # denominators from here on: a beat is two pulses or three
 
 
@@ -84,16 +85,19 @@ def _fours(beats: int) -> list[int]:
 
 
 def strength(bar: Division, tick: int) -> int:
-    """0 for the start of the bar, 1 of a group, 2 of a beat, 3 of a pulse, 4 of half a pulse, and so on."""
+    """0 for the start of the bar, 1 of a group, 2 of a beat, 3 of a pulse, 4 of half a pulse and so on to quarters.
+
+    All shorter divisions are equal: a sixteenth and a dotted eighth hide nothing.
+    """
     if tick == 0:
         return 0
     for level, starts in ((1, bar.groups), (2, bar.beats)):
         if starts[bisect_right(starts, tick) - 1] == tick:
             return level
-    unit, level = bar.pulse, 3
-    while unit > SHORTEST and tick % unit:
-        unit, level = unit // 2, level + 1
-    return level
+    for level, unit in enumerate(_units(bar), start=3):
+        if tick % unit == 0:
+            return level
+    return WEAKEST
 
 
 def stronger_tick(bar: Division, start: int, end: int) -> int | None:
@@ -102,13 +106,19 @@ def stronger_tick(bar: Division, start: int, end: int) -> int | None:
     for level, starts in ((1, bar.groups), (2, bar.beats)):
         if level < own and (tick := next_of(starts, start)) is not None and tick < end:
             return tick
-    unit, level = bar.pulse, 3
-    while level < own:
+    for level, unit in enumerate(_units(bar), start=3):
         tick = (start // unit + 1) * unit
-        if tick < end:
+        if level < own and tick < end:
             return tick
-        unit, level = unit // 2, level + 1
     return None
+
+
+def _units(bar: Division) -> list[int]:
+    """The pulse, its half, and so on, down to a quarter."""
+    units = [bar.pulse]
+    while units[-1] > TICKS_PER_BEAT:
+        units.append(units[-1] // 2)
+    return units
 
 
 def next_of(ticks: tuple[int, ...], tick: int) -> int | None:

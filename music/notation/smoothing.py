@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
-def best_path(costs: np.ndarray, changes: np.ndarray) -> np.ndarray:
+def best_path(costs: np.ndarray, changes: Iterable[np.ndarray]) -> np.ndarray:
     """(n,) int64, the state at each of n steps whose costs and changes have the least sum (Viterbi's algorithm).
 
     Args:
         costs: (n, states) of each state at each step.
-        changes: (states, states) of the change from the row's state to the column's.
+        changes: for each step from the second on, (states, states) of the change from the row's state to the column's.
     """
     steps, states = costs.shape
     path = np.zeros(steps, np.int64)
@@ -18,8 +20,8 @@ def best_path(costs: np.ndarray, changes: np.ndarray) -> np.ndarray:
         return path
     before = np.zeros((steps, states), np.int64)  # the best state before
     total = costs[0]
-    for step in range(1, steps):
-        ways = total[:, None] + changes
+    for step, change in zip(range(1, steps), changes, strict=False):
+        ways = total[:, None] + change
         before[step] = ways.argmin(0)
         total = ways.min(0) + costs[step]
     path[-1] = total.argmin()

@@ -14,9 +14,12 @@ from toccata.music.score import Score
 NOTES_BEFORE, NOTES_FROM = 33, 23
 # Line of fifths: ... -1 F, 0 C, 1 G, 2 D ... 6 F sharp ...; the positions of the harmonic chromatic scale above a tonic
 CHROMATIC = np.array([0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5])
-LOWEST_TONIC = -3  # from the tonic of the signature's major key: tonics are spelled from there to 8 fifths above it
-SPAN = 24  # positions around the signature that any pitch can get: 3 + 5 below, 8 + 6 above
-HIGHEST = 19  # B double sharp; the lowest, 8 below a signature of seven flats, is F double flat
+# From the tonic of the signature's major key: a tonic is one of the twelve from there on. Of -5 to -1 this agrees most
+# with the sources of 190 works of music21's corpus: 99.1 % of the notes, and at least 95 % in each.
+LOWEST_TONIC = -4
+LOWEST_NAME = LOWEST_TONIC - 5  # the lowest position from there that any pitch can get
+NAMES = 12 + 5 + 6
+LOWEST, HIGHEST = -15, 19  # F double flat, B double sharp
 STEPS = "FCGDAEB"
 STEP_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -26,7 +29,7 @@ def spelled(score: Score, keys: Sequence[Key]) -> np.ndarray:
 
     First stage of ps13: each of the twelve pitch classes, as a tonic, spells the note in its harmonic chromatic scale
     (minor second, augmented fourth); the name with the most occurrences of its tonics nearby wins. Here the names of
-    the tonics are those near the key. The second stage of ps13, passing notes, is left out: it is not needed for 99 %.
+    the tonics are those near the key. The second stage of ps13, passing notes, is left out.
 
     Args:
         score: any score.
@@ -42,12 +45,12 @@ def spelled(score: Score, keys: Sequence[Key]) -> np.ndarray:
     counts = counts.cumsum(0)
     nearby = counts[np.minimum(index + NOTES_FROM, len(index))] - counts[np.maximum(index - NOTES_BEFORE, 0)]
     lowest = fifths + LOWEST_TONIC
-    votes = np.zeros((len(index), SPAN), np.int64)
+    votes = np.zeros((len(index), NAMES), np.int64)
     for tonic in range(12):
         position = lowest + (7 * tonic - lowest) % 12 + CHROMATIC[(pitch_class - tonic) % 12]
-        votes[index, position - fifths + SPAN // 3] += nearby[:, tonic]
-    positions = votes.argmax(1) + fifths - SPAN // 3
-    return np.where(positions > HIGHEST, positions - 12, positions)
+        votes[index, position - fifths - LOWEST_NAME] += nearby[:, tonic]
+    positions = votes.argmax(1) + fifths + LOWEST_NAME
+    return positions - 12 * (positions > HIGHEST) + 12 * (positions < LOWEST)
 
 
 def step_alter_octave(pitch: int, position: int) -> tuple[str, int, int]:

@@ -8,7 +8,9 @@ from typing import NamedTuple
 from toccata.music.notation.beams import beams
 from toccata.music.notation.layout import Measure
 from toccata.music.notation.values import Kind, Piece, Value, values
-from toccata.music.notation.voices import Sound, two_voices
+from toccata.music.notation.voices import Sound, VoiceNote, two_voices
+
+SIMPLE_REST = 6  # ticks: sixteenths
 
 
 class Written(NamedTuple):
@@ -21,11 +23,11 @@ class Written(NamedTuple):
     shared: bool  # another voice sounds at that time
 
 
-def staff_measures(notes: Sequence[tuple[int, int, int, int]], bars: Sequence[Measure]) -> list[list[list[Written]]]:
+def staff_measures(notes: Sequence[VoiceNote], bars: Sequence[Measure]) -> list[list[list[Written]]]:
     """Of each measure, the voices: none of a measure of silence, else one or two; the first is the upper.
 
     Args:
-        notes: (onset, end, pitch, index) of those of the staff, by onset, on the grid of the measures.
+        notes: of the staff, by onset.
         bars: that follow one another, to the end of the last note or later.
     """
     upper, lower = (_by_measure(voice, bars) for voice in two_voices(notes))
@@ -59,6 +61,13 @@ def _by_measure(sounds: Sequence[Sound], bars: Sequence[Measure]) -> list[list[S
     return found
 
 
+def _kind(sound: Sound) -> Kind:
+    """A rest of one voice beside notes of the other is written if it is simple."""
+    if sound.notes:
+        return "note"
+    return "space" if sound.start % SIMPLE_REST or sound.end % SIMPLE_REST else "rest"
+
+
 def _written(bar: Measure, sounds: Sequence[Sound], gap: Kind) -> list[Written]:
     """The written values of a voice in a measure, with rests or spaces where it has nothing."""
     pieces: list[Piece] = []
@@ -70,7 +79,7 @@ def _written(bar: Measure, sounds: Sequence[Sound], gap: Kind) -> list[Written]:
             pieces.append(Piece(now, start, gap))
             filled.append(None)
         if sound:
-            pieces.append(Piece(start, sound.end, "note" if sound.notes else "rest"))
+            pieces.append(Piece(start, sound.end, _kind(sound)))
             filled.append(sound)
             now = sound.end
     written = values(bar.division, pieces)

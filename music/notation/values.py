@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from toccata.music.notation.metres import SHORTEST, Division, next_of, stronger_tick
+from toccata.music.notation.metres import SHORTEST, Division, next_of, strength, stronger_tick
 from toccata.music.score import TICKS_PER_BEAT
 
 PLAIN = {192: "breve", 96: "whole", 48: "half", 24: "quarter", 12: "eighth", 6: "16th", 3: "32nd"}  # ticks -> type
 DOTTED = {3 * ticks // 2: name for ticks, name in PLAIN.items() if ticks > SHORTEST}
 TRIPLETS = {2 * ticks // 3: name for ticks, name in PLAIN.items()} | {1: "64th"}  # three in the time of two
-LONGEST_FIRST = sorted([*PLAIN, *DOTTED], reverse=True)
 
 Kind = Literal["note", "rest", "space"]
 
@@ -23,6 +24,9 @@ class Piece(NamedTuple):
     start: int
     end: int
     kind: Kind
+
+
+Region = tuple[int, int, bool]  # start, end, whether it is a triplet
 
 
 class Value(NamedTuple):
@@ -41,8 +45,8 @@ def values(bar: Division, pieces: Sequence[Piece]) -> list[Value]:
 
     - A note that begins off a beat, or off the middle of 4/4, does not cross one that is stronger; in 6/8 and 7/8 only
       whole beats are joined. Rests join whole groups of beats only.
-    - All triplets are three in the time of two. One fills a half, a beat, or half of it, and so on: the largest that
-      its notes allow, and contains all notes of that time.
+    - All triplets are three in the time of two. One fills a half, a beat, or half of it, and so on, and contains all
+      notes of that time.
 
     Args:
         bar: division of the bar.
@@ -51,7 +55,7 @@ def values(bar: Division, pieces: Sequence[Piece]) -> list[Value]:
     """
     ticks = [piece.start for piece in pieces] + [pieces[-1].end]
     written: list[Value] = []
-    regions = [region for start, end in bar.windows for region in _regions(ticks, start, end)]
+    regions = [region for start, end in bar.windows for region in _regions(ticks, start, end)[1]]
     index, at = 0, 0
     for index, piece in enumerate(pieces):
         now = piece.start
@@ -71,8 +75,10 @@ def values(bar: Division, pieces: Sequence[Piece]) -> list[Value]:
     return written
 
 
-def _regions(ticks: Sequence[int], start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, triplet) of the parts of a window: with triplets or without.
+def _regions(ticks: Sequence[int], start: int, end: int) -> tuple[float, list[Region]]:
+    """The parts of a window, with triplets or without, and the number of values that they need.
+
+    A triplet that fills the window is chosen if its halves need more values.
 
     Args:
         ticks: where pieces begin and end, ascending.
@@ -81,18 +87,21 @@ def _regions(ticks: Sequence[int], start: int, end: int) -> Iterator[tuple[int, 
     """
     inner = ticks[bisect_right(ticks, start) : bisect_left(ticks, end)]
     if all((tick - start) % SHORTEST == 0 for tick in inner):
-        yield start, end, False
-        return
-    middle = (start + end) // 2
+        return len(inner) + 1, [(start, end, False)]
+    length = end - start
     cut = start < ticks[0] < end or start < ticks[-1] < end  # the bar begins or ends in the window
-    halves = end - start > SHORTEST and (cut or middle in inner)
-    if end - start > TICKS_PER_BEAT:
-        halves = halves or any(3 * (tick - start) % (end - start) for tick in inner)
-    if halves:
-        yield from _regions(ticks, start, middle)
-        yield from _regions(ticks, middle, end)
-    else:
-        yield start, end, True
+    long = length > TICKS_PER_BEAT and any(3 * (tick - start) % length for tick in inner)
+    triplet = math.inf
+    if length == SHORTEST or not (cut or long):
+        bounds = pairwise([start, *inner, end])
+        triplet = sum(1 for first, last in bounds for _ in _triplet_values(0, first, last, (start, end)))
+    if length > SHORTEST:
+        middle = (start + end) // 2
+        (left, first_half), (right, second_half) = _regions(ticks, start, middle), _regions(ticks, middle, end)
+        joined = middle not in inner and not first_half[-1][2] and not second_half[0][2]
+        if left + right - joined <= triplet:
+            return left + right - joined, first_half + second_half
+    return triplet, [(start, end, True)]
 
 
 def _triplet_values(index: int, start: int, end: int, window: tuple[int, int]) -> Iterator[Value]:
@@ -128,9 +137,9 @@ def _stop(bar: Division, kind: Kind, start: int, end: int) -> int:
             ticks = end - start
             if ticks in PLAIN or ticks in DOTTED:
                 return end
-            stop = start + next(
-                value for value in LONGEST_FIRST if value < ticks and (kind == "note" or value in PLAIN)
-            )
+            known = [*PLAIN, *DOTTED] if kind == "note" else PLAIN
+            stops = [start + value for value in known if value < ticks]
+            stop = min(stops, key=lambda stop: (strength(bar, stop), -(stop & -stop), -stop))
         end = stop
 
 
