@@ -28,6 +28,7 @@ from toccata.music.notation.layout import Measure, grid_notes, grid_ticks, measu
 from toccata.music.notation.spelling import spelled, step_alter_octave
 from toccata.music.score import TICKS_PER_BEAT, Score
 
+LEAST_EVENTS = 4  # of a measure: itself, two rests and a backup
 DOCTYPE = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 '
     'Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">\n'
@@ -58,8 +59,13 @@ def write_musicxml(
     end = int(grid_ticks(score.length_ticks, score.ticks_per_beat))
     if end > MAX_TICKS or score.length_ticks >= MAX_OWN_TICKS:
         raise MusicXMLError(f"{path}: the score lasts {score.length_ticks:,} ticks, at most {MAX_TICKS:,} are written")
-    root = _document(score, _text(path.stem if title is None else title), _text(composer or "Toccata"))
-    events = sum(1 + len(measure) for measure in root.iter("measure"))
+    grid = grid_notes(score)
+    bars = measures(score, max(end, int(grid[1].max(initial=0))))
+    events = len(score) + LEAST_EVENTS * len(bars)
+    if events <= MAX_EVENTS:
+        plan = _plan(score, bars)
+        root = _document(score, grid, plan, _text(path.stem if title is None else title), _text(composer or "Toccata"))
+        events = sum(1 + len(measure) for measure in root.iter("measure"))
     if events > MAX_EVENTS:
         raise MusicXMLError(f"{path}: the score needs {events:,} notes and other events, more than {MAX_EVENTS:,}")
     indent(root, " ")
@@ -74,14 +80,12 @@ class _Plan(NamedTuple):
     exact: bool  # the notation says all
 
 
-def _plan(score: Score, onsets: np.ndarray, ends: np.ndarray) -> _Plan:
-    """The measures of a score: with an upbeat, if they are read back as they are."""
-    end = max(int(grid_ticks(score.length_ticks, score.ticks_per_beat)), int(ends.max(initial=0)))
-    bars = measures(score, end)
+def _plan(score: Score, bars: list[Measure]) -> _Plan:
+    """The measures of a score's bars: with an upbeat, if they are read back as they are."""
     if score.ticks_per_beat != TICKS_PER_BEAT:
         return _Plan(bars, 0, exact=False)
     whole = replace(score, length_ticks=bars[-1].start + bars[-1].ticks)  # with a whole last bar
-    upbeat = with_upbeat(bars, int(onsets[0])) if len(onsets) else bars
+    upbeat = with_upbeat(bars, int(score.notes["onset_tick"][0])) if len(score) else bars
     for layout in [upbeat, bars] if upbeat is not bars else [bars]:
         read = _read_back(score, layout)
         if read in (score, whole):
@@ -100,10 +104,9 @@ def _read_back(score: Score, bars: Sequence[Measure]) -> Score:
     return assembled_score(rows, sections, score.tempo_bpm)
 
 
-def _document(score: Score, title: str, composer: str) -> Element:
+def _document(score: Score, grid: tuple[np.ndarray, np.ndarray], plan: _Plan, title: str, composer: str) -> Element:
     """The root element of a file."""
-    onsets, ends = grid_notes(score)
-    bars, shift, exact = _plan(score, onsets, ends)
+    bars, shift, exact = plan
     divisions = lcm(TICKS_PER_BEAT, score.ticks_per_beat)
     root = Element("score-partwise", version="4.0")
     SubElement(SubElement(root, "work"), "work-title").text = title
@@ -124,7 +127,7 @@ def _document(score: Score, title: str, composer: str) -> Element:
     midi = SubElement(part, "midi-instrument", id="P1-I1")
     SubElement(midi, "midi-channel").text = SubElement(midi, "midi-program").text = "1"
     music = SubElement(root, "part", id="P1")
-    page = _page(score, (onsets, ends), bars, divisions)
+    page = _page(score, grid, bars, divisions)
     for index in range(len(bars)):
         add_measure(music, page, index)
     return root
