@@ -50,7 +50,7 @@ class Page(NamedTuple):
     bars: list[Measure]
     notes: list[Note]
     staves: list[Staff]
-    keys: list[Key]
+    keys: list[list[tuple[int, Key]]]  # (tick from the start of the bar, key): that at its start, and those within
     marks: dict[int, str]  # measure -> dynamic mark at its start
     tempo_bpm: float
     divisions: int
@@ -99,12 +99,15 @@ def add_measure(part: Element, page: Page, index: int) -> None:
         voices = staff.measures[index] or [silent_measure(bar)]
         if number > 1:
             _add_time(measure, "backup", bar.ticks * scale)
-        shown = _accidentals(voices, page.notes, page.keys[index].fifths, bar.start)
+        shown = _accidentals(voices, page.notes, page.keys[index], bar.start)
         for place, voice in enumerate(voices):
             if place:
                 _add_time(measure, "backup", bar.ticks * scale)
             seen = Counter(each.value.triplet for each in voice if each.kind != "space")
             for item, each in enumerate(voice):
+                for tick, key in page.keys[index][1:] if number == 1 and not place else ():
+                    if tick == each.value.start:
+                        _add_key(SubElement(measure, "attributes"), key)
                 where = (number, place, len(voices) > 1)
                 whole = bar.whole and not staff.measures[index]
                 alone = seen[each.value.triplet] == 1
@@ -129,10 +132,8 @@ def _add_attributes(measure: Element, page: Page, index: int) -> None:
     before = page.bars[index - 1] if index else None
     if not index:
         SubElement(attributes, "divisions").text = str(page.divisions)
-    if not index or page.keys[index] != page.keys[index - 1]:
-        key = SubElement(attributes, "key")
-        SubElement(key, "fifths").text = str(page.keys[index].fifths)
-        SubElement(key, "mode").text = "minor" if page.keys[index].minor else "major"
+    if not index or page.keys[index][0][1] != page.keys[index - 1][-1][1]:
+        _add_key(attributes, page.keys[index][0][1])
     if before is None or before.signature != page.bars[index].signature:
         time = SubElement(attributes, "time")
         SubElement(time, "beats").text, SubElement(time, "beat-type").text = map(str, page.bars[index].signature)
@@ -146,6 +147,13 @@ def _add_attributes(measure: Element, page: Page, index: int) -> None:
             SubElement(clef, "line").text = str(CLEF_LINES[sign])
     if len(attributes):
         measure.append(attributes)
+
+
+def _add_key(attributes: Element, key: Key) -> None:
+    """Add a key signature."""
+    element = SubElement(attributes, "key")
+    SubElement(element, "fifths").text = str(key.fifths)
+    SubElement(element, "mode").text = "minor" if key.minor else "major"
 
 
 def _direction(measure: Element, staff: int, placement: str | None = None) -> Element:
@@ -183,7 +191,7 @@ def _add_time(measure: Element, tag: str, divisions: int) -> None:
 
 
 def _accidentals(
-    voices: Sequence[Sequence[Written]], notes: Sequence[Note], fifths: int, bar_start: int
+    voices: Sequence[Sequence[Written]], notes: Sequence[Note], keys: Sequence[tuple[int, Key]], bar_start: int
 ) -> dict[tuple[int, int], dict[int, str]]:
     """(voice, item) -> note -> the accidental that is written beside it.
 
@@ -198,7 +206,8 @@ def _accidentals(
     )
     in_force = {}
     shown: dict[tuple[int, int], dict[int, str]] = {}
-    for _, place, item, index in heads:
+    for tick, place, item, index in heads:
+        fifths = [key.fifths for since, key in keys if since <= tick][-1]
         step, alter, octave = notes[index].name
         if in_force.get((step, octave), KEY_ALTERS[fifths][step]) != alter:
             shown.setdefault((place, item), {})[index] = ACCIDENTALS[alter]

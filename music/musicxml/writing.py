@@ -18,13 +18,13 @@ from toccata.errors import printable
 from toccata.files import write_atomically
 from toccata.music.musicxml.assembly import MAX_TICKS, Section, assembled_score
 from toccata.music.musicxml.errors import MusicXMLError
-from toccata.music.musicxml.measure_elements import Note, Page, add_measure, staff_of
+from toccata.music.musicxml.measure_elements import Note, Page, Staff, add_measure, staff_of
 from toccata.music.musicxml.own_fields import MAX_OWN_TICKS, NAME, field_texts, own_fields
 from toccata.music.musicxml.tree import MAX_EVENTS
 from toccata.music.notation.dynamics import dynamic_marks
 from toccata.music.notation.hands import right_hand
 from toccata.music.notation.keys import Key, keys
-from toccata.music.notation.layout import Measure, grid_notes, grid_ticks, measures, with_upbeat
+from toccata.music.notation.layout import Measure, grid_notes, grid_ticks, measure_of, measures, with_upbeat
 from toccata.music.notation.spelling import spelled, step_alter_octave
 from toccata.music.score import TICKS_PER_BEAT, Score
 
@@ -143,7 +143,9 @@ def _page(score: Score, grid: tuple[np.ndarray, np.ndarray], bars: list[Measure]
     staves = [
         staff_of(notes, np.flatnonzero(hand).tolist(), bars, sign) for hand, sign in ((right, "G"), (~right, "F"))
     ]
-    return Page(bars, notes, staves, _key_by_measure(score, in_force, bars), dict(marks), score.tempo_bpm, divisions)
+    return Page(
+        bars, notes, staves, _keys_by_measure(score, in_force, bars, staves[0]), dict(marks), score.tempo_bpm, divisions
+    )
 
 
 def _notes(score: Score, grid: tuple[np.ndarray, np.ndarray], positions: np.ndarray, divisions: int) -> list[Note]:
@@ -160,16 +162,28 @@ def _notes(score: Score, grid: tuple[np.ndarray, np.ndarray], positions: np.ndar
     ]
 
 
-def _key_by_measure(score: Score, in_force: Sequence[Key], bars: list[Measure]) -> list[Key]:
-    """The key of each measure: signatures within one hold from the nearest bar line on."""
-    found: list[Key] = []
-    ticks = grid_ticks(np.array([key.tick for key in in_force]), score.ticks_per_beat).tolist()
-    upcoming = list(zip(ticks, in_force, strict=True))[::-1]
-    key = in_force[0]
-    for bar in bars:
-        while upcoming and 2 * upcoming[-1][0] <= 2 * bar.start + bar.ticks:
-            key = upcoming.pop()[1]
-        found.append(key)
+def _keys_by_measure(
+    score: Score, in_force: Sequence[Key], bars: list[Measure], upper: Staff
+) -> list[list[tuple[int, Key]]]:
+    """The keys of each measure, as in `Page`.
+
+    A key that begins within a measure does so where the upper staff has a note or rest, else at the nearest bar line.
+    """
+    found: list[list[tuple[int, Key]]] = [[] for _ in bars]
+    for key in in_force:
+        tick = int(grid_ticks(key.tick, score.ticks_per_beat))
+        index = min(measure_of(bars, tick), len(bars) - 1)
+        bar, within = bars[index], tick - bars[index].start
+        if within > bar.first and within in {each.value.start for voice in upper.measures[index][:1] for each in voice}:
+            found[index].append((within, key))
+        else:
+            index += within > max(bar.ticks // 2, bar.first) and index + 1 < len(bars)
+            found[index] = [(0, key)]
+    last = in_force[0]
+    for keys_of_bar in found:
+        if not keys_of_bar or keys_of_bar[0][0]:
+            keys_of_bar[:0] = [(0, last)]
+        last = keys_of_bar[-1][1]
     return found
 
 

@@ -102,9 +102,21 @@ def test_every_velocity_returns_also_in_chords(tmp_path):
 
 
 def test_keys_return(tmp_path):
-    score = Score(line(*AFLAT_MAJOR), key_signatures=[(0, -4), (96, 3)])
+    score = Score(line(*AFLAT_MAJOR), key_signatures=[(0, -4), (96, 3), (144, 0)])  # the last one within a bar
     write_musicxml(score, tmp_path / "score.musicxml")
     assert read_musicxml(tmp_path / "score.musicxml").key_signatures == score.key_signatures
+
+
+def test_a_key_within_a_note_begins_at_the_nearest_bar_line(tmp_path):
+    score = Score([(0, 96, 60, 80), (96, 96, 62, 80)], key_signatures=[(0, -4), (90, 3)])
+    write_musicxml(score, tmp_path / "score.musicxml")
+    assert read_musicxml(tmp_path / "score.musicxml").key_signatures == ((0, -4), (96, 3))
+
+
+def test_accidentals_after_a_key_within_a_bar(tmp_path):
+    score = Score(line(66, 66, 66, 65), key_signatures=[(0, 0), (48, 1)])
+    notes = [note for note in tree(score, tmp_path).iter("note") if note.find("pitch") is not None]
+    assert [note.findtext("accidental") for note in notes] == ["sharp", None, None, "natural"]
 
 
 def test_an_estimated_key_is_written_and_spells(tmp_path):
