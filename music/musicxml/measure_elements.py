@@ -22,6 +22,7 @@ CLEF_LINES = {"G": 2, "F": 4}
 ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 SCALE = "CDEFGAB"
 KEY_ALTERS = {fifths: {step: key_alter(step, fifths) for step in STEPS} for fifths in range(-7, 8)}
+REST = -1  # in place of the index of a note
 VOICES_A_STAFF = 4  # numbers: 1 and 2 on the upper staff, 5 and 6 on the lower, as notation programs count
 
 
@@ -204,7 +205,7 @@ def _accidentals(
         for index in each.notes
         if notes[index].onset == each.value.start + bar_start
     )
-    in_force = {}
+    in_force: dict[tuple[str, int], int] = {}  # (step, octave) -> alteration
     shown: dict[tuple[int, int], dict[int, str]] = {}
     for tick, place, item, index in heads:
         fifths = [key.fifths for since, key in keys if since <= tick][-1]
@@ -244,9 +245,10 @@ def _elements(
         SubElement(element, "duration").text = str(ticks * scale)
         yield element
         return
-    for order, index in enumerate(sorted(written.notes, key=lambda index: page.notes[index].pitch) or [None]):
+    chord = sorted(written.notes, key=lambda index: page.notes[index].pitch)
+    for order, index in enumerate(chord or [REST]):
         element = Element("note")
-        note = None if index is None else page.notes[index]
+        note = page.notes[index] if chord else None
         ties = _add_sound(element, note, value.start + bar.start, value.end + bar.start, order)
         if note is None:
             if written.kind == "space":
@@ -323,6 +325,6 @@ def _add_triplet(element: Element, value: Value, bar: Measure, alone: bool) -> N
         notations = SubElement(element, "notations")
     if first:
         seen = {"bracket": "no", "show-number": "none"} if alone else {"bracket": "yes"}
-        SubElement(notations, "tuplet", type="start", **seen)
+        SubElement(notations, "tuplet", {"type": "start", **seen})
     if last:
         SubElement(notations, "tuplet", type="stop")

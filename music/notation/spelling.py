@@ -21,6 +21,7 @@ LOWEST_TONIC = {"major": -4, "minor": -3}
 LOWEST_NAME = -4 - 5  # from that tonic, the lowest position that any pitch can get
 NAMES = 13 + 5 + 6
 LOWEST, HIGHEST = -15, 19  # F double flat, B double sharp
+B_SHARP = 12  # MIDI pitch 0 would be a B sharp of octave -2, which no file has
 STEPS = "FCGDAEB"
 STEP_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -54,7 +55,8 @@ def spelled(score: Score, keys: Sequence[Key]) -> np.ndarray:
         position = lowest + (7 * tonic - lowest) % 12 + CHROMATIC[(pitch_class - tonic) % 12]
         votes[index, position - fifths - LOWEST_NAME] += nearby[:, tonic]
     positions = votes.argmax(1) + fifths + LOWEST_NAME
-    return positions - 12 * (positions > HIGHEST) + 12 * (positions < LOWEST)
+    too_high = (positions > HIGHEST) | ((score.notes["pitch"] < 2) & (positions >= B_SHARP))
+    return positions - 12 * too_high + 12 * (positions < LOWEST)
 
 
 def step_alter_octave(pitch: int, position: int) -> tuple[str, int, int]:

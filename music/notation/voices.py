@@ -27,7 +27,7 @@ class VoiceNote(NamedTuple):
     start: int
     end: int
     pitch: int
-    index: int  # in the score
+    number: int  # its index in the score
 
 
 class Chord(NamedTuple):
@@ -62,7 +62,7 @@ def two_voices(notes: Sequence[VoiceNote]) -> tuple[list[Sound], list[Sound]]:
     for group in _groups(notes):
         chords = _chords(group)
         if len(chords) == 1:
-            indices = tuple(note.index for note in group)
+            indices = tuple(note.number for note in group)
             voices[0].append(Sound(group[0].start, group[0].end, indices, shared=False))
             continue
         end = max(note.end for note in group)
@@ -135,5 +135,5 @@ def _cut(members: Sequence[VoiceNote], start: int, end: int) -> list[Sound]:
         sounding = [note for note in sounding if note.end > here]
         while upcoming and upcoming[-1].start == here:
             sounding.append(upcoming.pop())
-        sounds.append(Sound(here, there, tuple(note.index for note in sounding), shared=True))
+        sounds.append(Sound(here, there, tuple(note.number for note in sounding), shared=True))
     return sounds

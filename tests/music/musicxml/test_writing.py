@@ -60,14 +60,14 @@ def sections(draw):
 
 
 @given(scores())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_written_and_read_back_is_equal(folder, score):
     score.to_musicxml(folder / "round.musicxml")
     assert Score.from_musicxml(folder / "round.musicxml") == score
 
 
 @given(scores(), sections())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_time_signatures_return(folder, score, signatures):
     score = Score(score.notes, tempo_bpm=score.tempo_bpm, time_signatures=signatures)
     score.to_musicxml(folder / "round.musicxml")
@@ -114,9 +114,9 @@ def test_a_key_within_a_note_begins_at_the_nearest_bar_line(tmp_path):
 
 
 def test_accidentals_after_a_key_within_a_bar(tmp_path):
-    score = Score(line(66, 66, 66, 65), key_signatures=[(0, 0), (48, 1)])
+    score = Score(line(67, 62, 67, 69, 66, 66, 66, 65), key_signatures=[(0, 0), (144, 1)])
     notes = [note for note in tree(score, tmp_path).iter("note") if note.find("pitch") is not None]
-    assert [note.findtext("accidental") for note in notes] == ["sharp", None, None, "natural"]
+    assert [note.findtext("accidental") for note in notes[4:]] == ["sharp", None, None, "natural"]
 
 
 def test_an_estimated_key_is_written_and_spells(tmp_path):
@@ -128,9 +128,10 @@ def test_an_estimated_key_is_written_and_spells(tmp_path):
 
 
 def test_accidentals_hold_for_a_bar(tmp_path):
-    score = Score(line(66, 66, 65, 78, 66, 72, 72, 72), key_signatures=[(0, 0)])
+    score = Score(line(67, 66, 66, 65, 60, 66, 72, 67), key_signatures=[(0, 0)])
     notes = [note for note in tree(score, tmp_path).iter("note") if note.find("pitch") is not None]
-    assert [note.findtext("accidental") for note in notes] == ["sharp", None, "natural", "sharp", "sharp", *3 * [None]]
+    bar = ["sharp", None, "natural"]
+    assert [note.findtext("accidental") for note in notes] == [None, *bar, None, "sharp", None, None]
 
 
 def test_a_tied_note_has_no_accidental_in_the_next_bar(tmp_path):
@@ -218,7 +219,7 @@ def short_scores(draw):
 
 
 @given(short_scores())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_types_dots_and_triplets_make_the_durations(folder, score):
     root = tree(score, folder)
     for note in root.iter("note"):
@@ -241,7 +242,7 @@ def test_types_dots_and_triplets_make_the_durations(folder, score):
 
 
 @given(short_scores())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_music21_reads_the_same_notes(folder, score):
     write_musicxml(score, folder / "second.musicxml")
     stream = converter.parse(folder / "second.musicxml", forceSource=True)

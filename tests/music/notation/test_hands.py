@@ -1,7 +1,7 @@
 """Notes of the right hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toccata.music.notation.hands import right_hand
@@ -36,6 +36,7 @@ def test_without_notes():
     assert not len(right_hand(Score()))
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sets(st.integers(45, 76), min_size=1, max_size=8).filter(fits_two_hands), min_size=1, max_size=6))
 def test_each_hand_can_hold_its_notes_where_two_hands_can(onsets):
     score = chords(*onsets)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toccata.music.notation.metres import division, strength
@@ -103,6 +103,7 @@ def test_strengths():
         division(5, 64)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(SIGNATURES), st.data())
 def test_values_fill_the_bar(signature, data):
     bar = division(*signature)

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toccata.music.notation.voices import VoiceNote, two_voices
@@ -62,6 +62,7 @@ def test_the_moving_line_of_three_is_alone():
     assert [sound.end - sound.start for sound in upper] == [12] * 8
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40), st.integers(40, 50)), max_size=14))
 def test_every_note_sounds_from_its_onset_to_its_end(rows):
     given_notes = notes(*rows)
@@ -72,6 +73,6 @@ def test_every_note_sounds_from_its_onset_to_its_end(rows):
             for index in sound.notes:
                 heard.setdefault(index, []).append((sound.start, sound.end))
     for note in given_notes:
-        parts = sorted(heard[note.index])
+        parts = sorted(heard[note.number])
         assert (parts[0][0], parts[-1][1]) == (note.start, note.end)
         assert all(before[1] == after[0] for before, after in pairwise(parts))
