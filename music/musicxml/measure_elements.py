@@ -22,6 +22,7 @@ CLEF_LINES = {"G": 2, "F": 4}
 ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 SCALE = "CDEFGAB"
 KEY_ALTERS = {fifths: {step: key_alter(step, fifths) for step in STEPS} for fifths in range(-7, 8)}
+WHOLE = 96  # ticks
 REST = -1  # in place of the index of a note
 VOICES_A_STAFF = 4  # numbers: 1 and 2 on the upper staff, 5 and 6 on the lower, as notation programs count
 
@@ -170,7 +171,7 @@ def _add_tempo(measure: Element, page: Page) -> None:
     division = page.bars[0].division
     lengths = {after - before for before, after in pairwise([*division.beats, division.ticks])}
     beat = lengths.pop() if len(lengths) == 1 else division.pulse
-    beat = beat if beat in PLAIN or beat in DOTTED else TICKS_PER_BEAT
+    beat = beat if beat <= WHOLE and (beat in PLAIN or beat in DOTTED) else TICKS_PER_BEAT
     direction = SubElement(measure, "direction", placement="above")
     metronome = SubElement(SubElement(direction, "direction-type"), "metronome")
     SubElement(metronome, "beat-unit").text = PLAIN.get(beat) or DOTTED[beat]

@@ -51,8 +51,9 @@ def keys(score: Score) -> list[Key]:
     if not score.key_signatures:
         return estimated_keys(score)
     ticks = [0, *(key.tick for key in score.key_signatures[1:])]
-    starts = np.searchsorted(score.bar_ticks, ticks).clip(0, max(score.bars - 1, 0)).tolist()
-    weights = _weights(score)
+    bars = _bars(score)
+    starts = np.searchsorted(bars, ticks).clip(0, len(bars) - 1).tolist()
+    weights = _weights(score, bars)
     return [
         Key(tick, fifths, _is_minor(weights[start : max(end, start + 1)].sum(0), fifths))
         for tick, (_, fifths), start, end in zip(
@@ -67,13 +68,14 @@ def estimated_keys(score: Score) -> list[Key]:
     The likelihood is that of Temperley 2007, "Music and Probability", ch. 6, by duration; bars are the steps of
     Viterbi's algorithm. C major for a score without notes; of enharmonic keys the one with six sharps.
     """
-    weights = _weights(score)
+    bars = _bars(score)
+    weights = _weights(score, bars)
     same = FIFTHS[:, None] == FIFTHS
     changes = np.where(same, RELATIVE_NATS, CHANGE_NATS) * (1 - np.eye(len(KEYS)))
     signatures = FIFTHS[best_path(-weights @ LOG_PROFILES.T, repeat(changes))].tolist()
     starts = np.flatnonzero(np.diff(signatures, prepend=99)).tolist()
     return [
-        Key(int(score.bar_ticks[start]) if start else 0, signatures[start], _is_minor(total, signatures[start]))
+        Key(int(bars[start]), signatures[start], _is_minor(total, signatures[start]))
         for start, total in zip(starts, np.add.reduceat(weights, starts), strict=True)
     ]
 
@@ -94,9 +96,15 @@ def _standard(profile: np.ndarray) -> np.ndarray:
     return centred / np.linalg.norm(centred)
 
 
-def _weights(score: Score) -> np.ndarray:
-    """(bars, 12) quarters of each pitch class in each bar, in all at most as long as the bar; one bar at least."""
-    bars = score.bar_ticks if score.bars else np.zeros(1, np.int64)
+def _bars(score: Score) -> np.ndarray:
+    """(bars,) the ticks at which bars begin, at least one; quarters in place of shorter bars."""
+    if score.time_signatures or score.ticks_per_bar >= score.ticks_per_beat:
+        return score.bar_ticks if score.length_ticks else np.zeros(1, np.int64)
+    return np.arange(0, max(score.length_ticks, 1), score.ticks_per_beat)
+
+
+def _weights(score: Score, bars: np.ndarray) -> np.ndarray:
+    """(bars, 12) quarters of each pitch class in each bar, in all at most as long as the bar."""
     lengths = np.diff([*bars, max(score.length_ticks, bars[-1] + 1)])
     bar = np.searchsorted(bars, score.notes["onset_tick"], side="right") - 1
     weights = np.zeros((len(bars), 12))

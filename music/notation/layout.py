@@ -75,7 +75,7 @@ def with_upbeat(bars: list[Measure], silence: int) -> list[Measure]:
     The same measures where that is less than a beat, which is written as a rest.
     """
     first = bars[0]
-    beat = next(iter(first.division.beats[1:]), first.division.ticks)
+    beat = next(iter(first.division.beats[1:]), first.division.pulse)
     if not first.whole or silence % SHORTEST or not beat <= silence < first.ticks or len(bars) < 2:
         return bars
     return [first._replace(first=silence, ticks=first.ticks - silence), *bars[1:]]

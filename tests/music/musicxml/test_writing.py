@@ -87,6 +87,8 @@ def test_time_signatures_return(folder, score, signatures):
         Score([(0, 1, 60, 80), (1, 1, 60, 81), (2, 300, 60, 82)], ticks_per_beat=960),  # all at one tick of the grid
         Score([(0, 1000, 60, 80)], ticks_per_beat=480, time_signatures=[(0, 4, 4), (13, 3, 8)]),
         Score(line(60), time_signatures=[(0, 255, 1)]),
+        Score(line(60), time_signatures=[(0, 6, 1)], tempo_bpm=4),  # a beat is a dotted breve
+        Score([(24, 12, 60, 80), (36, 36, 62, 80)], time_signatures=[(0, 3, 8)]),
     ],
 )
 def test_corner_cases_round_trip(tmp_path, score):

@@ -50,6 +50,10 @@ def test_without_notes():
     assert keys(Score(key_signatures=[(0, 2)])) == [Key(0, 2, minor=False)]
 
 
+def test_bars_shorter_than_a_quarter():
+    assert estimated_keys(Score(scale(67), beats_per_bar=1 / 24)) == [Key(0, 1, minor=False)]
+
+
 @pytest.mark.parametrize("name", ["bach/bwv66.6", "bach/bwv227.7", "bach/bwv281", "bach/bwv269"])
 def test_as_music21_analyses(name):
     stream = corpus.parse(name)
