@@ -13,19 +13,19 @@ FLAGS = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4}
 
 
 def beams(bar: Division, pieces: Sequence[Piece], values: Sequence[Value]) -> list[list[str]]:
-    """For each value its beams from the outermost on, in the words of MusicXML: "begin", "continue", "end", hooks."""
+    """For each value its beams from the outermost on, in the words of MusicXML: "begin", "continue", "end", hooks.
 
-    def run(index: int) -> tuple[int, int]:
-        """What neighbours on one beam have in common: the beat, and the number of notes without flags before."""
-        return bisect_right(bar.beats, values[index].start), breaks[index]
-
+    A triplet that is not all under the beam has beams of its own.
+    """
     flagged = [FLAGS.get(value.type, 0) if pieces[value.piece].kind == "note" else 0 for value in values]
-    breaks, count = [], 0
-    for flags in flagged:
+    partial = {value.triplet for value, flags in zip(values, flagged, strict=True) if not flags}
+    runs: list[tuple[int, tuple[int, int] | None, int]] = []  # beat, triplet, values without flags before
+    count = 0
+    for value, flags in zip(values, flagged, strict=True):
         count += not flags
-        breaks.append(count)
+        runs.append((bisect_right(bar.beats, value.start), value.triplet if value.triplet in partial else None, count))
     found: list[list[str]] = [[] for _ in values]
-    for _, group in groupby((index for index, flags in enumerate(flagged) if flags), run):
+    for _, group in groupby((index for index, flags in enumerate(flagged) if flags), runs.__getitem__):
         members = list(group)
         if len(members) > 1:
             for place, index in enumerate(members):

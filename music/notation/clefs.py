@@ -20,7 +20,7 @@ class Clef(NamedTuple):
 
 CLEFS = (Clef("G", 0), Clef("F", 0), Clef("G", 1), Clef("F", -1))
 LOWEST_LINE = {"G": 30, "F": 18}  # steps above C0: E4 and G2
-OTHER_CLEF = 1.0  # cost of a bar in a clef that is not the staff's own
+OTHER_CLEF = 3.0  # cost of a bar in a clef that is not the staff's own
 OCTAVE_LINE = 6.0  # of a bar under or over an octave line
 CHANGE = {"clef": 12.0, "octaves": 5.0}  # A bar on three ledger lines costs 12, on two 4, on four 24
 

@@ -78,7 +78,8 @@ def values(bar: Division, pieces: Sequence[Piece]) -> list[Value]:
 def _regions(ticks: Sequence[int], start: int, end: int) -> tuple[float, list[Region]]:
     """The parts of a window, with triplets or without, and the number of values that they need.
 
-    A triplet that fills the window is chosen if its halves need more values.
+    A triplet that fills the window is chosen if its halves need more values, or if they need as many and a piece goes
+    from the triplets of one to those of the other.
 
     Args:
         ticks: where pieces begin and end, ascending.
@@ -98,9 +99,10 @@ def _regions(ticks: Sequence[int], start: int, end: int) -> tuple[float, list[Re
     if length > SHORTEST:
         middle = (start + end) // 2
         (left, first_half), (right, second_half) = _regions(ticks, start, middle), _regions(ticks, middle, end)
-        joined = middle not in inner and not first_half[-1][2] and not second_half[0][2]
-        if left + right - joined <= triplet:
-            return left + right - joined, first_half + second_half
+        beside = first_half[-1][2], second_half[0][2]
+        halves = left + right - (middle not in inner and beside == (False, False))
+        if halves < triplet + (middle in inner or beside != (True, True)):
+            return halves, first_half + second_half
     return triplet, [(start, end, True)]
 
 

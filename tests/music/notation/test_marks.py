@@ -39,6 +39,11 @@ def test_rests_end_beams():
     assert beamed((2, 4), (24, 36, 48), rests=(24,)) == ["", "", ""]
 
 
+def test_beams_and_triplets():
+    assert beamed((1, 4), (12, 16, 20, 24)) == ["begin", "continue begin", "continue continue", "end end"]
+    assert beamed((1, 4), (4, 8, 12, 24), rests=(0,)) == ["", "begin begin", "end end", ""]
+
+
 def test_clefs_follow_long_runs():
     assert clefs([[35], [36]], "G") == [Clef("G", 0)] * 2
     assert clefs([[20, 28]] * 3, "F") == [Clef("F", 0)] * 3
