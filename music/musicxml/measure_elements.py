@@ -58,6 +58,16 @@ class Page(NamedTuple):
     divisions: int
 
 
+class Place(NamedTuple):
+    """Where on a page a note or rest is."""
+
+    bar: Measure
+    staff: int  # 1: the upper
+    low: bool  # in the lower voice
+    both: bool  # the measure has both voices on the staff
+    whole_rest: bool  # it is a rest for the whole bar
+
+
 def staff_of(notes: Sequence[Note], members: Sequence[int], bars: Sequence[Measure], own_clef: str) -> Staff:
     """The staff of some notes.
 
@@ -93,34 +103,36 @@ def add_measure(part: Element, page: Page, index: int) -> None:
         _add_tempo(measure, page)
     if index in page.marks:
         SubElement(SubElement(_direction(measure, 1, "below"), "dynamics"), page.marks[index])
-    scale = page.divisions // TICKS_PER_BEAT
-    for number, staff in enumerate(page.staves, start=1):
-        clef = staff.clefs[index]
-        if clef.octaves and (not index or staff.clefs[index - 1] != clef):
-            _add_octave_line(measure, number, "down" if clef.octaves > 0 else "up")
-        voices = staff.measures[index] or [silent_measure(bar)]
+    for number in range(1, len(page.staves) + 1):
         if number > 1:
-            _add_time(measure, "backup", bar.ticks * scale)
-        shown = _accidentals(voices, page.notes, page.keys[index], bar.start)
-        for place, voice in enumerate(voices):
-            if place:
-                _add_time(measure, "backup", bar.ticks * scale)
-            seen = Counter(each.value.triplet for each in voice if each.kind != "space")
-            for item, each in enumerate(voice):
-                for tick, key in page.keys[index][1:] if number == 1 and not place else ():
-                    if tick == each.value.start:
-                        _add_key(SubElement(measure, "attributes"), key)
-                where = (number, place, len(voices) > 1)
-                whole = bar.whole and not staff.measures[index]
-                alone = seen[each.value.triplet] == 1
-                for note in _elements(each, page, bar, where, shown.get((place, item), {}), whole, alone):
-                    measure.append(note)
-                if whole:
-                    break
-            if not place and clef.octaves and staff.clefs[index + 1 : index + 2] != [clef]:
-                _add_octave_line(measure, number, "stop")
+            _add_time(measure, "backup", bar.ticks, page)
+        _add_staff(measure, page, index, number)
     if index == len(page.bars) - 1:
         SubElement(SubElement(measure, "barline", location="right"), "bar-style").text = "light-heavy"
+
+
+def _add_staff(measure: Element, page: Page, index: int, number: int) -> None:
+    """Add the voices of a staff, and the ends of its octave lines."""
+    bar, staff = page.bars[index], page.staves[number - 1]
+    clef = staff.clefs[index]
+    if clef.octaves and (not index or staff.clefs[index - 1] != clef):
+        _add_octave_line(measure, number, "down" if clef.octaves > 0 else "up")
+    silent = not staff.measures[index]
+    voices = [silent_measure(bar)] if silent else staff.measures[index]
+    shown = _accidentals(voices, page.notes, page.keys[index], bar.start)
+    inner_keys = dict(page.keys[index][1:]) if number == 1 else {}
+    for low, voice in enumerate(voices):
+        if low:
+            _add_time(measure, "backup", bar.ticks, page)
+        place = Place(bar, number, bool(low), len(voices) > 1, silent and bar.whole)
+        seen = Counter(each.value.triplet for each in voice if each.kind != "space")
+        for item, each in enumerate(voice[:1] if place.whole_rest else voice):
+            if not low and each.value.start in inner_keys:
+                _add_key(SubElement(measure, "attributes"), inner_keys[each.value.start])
+            alone = seen[each.value.triplet] == 1
+            measure.extend(_elements(each, page, place, shown.get((low, item), {}), alone))
+        if not low and clef.octaves and staff.clefs[index + 1 : index + 2] != [clef]:
+            _add_octave_line(measure, number, "stop")
 
 
 def _names(written: Written, notes: Sequence[Note]) -> list[tuple[str, int, int]]:
@@ -187,9 +199,9 @@ def _add_octave_line(measure: Element, staff: int, kind: str) -> None:
     SubElement(_direction(measure, staff), "octave-shift", type=kind, size="8", number=str(staff))
 
 
-def _add_time(measure: Element, tag: str, divisions: int) -> None:
+def _add_time(measure: Element, tag: str, ticks: int, page: Page) -> None:
     """Add a backup or a forward."""
-    SubElement(SubElement(measure, tag), "duration").text = str(divisions)
+    SubElement(SubElement(measure, tag), "duration").text = str(ticks * page.divisions // TICKS_PER_BEAT)
 
 
 def _accidentals(
@@ -218,32 +230,23 @@ def _accidentals(
 
 
 def _elements(
-    written: Written,
-    page: Page,
-    bar: Measure,
-    where: tuple[int, int, bool],
-    accidentals: dict[int, str],
-    whole_rest: bool,
-    alone: bool,
+    written: Written, page: Page, place: Place, accidentals: dict[int, str], alone: bool
 ) -> Iterator[Element]:
     """The elements of a chord, a rest or a space.
 
     Args:
         written: what to write.
         page: of its measure.
-        bar: its measure.
-        where: number of the staff; 0 for the upper voice, 1 for the lower; whether there are both.
+        place: where on the page.
         accidentals: of the notes that have one.
-        whole_rest: whether this is a measure of silence.
         alone: whether no other note or rest of its triplet is seen.
     """
-    value = written.value
-    staff, place, both = where
-    scale = page.divisions // TICKS_PER_BEAT
+    value, bar, whole_rest = written.value, place.bar, place.whole_rest
     ticks = bar.ticks if whole_rest else value.end - value.start
+    duration = str(ticks * page.divisions // TICKS_PER_BEAT)
     if written.kind == "space" and not value.triplet:
         element = Element("forward")
-        SubElement(element, "duration").text = str(ticks * scale)
+        SubElement(element, "duration").text = duration
         yield element
         return
     chord = sorted(written.notes, key=lambda index: page.notes[index].pitch)
@@ -255,10 +258,10 @@ def _elements(
             if written.kind == "space":
                 element.set("print-object", "no")
             SubElement(element, "rest", {"measure": "yes"} if whole_rest else {})
-        SubElement(element, "duration").text = str(ticks * scale)
+        SubElement(element, "duration").text = duration
         for tie in ties:
             SubElement(element, "tie", type=tie)
-        SubElement(element, "voice").text = str(1 + place + VOICES_A_STAFF * (staff - 1))
+        SubElement(element, "voice").text = str(1 + place.low + VOICES_A_STAFF * (place.staff - 1))
         if not whole_rest:
             SubElement(element, "type").text = value.type
             for _ in range(value.dots):
@@ -268,9 +271,9 @@ def _elements(
         if value.triplet:
             modification = SubElement(element, "time-modification")
             SubElement(modification, "actual-notes").text, SubElement(modification, "normal-notes").text = "3", "2"
-        if note and written.shared and both:
-            SubElement(element, "stem").text = "down" if place else "up"
-        SubElement(element, "staff").text = str(staff)
+        if note and written.shared and place.both:
+            SubElement(element, "stem").text = "down" if place.low else "up"
+        SubElement(element, "staff").text = str(place.staff)
         if not order:
             for level, beam in enumerate(written.beams, start=1):
                 SubElement(element, "beam", number=str(level)).text = beam

@@ -125,7 +125,8 @@ def _document(score: Score, grid: tuple[np.ndarray, np.ndarray], plan: _Plan, ti
     SubElement(part, "part-name").text = "Piano"
     SubElement(SubElement(part, "score-instrument", id="P1-I1"), "instrument-name").text = "Piano"
     midi = SubElement(part, "midi-instrument", id="P1-I1")
-    SubElement(midi, "midi-channel").text = SubElement(midi, "midi-program").text = "1"
+    for name in ("midi-channel", "midi-program"):
+        SubElement(midi, name).text = "1"
     music = SubElement(root, "part", id="P1")
     page = _page(score, grid, bars, divisions)
     for index in range(len(bars)):
