@@ -83,7 +83,8 @@ def score_from_tree(root: Element) -> Score:
             million ticks.
     """
     units = _units_per_quarter(root)
-    parts = [_Part(part, units) for part in root.iter("part")]
+    own = _own_fields(root)
+    parts = [_Part(part, units, own is not None) for part in root.iter("part")]
     starts = _bar_starts(parts, units)
     sections = _sections(parts, [_tick(start, units) for start in starts])
     tempo_bpm = next((part.tempo_bpm for part in parts if part.tempo_bpm), None)
@@ -93,7 +94,7 @@ def score_from_tree(root: Element) -> Score:
         if not part.semitones  # written pitches are those that sound
         for bar, time, fifths in part.keys
     ]
-    if own := _own_fields(root):
+    if own:
         rows = [row for part in parts for row in part.rows(starts, own.ticks_per_beat)]
         try:
             return own_score(own, rows, tempo_bpm, keys)
@@ -111,8 +112,9 @@ def staves(root: Element) -> int:
 class _Part:
     """The notes and bars of one part. Times are in units, a whole number of which make a division of the file."""
 
-    def __init__(self, part: Element, units: int) -> None:
+    def __init__(self, part: Element, units: int, own: bool) -> None:
         self.units = units  # in a quarter
+        self.own = own  # the file is one with `OwnFields`
         self.notes: list[_Note] = []
         self.tempo_bpm: float | None = None  # the first
         self.bars: list[_Bar] = []
@@ -207,7 +209,8 @@ class _Part:
         ties = {tie.get("type") for tie in note.findall("tie")}
         before, after = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
         number, velocity = _midi_number(pitch, semitones), _velocity(note)
-        late, long = (round(_finite(note.get(name)) * self.division) for name in ("attack", "release"))
+        names = ("attack", "release") if self.own else ("", "")
+        late, long = (round(_finite(note.get(name)) * self.division) for name in names)
         self.notes.append(_Note(len(self.bars), start, end, number, velocity, before, after, late, long))
 
     def _duration(self, element: Element) -> int:
