@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from math import lcm
 from os import PathLike
 from pathlib import Path
@@ -81,16 +80,13 @@ class _Plan(NamedTuple):
 
 
 def _plan(score: Score, bars: list[Measure]) -> _Plan:
-    """The measures of a score's bars: with an upbeat, if they are read back as they are."""
+    """The measures of a score's bars, with an upbeat, unless only those without are read back as they are."""
     if score.ticks_per_beat != TICKS_PER_BEAT:
         return _Plan(bars, 0, exact=False)
-    whole = replace(score, length_ticks=bars[-1].start + bars[-1].ticks)  # with a whole last bar
     upbeat = with_upbeat(bars, int(score.notes["onset_tick"][0])) if len(score) else bars
-    for layout in [upbeat, bars] if upbeat is not bars else [bars]:
-        read = _read_back(score, layout)
-        if read in (score, whole):
-            return _Plan(layout, layout[0].first, exact=read == score)
-    return _Plan(bars, 0, exact=False)
+    exact = next((layout for layout in (upbeat, bars) if _read_back(score, layout) == score), None)
+    layout = exact or upbeat
+    return _Plan(layout, layout[0].first, exact is not None)
 
 
 def _read_back(score: Score, bars: Sequence[Measure]) -> Score:
