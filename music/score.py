@@ -281,11 +281,11 @@ class Score:
 
         return read_musicxml(path, repeats)
 
-    def to_musicxml(self, path: str | PathLike[str]) -> None:
-        """Write a MusicXML file on two staves, treble and bass."""
+    def to_musicxml(self, path: str | PathLike[str], title: str | None = None, composer: str | None = None) -> None:
+        """Write a MusicXML file for piano that `from_musicxml` reads back as an equal score."""
         from toccata.music.musicxml import write_musicxml
 
-        write_musicxml(self, path)
+        write_musicxml(self, path, title, composer)
 
 
 def _as_notes(notes: np.ndarray | Iterable[tuple[int, int, int, int]]) -> np.ndarray:

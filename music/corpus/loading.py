@@ -34,7 +34,7 @@ from toccata.music.corpus.works import (
 from toccata.music.musicxml import decode_text
 from toccata.music.score import Score
 
-CACHE_FORMAT = 5  # increase it when a change of a reader or of the cache changes the scores
+CACHE_FORMAT = 6  # increase it when a change of a reader or of the cache changes the scores
 NAMED = {"bach": "classical", "ryan": "folk", "oneill": "folk", "aird": "folk"}  # corpus -> genre
 ALIASES = {"classical": ("bach",), "folk": ("ryan", "oneill", "aird")}
 FOLDERS = {"bach": "bach", "ryan": "ryansMammoth", "oneill": "oneills1850", "aird": "airdsAirs"}

@@ -105,15 +105,16 @@ def velocities_at(marks: Iterable[Mark], notes: Sequence[tuple[int, int, str]], 
 
 def tempo_bpm(element: Element) -> float | None:
     """Quarters a minute of a direction or sound element; None where it has no tempo."""
+    sounds = [element] if element.tag == "sound" else element.findall("sound")
+    heard = next((tempo for sound in sounds if (tempo := positive(sound.get("tempo")))), None)
     metronome = element.find("direction-type/metronome")
     if metronome is not None and len(metronome.findall("beat-unit")) == 1:
         unit = BEAT_UNITS.get(metronome.findtext("beat-unit", ""), 0.0)
-        dotted = 2 - 0.5 ** len(metronome.findall("beat-unit-dot"))
-        tempo = positive(metronome.findtext("per-minute")) * unit * dotted
+        unit *= 2 - 0.5 ** len(metronome.findall("beat-unit-dot"))
+        tempo = positive(metronome.findtext("per-minute")) * unit
         if tempo:
-            return tempo
-    sounds = [element] if element.tag == "sound" else element.findall("sound")
-    return next((tempo for sound in sounds if (tempo := positive(sound.get("tempo")))), None)
+            return heard if heard and abs(heard - tempo) <= unit / 2 else tempo  # a mark shows a whole number
+    return heard
 
 
 def positive(text: str | None) -> float:

@@ -8,8 +8,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from toccata.errors import ToccataError, one_line
+from toccata.errors import one_line
 from toccata.files import FileError, read_bytes
+from toccata.music.musicxml.errors import MusicXMLError
 from toccata.music.musicxml.music21_score import TEXT_SUFFIXES, decode_text, score_from_stream, stream_from_text
 from toccata.music.musicxml.repeats import REPEATS, Repeats
 from toccata.music.musicxml.tree import MAX_BYTES, musicxml_tree
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 MUSICXML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MUSICXML_STARTS = (b"<", b"PK", b"\xff\xfe", b"\xfe\xff", b"\0<")  # of XML in UTF-8 and UTF-16, and of .mxl
 UTF8_MARK = b"\xef\xbb\xbf"
-
-
-class MusicXMLError(ToccataError, ValueError):
-    """A notation file that cannot be read; names the file and the reason."""
 
 
 def read_musicxml(path: str | PathLike[str], repeats: Repeats = "unfold") -> Score:

@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from toccata.errors import ToccataError
 from toccata.music.musicxml.directions import DYNAMICS
+from toccata.music.musicxml.own_fields import NAME
 
 MAX_PACKED_BYTES = 16 * 2**20  # of an .mxl file; MusicXML is packed to a twentieth
 MAX_BYTES = 64 * 2**20  # of XML; a symphony of 100,000 notes has about 50 MB
@@ -33,7 +34,9 @@ READ: Mapping[str, frozenset[str]] = {
     parent: frozenset(children.split())
     for parent, children in {
         "": "score-partwise",
-        "score-partwise": "part",
+        "score-partwise": "identification part",
+        "identification": "miscellaneous",
+        "miscellaneous": "miscellaneous-field",
         "part": "measure",
         "measure": "note backup forward attributes direction sound barline",
         "note": "pitch rest unpitched chord grace cue duration tie staff notations",
@@ -55,7 +58,7 @@ READ: Mapping[str, frozenset[str]] = {
 ATTRIBUTES = frozenset(  # of the elements that are read
     (
         *("number", "type", "dynamics", "tempo", "measure", "implicit", "direction", "times"),
-        *("segno", "coda", "dalsegno", "tocoda", "dacapo", "fine"),
+        *("segno", "coda", "dalsegno", "tocoda", "dacapo", "fine", "name", "attack", "release"),
     )
 )
 RANGES: Mapping[str, tuple[float, float]] = {  # of the texts that are numbers
@@ -217,7 +220,8 @@ class _Reader:
             raise MusicXMLTreeError(f"has more than {MAX_ELEMENTS:,} XML elements")
         if len(self.open) + self.skipped > MAX_DEPTH:
             raise MusicXMLTreeError(f"has elements nested deeper than {MAX_DEPTH}")
-        if self.skipped or (self.read is not None and tag not in self.read.get(self.open[-1], ())):
+        other_field = tag == "miscellaneous-field" and attributes.get("name") != NAME
+        if self.skipped or (self.read is not None and (tag not in self.read.get(self.open[-1], ()) or other_field)):
             if not self.skipped and len(self.open) == 1:
                 raise MusicXMLTreeError(f"its root is <{tag[:50]}>, not <score-partwise>")
             self.skipped += 1

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from toccata.music.metre import DENOMINATORS, MAX_NUMERATOR, KeySignature
 from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, Section, assembled_score
 from toccata.music.musicxml.directions import VELOCITY_PER_PERCENT, Mark, dynamics, tempo_bpm, velocities_at
+from toccata.music.musicxml.own_fields import OwnFields, own_score, parse_fields
 from toccata.music.musicxml.repeats import Repeats, marks_of_tree, played_bars, played_changes
 from toccata.music.musicxml.tree import MAX_EVENTS
 from toccata.music.score import TICKS_PER_BEAT, Score
@@ -57,6 +58,8 @@ class _Note(NamedTuple):
     velocity: int  # 0: of the marks of its part
     tied_before: bool
     tied_after: bool
+    attack: int = 0  # in units, by which it begins later than it is written; of files of our own
+    release: int = 0  # and ends later
 
 
 def score_from_tree(root: Element, repeats: Repeats = "unfold") -> Score:
@@ -81,7 +84,8 @@ def score_from_tree(root: Element, repeats: Repeats = "unfold") -> Score:
             million ticks.
     """
     units = _units_per_quarter(root)
-    parts = [_Part(part, units) for part in root.iter("part")]
+    own = _own_fields(root)
+    parts = [_Part(part, units, own is not None) for part in root.iter("part")]
     lengths = _bar_lengths(parts, units)
     order = list(range(len(lengths)))
     if repeats == "unfold":
@@ -90,7 +94,6 @@ def score_from_tree(root: Element, repeats: Repeats = "unfold") -> Score:
         order = unfolded if sum(notes[bar] + 1 for bar in unfolded) <= MAX_EVENTS else order
     starts = [0, *accumulate(lengths[bar] for bar in order)]
     ticks = [_tick(start, units) for start in starts]
-    rows = [row for part in parts for row in part.rows(order, starts)]
     keys = [
         KeySignature(_tick(starts[place] + time, units), fifths)
         for part in parts[:1]
@@ -102,6 +105,13 @@ def score_from_tree(root: Element, repeats: Repeats = "unfold") -> Score:
         (_tick(starts[place] + time, units), bpm)
         for place, time, bpm in played_changes(sorted(at_places.values()), order)
     ]
+    if own:
+        rows = [row for part in parts for row in part.rows(order, starts, own.ticks_per_beat)]
+        try:
+            return own_score(own, rows, tempi[0][1] if tempi else None, keys)
+        except (ValueError, OverflowError):
+            pass  # the file was changed
+    rows = [row for part in parts for row in part.rows(order, starts)]
     return assembled_score(rows, _sections(parts, order, ticks), tempi, keys)
 
 
@@ -113,8 +123,9 @@ def staves(root: Element) -> int:
 class _Part:
     """The notes and bars of one part. Times are in units, a whole number of which make a division of the file."""
 
-    def __init__(self, part: Element, units: int) -> None:
+    def __init__(self, part: Element, units: int, own: bool) -> None:
         self.units = units  # in a quarter
+        self.own = own  # the file is one with `OwnFields`
         self.notes: list[_Note] = []
         self.marks: list[Mark] = []
         self.tempi: list[tuple[int, int, float]] = []  # (bar, units from its start, quarters a minute)
@@ -133,12 +144,14 @@ class _Part:
             note._replace(velocity=note.velocity or level) for note, level in zip(self.notes, levels, strict=True)
         ]
 
-    def rows(self, order: Sequence[int], starts: Sequence[int]) -> list[list[int]]:
+    def rows(self, order: Sequence[int], starts: Sequence[int], own_ticks: int = 0) -> list[list[int]]:
         """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined.
 
         Args:
             order: the bars as they are played.
             starts: of each of these, and the end of the last.
+            own_ticks: ticks a quarter of the grid of a file with `OwnFields`, in which notes differ from their written
+                times by `attack` and `release`; 0 of other files, for the grid of 24 and written times.
         """
         by_bar: dict[int, list[_Note]] = defaultdict(list)
         for note in self.notes:
@@ -151,9 +164,11 @@ class _Part:
                     end = max(end, next_start)  # a tie holds to the bar line that another part sets
                 notes.append(note._replace(start=start + note.start, end=end))
         rows = []
-        for start, end, pitch, velocity in _joined(notes):
-            onset = _tick(start, self.units)
-            rows.append([onset, max(_tick(end, self.units) - onset, 1), pitch, velocity])
+        for start, end, pitch, velocity, attack, release in _joined(notes):
+            if own_ticks:
+                start, end = start + attack, end + release
+            onset = _tick(start, self.units, own_ticks or TICKS_PER_BEAT)
+            rows.append([onset, max(_tick(end, self.units, own_ticks or TICKS_PER_BEAT) - onset, 1), pitch, velocity])
         return rows
 
     def _read_measure(self, measure: Element) -> None:
@@ -230,7 +245,9 @@ class _Part:
         ties = {tie.get("type") for tie in note.findall("tie")}
         before, after = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
         number, velocity = _midi_number(pitch, semitones), _velocity(note) if note.get("dynamics") else 0
-        self.notes.append(_Note(len(self.bars), start, end, number, staff, velocity, before, after))
+        names = ("attack", "release") if self.own else ("", "")
+        late, long = (round(_finite(note.get(name)) * self.division) for name in names)
+        self.notes.append(_Note(len(self.bars), start, end, number, staff, velocity, before, after, late, long))
 
     def _duration(self, element: Element) -> int:
         return round(_number(element.findtext("duration")) * self.division)
@@ -279,13 +296,19 @@ def _sections(parts: list[_Part], order: Sequence[int], ticks: Sequence[int]) ->
     ]
 
 
-def _tick(time: int, units: int) -> int:
-    """The nearest tick of the grid to a time in units, halves up."""
-    return (2 * time * TICKS_PER_BEAT + units) // (2 * units)
+def _own_fields(root: Element) -> OwnFields | None:
+    """The field of a file of our own; None without one, and where measures were added or removed since."""
+    fields = parse_fields("".join(field.text or "" for field in root.iterfind("identification/miscellaneous/*")))
+    return fields if fields and fields.measures == sum(1 for _ in root.iter("measure")) else None
+
+
+def _tick(time: int, units: int, ticks_per_beat: int = TICKS_PER_BEAT) -> int:
+    """The nearest tick of a grid to a time in units, halves up."""
+    return (2 * time * ticks_per_beat + units) // (2 * units)
 
 
 def _joined(notes: list[_Note]) -> list[list[int]]:
-    """[start, end, pitch, velocity] of the notes of a part, tied notes joined.
+    """[start, end, pitch, velocity, attack, release] of the notes of a part, tied notes joined.
 
     A key is struck again by any voice. So the end of a tie lengthens the last note of its pitch if that still sounds,
     and is a note of its own if another voice has ended it.
@@ -293,12 +316,13 @@ def _joined(notes: list[_Note]) -> list[list[int]]:
     rows: list[list[int]] = []
     last: dict[int, list[int]] = {}  # pitch -> row of its last note
     ties: set[tuple[int, int]] = set()  # (pitch, end) of the notes that are tied to a next one
-    for note in sorted(notes, key=lambda note: (note.start, not note.tied_before)):
+    for note in sorted(notes, key=lambda note: (note.start, not note.tied_before, note.attack)):
         row = last.get(note.pitch)
         if row is None or not note.tied_before or row[1] < note.start or (note.pitch, note.start) not in ties:
-            row = last[note.pitch] = [note.start, note.end, note.pitch, note.velocity]
+            row = last[note.pitch] = [note.start, note.end, note.pitch, note.velocity, note.attack, note.release]
             rows.append(row)
-        row[1] = max(row[1], note.end)
+        if note.end >= row[1]:
+            row[1], row[5] = note.end, note.release
         if note.tied_after:
             ties.add((note.pitch, note.end))
     return rows
@@ -315,6 +339,15 @@ def _fifths(key: Element) -> int | None:
     """Sharps of a key signature, flats counted negative; None where it gives no number in -7..7."""
     text = key.findtext("fifths", "")
     return int(text) if re.fullmatch(r"[+-]?[0-7]", text) else None
+
+
+def _finite(text: str | None) -> float:
+    """The number in a text, 0 where it is none or beyond a day of divisions."""
+    try:
+        number = float(text or 0)
+    except ValueError:
+        return 0.0
+    return number if abs(number) < 1e9 else 0.0
 
 
 def _beats(time: Element) -> float:

@@ -3,140 +3,187 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from fractions import Fraction
-from itertools import pairwise
+from collections.abc import Sequence
+from math import lcm
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+import numpy as np
+
+from toccata._version import __version__
 from toccata.errors import printable
 from toccata.files import write_atomically
-from toccata.music.metre import time_signature
+from toccata.music.musicxml.assembly import MAX_TICKS, Section, assembled_score
+from toccata.music.musicxml.errors import MusicXMLError
+from toccata.music.musicxml.measure_elements import Note, Page, Staff, add_measure, staff_of
+from toccata.music.musicxml.own_fields import MAX_OWN_TICKS, NAME, field_texts, own_fields
+from toccata.music.musicxml.tree import MAX_EVENTS
+from toccata.music.notation.dynamics import dynamic_marks
+from toccata.music.notation.hands import right_hand
+from toccata.music.notation.keys import Key, keys
+from toccata.music.notation.layout import Measure, grid_notes, grid_ticks, measure_of, measures, with_upbeat
+from toccata.music.notation.spelling import spelled, step_alter_octave
 from toccata.music.score import TICKS_PER_BEAT, Score
 
-if TYPE_CHECKING:
-    from music21.note import GeneralNote
-    from music21.stream import Stream
-
-MIDDLE_C = 60  # the lowest pitch of the treble staff
-# Durations on the grid of 24 ticks a quarter that one written note can have: plain, dotted, or in triplets. The last is
-# a triplet of sixty-fourths, so every duration is a sum of them, tied.
-WRITTEN_TICKS = (96, 72, 48, 36, 24, 18, 16, 12, 9, 8, 6, 4, 3, 2, 1)
-# (tied to the note before, tied to the note after) -> type of the tie in music21
-TIES = {(False, False): None, (False, True): "start", (True, True): "continue", (True, False): "stop"}
+LEAST_EVENTS = 4  # of a measure: itself, two rests and a backup
+DOCTYPE = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 '
+    'Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">\n'
+)
 
 
-def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
-    """Write a MusicXML file with two staves, treble from middle C upward and bass below.
+def write_musicxml(
+    score: Score, path: str | PathLike[str], title: str | None = None, composer: str | None = None
+) -> None:
+    """Write a MusicXML file for piano that `read_musicxml` reads back as an equal score.
 
-    Notes that sound together on a staff are written as a chord; a note that is held while another changes is tied.
-    Onsets and durations on the 24-tick grid are exact, others are rounded to it. Bars that no time signature can
-    describe are written in 4/4.
+    Two staves, one a hand, with at most two voices each; key, spelling, values, triplets, beams, clefs, octave lines
+    and dynamic marks as docs/notation.md describes. Notes off the grid of 24 ticks a quarter are written at the nearest
+    one, and `attack` and `release` say by how much they differ. What MusicXML cannot say is in a miscellaneous field.
+    The file is written atomically.
+
+    Args:
+        score: any score.
+        path: of the file.
+        title: of the piece; by default the name of the file without suffix.
+        composer: by default "Toccata".
 
     Raises:
+        MusicXMLError: when the score is longer than what `read_musicxml` reads.
         OSError: when the file cannot be written.
     """
-    from music21 import clef, layout, metadata, meter, stream, tempo
-    from music21.musicxml.m21ToXml import GeneralObjectExporter
-
-    score = _on_default_grid(score)
-    signature = time_signature(score.beats_per_bar) or (4, 4)
-    ticks_per_bar = 4 * TICKS_PER_BEAT * signature[0] // signature[1]
-    high = score.notes["pitch"] >= MIDDLE_C
-    staves: list[Stream] = []
-    for notes, staff_clef in ((score.notes[high], clef.TrebleClef()), (score.notes[~high], clef.BassClef())):
-        staff = stream.PartStaff()
-        for number, bar in enumerate(_staff_bars(notes.tolist(), ticks_per_bar, score.length_ticks), start=1):
-            measure = stream.Measure(number=number)
-            if number == 1:
-                measure.append([staff_clef, meter.TimeSignature("{}/{}".format(*signature))])
-                if not staves:
-                    measure.insert(0, tempo.MetronomeMark(number=score.tempo_bpm))
-            for element in bar:
-                measure.append(_music21_element(*element))
-            staff.append(measure)
-        staves.append(staff)
-    notation = stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")])
-    notation.metadata = metadata.Metadata(title=_title(path), composer="Toccata")
-    xml = GeneralObjectExporter(notation).parse()
-    write_atomically(path, re.sub(rb"(?<=id=\")P[0-9a-f]{32}(?=\")", b"P1", xml))  # music21's part ids are random
+    path = Path(path)
+    end = int(grid_ticks(score.length_ticks, score.ticks_per_beat))
+    if end > MAX_TICKS or score.length_ticks >= MAX_OWN_TICKS:
+        raise MusicXMLError(f"{path}: the score lasts {score.length_ticks:,} ticks, at most {MAX_TICKS:,} are written")
+    grid = grid_notes(score)
+    bars = measures(score, max(end, int(grid[1].max(initial=0))))
+    events = len(score) + LEAST_EVENTS * len(bars)
+    if events <= MAX_EVENTS:
+        plan = _plan(score, bars)
+        root = _document(score, grid, plan, _text(path.stem if title is None else title), _text(composer or "Toccata"))
+        events = sum(1 + len(measure) for measure in root.iter("measure"))
+    if events > MAX_EVENTS:
+        raise MusicXMLError(f"{path}: the score needs {events:,} notes and other events, more than {MAX_EVENTS:,}")
+    indent(root, " ")
+    write_atomically(path, DOCTYPE.encode() + tostring(root, "utf-8") + b"\n")
 
 
-def _title(path: str | PathLike[str]) -> str:
-    """The name of a file without suffix, with "?" for what XML cannot hold."""
-    return re.sub("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", printable(Path(path).stem))
+class _Plan(NamedTuple):
+    """The measures of a file, and how the score differs from what they say."""
+
+    bars: list[Measure]
+    shift: int  # ticks of the grid of silence before an upbeat
+    exact: bool  # the notation says all
 
 
-def _on_default_grid(score: Score) -> Score:
-    """The score with its ticks rounded to the grid of 24 a quarter, halves up."""
-    if score.ticks_per_beat == TICKS_PER_BEAT:
-        return score
+def _plan(score: Score, bars: list[Measure]) -> _Plan:
+    """The measures of a score's bars, with an upbeat, unless only those without are read back as they are."""
+    if score.ticks_per_beat != TICKS_PER_BEAT:
+        return _Plan(bars, 0, exact=False)
+    upbeat = with_upbeat(bars, int(score.notes["onset_tick"][0])) if len(score) else bars
+    exact = next((layout for layout in (upbeat, bars) if _read_back(score, layout) == score), None)
+    layout = exact or upbeat
+    return _Plan(layout, layout[0].first, exact is not None)
 
-    def tick(other: int) -> int:
-        return (2 * other * TICKS_PER_BEAT + score.ticks_per_beat) // (2 * score.ticks_per_beat)
 
-    beats_per_bar = score.beats_per_bar if score.beats_per_bar * TICKS_PER_BEAT % 1 == 0 else 4
-    notes = [
-        (tick(onset), max(tick(onset + duration) - tick(onset), 1), pitch, velocity)
-        for onset, duration, pitch, velocity in score.notes.tolist()
+def _read_back(score: Score, bars: Sequence[Measure]) -> Score:
+    """The score that is read from the measures alone."""
+    shift = bars[0].first
+    rows = [(onset - shift, duration, pitch, velocity) for onset, duration, pitch, velocity in score.notes.tolist()]
+    sections = [
+        Section(bar.start + bar.first - shift, bar.ticks, bar.division.ticks / TICKS_PER_BEAT, bar.signature)
+        for bar in bars
     ]
-    end = max([tick(score.length_ticks), *(onset + duration for onset, duration, _, _ in notes)])
-    return Score(notes, beats_per_bar=beats_per_bar, tempo_bpm=score.tempo_bpm, length_ticks=end)
+    return assembled_score(rows, sections, [(0, score.tempo_bpm)])
 
 
-def _staff_bars(
-    notes: list[tuple[int, int, int, int]], ticks_per_bar: int, length_ticks: int
-) -> Iterator[list[tuple[int, list[tuple[int, int, str | None]]]]]:
-    """The elements of each bar of a staff: (ticks, [(pitch, velocity, tie), ...]), without pitches a rest.
+def _document(score: Score, grid: tuple[np.ndarray, np.ndarray], plan: _Plan, title: str, composer: str) -> Element:
+    """The root element of a file."""
+    bars, shift, exact = plan
+    divisions = lcm(TICKS_PER_BEAT, score.ticks_per_beat)
+    root = Element("score-partwise", version="4.0")
+    SubElement(SubElement(root, "work"), "work-title").text = title
+    identification = SubElement(root, "identification")
+    SubElement(identification, "creator", type="composer").text = composer
+    encoding = SubElement(identification, "encoding")
+    SubElement(encoding, "software").text = f"Toccata {__version__}"
+    for element in ("accidental", "beam", "stem"):
+        SubElement(encoding, "supports", element=element, type="yes")
+    if not exact:
+        miscellaneous = SubElement(identification, "miscellaneous")
+        for text in field_texts(own_fields(score, len(bars), shift)):
+            SubElement(miscellaneous, "miscellaneous-field", name=NAME).text = text
+    parts = SubElement(root, "part-list")
+    part = SubElement(parts, "score-part", id="P1")
+    SubElement(part, "part-name").text = "Piano"
+    SubElement(SubElement(part, "score-instrument", id="P1-I1"), "instrument-name").text = "Piano"
+    midi = SubElement(part, "midi-instrument", id="P1-I1")
+    for name in ("midi-channel", "midi-program"):
+        SubElement(midi, name).text = "1"
+    music = SubElement(root, "part", id="P1")
+    page = _page(score, grid, bars, divisions)
+    for index in range(len(bars)):
+        add_measure(music, page, index)
+    return root
 
-    At least one bar; the last one is filled up with rests.
+
+def _page(score: Score, grid: tuple[np.ndarray, np.ndarray], bars: list[Measure], divisions: int) -> Page:
+    """What the measures are written from."""
+    in_force = keys(score)
+    starts = [bar.start for bar in bars]
+    notes = _notes(score, grid, spelled(score, in_force), divisions)
+    right = right_hand(score)
+    marks = dynamic_marks(score.notes["velocity"], np.searchsorted(starts, grid[0], side="right") - 1, len(bars))
+    staves = [
+        staff_of(notes, np.flatnonzero(hand).tolist(), bars, sign) for hand, sign in ((right, "G"), (~right, "F"))
+    ]
+    return Page(
+        bars, notes, staves, _keys_by_measure(score, in_force, bars, staves[0]), dict(marks), score.tempo_bpm, divisions
+    )
+
+
+def _notes(score: Score, grid: tuple[np.ndarray, np.ndarray], positions: np.ndarray, divisions: int) -> list[Note]:
+    """The notes of a score as they are written."""
+    scale, own_scale = divisions // TICKS_PER_BEAT, divisions // score.ticks_per_beat
+    late = score.notes["onset_tick"].astype(np.int64) * own_scale - grid[0] * scale
+    long = score.offset_ticks.astype(np.int64) * own_scale - grid[1] * scale
+    columns = (*grid, score.notes["pitch"], positions, score.notes["velocity"], late, long)
+    return [
+        Note(onset, end, pitch, step_alter_octave(pitch, position), velocity, attack, release)
+        for onset, end, pitch, position, velocity, attack, release in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
+    ]
+
+
+def _keys_by_measure(
+    score: Score, in_force: Sequence[Key], bars: list[Measure], upper: Staff
+) -> list[list[tuple[int, Key]]]:
+    """The keys of each measure, as in `Page`.
+
+    A key that begins within a measure does so where the upper staff has a note or rest, else at the nearest bar line.
     """
-    bar_count = max(-(-length_ticks // ticks_per_bar), 1)
-    changes = {tick for onset, duration, _, _ in notes for tick in (onset, onset + duration)}
-    changes |= set(range(0, bar_count * ticks_per_bar + 1, ticks_per_bar))
-    ticks = sorted(changes)
-    upcoming = notes[::-1]
-    sounding: list[tuple[int, int, int, int]] = []
-    bar: list[tuple[int, list[tuple[int, int, str | None]]]] = []
-    for start, end in pairwise(ticks):
-        sounding = [note for note in sounding if note[0] + note[1] > start]
-        while upcoming and upcoming[-1][0] == start:
-            sounding.append(upcoming.pop())
-        now = start
-        for written in _written_values(end - start):
-            tied = [
-                (pitch, velocity, TIES[now > onset, now + written < onset + duration])
-                for onset, duration, pitch, velocity in sounding
-            ]
-            bar.append((written, tied))
-            now += written
-        if end % ticks_per_bar == 0:
-            yield bar
-            bar = []
+    found: list[list[tuple[int, Key]]] = [[] for _ in bars]
+    for key in in_force:
+        tick = int(grid_ticks(key.tick, score.ticks_per_beat))
+        index = min(measure_of(bars, tick), len(bars) - 1)
+        bar, within = bars[index], tick - bars[index].start
+        if within > bar.first and within in {each.value.start for voice in upper.measures[index][:1] for each in voice}:
+            found[index].append((within, key))
+        else:
+            index += within > max(bar.ticks // 2, bar.first) and index + 1 < len(bars)
+            found[index] = [(0, key)]
+    last = in_force[0]
+    for keys_of_bar in found:
+        if not keys_of_bar or keys_of_bar[0][0]:
+            keys_of_bar[:0] = [(0, last)]
+        last = keys_of_bar[-1][1]
+    return found
 
 
-def _written_values(ticks: int) -> Iterator[int]:
-    """Values of `WRITTEN_TICKS` whose sum is the duration, the largest first."""
-    for value in WRITTEN_TICKS:
-        while ticks >= value:
-            yield value
-            ticks -= value
-
-
-def _music21_element(ticks: int, notes: list[tuple[int, int, str | None]]) -> GeneralNote:
-    """A music21 rest, note or chord."""
-    from music21 import chord, duration, note, tie
-    from music21.pitch import Pitch
-
-    length = duration.Duration(quarterLength=Fraction(ticks, TICKS_PER_BEAT))
-    if not notes:
-        return note.Rest(duration=length)
-    members = []
-    for number, velocity, tie_type in notes:
-        member = note.Note(pitch=Pitch(midi=number), duration=length)
-        member.volume.velocity = velocity
-        if tie_type:
-            member.tie = tie.Tie(tie_type)
-        members.append(member)
-    return chord.Chord(members, duration=length) if len(members) > 1 else members[0]
+def _text(text: str) -> str:
+    """A text with "?" for what XML cannot hold."""
+    return re.sub("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", printable(text))
