@@ -57,6 +57,7 @@ COMMANDS = {
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
 OTHER_FLAGS |= {"--head", "--port", "--address"}  # of Ray
+OTHER_FLAGS |= {"--works", "--seconds"}  # of benchmarks
 OTHER_FLAGS |= {"--doodle", "--billboard", "--run", "--pieces"}  # of benchmarks/dilemma.py
 
 

@@ -271,7 +271,7 @@ def _evaluate(
         stems = {f"piece-{number:03d}": ("agent", number) for number in range(written)}
         stems |= {composer: (composer, 0) for composer in composed if composer != "agent"}
         for stem, (composer, number) in bar.track(list(stems.items()), description="writing pieces"):
-            write_piece(composed[composer][number], folder, stem, sound)
+            write_piece(composed[composer][number], folder, stem, sound, _credit(subject, composer, seed))
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
         lines = [kl_line(summary)] if "kl" in summary else []
         lines += [*remarks(summary), *(f"warning: {line}" for line in subject.warnings)]
@@ -307,6 +307,13 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, transient=True)
+
+
+def _credit(subject: Subject, composer: str, seed: int) -> str:
+    """The composer that the notation of a piece names."""
+    if composer == "agent":
+        return subject.name if subject.model_sha256 is None else f"Toccata, run {subject.name}, seed {seed}"
+    return "real music" if composer == "real" else f"Toccata, {composer}"
 
 
 def _described(subject: Subject, seed: int) -> str:

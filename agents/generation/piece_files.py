@@ -19,8 +19,17 @@ from toccata.music.sound.loudness import at_loudness
 SAMPLE_RATE = 44_100  # of the WAV files: for people, not for networks
 
 
-def write_piece(piece: Piece, folder: Path, stem: str, options: SoundOptions = DEFAULT_SOUND) -> None:
+def write_piece(
+    piece: Piece, folder: Path, stem: str, options: SoundOptions = DEFAULT_SOUND, composer: str | None = None
+) -> None:
     """Write a piece as MIDI, WAV, PNG and MusicXML.
+
+    Args:
+        piece: to be written.
+        folder: for the files.
+        stem: of their names, and the title in the notation.
+        options: of the sound.
+        composer: in the notation; by default "Toccata".
 
     Raises:
         OSError: naming the file that cannot be written.
@@ -32,7 +41,7 @@ def write_piece(piece: Piece, folder: Path, stem: str, options: SoundOptions = D
         ".mid": score.to_midi,
         ".wav": lambda path: write_wav(path, sound, SAMPLE_RATE),
         ".png": lambda path: save_piano_roll(score, path, title=stem),
-        ".musicxml": score.to_musicxml,
+        ".musicxml": lambda path: score.to_musicxml(path, composer=composer),
     }
     for suffix, write in writers.items():
         with naming(folder / f"{stem}{suffix}"):

@@ -101,7 +101,7 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         task = bar.add_task("writing", total=len(pieces))
         with whole_folder(place) as folder:
             for number, piece in enumerate(pieces):
-                write_piece(piece, folder, f"piece-{number:03d}", config.sound)
+                write_piece(piece, folder, f"piece-{number:03d}", config.sound, f"Toccata, seed {config.seed}")
                 bar.advance(task)
     first = pieces[0].start_tick // pieces[0].score.ticks_per_bar + 1
     new = f"composed: bars {first} to {pieces[0].score.bars}"

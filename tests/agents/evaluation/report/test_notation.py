@@ -78,4 +78,4 @@ def test_a_packed_file_is_the_same_music(tune: bytes, tmp_path: Path) -> None:
     (tmp_path / "tune.mxl").write_bytes(packed_musicxml(tune))
     assert read_musicxml(tmp_path / "tune.mxl").notes.tolist() == TUNE.notes.tolist()
     assert packed_musicxml(tune) == packed_musicxml(tune)
-    assert len(packed_musicxml(tune)) < len(tune) / 5
+    assert len(packed_musicxml(tune)) < len(tune) / 3
