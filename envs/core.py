@@ -339,8 +339,11 @@ class PianoCore:
         """The observations of the envs `rows` (k,), by default all: new arrays with a leading env axis."""
         states = self.dynamics.states if rows is None else self.dynamics.states[rows]
         rows = self._all if rows is None else rows
+        last = [states["what"], states["value"]]
+        if self.piano.velocities is not None:
+            last.append(self.dynamics.last_velocity(rows))
         shared = {
-            "last": self.dynamics.last(rows),
+            "last": np.stack(last, axis=1, dtype=np.int64),
             "genre": states["genre"].astype(np.int64),
         }
         if self.observation_mask:

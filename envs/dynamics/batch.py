@@ -124,14 +124,10 @@ class Dynamics:
         """(n, dimensions) int64: for each env a legal entry of each dimension, uniform over each."""
         return random_legal_actions(self.masks, self.whats, rng, velocities=len(self.piano.velocities or ()))
 
-    def last(self, rows: np.ndarray) -> np.ndarray:
-        """(k, dimensions) int64, the last action of each env as it was chosen; zeros before the first."""
-        states = self.states[rows]
-        columns = [states["what"], states["value"]]
-        if self.piano.velocities is not None:  # an illegal action keeps its velocity, though it is not heard
-            steps = np.minimum(states["steps"], self.played.shape[1])
-            columns.append(np.where(steps > 0, self.played[rows, steps - 1, 2], 0))
-        return np.stack(columns, axis=1, dtype=np.int64)
+    def last_velocity(self, rows: np.ndarray) -> np.ndarray:
+        """(k,) int16, the velocity of the last action as it was chosen, even of an illegal one; 0 before the first."""
+        steps = self.states["steps"][rows]
+        return np.where(steps > 0, self.played[rows, np.minimum(steps, self.played.shape[1]) - 1, 2], 0)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array that the next steps depend on, by name."""
