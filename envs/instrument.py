@@ -129,7 +129,7 @@ class Piano:
 
     @property
     def nvec(self) -> tuple[int, ...]:
-        """Sizes of the action's dimensions: `(1 + keys + chords, len(values))`, then `len(velocities)` if it has any."""
+        """Sizes of the action's dimensions: `(1 + keys + chords, len(values))`, with velocities also their number."""
         sizes = 1 + self.keys + len(self.chord_pitches), len(self.values)
         return sizes if self.velocities is None else (*sizes, len(self.velocities))
 

@@ -86,9 +86,10 @@ class Dynamics:
         _load_kernels().write_masks(self.masks, self.states, self.sounding, rows, self._keyboard)
 
     def step(self, actions: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """Play `actions` (n, 2), or (n, 3) with velocities, and return (n,) bool, which of them were legal; the others became rests.
+        """Play `actions` (n, 2) and return (n,) bool, which of them were legal; the others became rests.
 
-        With `rows` (k,) only those envs play; the actions of the others are ignored, and count as legal.
+        A piano with velocities takes actions (n, 3). With `rows` (k,) only those envs play; the actions of the
+        others are ignored, and count as legal.
         """
         self._note_bound += CHORD_SIZE
         if self._note_bound > self.notes.shape[1]:
@@ -224,9 +225,7 @@ def _score_of_rows(rows: np.ndarray, ticks_per_bar: int, end_tick: int, tempo_bp
     return Score(notes, beats_per_bar=beats_per_bar, tempo_bpm=tempo_bpm, length_ticks=end_tick)
 
 
-def random_legal_actions(
-    masks: np.ndarray, whats: int, rng: np.random.Generator, *, velocities: int = 0
-) -> np.ndarray:
+def random_legal_actions(masks: np.ndarray, whats: int, rng: np.random.Generator, *, velocities: int = 0) -> np.ndarray:
     """(n, 2) int64: for each mask a legal `what` and a legal `value`, uniform over each.
 
     Args:
