@@ -35,7 +35,7 @@ class PianoVecEnv(BatchedVecEnv):
         self.core = PianoCore(num_envs, flat=flat, **arguments)
         self.render_mode = render_mode
         self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
-        self._actions = np.zeros((num_envs, 2), np.int64)
+        self._actions = np.zeros((num_envs, len(self.core.piano.nvec)), np.int64)
         super().__init__(num_envs, self.core.observation_space, self.core.action_space)
 
     def reset(self) -> dict[str, np.ndarray]:

@@ -109,8 +109,9 @@ class PianoCore:
         self._rewarded: dict[str, np.ndarray] = {}  # (n,) by term: the sum of the rewards of this episode so far
         self._bars_rewarded = np.zeros(num_envs, np.int32)
         self._all = np.arange(num_envs)
-        pairs = spaces.MultiDiscrete(list(self.piano.nvec))
-        self.action_space: spaces.Space = flat_space(self.piano) if flat else pairs
+        self.action_space: spaces.Space = (
+            flat_space(self.piano) if flat else spaces.MultiDiscrete(list(self.piano.nvec))
+        )
         self.observation_space = self._observation_space()
 
     @property
@@ -157,8 +158,8 @@ class PianoCore:
             "genre": spaces.Discrete(len(self.genres)),
         }
         if self.observation_mask:
-            whats, values = self.piano.nvec
-            shared["action_mask"] = spaces.Box(0, 1, (whats * values if self.flat else whats + values,), np.int8)
+            size = int(np.prod(self.piano.nvec) if self.flat else np.sum(self.piano.nvec))
+            shared["action_mask"] = spaces.Box(0, 1, (size,), np.int8)
         if self.observation == "actions":
             highest = np.array([MAX_TICKS_PER_BAR, MAX_TICKS_PER_BAR, MAX_BARS, MAX_BARS], np.int32)
             place = spaces.Box(np.zeros(4, np.int32), highest, dtype=np.int32)
@@ -217,7 +218,8 @@ class PianoCore:
         """Play `actions`, and reward the envs whose piece, or next bars, are finished.
 
         Args:
-            actions: (n, 2), flat ones (n,), one for each env; those of envs that do not play are ignored.
+            actions: (n, 2), with velocities (n, 3), flat ones (n,), one for each env; those of envs that do not play
+                are ignored.
             rows: (k,) the envs that play; nothing happens in the others. None: all.
 
         Raises:
@@ -234,10 +236,9 @@ class PianoCore:
                 actions[~played] = 0
         if self.flat:
             actions = unflatten(actions, self.num_envs, self.piano)
-        if actions.shape != (self.num_envs, 2) or actions.dtype.kind not in "iu":
-            raise ValueError(
-                f"actions must be integers of shape ({self.num_envs}, 2), got {actions.dtype} {actions.shape}"
-            )
+        shape = self.num_envs, len(self.piano.nvec)
+        if actions.shape != shape or actions.dtype.kind not in "iu":
+            raise ValueError(f"actions must be integers of shape {shape}, got {actions.dtype} {actions.shape}")
         outside = (actions < 0) | (actions >= self.piano.nvec)
         if outside.any():
             first = actions[outside.any(axis=1)][0].tolist()
@@ -328,7 +329,8 @@ class PianoCore:
     def action_masks(self, masks: np.ndarray | None = None) -> np.ndarray:
         """The legal actions of each env, (n, whats + values) bool, flat ones (n, whats * values).
 
-        Later steps do not change the array. `masks` are of other envs or steps, (k, whats + values) bool.
+        Later steps do not change the array. Velocities come last, all legal. `masks` are of other envs or steps,
+        (k, whats + values) bool.
         """
         masks = self.dynamics.masks if masks is None else masks
         return flat_masks(masks, self.dynamics.whats) if self.flat else masks
@@ -337,8 +339,11 @@ class PianoCore:
         """The observations of the envs `rows` (k,), by default all: new arrays with a leading env axis."""
         states = self.dynamics.states if rows is None else self.dynamics.states[rows]
         rows = self._all if rows is None else rows
+        last = [states["what"], states["value"]]
+        if self.piano.velocities is not None:
+            last.append(self.dynamics.last_velocity(rows))
         shared = {
-            "last": np.stack([states["what"], states["value"]], axis=1, dtype=np.int64),
+            "last": np.stack(last, axis=1, dtype=np.int64),
             "genre": states["genre"].astype(np.int64),
         }
         if self.observation_mask:

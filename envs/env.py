@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from toccata.envs.core import PianoCore, Step
+from toccata.envs.instrument import VELOCITIES, Piano
 from toccata.envs.pieces import Piece
 from toccata.envs.reward_model import RewardModel
 from toccata.music.score import Score
@@ -96,7 +97,7 @@ class PianoEnv(gym.Env[Any, Any]):
     | observation | "full" | "full" or "actions" |
     | reward_at | "piece" | "piece" or "bar" |
     | bars_per_reward | 1 | with "bar": bars from one reward to the next |
-    | piano | None | the instrument; None is `Piano()` |
+    | piano | None | the instrument; None is `Piano()`. With `velocities` spaces are those of `PianoVelocityEnv` |
     | beats_per_bar | 4 | quarter notes in a bar; with a primer, those of the primer |
     | tempo_bpm | 120.0 | quarter notes a minute, 4 to 600; with a primer, those of the primer |
     | illegal_penalty | 0.0 | subtracted from the reward for each illegal action |
@@ -164,12 +165,13 @@ class PianoEnv(gym.Env[Any, Any]):
         return step, info
 
     def _as_batch(self, action: np.ndarray) -> np.ndarray:
-        """An action of this environment as (1, 2), a flat one as (1,); the core checks its values."""
+        """An action of this environment as (1, 2) or (1, 3), a flat one as (1,); the core checks its values."""
         action = np.asarray(action)
         if self.flat:
             return action.reshape(-1)
-        if action.shape != (2,):
-            raise ValueError(f"an action must be (what, value), got shape {action.shape}: {action}")
+        names = ("what", "value", "velocity")[: len(self.core.piano.nvec)]
+        if action.shape != (len(names),):
+            raise ValueError(f"an action must be ({', '.join(names)}), got shape {action.shape}: {action}")
         return action[None]
 
     def action_masks(self) -> np.ndarray:
@@ -277,6 +279,78 @@ class PianoDiscreteEnv(PianoEnv):
     """
 
     flat = True
+
+
+class PianoVelocityEnv(PianoEnv):
+    """`PianoEnv` whose actions have a velocity, so that agents compose dynamics.
+
+    ## Description
+
+    As `PianoEnv`, except for the third dimension of actions.
+
+    ## Action Space
+
+    `MultiDiscrete([353, 13, 6])`, an action is `(what, value, velocity)`. `value` is an index into `Piano.values`, and
+    `velocity` one into `Piano.velocities`:
+
+    | Num | Action | Min | Max |
+    |-----|--------|-----|-----|
+    | 0 | what: 0 rests, 1-88 plays a key (A0-C8), 89-352 a chord of `Piano.chord_pitches` | 0 | 352 |
+    | 1 | value: index of the note value or rest in 1 3 4 6 8 12 16 18 24 36 48 72 96 ticks, 24 a beat | 0 | 12 |
+    | 2 | velocity: index of the velocity of all its notes in 32 48 64 80 96 112 (pp p mp mf f ff) | 0 | 5 |
+
+    A chord has one velocity; keys of the same tick can have others. Of a rest the velocity has no effect. The mask is
+    (372,) bool, the three dimensions concatenated; every velocity is always legal.
+
+    ## Observation Space
+
+    As `PianoEnv`, except for the last action, and for the `action_mask` of `observation_mask=True`, which is (372,)
+    int8:
+
+    | Key | Space | Shape | Dtype | Min | Max | Meaning |
+    |-----|-------|-------|-------|-----|-----|---------|
+    | last | MultiDiscrete | (3,) | int64 | 0 | [352, 12, 5] | the last action, (0, 0, 0) at the start |
+
+    `held` and `recent` do not show velocities.
+
+    ## Rewards
+
+    As `PianoEnv`.
+
+    ## Starting State
+
+    As `PianoEnv`. Each note of a primer gets the nearest of the velocities.
+
+    ## Episode End
+
+    As `PianoEnv`.
+
+    ## Arguments
+
+    As `PianoEnv`, but `piano=None` is `Piano(velocities=(32, 48, 64, 80, 96, 112))`; another one must have velocities.
+
+    ## Version History
+
+    - v0: first version.
+    """
+
+    def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
+        super().__init__(render_mode, **with_velocities(arguments))
+
+
+def with_velocities(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an environment whose piano has velocities, by default `VELOCITIES`.
+
+    Raises:
+        ValueError: for a piano without velocities.
+    """
+    piano = arguments.get("piano")
+    if isinstance(piano, Piano) and piano.velocities is None:
+        raise ValueError(
+            f"the piano must have velocities, such as Piano(velocities={VELOCITIES}), got None; "
+            "toccata/Piano-v0 is for pianos without"
+        )
+    return {**arguments, "piano": Piano(velocities=VELOCITIES) if piano is None else piano}
 
 
 def _time_limits(env: PianoEnv, frame: FrameType | None) -> list[TimeLimit]:

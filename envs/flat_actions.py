@@ -9,7 +9,16 @@ from toccata.envs.instrument import Piano
 
 
 def flat_space(piano: Piano) -> spaces.Discrete:
-    """The action space of `PianoDiscreteEnv`."""
+    """The action space of `PianoDiscreteEnv`.
+
+    Raises:
+        ValueError: for a piano with velocities, which would multiply the number of actions.
+    """
+    if piano.velocities is not None:
+        raise ValueError(
+            f"flat actions have no velocity, and the piano has the velocities {piano.velocities}: "
+            "use toccata/PianoVelocity-v0, or a piano with velocities=None"
+        )
     return spaces.Discrete(int(np.prod(piano.nvec)))
 
 

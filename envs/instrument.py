@@ -20,7 +20,8 @@ QUALITIES = {
 CHORD_LOWEST = range(48, 60)  # C3-B3: the register of accompaniment, below most melodies
 CHORD_SIZE = 4  # notes in the largest chord shape; shorter ones are padded with NO_PITCH
 NO_PITCH = -1
-VELOCITY = 80  # of every note, mezzo-forte: actions have no dynamics
+VELOCITY = 80  # of every note, mezzo-forte, where actions have no velocity
+VELOCITIES = (32, 48, 64, 80, 96, 112)  # pp, p, mp, mf, f and ff: the levels of `toccata/PianoVelocity-v0`
 
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -38,6 +39,9 @@ class Piano:
     into `values`: the duration of the notes, or of the rest. Pitches are MIDI numbers, durations are ticks (24 to a
     quarter note).
 
+    With `velocities` an action is `(what, value, velocity)`, and `velocity` is an index into `velocities`: of all notes
+    that it strikes. That of a rest has no effect; `encode` gives rests 0.
+
     Args:
         lowest: lowest key.
         highest: highest key.
@@ -48,6 +52,7 @@ class Piano:
         max_sounding: keys that may be down at once.
         hand_span: semitones between the outer fingers of one hand; 14 is a ninth, what most adult hands reach.
         fingers_per_hand: keys one hand can hold.
+        velocities: of the notes, ascending, in 1..127; None: actions have no velocity, and every note has velocity 80.
 
     Raises:
         ValueError: for a field outside its range, naming it.
@@ -60,6 +65,7 @@ class Piano:
     max_sounding: int = 10
     hand_span: int = 14
     fingers_per_hand: int = 5
+    velocities: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "chords", tuple(self.chords))
@@ -79,6 +85,11 @@ class Piano:
             raise ValueError(f"hand_span must be in 0..127 semitones, got {self.hand_span}")
         if not 1 <= self.fingers_per_hand <= 32:
             raise ValueError(f"fingers_per_hand must be in 1..32, got {self.fingers_per_hand}")
+        if self.velocities is not None:
+            velocities = tuple(int(velocity) for velocity in self.velocities)
+            object.__setattr__(self, "velocities", velocities)
+            if not velocities or list(velocities) != sorted(set(velocities) & set(range(1, 128))):
+                raise ValueError(f"velocities must be ascending and in 1..127, or None, got {velocities}")
 
     @property
     def keys(self) -> int:
@@ -117,9 +128,10 @@ class Piano:
         }
 
     @property
-    def nvec(self) -> tuple[int, int]:
-        """Sizes of the action's two dimensions: `(1 + keys + chords, len(values))`."""
-        return 1 + self.keys + len(self.chord_pitches), len(self.values)
+    def nvec(self) -> tuple[int, ...]:
+        """Sizes of the action's dimensions: `(1 + keys + chords, len(values))`, with velocities also their number."""
+        sizes = 1 + self.keys + len(self.chord_pitches), len(self.values)
+        return sizes if self.velocities is None else (*sizes, len(self.velocities))
 
     def key_of(self, pitch: int) -> int:
         """The `what` that plays `pitch`; the inverse of `pitches_of` for single keys."""
@@ -137,9 +149,10 @@ class Piano:
             return (self.lowest + what - 1,)
         return tuple(p for p in self.chord_pitches[what - 1 - self.keys].tolist() if p != NO_PITCH)
 
-    def describe(self, action: np.ndarray | tuple[int, int]) -> str:
-        """An action as text with its ticks, such as "rest 24" or "C3+E3+G3 for 48"."""
+    def describe(self, action: np.ndarray | tuple[int, ...]) -> str:
+        """An action as text, such as "rest 24" ticks, "C3+E3+G3 for 48", or "C4 for 24 at 64" with a velocity."""
         what, value = int(action[0]), self.values[int(action[1])]
         if what == 0:
             return f"rest {value}"
-        return f"{'+'.join(note_name(pitch) for pitch in self.pitches_of(what))} for {value}"
+        at = "" if self.velocities is None else f" at {self.velocities[int(action[2])]}"
+        return f"{'+'.join(note_name(pitch) for pitch in self.pitches_of(what))} for {value}{at}"

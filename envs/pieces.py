@@ -21,7 +21,7 @@ class Piece:
         genre: the genre it was written for; None if unknown.
         start_tick: where the agent's part begins, after a primer.
         actions: (steps, 2) integers, the `(what, value)` that the agent played, illegal ones as the rests that they
-            became: played again they give this piece. None if no agent wrote it.
+            became: played again they give this piece. (steps, 3) with velocities. None if no agent wrote it.
     """
 
     def __init__(
@@ -149,7 +149,10 @@ class Pieces(Sequence[Piece]):
 
     @cached_property
     def actions(self) -> tuple[np.ndarray, ...]:
-        """(steps, 2) int16 of each piece: the actions of the agent, or if there was none the encoded score."""
+        """(steps, 2) int16 of each piece: the actions of the agent, or if there was none the encoded score.
+
+        (steps, 3) where the piano that played it has velocities.
+        """
         from toccata.envs.codec import encode
 
         return tuple(encode(piece.score, self.piano)[0] if piece.actions is None else piece.actions for piece in self)

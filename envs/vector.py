@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from toccata.envs.core import PianoCore, Step
-from toccata.envs.env import PianoEnv
+from toccata.envs.env import PianoEnv, with_velocities
 
 OF_EACH_ENV = ("piece", "score", "primer")  # attributes that differ from env to env; they share all others
 SETTABLE = ("reward_model", "illegal_penalty")
@@ -241,6 +241,13 @@ class PianoDiscreteVectorEnv(PianoVectorEnv):
     """`num_envs` copies of `PianoDiscreteEnv`; see `PianoVectorEnv`."""
 
     flat = True
+
+
+class PianoVelocityVectorEnv(PianoVectorEnv):
+    """`num_envs` copies of `PianoVelocityEnv`; see `PianoVectorEnv`."""
+
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **arguments: Any) -> None:
+        super().__init__(num_envs, render_mode, **with_velocities(arguments))
 
 
 def _object_array(batch: dict[str, np.ndarray], rows: np.ndarray, num_envs: int) -> np.ndarray:

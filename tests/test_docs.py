@@ -207,7 +207,7 @@ def test_the_environment_page_has_the_live_spaces() -> None:
     assert all(space in text for space in (f"`MultiDiscrete([{whats}, {values}])`", f"`Discrete({whats * values})`"))
     assert f"vector of length {whats + values}" in text
     ids = {env_id for page in PAGES for env_id in re.findall(r"toccata/\w+-v\d+", page.read_text(encoding="utf-8"))}
-    assert ids == {"toccata/Piano-v0", "toccata/PianoDiscrete-v0", "toccata/MOPiano-v0"}
+    assert ids == {f"toccata/{name}-v0" for name in ("Piano", "PianoDiscrete", "PianoVelocity", "MOPiano")}
     assert all(gym.spec(env_id) for env_id in ids)
 
 

@@ -19,7 +19,7 @@ class Silent:
         return np.zeros(len(pieces), np.float32)
 
 
-@pytest.mark.parametrize("id_", ["toccata/Piano-v0", "toccata/PianoDiscrete-v0"])
+@pytest.mark.parametrize("id_", ["toccata/Piano-v0", "toccata/PianoDiscrete-v0", "toccata/PianoVelocity-v0"])
 def test_a_reward_can_be_a_name_or_a_model(id_: str) -> None:
     for reward, name in (("silence", "silence"), (Silent(), "silent")):
         assert gym.make(id_, reward=reward).unwrapped.core.reward_model.name == name

@@ -55,8 +55,12 @@ def random_player(environment: Mapping[str, Any]) -> Player:
     def play(count: int, seed: int) -> Played:
         env = _env(count, environment)
         rng = np.random.default_rng(seed)
-        whats = int(env.core.piano.nvec[0])
-        return Played(*play_pieces(lambda _, masks, *__: (random_legal_actions(masks, whats, rng), None), env, seed))
+        whats, velocities = env.core.piano.nvec[0], len(env.core.piano.velocities or ())
+
+        def act(_: Any, masks: np.ndarray, *__: Any) -> tuple[np.ndarray, None]:
+            return random_legal_actions(masks, whats, rng, velocities=velocities), None
+
+        return Played(*play_pieces(act, env, seed))
 
     return play
 

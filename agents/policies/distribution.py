@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from sb3_contrib.common.maskable.distributions import MaskableDistribution
 from torch import nn
 from torch.nn import functional as F
@@ -13,6 +14,10 @@ from torch.nn import functional as F
 from toccata.envs.instrument import NO_PITCH, Piano
 
 IMPOSSIBLE = -1e8  # logit of a masked action: its probability is exactly 0 in float32
+NO_VELOCITIES = (
+    "mlp, cnn, lstm, transformer and priors play (what, value) alone: use a piano with velocities=None, "
+    'or MaskablePPO("MultiInputPolicy", ...) of sb3-contrib'
+)
 
 
 def chord_shapes(piano: Piano) -> np.ndarray:
@@ -20,6 +25,20 @@ def chord_shapes(piano: Piano) -> np.ndarray:
     pitches = piano.chord_pitches
     above = np.where(pitches == NO_PITCH, NO_PITCH, pitches - pitches[:, :1])
     return np.unique(above, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def check_action_space(action_space: spaces.Space, piano: Piano) -> None:
+    """Raise ValueError unless it is that of an environment of this piano, whose actions are `(what, value)`."""
+    check_no_velocities(piano)
+    if not isinstance(action_space, spaces.MultiDiscrete) or tuple(action_space.nvec) != piano.nvec:
+        hint = f"; {NO_VELOCITIES}" if getattr(action_space, "shape", None) == (3,) else ""
+        raise ValueError(f"the policy plays MultiDiscrete({list(piano.nvec)}), the environment {action_space}{hint}")
+
+
+def check_no_velocities(piano: Piano) -> None:
+    """Raise ValueError for a piano with velocities, which the policies and priors of Toccata do not play."""
+    if piano.velocities is not None:
+        raise ValueError(f"the piano has the velocities {piano.velocities}; {NO_VELOCITIES}")
 
 
 class JointDistribution(MaskableDistribution):
@@ -30,12 +49,16 @@ class JointDistribution(MaskableDistribution):
 
     Args:
         piano: the instrument, which determines the kinds.
+
+    Raises:
+        ValueError: for a piano with velocities.
     """
 
     kind_of_what: torch.Tensor
 
     def __init__(self, piano: Piano) -> None:
         super().__init__()
+        check_no_velocities(piano)
         self.whats, self.values = piano.nvec
         keys = np.arange(piano.lowest, piano.highest + 1) // 12
         chords = np.full(len(piano.chord_pitches), keys[-1] - keys[0] + 2)

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 
-from toccata.agents.policies.distribution import JointDistribution
+from toccata.agents.policies.distribution import JointDistribution, check_action_space
 from toccata.agents.policies.feedforward_network import FeedforwardNetwork
 from toccata.agents.sb3 import NetworkPolicy
 from toccata.envs.core import genre_count
@@ -52,8 +52,7 @@ class FeedforwardPolicy(NetworkPolicy):
         self.features = features
         if features not in ("mlp", "cnn"):
             raise ValueError(f"features must be mlp or cnn, got {features!r}")
-        if not isinstance(action_space, spaces.MultiDiscrete) or tuple(action_space.nvec) != self.piano.nvec:
-            raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
+        check_action_space(action_space, self.piano)
         if not isinstance(observation_space, spaces.Dict) or "recent" not in observation_space.spaces:
             raise ValueError('the mlp and cnn policies need an environment with observation="full"')
         if (found := genre_count(observation_space)) != len(self.genres):

@@ -95,9 +95,9 @@ class SequenceNetwork(nn.Module):
         self.amp = False
         self.keys = piano.keys
         width = config.width
-        whats, values = piano.nvec
-        self.what = nn.Embedding(whats, width)
-        self.value = nn.Embedding(values, width)
+        distribution = JointDistribution(piano)
+        self.what = nn.Embedding(distribution.whats, width)
+        self.value = nn.Embedding(distribution.values, width)
         self.pitch_class = nn.Embedding(13, width)  # of the last action's lowest note, and 12: none
         self.top = nn.Embedding(self.keys + 1, width)
         self.top_class = nn.Embedding(13, width)
@@ -121,7 +121,6 @@ class SequenceNetwork(nn.Module):
         none = torch.tensor([12])
         self.register_buffer("class_of_what", torch.cat([none, key_class, chord_class]), persistent=False)  # (whats,)
         self.register_buffer("class_of_top", torch.cat([none, key_class]), persistent=False)  # (keys + 1,)
-        distribution = JointDistribution(piano)
         self.intervals = 2 * self.keys - 1
         self.chord_logits = 12 * (int(shapes.max()) + 1 if len(shapes) else 0)  # by shape and interval modulo an octave
         self.value_logits = distribution.kinds * distribution.values

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 
 from toccata.agents.policies.cache import Cache
-from toccata.agents.policies.distribution import JointDistribution
+from toccata.agents.policies.distribution import JointDistribution, check_action_space
 from toccata.agents.policies.sequence_network import (
     DEFAULT_NETWORKS,
     NetworkConfig,
@@ -63,8 +63,7 @@ class SequencePolicy(NetworkPolicy):
         if backbone not in DEFAULT_NETWORKS:
             raise ValueError(f"backbone must be {' or '.join(DEFAULT_NETWORKS)}, got {backbone!r}")
         self.network_config = NetworkConfig(**{**asdict(DEFAULT_NETWORKS[backbone]), **(network_config or {})})
-        if not isinstance(action_space, spaces.MultiDiscrete) or tuple(action_space.nvec) != self.piano.nvec:
-            raise ValueError(f"the policy plays MultiDiscrete({list(self.piano.nvec)}), the environment {action_space}")
+        check_action_space(action_space, self.piano)
         if not isinstance(observation_space, spaces.Dict) or "place" not in observation_space.spaces:
             raise ValueError('the lstm and transformer policies need an environment with observation="actions"')
         known, genres = len(self.network_config.genres), genre_count(observation_space)

@@ -28,7 +28,7 @@ class Demonstrations:
     """Observations, actions and masks of an agent that plays given pieces: all first steps, then all second ones ..."""
 
     observations: dict[str, np.ndarray]  # (steps, ...) each
-    actions: np.ndarray  # (steps, 2) int64
+    actions: np.ndarray  # (steps, 2) int64, with velocities (steps, 3)
     masks: np.ndarray  # (steps, whats + values) bool
 
 
@@ -42,9 +42,10 @@ def record_demonstrations(pieces: Sequence[Piece], core: PianoCore) -> Demonstra
     Raises:
         ValueError: when no piece has an action.
     """
-    piece_actions = [np.empty((0, 2)) if piece.actions is None else piece.actions for piece in pieces]
+    dimensions = len(core.piano.nvec)
+    piece_actions = [np.empty((0, dimensions)) if piece.actions is None else piece.actions for piece in pieces]
     lengths = np.array([len(each) for each in piece_actions])
-    actions = np.zeros((core.num_envs, int(lengths.max(initial=0)), 2), np.int64)
+    actions = np.zeros((core.num_envs, int(lengths.max(initial=0)), dimensions), np.int64)
     for row, each in zip(actions, piece_actions, strict=False):
         row[: len(each)] = each
     core.reset(range(core.num_envs), [np.random.default_rng(0)] * core.num_envs)

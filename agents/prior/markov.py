@@ -38,7 +38,7 @@ class Markov:
 
     def __init__(self) -> None:
         self._orders: list[_Order] = []
-        self._nvec = (0, 0)
+        self._nvec: tuple[int, ...] = (0, 0)
 
     def fit(self, trajectories: Trajectories) -> Markov:
         """Fit to these pieces, and discard earlier fits."""
@@ -109,7 +109,7 @@ class _Order:
         actions: np.ndarray,
         contexts: np.ndarray,
         masks: np.ndarray,
-        nvec: tuple[int, int],
+        nvec: tuple[int, ...],
         lower_probs: np.ndarray,
         lower_legal_probs: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +163,7 @@ def _add_probs(
                 probs[i] = successor_probs[k]
 
 
-def _vocabulary_size(nvec: tuple[int, int]) -> int:
+def _vocabulary_size(nvec: tuple[int, ...]) -> int:
     """Numbers of actions: one for each pair, and 0 before the first action of a piece."""
     return nvec[0] * nvec[1] + 1
 

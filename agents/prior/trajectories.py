@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from toccata.agents.policies.distribution import check_no_velocities
 from toccata.agents.policies.sequence_network import NO_GENRE
 from toccata.envs.codec import encode
 from toccata.envs.dynamics import Dynamics
@@ -30,7 +31,7 @@ class Trajectories:
     actions: np.ndarray  # (n, steps, 2) int64
     masks: np.ndarray  # (n, steps, ceil((whats + values) / 8)) uint8, packed bits of the legal actions
     lengths: np.ndarray  # (n,) int64, steps of each piece
-    nvec: tuple[int, int]  # whats and values of the piano
+    nvec: tuple[int, ...]  # whats and values of the piano
     genres: tuple[str, ...] = GENRES  # whose indices are observed
 
     def __len__(self) -> int:
@@ -56,16 +57,17 @@ def record_trajectories(
     """Play given pieces in one batch and record every step.
 
     Args:
-        pieces: those without actions are encoded first. Each is played in its own metre, to the bar line at or
-            after its end; one without a genre gets the index `NO_GENRE`.
+        pieces: those without actions are encoded first; velocities in actions are left out. Each is played in its own
+            metre, to the bar line at or after its end; one without a genre gets the index `NO_GENRE`.
         piano: the instrument; by default `Piano()`.
         genres: of the network that is to observe them.
 
     Raises:
         ValueError: when there is no piece, when one has no actions or an unknown genre, and at the first action
-            that is out of range or not legal, naming the piece by its number.
+            that is out of range or not legal, naming the piece by its number; for a piano with velocities.
     """
     piano = piano or Piano()
+    check_no_velocities(piano)
     if not pieces:
         raise ValueError("there is no piece to record")
     piece_actions = [_checked_actions(i, piece, piano, genres) for i, piece in enumerate(pieces)]
@@ -134,6 +136,7 @@ def _checked_actions(i: int, piece: Piece, piano: Piano, genres: Sequence[str]) 
     actions = encode(piece.score, piano)[0] if piece.actions is None else np.asarray(piece.actions)
     if not len(actions):
         raise ValueError(f"piece {i} has no actions")
+    actions = actions[:, :2]
     outside = ((actions < 0) | (actions >= piano.nvec)).any(axis=1)
     if outside.any():
         raise ValueError(f"piece {i}: action {actions[outside][0].tolist()} is outside the action space {piano.nvec}")

@@ -40,27 +40,29 @@ class Dynamics:
 
     Attributes:
         states: (n,) records of `kernels.STATE_DTYPE`.
-        masks: (n, whats + values) bool, the legal actions, the two dimensions concatenated. Each step replaces the
-            array and leaves the old one unchanged, so that it can be returned without a copy.
+        masks: (n, whats + values) bool, the legal actions, the two dimensions concatenated, and the velocities of a
+            piano that has any, all legal. Each step replaces the array and leaves the old one unchanged, so that it can
+            be returned without a copy.
         sounding: (n, max_sounding) int16, the ascending pitches of the keys that are down; their number is in `states`.
         release: (n, max_sounding) int32, the tick at which each of them is released.
         notes: (n, capacity, 4) int32, onset tick, duration in ticks, pitch and velocity of the notes so far.
         roll: (n, 32, keys) uint8, the frames of `recent` as a ring buffer, frame f in row f % 32; (n, 0, keys) unless
             `keep_roll`.
-        played: (n, max_steps, 2) int16, the actions of this episode; illegal ones as the rests that they became.
+        played: (n, max_steps, 2) int16, the actions of this episode; illegal ones as the rests that they became. With
+            velocities (n, max_steps, 3).
     """
 
     def __init__(self, num_envs: int, piano: Piano, max_steps: int, *, keep_roll: bool = False) -> None:
         self.piano = piano
         self.num_envs = num_envs
-        self.whats, value_count = piano.nvec
+        self.whats = piano.nvec[0]
         self.states = np.zeros(num_envs, _load_kernels().STATE_DTYPE)
-        self.masks = np.zeros((num_envs, self.whats + value_count), np.bool_)
+        self.masks = np.zeros((num_envs, sum(piano.nvec)), np.bool_)
         self.sounding = np.zeros((num_envs, piano.max_sounding), np.int16)
         self.release = np.zeros((num_envs, piano.max_sounding), np.int32)
         self.notes = np.zeros((num_envs, INITIAL_NOTE_CAPACITY, 4), np.int32)
         self.roll = np.zeros((num_envs, RECENT_FRAMES if keep_roll else 0, piano.keys), np.uint8)
-        self.played = np.zeros((num_envs, max_steps, 2), np.int16)
+        self.played = np.zeros((num_envs, max_steps, len(piano.nvec)), np.int16)
         self._keyboard = _load_kernels().keyboard_of(piano)
         self._all = np.arange(num_envs)
         self._note_bound = 0  # upper bound of the notes of any env, so that they are not counted at every step
@@ -86,7 +88,8 @@ class Dynamics:
     def step(self, actions: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Play `actions` (n, 2) and return (n,) bool, which of them were legal; the others became rests.
 
-        With `rows` (k,) only those envs play; the actions of the others are ignored, and count as legal.
+        A piano with velocities takes actions (n, 3). With `rows` (k,) only those envs play; the actions of the
+        others are ignored, and count as legal.
         """
         self._note_bound += CHORD_SIZE
         if self._note_bound > self.notes.shape[1]:
@@ -119,8 +122,13 @@ class Dynamics:
             self.notes = np.concatenate([self.notes, more], axis=1)
 
     def random_legal_actions(self, rng: np.random.Generator) -> np.ndarray:
-        """(n, 2) int64: for each env a legal `what` and a legal `value`, uniform over each."""
-        return random_legal_actions(self.masks, self.whats, rng)
+        """(n, dimensions) int64: for each env a legal entry of each dimension, uniform over each."""
+        return random_legal_actions(self.masks, self.whats, rng, velocities=len(self.piano.velocities or ()))
+
+    def last_velocity(self, rows: np.ndarray) -> np.ndarray:
+        """(k,) int16, the velocity of the last action as it was chosen, even of an illegal one; 0 before the first."""
+        steps = self.states["steps"][rows]
+        return np.where(steps > 0, self.played[rows, np.minimum(steps, self.played.shape[1]) - 1, 2], 0)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array that the next steps depend on, by name."""
@@ -217,14 +225,17 @@ def _score_of_rows(rows: np.ndarray, ticks_per_bar: int, end_tick: int, tempo_bp
     return Score(notes, beats_per_bar=beats_per_bar, tempo_bpm=tempo_bpm, length_ticks=end_tick)
 
 
-def random_legal_actions(masks: np.ndarray, whats: int, rng: np.random.Generator) -> np.ndarray:
+def random_legal_actions(masks: np.ndarray, whats: int, rng: np.random.Generator, *, velocities: int = 0) -> np.ndarray:
     """(n, 2) int64: for each mask a legal `what` and a legal `value`, uniform over each.
 
     Args:
         masks: (n, whats + values) bool.
         whats: size of the action's first dimension.
         rng: random number generator.
+        velocities: size of its third dimension, whose masks come last; the actions then are (n, 3).
     """
-    actions = np.empty((len(masks), 2), np.int64)
-    _load_kernels().choose_legal(masks, whats, rng.random((len(masks), 2)), actions)
+    size = masks.shape[1]
+    ends = np.array([whats, size - velocities, size] if velocities else [whats, size])
+    actions = np.empty((len(masks), len(ends)), np.int64)
+    _load_kernels().choose_legal(masks, ends, rng.random(actions.shape), actions)
     return actions

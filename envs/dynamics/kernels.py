@@ -51,7 +51,7 @@ class Keyboard(NamedTuple):
     max_sounding: int  # keys that both hands may hold together
     hand_span: int  # semitones
     fingers: int  # of one hand
-    velocity: int  # of every note
+    velocities: np.ndarray  # (velocities,) int32; of a piano without any the one of every note
     ticks_per_frame: int  # of the rolls
     chords: np.ndarray  # (chords, 4) int32, ascending pitches
     chord_sizes: np.ndarray  # (chords,) int32, notes of each chord
@@ -79,7 +79,7 @@ def keyboard_of(piano: Piano) -> Keyboard:
         piano.max_sounding,
         piano.hand_span,
         piano.fingers_per_hand,
-        VELOCITY,
+        np.array([VELOCITY] if piano.velocities is None else piano.velocities, np.int32),
         TICKS_PER_FRAME,
         piano.chord_pitches.astype(np.int32),
         np.array([len(chord) for chord in chords], np.int32),
@@ -130,7 +130,10 @@ def _bits(low: int, high: int) -> int:
 def write_masks(
     masks: np.ndarray, states: np.ndarray, sounding: np.ndarray, rows: np.ndarray, keyboard: Keyboard
 ) -> None:
-    """Write the legal actions of the envs `rows` (k,) into `masks` (n, whats + values)."""
+    """Write the legal actions of the envs `rows` (k,) into `masks` (n, whats + values).
+
+    If the masks have more columns these are of the velocities, which are always legal.
+    """
     lowest_key, highest_key, values = keyboard.lowest, keyboard.highest, keyboard.values
     span, fingers = keyboard.hand_span, keyboard.fingers
     max_sounding = min(keyboard.max_sounding, 2 * fingers)
@@ -144,6 +147,7 @@ def write_masks(
         mask = masks[i]
         mask[:] = False
         mask[0] = True
+        mask[whats + len(values) :] = True
         remaining = state.end_tick - state.clock
         if remaining <= 0:  # the piece is over: the shortest rest stays legal, so that no dimension is empty
             mask[whats] = True
@@ -283,16 +287,19 @@ def step(
     `roll` is (n, frames, keys), or (n, 0, keys) if it is not kept.
 
     An action that `masks` does not allow becomes a rest of its value, or of the longest value that is left before the
-    last bar line; `played` has what it became. `legal` (n,) is set to whether each action was allowed.
+    last bar line; `played` has what it became. `legal` (n,) is set to whether each action was allowed. The actions
+    (n, 2), or (n, 3) with velocities, are indices in range.
     """
     lowest, values = keyboard.lowest, keyboard.values
-    velocity, ticks_per_frame = keyboard.velocity, keyboard.ticks_per_frame
+    velocities, ticks_per_frame = keyboard.velocities, keyboard.ticks_per_frame
     chords, chord_sizes = keyboard.chords, keyboard.chord_sizes
     keys = keyboard.highest - lowest + 1
     whats = 1 + keys + len(chords)
+    has_velocities = actions.shape[1] > 2
     for i in rows:
         state = states[i]
         what, value = actions[i, 0], actions[i, 1]
+        velocity = actions[i, 2] if has_velocities else 0
         state.what, state.value = what, value
         legal[i] = masks[i, what] and masks[i, whats + value]
         if not legal[i]:
@@ -302,6 +309,8 @@ def step(
                 value -= 1
         if state.steps < played.shape[1]:
             played[i, state.steps, 0], played[i, state.steps, 1] = what, value
+            if has_velocities:
+                played[i, state.steps, 2] = velocity
         state.steps += 1
         duration = min(values[value], state.end_tick - state.clock)
         if what == 0:
@@ -312,21 +321,22 @@ def step(
         chord = what - 1 - keys  # if not negative
         for k in range(1 if chord < 0 else chord_sizes[chord]):
             pitch = lowest + what - 1 if chord < 0 else chords[chord, k]
-            _press(state, sounding[i], release[i], notes[i], pitch, duration, velocity)
+            _press(state, sounding[i], release[i], notes[i], pitch, duration, velocities[velocity])
             if roll.shape[1]:
                 _draw_onset(roll[i], state.clock, pitch - lowest, ticks_per_frame)
     write_masks(new_masks, states, sounding, rows, keyboard)
 
 
 @jit
-def choose_legal(masks: np.ndarray, whats: int, uniforms: np.ndarray, actions: np.ndarray) -> None:
-    """Write into `actions` a legal `what` and a legal `value` for each env, uniform over each.
+def choose_legal(masks: np.ndarray, ends: np.ndarray, uniforms: np.ndarray, actions: np.ndarray) -> None:
+    """Write into `actions` (n, dimensions) a legal entry of each dimension for each env, uniform over each.
 
-    `uniforms` (n, 2) are random numbers in [0, 1).
+    `ends` (dimensions,) are where the dimensions end in the `masks`; `uniforms` (n, dimensions) are random numbers in
+    [0, 1).
     """
     for i in range(len(masks)):
-        for d in range(2):
-            mask = masks[i, :whats] if d == 0 else masks[i, whats:]
+        for d in range(len(ends)):
+            mask = masks[i, ends[d - 1] if d > 0 else 0 : ends[d]]
             skip = int(uniforms[i, d] * mask.sum())
             for k in range(len(mask)):
                 if mask[k]:

@@ -43,7 +43,7 @@ class ActionModel(nn.Module):
 
     def __init__(self, piano: Piano, width: int = 256, layers: int = 2) -> None:
         super().__init__()
-        self.whats, self.values = piano.nvec
+        self.whats, self.values = piano.nvec[:2]
         self.begin = self.whats  # the `what` before the first action
         keys = (np.arange(piano.lowest, piano.highest + 1)) % 12
         chords = piano.chord_pitches[:, 0].astype(np.int64) % 12
@@ -90,14 +90,15 @@ def action_batch(actions: Sequence[np.ndarray], ticks_per_bar: Sequence[int], pi
     """A batch of pieces given by their actions (steps, 2), which begin at a bar line.
 
     Args:
-        actions: of each piece; a piece without any has one step of padding.
+        actions: of each piece; a piece without any has one step of padding. The model predicts no velocities: columns
+            beyond `(what, value)` are left out.
         ticks_per_bar: of each piece.
         piano: the instrument.
     """
     longest = max(1, *map(len, actions))
     rows = np.zeros((len(actions), longest, 2), np.int64)
     for row, each in zip(rows, actions, strict=True):
-        row[: len(each)] = each
+        row[: len(each)] = each[:, :2]
     rests = np.array(piano.values)[rows[..., 1]] * (rows[..., 0] == 0)
     ticks = (np.cumsum(rests, axis=1) - rests) % np.array(ticks_per_bar)[:, None]
     inside = np.arange(longest) < np.array([len(each) for each in actions])[:, None]

@@ -1,6 +1,6 @@
 """Toccata: a Gymnasium piano on which reinforcement-learning agents compose.
 
-`import toccata` registers `toccata/Piano-v0`, `toccata/PianoDiscrete-v0` and `toccata/MOPiano-v0`.
+`import toccata` registers `toccata/Piano-v0`, `PianoDiscrete-v0`, `PianoVelocity-v0` and `MOPiano-v0`.
 """
 
 from toccata._version import __version__

@@ -10,8 +10,8 @@ from toccata.settings.specs import is_reward_spec
 
 
 def register_environments() -> None:
-    """Register `toccata/Piano-v0`, `PianoDiscrete-v0` and `MOPiano-v0` for `gym.make` and `gym.make_vec`."""
-    for name, maker in (("Piano", "piano"), ("PianoDiscrete", "piano_discrete")):
+    """Register `toccata/Piano-v0`, `PianoDiscrete-v0`, `PianoVelocity-v0` and `MOPiano-v0`."""
+    for name, maker in (("Piano", "piano"), ("PianoDiscrete", "piano_discrete"), ("PianoVelocity", "piano_velocity")):
         gym.register(
             f"toccata/{name}-v0",
             entry_point=f"toccata.registration:make_{maker}",
@@ -49,6 +49,13 @@ def make_piano_discrete(**arguments: Any) -> gym.Env:
     return PianoDiscreteEnv(**_with_reward(arguments))
 
 
+def make_piano_velocity(**arguments: Any) -> gym.Env:
+    """`toccata/PianoVelocity-v0`."""
+    from toccata.envs import PianoVelocityEnv
+
+    return PianoVelocityEnv(**_with_reward(arguments))
+
+
 def make_piano_vector(num_envs: int = 1, **arguments: Any) -> gym.vector.VectorEnv:
     """`toccata/Piano-v0`, batched."""
     from toccata.envs import PianoVectorEnv
@@ -61,6 +68,13 @@ def make_piano_discrete_vector(num_envs: int = 1, **arguments: Any) -> gym.vecto
     from toccata.envs import PianoDiscreteVectorEnv
 
     return PianoDiscreteVectorEnv(num_envs, **_with_reward(arguments))
+
+
+def make_piano_velocity_vector(num_envs: int = 1, **arguments: Any) -> gym.vector.VectorEnv:
+    """`toccata/PianoVelocity-v0`, batched."""
+    from toccata.envs import PianoVelocityVectorEnv
+
+    return PianoVelocityVectorEnv(num_envs, **_with_reward(arguments))
 
 
 def make_mo_piano(**arguments: Any) -> gym.Env:

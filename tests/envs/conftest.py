@@ -17,8 +17,8 @@ def legal_action() -> Callable[[gym.Env, np.random.Generator], np.ndarray | int]
         mask = env.unwrapped.action_masks()
         if isinstance(env.unwrapped, PianoDiscreteEnv):
             return int(rng.choice(np.flatnonzero(mask)))
-        whats = env.unwrapped.core.dynamics.whats
-        return np.array([rng.choice(np.flatnonzero(part)) for part in (mask[:whats], mask[whats:])])
+        ends = np.cumsum(env.unwrapped.core.piano.nvec)[:-1]
+        return np.array([rng.choice(np.flatnonzero(part)) for part in np.split(mask, ends)])
 
     return choose
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toccata.envs import Dynamics, EncodeReport, Piano, encode, play
+from toccata.envs import Dynamics, EncodeReport, Piano, encode, play, velocities_of
 from toccata.envs.instrument import VELOCITY
 from toccata.music import Score
 
 PIANO = Piano()
+DYNAMIC = Piano(velocities=(32, 64, 96))
 
 
 def described(score: Score, piano: Piano = PIANO) -> list[str]:
@@ -32,14 +33,15 @@ def check(score: Score, piano: Piano = PIANO) -> EncodeReport:
     """Check what holds for every score, and return the report."""
     actions, report = encode(score, piano)
     assert actions.dtype == np.int16
-    assert actions.shape == (len(actions), 2)
+    assert actions.shape == (len(actions), len(piano.nvec))
     played = play(actions, piano, beats_per_bar=score.beats_per_bar, tempo_bpm=score.tempo_bpm)
-    assert played == same_velocity(report.score)
+    assert played == (report.score if piano.velocities else same_velocity(report.score))
     assert report.notes == len(score)
     assert report.dropped == len(score) - len(report.score)
     again, report_again = encode(report.score, piano)
     np.testing.assert_array_equal(again, actions)
     assert loss_counts(report_again) == (0, 0, 0, 0)
+    assert report_again.other_velocity == 0
     return report
 
 
@@ -79,6 +81,45 @@ def test_other_grids_and_coarse_pianos(score: Score, piano: Piano) -> None:
 @given(scores(), st.integers(1, 4), st.integers(2, 12), st.integers(2, 20))
 def test_small_hands(score: Score, fingers: int, max_sounding: int, hand_span: int) -> None:
     check(score, Piano(fingers_per_hand=fingers, max_sounding=max_sounding, hand_span=hand_span))
+
+
+@settings(max_examples=40)
+@given(scores(), st.lists(st.integers(1, 127), min_size=1, max_size=8, unique=True))
+def test_each_note_gets_the_nearest_velocity(score: Score, velocities: list[int]) -> None:
+    report = check(score, Piano(velocities=tuple(sorted(velocities))))
+    written = encode(score)[1].score  # the same notes with their own velocities
+    assert same_velocity(report.score) == same_velocity(written)
+    played, wanted = (each.notes["velocity"].tolist() for each in (report.score, written))
+    assert all(abs(p - w) == min(abs(v - w) for v in velocities) for p, w in zip(played, wanted, strict=True))
+    assert report.other_velocity == sum(p != w for p, w in zip(played, wanted, strict=True))
+
+
+def test_velocities_of_chords_and_rests() -> None:
+    chord = [(0, 48, pitch, 64) for pitch in (48, 52, 55)]
+    actions, report = encode(Score(chord, length_ticks=48), DYNAMIC)
+    assert actions.tolist() == [[PIANO.chord_index[48, 52, 55], 10, 1], [0, 10, 0]]
+    assert report.other_velocity == 0
+    chord[1] = (0, 48, 52, 70)  # nearest to 64 too
+    assert encode(Score(chord), DYNAMIC)[1].other_velocity == 1
+    assert described(Score(chord), DYNAMIC)[0] == "C3+E3+G3 for 48 at 64"
+    chord[2] = (0, 48, 55, 81)  # nearest to 96: three keys
+    assert described(Score(chord), DYNAMIC) == ["C3 for 48 at 64", "E3 for 48 at 64", "G3 for 48 at 96", "rest 96"]
+    assert play(encode(Score(chord), DYNAMIC)[0], DYNAMIC).notes["velocity"].tolist() == [64, 64, 96]
+    tie = encode(Score([(0, 24, 60, 48)]), DYNAMIC)[0]  # between 32 and 64
+    assert tie[0, 2] == 0
+
+
+def test_velocities_are_quantiles_of_a_corpus() -> None:
+    soft, loud = Score([(0, 24, 60, 40)]), Score([(24 * k, 24, 60, 90) for k in range(3)])
+    assert velocities_of([soft, loud], 1) == (90,)
+    assert velocities_of([soft, loud], 4) == (40, 90)
+    even = Score([(k, 1, 60, k + 1) for k in range(100)])
+    assert velocities_of([even], 4) == (13, 38, 63, 88)
+    assert Piano(velocities=velocities_of([even, Score()], 6)).nvec[2] == 6
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        velocities_of([soft], 0)
+    with pytest.raises(ValueError, match="none of the scores has a note"):
+        velocities_of([Score()], 3)
 
 
 def test_every_action_is_legal_in_the_environment_too() -> None:
@@ -169,6 +210,10 @@ def test_play_names_the_first_illegal_action() -> None:
     ]:
         with pytest.raises(ValueError, match=re.escape(message)):
             play(np.array(actions))
+    with pytest.raises(ValueError, match=re.escape("shape (steps, 3), got int64 (1, 2)")):
+        play(np.array([c4]), DYNAMIC)
+    with pytest.raises(ValueError, match=re.escape("action [40, 8, 3] is outside 0..[352, 12, 2]")):
+        play(np.array([[*c4, 3]]), DYNAMIC)
 
 
 @pytest.mark.filterwarnings("ignore")  # music21's own

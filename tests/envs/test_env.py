@@ -14,7 +14,7 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, Time
 import toccata  # noqa: F401  # registers the ids
 from toccata.envs import Pieces
 
-IDS = ("toccata/Piano-v0", "toccata/PianoDiscrete-v0")
+IDS = ("toccata/Piano-v0", "toccata/PianoDiscrete-v0", "toccata/PianoVelocity-v0")
 
 
 class NoteCount:
@@ -87,7 +87,7 @@ def test_the_mask_in_info_equals_action_masks(legal_action, id_: str) -> None:
 
 
 def test_the_flat_environment_equals_the_other(legal_action, assert_same) -> None:
-    pair, flat = (gym.make(id_, bars=2, reward=NoteCount()) for id_ in IDS)
+    pair, flat = (gym.make(id_, bars=2, reward=NoteCount()) for id_ in IDS[:2])
     assert flat.action_space == spaces.Discrete(353 * 13)
     pair.reset(seed=0)
     flat.reset(seed=0)

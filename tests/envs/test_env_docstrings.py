@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from toccata.envs import GENRES, MOPianoEnv, Piano, PianoCore, PianoDiscreteEnv, PianoEnv
+from toccata.envs import GENRES, MOPianoEnv, Piano, PianoCore, PianoDiscreteEnv, PianoEnv, PianoVelocityEnv
 
 
 def table(text: str, header: str) -> list[dict[str, str]]:
@@ -70,6 +70,24 @@ def test_the_action_table_equals_the_space() -> None:
     assert f"`{PianoDiscreteEnv().action_space!r}`" in PianoDiscreteEnv.__doc__
 
 
+def test_the_tables_of_velocities_equal_the_spaces() -> None:
+    env = PianoVelocityEnv(observation_mask=True)
+    text, space = PianoVelocityEnv.__doc__, env.action_space
+    assert f"`MultiDiscrete({space.nvec.tolist()})`" in text
+    rows = table(text, "| Num")
+    assert [(row["Min"], row["Max"]) for row in rows] == [("0", str(size - 1)) for size in space.nvec]
+    assert rows[:2] == table(PianoEnv.__doc__, "| Num")
+    assert " ".join(map(str, env.core.piano.velocities)) in rows[2]["Action"]
+    assert f"`Piano(velocities={env.core.piano.velocities})`" in text
+    (row,) = table(text, "| Key")
+    last = env.observation_space[row["Key"]]
+    assert (row["Space"], row["Shape"], row["Dtype"]) == (type(last).__name__, str(last.shape), str(last.dtype))
+    assert (row["Min"], row["Max"]) == bounds(last)
+    mask = env.observation_space["action_mask"]
+    assert mask.shape == (space.nvec.sum(),)
+    assert text.count(str(mask.shape)) == 2  # of the mask, and in the observation
+
+
 def test_the_argument_table_equals_the_signature() -> None:
     defaults = {name: p.default for name, p in inspect.signature(PianoCore.__init__).parameters.items()}
     defaults |= {"render_mode": inspect.signature(PianoEnv.__init__).parameters["render_mode"].default}
@@ -85,7 +103,7 @@ def test_the_argument_table_equals_the_signature() -> None:
     assert ", ".join(GENRES) in genres["Meaning"]
 
 
-@pytest.mark.parametrize("env", [PianoEnv, PianoDiscreteEnv, MOPianoEnv])
+@pytest.mark.parametrize("env", [PianoEnv, PianoDiscreteEnv, PianoVelocityEnv, MOPianoEnv])
 def test_docstrings_have_the_sections_of_gymnasium(env: type) -> None:
     assert re.findall(r"## (.*)", env.__doc__) == [
         "Description",
@@ -99,6 +117,6 @@ def test_docstrings_have_the_sections_of_gymnasium(env: type) -> None:
     ]
 
 
-@pytest.mark.parametrize("documented", [PianoEnv, PianoDiscreteEnv, Piano])
+@pytest.mark.parametrize("documented", [PianoEnv, PianoDiscreteEnv, PianoVelocityEnv, Piano])
 def test_docstrings_define_value_as_an_index(documented: type) -> None:
     assert re.search(r"`value` is an index\s+into `(Piano\.)?values`", documented.__doc__)

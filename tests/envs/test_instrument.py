@@ -73,6 +73,11 @@ def test_a_small_piano_has_the_chords_that_its_keys_and_hands_allow() -> None:
         ("max_sounding", 0, "max_sounding must be in 1..32, got 0"),
         ("hand_span", -1, "hand_span must be in 0..127"),
         ("fingers_per_hand", 33, "fingers_per_hand must be in 1..32, got 33"),
+        ("velocities", (), "velocities must be ascending and in 1..127, or None, got "),
+        ("velocities", (0, 80), "velocities must be ascending and in 1..127"),
+        ("velocities", (64, 128), r"got \(64, 128\)"),
+        ("velocities", (80, 64), "velocities must be ascending"),
+        ("velocities", (64, 64), "velocities must be ascending"),
     ],
 )
 def test_bad_fields_are_named(field: str, value: object, message: str) -> None:
@@ -85,6 +90,15 @@ def test_bad_pitches_and_actions_are_named() -> None:
         PIANO.key_of(20)
     with pytest.raises(ValueError, match=r"what must be in 0\.\.352, got 353"):
         PIANO.pitches_of(353)
+
+
+def test_velocities_are_a_third_dimension() -> None:
+    piano = Piano(velocities=[40, 80])  # type: ignore[arg-type]
+    assert piano.nvec == (353, 13, 2)
+    assert piano == Piano(velocities=(40, 80)) != PIANO
+    assert piano.describe((piano.key_of(60), 8, 1)) == "C4 for 24 at 80"
+    assert piano.describe((0, 8, 1)) == "rest 24"
+    assert PIANO.velocities is None
 
 
 def test_pianos_compare_by_value() -> None:

@@ -18,14 +18,15 @@ VARIANTS: list[dict] = [
     {"bars": 2, "piano": SMALL, "beats_per_bar": 3},
     {"bars": 1, "primer": PRIMER},
     {"bars": 1, "max_steps": 9},
+    {"bars": 1, "primer": PRIMER, "piano": Piano(velocities=(30, 64, 100))},
 ]
 
 
-def chosen(mask: np.ndarray, whats: int, values: int, legal_rate: float, rng: np.random.Generator) -> np.ndarray:
+def chosen(mask: np.ndarray, nvec: tuple[int, ...], legal_rate: float, rng: np.random.Generator) -> np.ndarray:
     """An action: with probability `legal_rate` a legal one, else any."""
     if rng.random() < legal_rate:
-        return np.array([rng.choice(np.flatnonzero(mask[:whats])), rng.choice(np.flatnonzero(mask[whats:]))])
-    return np.array([rng.integers(whats), rng.integers(values)])
+        return np.array([rng.choice(np.flatnonzero(part)) for part in np.split(mask, np.cumsum(nvec)[:-1])])
+    return rng.integers(nvec)
 
 
 def assert_plays_back(piece: Piece, steps: int, arguments: dict, *, truncated: bool) -> None:
@@ -50,12 +51,11 @@ def assert_plays_back(piece: Piece, steps: int, arguments: dict, *, truncated: b
 @settings(max_examples=60)
 def test_of_a_single_piano(seed: int, legal_rate: float, arguments: dict) -> None:
     env = PianoEnv(**arguments)
-    whats, values = env.core.piano.nvec
     rng = np.random.default_rng(seed)
     _, info = env.reset(seed=0)
     steps = 0
     while True:
-        action = chosen(info["action_mask"], whats, values, legal_rate, rng)
+        action = chosen(info["action_mask"], env.core.piano.nvec, legal_rate, rng)
         observation, _, terminated, truncated, info = env.step(action)
         assert observation["last"].tolist() == action.tolist()  # as the agent chose it
         steps += 1
@@ -66,16 +66,15 @@ def test_of_a_single_piano(seed: int, legal_rate: float, arguments: dict) -> Non
         assert info["illegal_actions"] == 0
 
 
-@pytest.mark.parametrize("arguments", VARIANTS, ids=["plain", "small", "primer", "truncated"])
+@pytest.mark.parametrize("arguments", VARIANTS, ids=["plain", "small", "primer", "truncated", "velocities"])
 def test_of_a_batch(arguments: dict) -> None:
     env = PianoVectorEnv(3, **arguments)
-    whats, values = env.core.piano.nvec
     rng = np.random.default_rng(1)
     _, infos = env.reset(seed=0)
     steps, ends = np.zeros(3, int), 0
     while ends < 12:
         masks = env.action_masks()
-        actions = np.array([chosen(masks[i], whats, values, 0.7, rng) for i in range(3)])
+        actions = np.array([chosen(masks[i], env.core.piano.nvec, 0.7, rng) for i in range(3)])
         _, _, terminated, truncated, infos = env.step(actions)
         steps += 1
         for i in np.flatnonzero(terminated | truncated):
