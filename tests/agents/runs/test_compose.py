@@ -59,7 +59,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only MIDI files are written: sound and pictures have tests of their own."""
     monkeypatch.setattr(
         "toccata.agents.runs.compose.write_piece",
-        lambda piece, folder, stem, _: piece.score.to_midi(folder / f"{stem}.mid"),
+        lambda piece, folder, stem, *_: piece.score.to_midi(folder / f"{stem}.mid"),
     )
 
 
