@@ -146,7 +146,7 @@ def _draw_arm(
     axes: Any, summary: Summary, name: str, arm: Summary, metric: str, number: int, heights: list[float]
 ) -> dict[str, Any]:
     """An arm: thin paths of its runs through their checkpoints, and the final mean with its intervals."""
-    colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+    colour, mark = COLOURS[number % len(COLOURS)], MARKS[(number + number // len(COLOURS)) % len(MARKS)]
     row = summary["rows"][name]["metrics"]
     if KL not in row:
         return {}
