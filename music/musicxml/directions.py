@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -67,6 +68,19 @@ def velocity_of(percent: float) -> int:
     return min(max(round(min(percent, 1e3) * VELOCITY_PER_PERCENT), 1), 127)
 
 
+def played_velocities(marks: Sequence[Mark], notes: Sequence[tuple[int, int, str, int]], default: int) -> list[int]:
+    """The velocity of each note of a part: its own, else that of the marks, else, in chords, that of the note before.
+
+    Args:
+        marks: in any order.
+        notes: (bar, time, staff, velocity) of each, in order of bar and time; velocity 0 where none is written.
+        default: velocity where nothing says another.
+    """
+    levels = velocities_at(marks, [note[:3] for note in notes], default)
+    own = [note[3] for note in notes] if marks else chord_velocities(notes)
+    return [velocity or level for velocity, level in zip(own, levels, strict=True)]
+
+
 def velocities_at(marks: Iterable[Mark], notes: Sequence[tuple[int, int, str]], default: int) -> list[int]:
     """The velocity that the marks of a part give each of its notes.
 
@@ -100,6 +114,29 @@ def velocities_at(marks: Iterable[Mark], notes: Sequence[tuple[int, int, str]], 
         if at and now == (bar, time):
             velocity = at.get(staff, at.get(None, velocity))
         velocities.append(velocity)
+    return velocities
+
+
+def chord_velocities(notes: Sequence[tuple[int, int, str, int]]) -> list[int]:
+    """The velocities of the notes of a part, where only chords have none: that of the note before on their staff.
+
+    music21 writes the velocities of single notes and not those of chords. Where a single note has none too, or a chord
+    has one, nothing changes.
+
+    Args:
+        notes: (bar, time, staff, velocity) of each, in order of bar and time; velocity 0 where none is written.
+    """
+    counts = Counter(note[:3] for note in notes)
+    chords = [counts[note[:3]] > 1 for note in notes]
+    velocities = [note[3] for note in notes]
+    if all(chords) or any(in_chord == (velocity > 0) for in_chord, velocity in zip(chords, velocities, strict=True)):
+        return velocities
+    last: dict[str, int] = {}
+    for _, _, staff, velocity in notes:  # a chord before any note has the velocity of the first one
+        if velocity:
+            last.setdefault(staff, velocity)
+    for index, (_, _, staff, velocity) in enumerate(notes):
+        last[staff] = velocities[index] = velocity or last.get(staff, 0)
     return velocities
 
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from toccata.music.metre import DENOMINATORS, MAX_NUMERATOR, KeySignature
 from toccata.music.musicxml.assembly import DEFAULT_VELOCITY, Section, assembled_score
-from toccata.music.musicxml.directions import VELOCITY_PER_PERCENT, Mark, dynamics, tempo_bpm, velocities_at
+from toccata.music.musicxml.directions import VELOCITY_PER_PERCENT, Mark, dynamics, played_velocities, tempo_bpm
 from toccata.music.musicxml.own_fields import OwnFields, own_score, parse_fields
 from toccata.music.musicxml.repeats import Repeats, marks_of_tree, played_bars, played_changes
 from toccata.music.musicxml.tree import MAX_EVENTS
@@ -138,11 +138,9 @@ class _Part:
         for measure in part:
             self._read_measure(measure)
         self.notes.sort(key=lambda note: (note.bar, note.start))
-        places = [(note.bar, note.start, note.staff) for note in self.notes]
-        levels = velocities_at(self.marks, places, DEFAULT_VELOCITY)
-        self.notes = [
-            note._replace(velocity=note.velocity or level) for note, level in zip(self.notes, levels, strict=True)
-        ]
+        written = [(note.bar, note.start, note.staff, note.velocity) for note in self.notes]
+        velocities = played_velocities(self.marks, written, DEFAULT_VELOCITY)
+        self.notes = [note._replace(velocity=each) for note, each in zip(self.notes, velocities, strict=True)]
 
     def rows(self, order: Sequence[int], starts: Sequence[int], own_ticks: int = 0) -> list[list[int]]:
         """[onset tick, duration in ticks, pitch, velocity] of every note, tied notes joined.

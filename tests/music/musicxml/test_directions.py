@@ -124,3 +124,19 @@ def test_elements_without_dynamics_or_tempo():
     assert dynamics(fromstring("<direction/>")) == (None, None)
     assert dynamics(fromstring('<sound dynamics="0"/>')) == (None, None)
     assert tempo_bpm(fromstring('<sound tempo="inf"/>')) is None
+
+
+def test_chords_that_alone_have_no_velocity_have_that_of_the_note_before(tmp_path):
+    soft, loud = ' dynamics="44.44"', ' dynamics="111.11"'
+    chord = note("C4", 4) + note("E4", 4, "<chord/>")
+
+    def loudness(text, attributes):
+        return text.replace("<note", f"<note{attributes}", 1)
+
+    music21 = chord + loudness(note("C4", 4), soft) + chord + loudness(note("D4", 4), loud) + chord
+    assert velocities(tmp_path, music21) == [40, 40, 40, 40, 40, 100, 100, 100]
+    single = loudness(note("C4", 4), soft) + note("D4", 4) + chord
+    assert velocities(tmp_path, single) == [40, 80, 80, 80]  # a single note has none
+    accented = loudness(note("C4", 4), soft) + chord + loudness(note("E4", 4), loud) + note("G4", 4, "<chord/>")
+    assert velocities(tmp_path, accented) == [40, 80, 80, 100, 80]  # a chord has one
+    assert velocities(tmp_path, mark("p") + music21)[:2] == [LEVELS["p"]] * 2
