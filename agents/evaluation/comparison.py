@@ -50,7 +50,7 @@ def summarise(values: Mapping[str, Mapping[str, np.ndarray]], seed: int) -> dict
 
 
 def table_of(summary: dict[str, Any]) -> Table:
-    """The summary as a table that fits a terminal of 80 columns."""
+    """The summary as a table that fits a terminal of 80 columns; rows of one value for all are left out."""
     composers = summary["composers"]
     title = "means, ± half of the 95 % interval"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, show_edge=False)
@@ -58,6 +58,8 @@ def table_of(summary: dict[str, Any]) -> Table:
     for name in (*composers, "real 5-95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     for metric in composers["agent"]:
+        if len({value for each in composers.values() for value in each[metric]["values"]}) == 1:
+            continue
         cells = [
             f"{short(each[metric]['mean'])} [dim]±{short((each[metric]['high'] - each[metric]['low']) / 2)}[/dim]"
             for each in composers.values()
