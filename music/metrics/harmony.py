@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toccata.music.metrics.pitch import best_keys
-from toccata.music.metrics.sounding import beat_of, beat_start, pitch_class_ticks, segments, sounding_beats
+from toccata.music.metrics.sounding import bars_before, beat_of, beat_start, pitch_class_ticks, segments, sounding_beats
 from toccata.music.score import Score
 
 RADII = (1.0, 1.0, 0.5)  # of the circles of fifths, minor thirds and major thirds
@@ -24,7 +24,7 @@ def cadence_rate(score: Score) -> float:
     Source: defined for this project; the keys are those of `key`, and the triads those of `chord_change_rate`.
     """
     onsets = np.unique(score.notes["onset_tick"]).astype(np.int64)
-    lines = onsets[(onsets % score.ticks_per_bar == 0) & (onsets > 0)]
+    lines = onsets[(bars_before(score, onsets + 1) > bars_before(score, onsets)) & (onsets > 0)]
     beats = beat_of(score, lines)
     before, after = (
         _best_triads(pitch_class_ticks(score, beat_start(score, beats + shift), beat_start(score, beats + shift + 1)))

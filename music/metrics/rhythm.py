@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toccata.music.metrics.sounding import beat_of, beat_start
+from toccata.music.metrics.sounding import bars_before, beat_of, beat_start
 from toccata.music.score import Score
 
 # Parts of a beat at whose ends the levels below the beat lie: halves and thirds, then their halves, and so on.
@@ -29,8 +29,8 @@ def empty_bar_rate(score: Score) -> float:
     An incomplete last bar counts as a bar; a held note sounds in every bar that it overlaps.
     Source: Dong et al. 2018, "MuseGAN", objective metrics, ratio of empty bars.
     """
-    onset_bar = score.notes["onset_tick"] // score.ticks_per_bar
-    offset_bar = -(-score.offset_ticks // score.ticks_per_bar)
+    onset_bar = bars_before(score, score.notes["onset_tick"] + 1) - 1
+    offset_bar = bars_before(score, score.offset_ticks)
     return 1.0 - covered_ticks(onset_bar, offset_bar) / score.bars if score.bars else 1.0
 
 

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toccata.music.metre import TimeSignature
 from toccata.music.score import Score
 
+COMPOUND = 8  # denominators from here on: six of them are two beats of three
 SPAN = 2**34  # more than any tick times the 12 parts of a bar
 
 
@@ -76,6 +78,38 @@ def rows_between(changes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     cells, counts = np.concatenate((cells, first)), np.concatenate((np.ones_like(cells), between[between > 0]))
     order = np.argsort(cells)
     return cells[order], counts[order]
+
+
+def bars_before(score: Score, ticks: np.ndarray) -> np.ndarray:
+    """How many bars begin before each tick, int64."""
+    if score.time_signatures:
+        return np.searchsorted(score.bar_ticks, ticks)
+    return -(-ticks.astype(np.int64) // score.ticks_per_bar)
+
+
+def strong_beats_before(score: Score, ticks: np.ndarray) -> np.ndarray:
+    """How many strong beats there are before each tick, int64.
+
+    They are bar lines, and the middle of bars of four, six, eight ... quarters, and where a time signature says so of
+    six, twelve ... eighths or sixteenths.
+    """
+    if not score.time_signatures:
+        quarters = score.beats_per_bar
+        step = score.ticks_per_bar // 2 if quarters % 2 == 0 and quarters > 2 else score.ticks_per_bar
+        return -(-ticks.astype(np.int64) // step)
+    bars = score.bar_ticks
+    ends = np.append(bars[1:], score.length_ticks)
+    number = np.searchsorted([each.tick for each in score.time_signatures], bars, "right") - 1
+    halves = np.array([_half_bar(each, score.ticks_per_beat) for each in score.time_signatures])[number]
+    middles = (bars + halves)[(halves > 0) & (bars + halves < ends)]  # of incomplete bars as far as they go
+    return np.searchsorted(np.sort(np.concatenate((bars, middles))), ticks)
+
+
+def _half_bar(signature: TimeSignature, ticks_per_beat: int) -> int:
+    """Ticks of half a bar; 0 of a bar whose middle is no strong beat."""
+    compound = signature.denominator >= COMPOUND and signature.numerator % 6 == 0
+    quarters = signature.beats_per_bar
+    return signature.ticks_per_bar(ticks_per_beat) // 2 if compound or (quarters % 2 == 0 and quarters > 2) else 0
 
 
 def beat_of(score: Score, ticks: np.ndarray) -> np.ndarray:

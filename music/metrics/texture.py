@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from toccata.music.metrics.rhythm import covered_ticks
-from toccata.music.metrics.sounding import segments
+from toccata.music.metrics.sounding import segments, strong_beats_before
 from toccata.music.reduction import fits_two_hands
 from toccata.music.score import Score
 
@@ -89,16 +89,15 @@ def voice_leading_size(score: Score) -> float:
 def dissonance_rate(score: Score) -> float:
     """Share of dissonances among the intervals that sound on strong beats, in [0, 1].
 
-    Strong beats are bar lines and, if the bar has an even number of quarters above two, its middle. Every two notes
+    Strong beats are bar lines and, if the bar has an even number of quarters above two or is 6/8, 12/8 or the like, its
+    middle. Every two notes
     that sound there are an interval; seconds, tritones, sevenths and their compounds are dissonant, the fourth is not.
     No interval on a strong beat, and so silence, has 0.
     Source: the consonances of Huron 1994, "Interval-class content in equally tempered pitch-class sets", at the places
     where the first species of counterpoint (Fux 1725) asks for them.
     """
     edges, sounding = segments(score)
-    beats = score.beats_per_bar
-    step = score.ticks_per_bar // 2 if beats % 2 == 0 and beats > 2 else score.ticks_per_bar
-    strong = np.diff(-(-edges // step))  # strong beats in each segment
+    strong = np.diff(strong_beats_before(score, edges))  # strong beats in each segment
     sounding, strong = sounding[strong > 0], strong[strong > 0]
     classes = np.stack([sounding[:, pitch_class::12].sum(1) for pitch_class in range(12)], axis=1)
     notes = classes.sum(1)
