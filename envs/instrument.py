@@ -69,7 +69,10 @@ class Piano:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "chords", tuple(self.chords))
-        object.__setattr__(self, "values", tuple(int(value) for value in self.values))
+        values = tuple(int(value) for value in self.values)
+        if values != tuple(self.values):
+            raise ValueError(f"values must be whole numbers of ticks, got {self.values}")
+        object.__setattr__(self, "values", values)
         if not 0 <= self.lowest < self.highest <= 127:
             raise ValueError(f"keys must satisfy 0 <= lowest < highest <= 127, got {self.lowest} and {self.highest}")
         unknown = [name for name in self.chords if name not in QUALITIES]
@@ -87,6 +90,8 @@ class Piano:
             raise ValueError(f"fingers_per_hand must be in 1..32, got {self.fingers_per_hand}")
         if self.velocities is not None:
             velocities = tuple(int(velocity) for velocity in self.velocities)
+            if velocities != tuple(self.velocities):
+                raise ValueError(f"velocities must be whole numbers, got {self.velocities}")
             object.__setattr__(self, "velocities", velocities)
             if not velocities or list(velocities) != sorted(set(velocities) & set(range(1, 128))):
                 raise ValueError(f"velocities must be ascending and in 1..127, or None, got {velocities}")

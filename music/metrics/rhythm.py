@@ -108,8 +108,8 @@ def syncopation(score: Score) -> float:
     beat, last_beat = beat_of(score, here), beat_of(score, last)
     level[beat_start(score, beat) == here] = -1
     strongest[last_beat > beat] = -1
-    level[here % score.ticks_per_bar == 0] = 0
-    strongest[last // score.ticks_per_bar > here // score.ticks_per_bar] = 0
+    level[bars_before(score, here + 1) > bars_before(score, here)] = 0
+    strongest[bars_before(score, last + 1) > bars_before(score, here + 1)] = 0
     return float(np.maximum(strongest - level, 0).mean())
 
 

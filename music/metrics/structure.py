@@ -118,8 +118,8 @@ def fitness(score: Score) -> np.ndarray:
     edges = _bars_of_edges(score)
     if not len(edges):
         return np.zeros(1)
-    last = int((score.offset_ticks.max() - 1) // score.ticks_per_bar)
-    bars = np.arange(edges.min(), min(last + 1, edges.min() + MAX_BARS), dtype=np.int64)
+    bars_with_sound = int(np.searchsorted(_bar_lines(score)[:-1], score.offset_ticks.max()))  # from the first bar on
+    bars = np.arange(edges.min(), min(bars_with_sound, edges.min() + MAX_BARS), dtype=np.int64)
     result = best_fitness(_similarity(_bar_chroma(score, bars)))
     result.setflags(write=False)
     return result
@@ -164,15 +164,25 @@ def _structureness(score: Score, shortest: int, longest: int) -> float:
     return float(fitness(score)[shortest : longest + 1].max(initial=0.0))
 
 
+def _bar_lines(score: Score) -> np.ndarray:
+    """(bars + 2,) int64, where each bar begins, the end of the last one, and again that of an empty bar after it."""
+    starts = score.bar_ticks.astype(np.int64)
+    end = score.next_bar_line(int(starts[-1]) + 1) if len(starts) else 0
+    return np.append(starts, (end, end))
+
+
 def _bars_of_edges(score: Score) -> np.ndarray:
     """(2 notes,) the bar in which each note begins, and that in which it ends."""
-    return np.concatenate((score.notes["onset_tick"], score.offset_ticks)).astype(np.int64) // score.ticks_per_bar
+    edges = np.concatenate((score.notes["onset_tick"], score.offset_ticks))
+    return np.searchsorted(_bar_lines(score)[:-1], edges, side="right") - 1
 
 
 def _bar_chroma(score: Score, bars: np.ndarray) -> np.ndarray:
     """(bars, 12 * PARTS) float64 whole numbers, for how long each pitch class sounds in each part of a bar."""
-    parts = (bars[:, None] * PARTS + np.arange(PARTS)).reshape(-1) * score.ticks_per_bar
-    chroma = pitch_class_ticks(score, parts, parts + score.ticks_per_bar, PARTS)
+    lines = _bar_lines(score)
+    length = (lines[bars + 1] - lines[bars])[:, None]
+    parts = lines[bars][:, None] * PARTS + np.arange(PARTS) * length
+    chroma = pitch_class_ticks(score, parts.reshape(-1), (parts + length).reshape(-1), PARTS)
     return chroma.reshape(len(bars), -1).astype(float)
 
 

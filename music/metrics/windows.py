@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,11 +23,12 @@ def windows(score: Score, bars: int = 8) -> list[Score]:
     """
     if bars < 1:
         raise ValueError(f"bars must be at least 1, got {bars}")
-    length = bars * score.ticks_per_bar
-    count = score.length_ticks // length
-    if not count:
-        return [score] if score.length_ticks else []
-    return [score.slice(i * length, (i + 1) * length) for i in range(count)]
+    if not score.length_ticks:
+        return []
+    starts = score.bar_ticks
+    lines = np.append(starts, score.next_bar_line(int(starts[-1]) + 1))
+    edges = lines[lines <= score.length_ticks][::bars].tolist()
+    return [score.slice(start, end) for start, end in pairwise(edges)] or [score]
 
 
 def by_window(

@@ -15,6 +15,7 @@ HOPS_PER_SECOND = 10
 ABSOLUTE_GATE = -70.0  # LUFS, blocks at or below are silence
 RELATIVE_GATE = -10.0  # LU below the loudness of the blocks above the absolute gate
 CHANNEL_WEIGHTS = (1.0, 1.0, 1.0, 1.41, 1.41)  # left, right, centre, left and right surround; mono is one of weight 1
+TOLERANCE = 1e-6  # LU from the wanted loudness
 TRUE_PEAK = -1.0  # dBTP, greatest of a file (EBU R 128): a decoder of compressed sound may add as much
 RATE_OF_4X, RATE_OF_2X = 96_000, 192_000  # samples a second below which a sound is oversampled by as much
 CHUNK_HOPS = 300  # filtered at a time: half a minute
@@ -71,13 +72,7 @@ def integrated_loudness(audio: np.ndarray, sample_rate: int) -> float:
     Raises:
         ValueError: for another shape or samples that are not finite.
     """
-    audio = _channels(audio)
-    power = _block_powers(audio, sample_rate)
-    power = power[power > _power(ABSOLUTE_GATE)]
-    if not len(power):
-        return -math.inf
-    power = power[power > power.mean() * 10 ** (RELATIVE_GATE / 10)]
-    return _lufs(float(power.mean()))
+    return _gated_loudness(_block_powers(_channels(audio), sample_rate))
 
 
 def true_peak(audio: np.ndarray, sample_rate: int) -> float:
@@ -124,9 +119,11 @@ def at_loudness(audio: np.ndarray, sample_rate: int, loudness: float | None) -> 
     Raises:
         ValueError: as `integrated_loudness`.
     """
-    gain = TRUE_PEAK - true_peak(audio, sample_rate)
-    now = -math.inf if loudness is None else integrated_loudness(audio, sample_rate)
-    gain = min(gain, 0.0 if loudness is None or now == -math.inf else loudness - now)
+    most = TRUE_PEAK - true_peak(audio, sample_rate)
+    if loudness is None:
+        gain = min(most, 0.0)
+    else:
+        gain = _gain_to(loudness, _block_powers(_channels(audio), sample_rate), most)
     return np.asarray(audio, np.float32) * np.float32(10 ** (gain / 20))
 
 
@@ -162,6 +159,29 @@ def _block_powers(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     energy = np.concatenate(energies)
     blocks = np.lib.stride_tricks.sliding_window_view(energy, BLOCK_HOPS).sum(axis=1)
     return blocks / (edges[BLOCK_HOPS:] - edges[:-BLOCK_HOPS])
+
+
+def _gated_loudness(power: np.ndarray) -> float:
+    """LUFS of the (blocks,) powers of a sound; minus infinity where no block is above the absolute gate."""
+    power = power[power > _power(ABSOLUTE_GATE)]
+    if not len(power):
+        return -math.inf
+    power = power[power > power.mean() * 10 ** (RELATIVE_GATE / 10)]
+    return _lufs(float(power.mean()))
+
+
+def _gain_to(loudness: float, power: np.ndarray, most: float) -> float:
+    """Greatest gain in dB, at most `most`, after which a sound of these (blocks,) powers is not louder than that.
+
+    A gain moves blocks across the absolute gate, which changes what is averaged, so the loudness is measured after each
+    step. A lower gain only takes blocks away: no step undoes another, and the steps end.
+    """
+    if _gated_loudness(power) == -math.inf:
+        return min(most, 0.0)
+    gain = most
+    while (excess := _gated_loudness(power * 10 ** (gain / 10)) - loudness) > TOLERANCE:
+        gain -= excess
+    return gain
 
 
 def _lufs(power: float) -> float:

@@ -78,6 +78,8 @@ def test_a_small_piano_has_the_chords_that_its_keys_and_hands_allow() -> None:
         ("velocities", (64, 128), r"got \(64, 128\)"),
         ("velocities", (80, 64), "velocities must be ascending"),
         ("velocities", (64, 64), "velocities must be ascending"),
+        ("velocities", (64, 80.5), r"velocities must be whole numbers, got \(64, 80.5\)"),
+        ("values", (1, 3.5), r"values must be whole numbers of ticks, got \(1, 3.5\)"),
     ],
 )
 def test_bad_fields_are_named(field: str, value: object, message: str) -> None:

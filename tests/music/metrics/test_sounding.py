@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toccata.music.metrics import dissonance_rate, empty_bar_rate
+from toccata.music.metrics import (
+    dissonance_rate,
+    empty_bar_rate,
+    self_similarity,
+    structureness_short,
+    syncopation,
+)
 from toccata.music.metrics.sounding import bars_before, strong_beats_before
 from toccata.music.score import Score
 
@@ -33,3 +39,23 @@ def test_what_is_measured_at_bar_lines_follows_them():
     assert dissonance_rate(Score(notes, beats_per_bar=3)) == 0
     silent_bars = Score([(0, 84, 60, 80)], time_signatures=[(0, 4, 4), (96, 2, 4)], length_ticks=96 + 4 * 48)
     assert empty_bar_rate(silent_bars) == pytest.approx(4 / 5)
+
+
+def test_syncopation_and_similarity_follow_a_change_of_the_metre():
+    changes = [(0, 4, 4), (96, 3, 4)]  # one bar of 4/4, then bars of 3/4
+    tied = [
+        (0, 96, 60, 80),
+        (96, 48, 60, 80),
+        (144, 48, 62, 80),
+        (192, 24, 64, 80),
+        (216, 24, 62, 80),
+        (240, 72, 60, 80),
+    ]
+    assert syncopation(Score(tied, time_signatures=changes)) == pytest.approx(1 / 5)  # the third, held over a bar line
+    bars = [note for bar in range(96, 528, 72) for note in ((bar, 48, 60, 80), (bar + 48, 24, 62, 80))]
+    waltz = Score([(0, 96, 60, 80), *bars], time_signatures=changes)
+    # six equal bars, and one that shares eight of twelve parts with each
+    assert self_similarity(waltz) == pytest.approx((15 + 6 * 8 / 12) / 21)
+    assert structureness_short(Score(bars, time_signatures=changes)) == structureness_short(
+        Score([(onset - 96, *rest) for onset, *rest in bars], beats_per_bar=3)
+    )

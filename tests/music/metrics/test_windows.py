@@ -53,3 +53,15 @@ def test_all_metrics_are_finite_in_all_windows(bars: int, semitones: int) -> Non
     assert all(each.shape == (max(1, 5 // bars),) and np.isfinite(each).all() for each in values.values())
     moved = by_window(LONG.transpose(semitones), bars)
     assert all(np.allclose(moved[name], each) for name, each in values.items())
+
+
+def test_windows_follow_a_change_of_the_metre() -> None:
+    """One bar of 4/4, then three and a half of 3/4."""
+    score = Score(
+        [(0, 96, 60, 80), *((96 + 72 * i, 72, 61 + i, 80) for i in range(3))],
+        time_signatures=[(0, 4, 4), (96, 3, 4)],
+        length_ticks=96 + 3 * 72 + 36,
+    )
+    parts = windows(score, 2)
+    assert [part.length_ticks for part in parts] == [96 + 72, 2 * 72]
+    assert [part.notes["pitch"].tolist() for part in parts] == [[60, 61], [62, 63]]

@@ -97,6 +97,13 @@ def test_a_gain_to_a_loudness_within_the_true_peak():
     assert true_peak(at_loudness(sine(20, 2), 16_000, None), 16_000) == pytest.approx(-1, abs=0.01)
 
 
+def test_a_gain_that_moves_parts_across_the_absolute_gate_reaches_the_loudness():
+    soft_part = np.concatenate([sine(-59, 2), sine(-68, 2)])  # the second is below the gate until the gain is applied
+    assert integrated_loudness(at_loudness(soft_part, 16_000, -18), 16_000) == pytest.approx(-18, abs=0.01)
+    loud = np.concatenate([sine(-20, 2), sine(-29, 2)])  # and the other way round
+    assert integrated_loudness(at_loudness(loud, 16_000, -62), 16_000) == pytest.approx(-62, abs=0.01)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     samples=st.lists(st.floats(-100, 100, width=32), max_size=60),
