@@ -59,7 +59,11 @@ def encode(score: Score, piano: Piano | None = None) -> tuple[np.ndarray, Encode
     Returns:
         actions: (steps, 2) int16, `(what, value)`, each legal when it is played; they end at the end of the score.
             Of a piano with velocities (steps, 3), `(what, value, velocity)`, where the velocity of rests is 0.
-        report: counts of what was changed; `report.score` is the score that `play` returns.
+        report: counts of what was changed; `report.score` is the score that `play` returns. Its bars are those of
+            `score.beats_per_bar`, counted from the beginning, also where the metre of the score changes.
+
+    Raises:
+        ValueError: for bars that are no whole number of ticks of a 24th of a quarter.
     """
     piano = piano or Piano()
     step = piano.values[0]
@@ -126,16 +130,17 @@ def _nearest_ticks(ticks: np.ndarray, ticks_per_beat: int, step: int) -> np.ndar
 
 
 def _quantised(score: Score, step: int) -> Score:
-    """The score at 24 ticks a beat with onsets, durations and length on multiples of `step`."""
+    """The score in one metre, at 24 ticks a beat, with onsets, durations and length on multiples of `step`."""
+    signatures = score.time_signatures if len(score.time_signatures) == 1 else ()  # such as 6/8
     if score.ticks_per_beat == TICKS_PER_BEAT and step == 1:
-        return score
+        return replace(score, time_signatures=signatures)
     notes = score.notes.copy()
     for name in ("onset_tick", "duration_ticks"):
         notes[name] = _nearest_ticks(notes[name], score.ticks_per_beat, step)
     notes["duration_ticks"] = np.maximum(notes["duration_ticks"], step)
     end = int((notes["onset_tick"] + notes["duration_ticks"]).max(initial=0))
     length = -(-score.length_ticks * TICKS_PER_BEAT // (score.ticks_per_beat * step)) * step
-    return Score(notes, TICKS_PER_BEAT, score.beats_per_bar, score.tempo_bpm, max(end, length))
+    return Score(notes, TICKS_PER_BEAT, score.beats_per_bar, score.tempo_bpm, max(end, length), signatures)
 
 
 def _report(score: Score, reduced: Score, step: int) -> EncodeReport:

@@ -84,8 +84,11 @@ class Score:
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ticks_per_beat <= 960:
-            raise ValueError(f"ticks_per_beat must be in 1..960, got {self.ticks_per_beat}")
+        if not 1 <= self.ticks_per_beat <= 960 or self.ticks_per_beat % 1:
+            raise ValueError(f"ticks_per_beat must be a whole number in 1..960, got {self.ticks_per_beat}")
+        object.__setattr__(self, "ticks_per_beat", int(self.ticks_per_beat))
+        if self.length_ticks % 1:
+            raise ValueError(f"length_ticks must be a whole number, got {self.length_ticks}")
         tempo_bpm = round(float(self.tempo_bpm), 2)
         if not 4 <= tempo_bpm <= 600:
             raise ValueError(f"tempo_bpm must be in 4..600, got {self.tempo_bpm}")

@@ -118,7 +118,8 @@ def _begun(pieces: Sequence[Piece], piano: Piano) -> Dynamics:
         score = piece.score
         bar = round(score.beats_per_bar * TICKS_PER_BEAT)
         primer = score.slice(0, piece.start_tick) if piece.start_tick else None
-        rows_by_start.setdefault((bar, score.bars * bar, primer), []).append(i)
+        end_tick = score.barred(score.beats_per_bar).bars * bar
+        rows_by_start.setdefault((bar, end_tick, primer), []).append(i)
     dynamics = Dynamics(len(pieces), piano, max_steps=1)
     for (bar, end_tick, primer), group in rows_by_start.items():
         dynamics.begin(group, ticks_per_bar=bar, end_tick=end_tick, primer=primer)

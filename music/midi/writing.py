@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from os import PathLike
 
 from toccata.files import write_atomically
-from toccata.music.metre import TimeSignature, time_signature
+from toccata.music.metre import KeySignature, TimeSignature, time_signature
 from toccata.music.midi.errors import MAX_NOTES, MAX_TICKS, MidiError
 from toccata.music.midi.own_text import END, header_text
 from toccata.music.score import Score
+
+# From 7 flats to 7 sharps.
+KEY_NAMES = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 
 
 def write_midi(score: Score, path: str | PathLike[str]) -> None:
@@ -50,4 +54,19 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
     midi.instruments.append(piano)
     buffer = io.BytesIO()
     midi.write(buffer)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, _with_keys(buffer.getvalue(), score.key_signatures))
+
+
+def _with_keys(data: bytes, keys: Sequence[KeySignature]) -> bytes:
+    """The file with those key signatures: pretty_midi has 12, and writes G flat major as F sharp major."""
+    import mido
+
+    if all(-5 <= key.fifths <= 6 for key in keys):
+        return data
+    file = mido.MidiFile(file=io.BytesIO(data))
+    events = [event for event in file.tracks[0] if event.type == "key_signature"]
+    for event, key in zip(events, keys, strict=True):
+        event.key = KEY_NAMES[key.fifths + 7]
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()

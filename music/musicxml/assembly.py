@@ -60,6 +60,7 @@ def assembled_score(
         notes=[(onset + shift, duration, pitch, velocity) for onset, duration, pitch, velocity in rows],
         beats_per_bar=beats_per_bar,
         tempo_bpm=mean_tempo_bpm(tempi, rows),
+        length_ticks=end + shift,  # the metre may change after the last note
         time_signatures=signatures,
         key_signatures=moved_keys(keys, shift),
     )

@@ -216,6 +216,16 @@ def test_play_names_the_first_illegal_action() -> None:
         play(np.array([[*c4, 3]]), DYNAMIC)
 
 
+def test_metre_changes_are_played_in_bars_of_the_main_metre() -> None:
+    changes = [(0, 4, 4), (96, 3, 8), (204, 4, 4)]
+    score = Score([(12 * i, 12, 60 + i % 5, 80) for i in range(40)], time_signatures=changes)
+    assert (score.bars, score.length_ticks) == (7, 492)
+    actions, report = encode(score)
+    assert report.score == play(actions)
+    assert report.score.bars == 6
+    assert encode(Score([(0, 24, 60, 80)], 480, time_signatures=[(0, 6, 8)]))[1].score.time_signatures == ((0, 6, 8),)
+
+
 @pytest.mark.filterwarnings("ignore")  # music21's own
 def test_a_chorale() -> None:
     from music21 import corpus

@@ -25,6 +25,15 @@ def test_a_primer_is_continued_in_its_metre_and_tempo(play_episode, tmp_path: Pa
         assert steps[0][0]["recent"].any()
 
 
+def test_a_primer_whose_metre_changes_ends_at_the_next_bar_of_its_main_metre() -> None:
+    notes = [
+        (48 * i, 48, 60 + i % 5, 80) for i in range(12)
+    ]  # 576 ticks: one bar of 12/4 and eight of 3/8, or two of 12/4
+    env = gym.make("toccata/Piano-v0", bars=1, primer=Score(notes, time_signatures=[(0, 12, 4), (288, 3, 8)]))
+    env.reset(seed=0)
+    assert env.unwrapped.score.length_ticks == 576 + 288
+
+
 def test_a_primer_with_more_notes_than_the_initial_capacity(play_episode) -> None:
     primer = Score([(3 * t, 3, 60 + t % 2, 64) for t in range(1000)])
     env = gym.make("toccata/Piano-v0", bars=1, primer=primer)

@@ -71,6 +71,8 @@ def test_bars_are_whole_ticks(beats, ticks):
         ({"tempo_bpm": 3.99}, "tempo_bpm"),
         ({"tempo_bpm": float("nan")}, "tempo_bpm"),
         ({"length_ticks": 23}, "length_ticks"),
+        ({"length_ticks": 96.5}, "length_ticks"),
+        ({"ticks_per_beat": 2.5}, "ticks_per_beat"),
         ({"notes": [(-1, 24, 60, 80)]}, "onset_tick"),
         ({"notes": [(2**40, 24, 60, 80)]}, "onset_tick"),
         ({"notes": [(0, 0, 60, 80)]}, "duration_ticks"),

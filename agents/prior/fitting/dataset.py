@@ -25,7 +25,7 @@ DEFAULT_LENGTH_SHARE = 0.5  # of the passages have `bars` bars; the lengths of t
 SHORTEST_BARS, LONGEST_BARS = 4, 128  # of the others, log-uniformly
 GENRE_POWER = 0.5  # in proportion to notes nearly all would be classical; equal shares would overfit a few dances
 WORK_POWER = 0.75  # below 1: the notes of a long work are more alike than those of several short ones
-PLAYED_FORMAT = 1  # increase it when `encode` changes what is played
+PLAYED_FORMAT = 2  # increase it when `encode` changes what is played
 PASSAGES_PER_WORK = 4  # of `first_passages`, lest the longest works dominate what is measured
 
 

@@ -104,3 +104,11 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(OSError, match=r"score\.mid"):
         write_midi(Score(), tmp_path / "missing" / "score.mid")
     assert not list(tmp_path.iterdir())
+
+
+def test_every_key_signature_returns(tmp_path):
+    keys = tuple((100 * index, fifths) for index, fifths in enumerate(range(-7, 8)))
+    score = Score([(0, 1500, 60, 80)], 24.0, time_signatures=[(0, 3, 4), (50, 6, 8)], key_signatures=keys)
+    write_midi(score, tmp_path / "keys.mid")
+    again = read_midi(tmp_path / "keys.mid")
+    assert (again, again.key_signatures) == (score, keys)

@@ -89,6 +89,7 @@ def test_time_signatures_return(folder, score, signatures):
         Score(line(60), time_signatures=[(0, 255, 1)]),
         Score(line(60), time_signatures=[(0, 6, 1)], tempo_bpm=4),  # a beat is a dotted breve
         Score([(24, 12, 60, 80), (36, 36, 62, 80)], time_signatures=[(0, 3, 8)]),
+        Score(line(60), 24, 2.5, length_ticks=214, time_signatures=[(0, 4, 4), (96, 5, 8)]),  # silence after a change
     ],
 )
 def test_corner_cases_round_trip(tmp_path, score):
