@@ -38,7 +38,8 @@ def genre_probabilities(pieces: Sequence[Piece], prior: Prior) -> np.ndarray:
     actions = [each[:CLASSIFIED_ACTIONS] for each in Pieces(pieces, prior.piano).actions]
     playable = [i for i, each in enumerate(actions) if len(each)]
     if playable:
-        unconditional = [Piece(pieces[i].score, None, pieces[i].start_tick, actions[i]) for i in playable]
+        starts = [0 if each.actions is None else each.start_tick for each in pieces]  # what is encoded is whole scores
+        unconditional = [Piece(pieces[i].score, None, starts[i], actions[i]) for i in playable]
         trajectories = record_trajectories(unconditional, prior.piano, prior.genres)
         for genre in range(len(prior.genres)):
             observed = {**trajectories.observations, "genre": np.full_like(trajectories.observations["genre"], genre)}

@@ -84,6 +84,12 @@ def test_genres_are_those_of_the_first_actions_of_a_long_piece(prior: Prior) -> 
     np.testing.assert_array_equal(genre_probabilities([whole], prior), genre_probabilities([first], prior))
 
 
+def test_genres_of_a_piece_with_a_primer_that_no_agent_wrote_are_those_of_its_score(prior: Prior) -> None:
+    score = tune(4, seed=1)
+    after_primer, whole = Piece(score, start_tick=96), Piece(score)
+    np.testing.assert_array_equal(genre_probabilities([after_primer], prior), genre_probabilities([whole], prior))
+
+
 def test_genres_that_make_no_difference_are_equally_probable() -> None:
     network = SequenceNetwork(Piano(), NetworkConfig(width=24, layers=1, heads=2, genres=GENRES))
     with torch.no_grad():
