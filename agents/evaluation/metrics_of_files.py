@@ -10,6 +10,7 @@ from io import StringIO
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -82,7 +83,7 @@ def table_of(measured: Sequence[Measured], names: Sequence[str]) -> Table:
     """The values of one file; mean and 5 to 95 % range of several."""
     one = len(measured) == 1
     title = shortened(str(measured[0].path), 60) if one else f"{len(measured):,} files"
-    table = Table(title=title.replace("[", r"\["), box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table = Table(title=escape(title), box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     table.add_column("metric", no_wrap=True)
     for column in ("value",) if one else ("mean", "5-95 %"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -113,7 +113,7 @@ def _model_player(model: Any, environment: Mapping[str, Any]) -> Player:
     if "action_mask" in observed:
         arguments["observation_mask"] = True
     env = _env(1, arguments)
-    for kind in ("observation_space", "action_space"):
+    for kind in ("action_space", "observation_space"):
         if getattr(model, kind, None) != getattr(env, kind):
             raise EvaluationError(
                 f"{name_of(model)}: its {kind} is {shown(getattr(model, kind, None))}, not that of a piano, "

@@ -53,7 +53,7 @@ class Fingerprints:
         """(k,) numbers of the works, at most `most`, in which some translation has the most triples of a passage."""
         triples = triples_of(window)
         first, end = (np.searchsorted(self.keys, triples.keys, side) for side in ("left", "right"))
-        counts = end - first
+        counts = np.minimum(end - first, MAX_VOTES)  # at the least the first places of the rarest triple have votes
         rare = np.argsort(counts, kind="stable")
         rare = rare[np.cumsum(counts[rare]) <= MAX_VOTES]
         counts = counts[rare]

@@ -81,8 +81,11 @@ def test_names_are_harmless_in_a_spreadsheet_and_printable(
     cells = [row["file"] for row in rows_of(tmp_path / "out.csv")]
     assert sorted(cells) == sorted("'" * name.startswith(tuple("=-@+")) + printable(name) for name in names)
     capsys.readouterr()
-    assert cli.run_command("metrics", ["[red]x.mid", "--metrics", "pitch_range"]) == 0
-    assert "[red]x.mid" in capsys.readouterr().out
+    (tmp_path / "a\\[").mkdir()
+    for name in ("[red]x.mid", "a\\[/b].mid"):
+        tune(2).to_midi(tmp_path / name)
+        assert cli.run_command("metrics", [name, "--metrics", "pitch_range"]) == 0
+        assert name in capsys.readouterr().out
 
 
 def test_exit_status(music: Path, capsys: pytest.CaptureFixture[str]) -> None:

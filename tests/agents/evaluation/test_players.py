@@ -192,6 +192,6 @@ def test_what_cannot_be_evaluated_is_named(quickly: Evaluate) -> None:
         with pytest.raises(EvaluationError, match="cannot evaluate"):
             quickly(agent)
     other = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, device="cpu")
-    with pytest.raises(EvaluationError, match=r"PPO: its observation_space is Box.* not that of a piano"):
+    with pytest.raises(EvaluationError, match=r"PPO: its action_space is Discrete.* not that of a piano"):
         quickly(other)
     assert name_of(lambda: 0) == "policy"

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toccata.music.originality import OriginalityIndex, cardinality_score, metric_values, originality, summary
+from toccata.music.originality import (
+    OriginalityIndex,
+    cardinality_score,
+    fingerprints,
+    metric_values,
+    originality,
+    summary,
+)
 from toccata.music.originality.cardinality import points_of, windows_of
 from toccata.music.score import Score
 
@@ -105,6 +112,14 @@ def test_repeated_notes_chords_and_walls_of_notes_are_measured() -> None:
     assert [match.longest_passage for match in matches] == [400, 64 * 88, 0, 0]
     assert [match.nearest_work for match in matches] == ["drone", "wall", None, None]
     assert all(np.isfinite(values).all() for values in metric_values(matches).values())
+
+
+def test_a_copy_of_more_equal_triples_than_have_votes_is_no_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprints, "MAX_VOTES", 50)
+    drone = Score([(12 * i, 12, 60, 80) for i in range(64)])
+    match = originality([drone], OriginalityIndex.build([drone], ["drone"]))[0]
+    assert match.originality_score == 0
+    assert match.coinciding_work == "drone"
 
 
 def test_of_works_with_as_many_ngrams_the_one_with_the_longer_passage_is_nearest() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from helpers.rounding import float32_rounding
 from helpers.tunes import encoded, tune
-from toccata.agents.evaluation.measuring.embedding import embeddings, genre_probabilities
+from toccata.agents.evaluation.measuring.embedding import CLASSIFIED_ACTIONS, embeddings, genre_probabilities
 from toccata.agents.evaluation.measuring.set_metrics import set_metrics
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.prior.prior import Prior, frozen
@@ -74,6 +74,20 @@ def test_genres_are_estimated_by_bayes_theorem(prior: Prior) -> None:
     np.testing.assert_allclose(probabilities[:3, 0], odds / (1 + odds), atol=float32_rounding(100, 10.0))
     assert probabilities[3].tolist() == [0.5, 0.5]
     assert probabilities.sum(axis=1) == pytest.approx(1)
+
+
+def test_genres_are_those_of_the_first_actions_of_a_long_piece(prior: Prior) -> None:
+    start = tune(4, seed=1)
+    actions = np.concatenate([encoded(start).actions, np.zeros((2 * CLASSIFIED_ACTIONS, 2), np.int64)])
+    score = Score(start.notes, length_ticks=96 * 1000)
+    whole, first = (Piece(score, actions=each) for each in (actions, actions[:CLASSIFIED_ACTIONS]))
+    np.testing.assert_array_equal(genre_probabilities([whole], prior), genre_probabilities([first], prior))
+
+
+def test_genres_of_a_piece_with_a_primer_that_no_agent_wrote_are_those_of_its_score(prior: Prior) -> None:
+    score = tune(4, seed=1)
+    after_primer, whole = Piece(score, start_tick=96), Piece(score)
+    np.testing.assert_array_equal(genre_probabilities([after_primer], prior), genre_probabilities([whole], prior))
 
 
 def test_genres_that_make_no_difference_are_equally_probable() -> None:
