@@ -91,7 +91,7 @@ def test_audio_and_cursor(browser: Any, pages: dict[str, Path]) -> None:
     page = opened(browser, pages["report"], messages, **WINDOWS["desktop"])
     page.wait_for_function("[...document.querySelectorAll('audio')].every(each => each.readyState > 0)")
     durations = page.evaluate("[...document.querySelectorAll('audio')].map(each => each.duration)")
-    assert durations == pytest.approx([3.0] * len(durations), abs=0.1)  # a bar of 2 s at 120 bpm, and the release
+    assert durations == pytest.approx([4.0] * len(durations), abs=0.1)  # a bar of 2 s at 120 bpm, release and reverb
     roll = page.locator(".roll").first
     sheet = page.locator(".roll .sheet").first
     sheet.click(position={"x": sheet.bounding_box()["width"] / 2, "y": 5})
