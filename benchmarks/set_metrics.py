@@ -23,6 +23,7 @@ from toccata.agents.runs.config import TrainConfig
 from toccata.envs.excerpts import ExcerptDataset, usable_scores
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import load_corpus
+from toccata.reward_models.judges.typicality import Typicality
 
 SEED = 0
 PIECES = 64
@@ -42,7 +43,7 @@ def compare(genre: str, prior: Prior, count: int, temperatures: tuple[float, ...
     sets["random play"] = random_player(environment_arguments(config))(count, SEED).pieces
     real = excerpt_dataset(config, "test")
     start = time.process_time()
-    results = set_metrics(sets, real, SEED)
+    results = set_metrics(sets, real, Typicality.load(), SEED)
     seconds = time.process_time() - start
     print(f"\n{genre}: {count} pieces each, {len(results)} sets, {len(real.scores)} held-out works", end="")
     print(f"; {seconds:.0f} s of one core\n")

@@ -180,9 +180,7 @@ def read_signatures(
     moved = [each._replace(tick=each.tick + shift) for each in sections]
     kept = last_at_each_tick(moved)
     if shift and len(kept) > 1 and kept[1].tick == kept[1].ticks_per_bar(ticks_per_beat):
-        kept = kept[1:]
-        shift = 0
-        kept[0] = kept[0]._replace(tick=0)
+        kept = [kept[1]._replace(tick=0), *kept[2:]]
     elif shift:
         bar = kept[0].ticks_per_bar(ticks_per_beat)
         second = kept[1].tick if len(kept) > 1 else end_tick

@@ -19,7 +19,7 @@ from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.comparison import table_of
 from toccata.agents.evaluation.config import EVALUATE_RANGES, EvaluateConfig
 from toccata.agents.evaluation.history import History
-from toccata.agents.evaluation.measuring.measured import STEPS, captions, measured
+from toccata.agents.evaluation.measuring.measured import STEPS, caption, measured
 from toccata.agents.evaluation.music import folder_player, music_player
 from toccata.agents.evaluation.players import (
     EvaluationError,
@@ -285,7 +285,7 @@ def _evaluate(
             reference=subject.reference,
             settings=f"{_described(subject, seed)}; WAV files: {sound.describe()}",
             remarks=lines,
-            matches={stem: captions(found.matches[composer])[number] for stem, (composer, number) in stems.items()},
+            matches={stem: caption(found.matches[composer][number]) for stem, (composer, number) in stems.items()},
             provenance=provenance(subject.rewards, subject.model_sha256),
             duration_seconds=perf_counter() - began,
         )

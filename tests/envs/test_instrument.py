@@ -95,7 +95,7 @@ def test_bad_pitches_and_actions_are_named() -> None:
 
 
 def test_velocities_are_a_third_dimension() -> None:
-    piano = Piano(velocities=[40, 80])  # type: ignore[arg-type]
+    piano = Piano(velocities=[40, 80])  # type: ignore[arg-type]  # a list becomes a tuple
     assert piano.nvec == (353, 13, 2)
     assert piano == Piano(velocities=(40, 80)) != PIANO
     assert piano.describe((piano.key_of(60), 8, 1)) == "C4 for 24 at 80"

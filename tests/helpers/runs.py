@@ -96,3 +96,8 @@ class Saves(Base):
     def bad(self, pieces): return np.ones(len(pieces))
     def save(self): raise AssertionError("must not be saved")
 """
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """The bytes of everything in a folder, at any depth; None for folders."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}

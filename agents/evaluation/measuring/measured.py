@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def measured(
     summary: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **summarise(values, seed)}
     on_step()
     summary["vendi_score"] = {name: vendi_score(Pieces(each).own) for name, each in composed.items()}
-    summary["sets"] = set_metrics(composed, subject.real, seed)
+    summary["sets"] = set_metrics(composed, subject.real, panel.typicality, seed)
     on_step()
     summary["originality"] = {
         "works": len(works),
@@ -120,20 +120,16 @@ def sibling_rating(rewards: WeightedSum) -> RatingModel | None:
     return next((each for each in ratings if each.config.reward_members < each.config.members), None)
 
 
-def captions(matches: Sequence[Match]) -> list[str]:
-    """What each piece shares with training works, in a line."""
-    lines = []
-    for match in matches:
-        if match.passage is None:
-            work = match.coinciding_work
-            lines.append(f"{work} (no passage of eight onsets shared)" if work else "none")
-        else:
-            passage = match.passage
-            lines.append(
-                f"{passage.work} ({passage.notes} notes of the {passage.voice}, bars {_bars(passage.piece_bars)}; "
-                f"there bars {_bars(passage.work_bars)})"
-            )
-    return lines
+def caption(match: Match) -> str:
+    """What a piece shares with training works, in a line."""
+    if match.passage is None:
+        work = match.coinciding_work
+        return f"{work} (no passage of eight onsets shared)" if work else "none"
+    passage = match.passage
+    return (
+        f"{passage.work} ({passage.notes} notes of the {passage.voice}, bars {_bars(passage.piece_bars)}; "
+        f"there bars {_bars(passage.work_bars)})"
+    )
 
 
 def _bars(bars: tuple[int, int]) -> str:

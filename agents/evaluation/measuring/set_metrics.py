@@ -20,7 +20,7 @@ CLASSIFIED = 32  # pieces of a set whose genres are estimated: each takes six pa
 
 
 def set_metrics(
-    composed: Mapping[str, Sequence[Piece]], real: ExcerptDataset, seed: int
+    composed: Mapping[str, Sequence[Piece]], real: ExcerptDataset, judge: Typicality, seed: int
 ) -> dict[str, dict[str, float]]:
     """The metrics of whole sets, by composer and name.
 
@@ -37,11 +37,12 @@ def set_metrics(
     Args:
         composed: pieces of each composer, at least one.
         real: held-out works.
+        judge: embeds pieces.
         seed: of the excerpts and the bins.
     """
     rng = np.random.default_rng(seed)
     count = max(len(pieces) for pieces in composed.values())
-    judge, prior = Typicality.load(), Prior.load()
+    prior = Prior.load()
     compared, floor = _halves(real, rng)
     reference = Pieces(compared.sample(count, rng))
     reference_embeddings, reference_features = embeddings(reference, judge), measure_each(reference.own, CORE_METRICS)

@@ -38,8 +38,7 @@ def prior() -> Prior:
 
 
 @pytest.fixture
-def small_models(judge: Typicality, prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Typicality, "load", lambda: judge)
+def small_prior(prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Prior, "load", lambda: prior)
 
 
@@ -98,12 +97,12 @@ def test_genres_that_make_no_difference_are_equally_probable() -> None:
     assert probabilities.tolist() == [[0.5, 0.5]]
 
 
-@pytest.mark.usefixtures("small_models")
-def test_sets_are_compared_with_real_music() -> None:
+@pytest.mark.usefixtures("small_prior")
+def test_sets_are_compared_with_real_music(judge: Typicality) -> None:
     real = ExcerptDataset([tune(4, seed=seed) for seed in range(20)], 2)
     same = [encoded(tune(2, seed=seed)) for seed in range(100, 124)]
     other = [encoded(Score([(48 * i, 48, 90, 80) for i in range(4)])) for _ in range(24)]
-    results = set_metrics({"agent": same, "random": other, "real": same}, real, seed=0)
+    results = set_metrics({"agent": same, "random": other, "real": same}, real, judge, seed=0)
     assert list(results) == ["agent", "random", "real"]
     assert all(np.isfinite(list(each.values())).all() for each in results.values())
     for name in ("frechet_distance", "different_bins", "kl_divergence"):
@@ -111,13 +110,13 @@ def test_sets_are_compared_with_real_music() -> None:
     assert results["random"]["overlapping_area"] < results["agent"]["overlapping_area"]
     assert results["random"]["self_bleu"] == pytest.approx(1), "all pieces are equal"
     assert results["real"] != results["agent"], "another draw of real excerpts"
-    assert set_metrics({"agent": same, "random": other}, real, seed=0) == results, "one seed, one result"
+    assert set_metrics({"agent": same, "random": other}, real, judge, seed=0) == results, "one seed, one result"
 
 
-@pytest.mark.usefixtures("small_models")
+@pytest.mark.usefixtures("small_prior")
 @pytest.mark.parametrize("piece", [NOTHING, encoded(Score(length_ticks=96)), encoded(Score([(0, 24, 60, 80)]))])
-def test_degenerate_sets_are_finite(piece: Piece) -> None:
+def test_degenerate_sets_are_finite(judge: Typicality, piece: Piece) -> None:
     real = ExcerptDataset([tune(4)], 2)
     for count in (1, 3):
-        for metrics in set_metrics({"agent": [piece] * count}, real, seed=0).values():
+        for metrics in set_metrics({"agent": [piece] * count}, real, judge, seed=0).values():
             assert all(type(value) is float and np.isfinite(value) for value in metrics.values())
