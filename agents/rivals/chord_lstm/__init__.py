@@ -1,0 +1,1 @@
+"""An LSTM over classes of notes and chords, one for each genre."""

@@ -1,0 +1,1 @@
+"""Families of sequence models as composers: priors, Markov chains, random play, best-of-n."""

@@ -1,0 +1,1 @@
+"""Generative adversarial networks over pictures of scores, one for each genre."""

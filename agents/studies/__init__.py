@@ -1,0 +1,1 @@
+"""Studies: experiments over many composers or genres, resumable, each with one table."""

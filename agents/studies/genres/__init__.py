@@ -1,0 +1,1 @@
+"""Which genre is learnt best, and whether genres can be told apart in what is composed."""

@@ -1,0 +1,1 @@
+"""Every composer beside the agent, in one table."""
