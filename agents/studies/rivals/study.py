@@ -77,10 +77,7 @@ def study_rivals(config: StudyRivalsConfig, console: Console | None = None) -> F
     except KeyboardInterrupt as stop:
         message = f"stopped; what was measured stays in {bench.cache}: the same command goes on from there"
         raise Interrupted(message, stop.signal if isinstance(stop, Interrupted) else 2) from None
-    first = {
-        name: [sample.scores[i] for sample in each for i in range(ACROSS)][:ACROSS] for name, each in samples.items()
-    }
-    first[REAL] = list(real.scores[:ACROSS])
+    first = {name: each[0].scores[:ACROSS] for name, each in samples.items()} | {REAL: real.scores[:ACROSS]}
     summary = {
         "rows": figures,
         "set_size": min(SIZE, config.samples),
