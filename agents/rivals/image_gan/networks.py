@@ -1,5 +1,7 @@
-"""Generator and discriminator of pictures, after DCGAN: Radford et al. 2016, "Unsupervised representation learning with
-deep convolutional generative adversarial networks".
+"""Generator and discriminator of pictures.
+
+After Radford et al. 2016, "Unsupervised representation learning with deep convolutional generative adversarial
+networks".
 """
 
 from __future__ import annotations
@@ -7,14 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from toccata.agents.rivals.image_gan.pictures import SIZE
-
 LATENT = 48  # numbers that a picture is generated from
 CHANNELS = 8  # of the layers at half the size; each smaller one has twice as many
 COARSE = 7  # size of the smallest layer
-KERNELS = (4, 3, 3, 4)  # with stride 2 and padding 1: 7, 14, 27, 53, 106
+KERNELS = (4, 3, 3, 4)  # with stride 2 and padding 1: 7, 14, 27, 53, 106, the `SIZE` of pictures
 WEIGHT_STD = 0.02  # of the initial weights, section 4 of the paper
 SLOPE = 0.2  # of LeakyReLU, ibid.
+DARK = -2.0  # initial bias of the last layer: pictures begin nearly black, as those of scores are
 KINDS, KIND_WIDTH = 16, 4  # of minibatch discrimination
 
 
@@ -28,8 +29,10 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [nn.Unflatten(1, (widths[0], COARSE, COARSE)), nn.BatchNorm2d(widths[0]), nn.ReLU()]
         for wide, narrow, kernel in zip(widths[:-1], widths[1:], KERNELS[:-1], strict=True):
             layers += [nn.ConvTranspose2d(wide, narrow, kernel, 2, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], 1, KERNELS[-1], 2, 1), nn.Tanh())
+        last = nn.ConvTranspose2d(widths[-1], 1, KERNELS[-1], 2, 1)
+        self.layers = nn.Sequential(*layers, last, nn.Tanh())
         self.apply(_initialise)
+        nn.init.constant_(last.bias, DARK)
 
     def forward(self, latent: Tensor) -> Tensor:
         """(n, SIZE, SIZE) pictures in [0, 1] of (n, LATENT) standard normal numbers."""
@@ -92,6 +95,3 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, WEIGHT_STD)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-assert SIZE == 106  # KERNELS lead from COARSE to it

@@ -1,8 +1,9 @@
 """Scores as pictures of 106 x 106 pixels, and back.
 
-A picture has a row for each of the pitches 21 (A0) to 126 and a column for each of 106 sixteenths: the size of midi2img,
-which writes MIDI files as such pictures, with one difference. There a pixel is white where a note sounds, so that a
-repeated note is the same as a long one; here the column of the onset has 1 and those in which it is held have 1/2.
+A picture has a row for each of the pitches 21 (A0) to 126 and a column for each of 106 sixteenths. midi2img
+(github.com/mathigatti/midi2img) writes MIDI files as pictures of as many pitches. There a pixel is white where a note
+sounds, so that a repeated note is the same as a long one; here the column of the onset has 1 and those in which it is
+held have 1/2.
 
 What fits is kept exactly: notes of these pitches whose onsets and ends are on the grid of sixteenths. Other onsets and
 ends are moved to the nearest column, a note has one column at least, and the velocities are lost.
