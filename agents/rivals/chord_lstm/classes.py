@@ -7,9 +7,10 @@ next onset and the ticks that it sounds, which is another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +116,22 @@ class Vocabulary:
         kept = [chord for chord, count in ordered[:MAX_CHORDS] if count >= MIN_COUNT] or [ordered[0][0]]
         by_count = sorted(timings.items(), key=lambda item: (-item[1], item[0]))[:MAX_TIMINGS]
         return cls(tuple(kept), tuple(timing for timing, _ in by_count))
+
+    @classmethod
+    def from_json(cls, about: Mapping[str, Any]) -> Vocabulary:
+        """The vocabulary that `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, AttributeError: for something else.
+        """
+        chords, timings = (
+            tuple(tuple(map(int, text.split("."))) for text in about[name]) for name in ("chords", "timings")
+        )
+        return cls(chords, timings)  # type: ignore[arg-type]  # the constructor checks that timings are pairs
+
+    def to_json(self) -> dict[str, list[str]]:
+        """Chords and timings as texts such as "60.64.67", which JSON files need few lines for."""
+        return {name: [".".join(map(str, each)) for each in getattr(self, name)] for name in ("chords", "timings")}
 
     @property
     def classes(self) -> int:

@@ -71,7 +71,7 @@ def fit(job: FitJob) -> str:
         }
         files[genre] = {name: tensor.half() for name, tensor in network.state_dict().items()}
         measured = {split: None if each is None else asdict(each) for split, each in figures[genre].items()}
-        about[genre] = {**asdict(vocabulary), "losses": asdict(losses), "cross_entropy": measured}
+        about[genre] = {**vocabulary.to_json(), "losses": asdict(losses), "cross_entropy": measured}
     save_weights(job.folder, files, {"rival": "chord-lstm", "genres": about})
     return _card(figures, files)
 
@@ -211,8 +211,8 @@ def _card(figures: Mapping[str, Mapping[str, CrossEntropy | None]], files: Mappi
             *rows,
             "",
             "Chords outside the vocabulary count as one class, so nats a class are to be compared with the unigram and "
-            "the log of the classes beside them, and not across genres. Bits a note leave out which pitches such "
-            "chords have: they are a lower bound.",
+            "the log of the classes beside them, and not across genres. Bits a note can be: they have chord and timing "
+            "and, for chords outside the vocabulary, each of their pitches by its frequency.",
             "",
             "Limits: it knows neither bar lines nor keys, and a set of pitches that it has not seen it cannot play.",
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import lgamma, log
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ import torch.nn.functional as F
 
 from toccata.agents.rivals.chord_lstm.classes import START, UNKNOWN, Events, Vocabulary
 from toccata.agents.rivals.chord_lstm.network import ChordLSTM
+
+PITCHES = 128
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class CrossEntropy:
         timing_nats: nats a class of timing, given the chord.
         unigram_nats: chord_nats of the frequencies of the training works, each class counted once more.
         uniform_nats: log of the number of classes.
+        spelling_nats: nats an event for the pitches of chords without a class: their number, then each of them, by the
+            frequencies of the training works; 0 for the other chords.
     """
 
     works: int
@@ -56,11 +60,12 @@ class CrossEntropy:
     timing_nats: float
     unigram_nats: float
     uniform_nats: float
+    spelling_nats: float
 
     @property
     def bits_per_note(self) -> float:
-        """Bits of chord and timing a note. Which pitches a chord without a class has is not counted: a lower bound."""
-        return (self.chord_nats + self.timing_nats) * self.events / self.notes / log(2)
+        """Bits a note of chords, of the pitches of those without a class, and of timings as their classes have them."""
+        return (self.chord_nats + self.spelling_nats + self.timing_nats) * self.events / self.notes / log(2)
 
 
 def cross_entropy(
@@ -90,6 +95,25 @@ def cross_entropy(
         timing_nats=of_timing,
         unigram_nats=float(-unigram[chords - UNKNOWN].mean()),
         uniform_nats=log(vocabulary.classes - UNKNOWN),
+        spelling_nats=_spelling_nats(works, training, vocabulary) / len(chords),
+    )
+
+
+def _spelling_nats(works: Sequence[Events], training: Sequence[Events], vocabulary: Vocabulary) -> float:
+    """Nats of the pitches of all chords without a class: the number of notes, then the pitches in any order.
+
+    Both by the frequencies in the training works, in which each number and pitch is counted once more.
+    """
+    sizes, pitches = np.ones(PITCHES), np.ones(PITCHES)
+    for chord in (chord for events in training for chord in events.chords):
+        sizes[len(chord) - 1] += 1
+        pitches[list(chord)] += 1
+    log_size, log_pitch = np.log(sizes / sizes.sum()), np.log(pitches / pitches.sum())
+    return -sum(
+        float(log_size[len(chord) - 1] + log_pitch[list(chord)].sum() + lgamma(len(chord) + 1))
+        for events in works
+        for chord, number in zip(events.chords, vocabulary.chord_classes(events.chords), strict=True)
+        if number == UNKNOWN
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,12 @@ from toccata.agents.rivals.chord_lstm.classes import (
 from toccata.agents.rivals.chord_lstm.network import ChordLSTM, State
 from toccata.agents.rivals.composer import OnProgress, RivalError, checked_genre
 from toccata.agents.rivals.registry import Request
+from toccata.agents.rivals.weights import weights_of
 from toccata.envs.instrument import Piano
 from toccata.music.score import Score
-from toccata.settings.genres import check_genres
-from toccata.weights import BROKEN, CONFIG_FILE, WeightsError, load_weights, read_config
+from toccata.weights import load_weights
 
 NAME = "chord-lstm"
-SHIPPED = Path(__file__).parents[2] / "weights" / f"rival-{NAME}"
 
 
 def load(request: Request) -> ChordLSTMComposer:
@@ -40,24 +39,23 @@ def load(request: Request) -> ChordLSTMComposer:
     Raises:
         WeightsError: when a file is missing or damaged, naming it.
     """
-    folder = request.folder or SHIPPED
-    config = read_config(folder)
-    try:
-        genres = check_genres(config["genres"])
-    except BROKEN as error:
-        raise WeightsError(f"{Path(folder) / CONFIG_FILE}: not the configuration of {NAME}") from error
+    folder, _, genres = weights_of(NAME, request.folder)
     device = resolve_device(request.device)
     models = {}
     for genre in genres:
-        network, _ = load_weights(folder, genre, lambda config, genre=genre: ChordLSTM(_vocabulary(config, genre)))
-        models[genre] = GenreModel(network.to(device).eval().requires_grad_(False), _vocabulary(config, genre))
+        network, config = load_weights(folder, genre, partial(_network, genre))
+        models[genre] = GenreModel(network.to(device).eval().requires_grad_(False), _vocabulary(genre, config))
     return ChordLSTMComposer(request, models)
 
 
-def _vocabulary(config: dict[str, Any], genre: str) -> Vocabulary:
+def _network(genre: str, config: dict[str, Any]) -> ChordLSTM:
+    """The network of a genre in a configuration."""
+    return ChordLSTM(_vocabulary(genre, config))
+
+
+def _vocabulary(genre: str, config: dict[str, Any]) -> Vocabulary:
     """The vocabulary of a genre in a configuration."""
-    about = config["genres"][genre]
-    return Vocabulary(tuple(map(tuple, about["chords"])), tuple(map(tuple, about["timings"])))
+    return Vocabulary.from_json(config["genres"][genre])
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from toccata.envs.codec import encode
 from toccata.music.score import Score
 from toccata.weights import save_weights
 
-EPOCHS = {"dcgan": 12, "wgan-gp": 8}  # unless the command says; two minutes a genre on one core
+EPOCHS = {"dcgan": 8, "wgan-gp": 4}  # unless the command says; about a minute a genre on one core
 EPOCH_UPDATES = 50  # of the generator
 BATCH = 16
 SAMPLES = 64  # pictures that the figures of an epoch are of

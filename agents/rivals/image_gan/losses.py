@@ -75,5 +75,5 @@ def wasserstein_generator_loss(outputs: Tensor) -> Tensor:
 
 GAMES = {
     "dcgan": Game(cross_entropy_loss, non_saturating_loss, True, 1, 4e-4, 1e-4, (0.5, 0.999)),
-    "wgan-gp": Game(wasserstein_loss, wasserstein_generator_loss, False, 2, 1e-3, 1e-3, (0.0, 0.9)),
+    "wgan-gp": Game(wasserstein_loss, wasserstein_generator_loss, False, 2, 4e-4, 1e-3, (0.0, 0.9)),
 }

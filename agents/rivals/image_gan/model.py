@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from toccata.agents.devices import resolve_device
@@ -12,11 +10,9 @@ from toccata.agents.rivals.image_gan.fit import sample
 from toccata.agents.rivals.image_gan.networks import Generator
 from toccata.agents.rivals.image_gan.pictures import SIZE, pictures_per_piece, score_of
 from toccata.agents.rivals.registry import Request
+from toccata.agents.rivals.weights import weights_of
 from toccata.music.score import Score
-from toccata.settings.genres import check_genres
-from toccata.weights import BROKEN, CONFIG_FILE, WeightsError, load_weights, read_config
-
-SHIPPED = Path(__file__).parents[2] / "weights"
+from toccata.weights import load_weights
 
 
 def load_dcgan(request: Request) -> PictureComposer:
@@ -35,12 +31,7 @@ def load_wgan_gp(request: Request) -> PictureComposer:
 
 
 def _load(name: str, request: Request) -> PictureComposer:
-    folder = request.folder or SHIPPED / f"rival-{name}"
-    config = read_config(folder)
-    try:
-        genres = check_genres(config["genres"])
-    except BROKEN as error:
-        raise WeightsError(f"{Path(folder) / CONFIG_FILE}: not the configuration of {name}") from error
+    folder, _, genres = weights_of(name, request.folder)
     device = resolve_device(request.device)
     generators = {genre: load_weights(folder, genre, lambda config: Generator())[0] for genre in genres}
     return PictureComposer(
