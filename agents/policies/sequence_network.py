@@ -16,6 +16,7 @@ from toccata.agents.policies.cache import Cache, Steps
 from toccata.agents.policies.distribution import JointDistribution, chord_shapes
 from toccata.agents.policies.lstm import Lstm
 from toccata.agents.policies.transformer import Transformer
+from toccata.agents.policies.wavenet import Wavenet
 from toccata.envs.instrument import Piano
 from toccata.music.score import TICKS_PER_BEAT
 from toccata.settings.genres import GENRES, check_genres
@@ -58,13 +59,15 @@ class NetworkConfig:
         object.__setattr__(self, "genres", check_genres(self.genres))  # a tuple, where a file has a list
 
 
-BACKBONES: dict[str, Callable[[NetworkConfig], Transformer | Lstm]] = {
+BACKBONES: dict[str, Callable[[NetworkConfig], Transformer | Lstm | Wavenet]] = {
     "transformer": lambda config: Transformer(config.width, config.layers, config.heads),
     "lstm": lambda config: Lstm(config.width, config.layers),
+    "wavenet": lambda config: Wavenet(config.width, config.layers),
 }
 DEFAULT_NETWORKS = {  # of equal size, about two million parameters
     "transformer": NetworkConfig(),
     "lstm": NetworkConfig("lstm", 328, 2),
+    "wavenet": NetworkConfig("wavenet", 184, 10),
 }
 
 

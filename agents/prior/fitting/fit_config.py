@@ -52,14 +52,14 @@ class FitPriorConfig:
     """Prior to initialise the weights from: transformer, lstm (they come with Toccata), or a folder of fit-prior; by
     default random. It determines backbone and sizes; a tenth of the default learning rate is enough for new music."""
 
-    backbone: Literal["transformer", "lstm"] = "transformer"
+    backbone: Literal["transformer", "lstm", "wavenet"] = "transformer"
     """Kind of network; with --init-from it is that of the prior."""
 
     width: int | None = None
-    """Channels of a layer; by default 192 (transformer) or 328 (lstm), about two million weights in all."""
+    """Channels of a layer; by default 192 (transformer), 328 (lstm) or 184 (wavenet), about two million weights in all."""
 
     layers: int | None = None
-    """How many; by default 5 (transformer) or 2 (lstm)."""
+    """How many; by default 5 (transformer), 2 (lstm) or 10 (wavenet)."""
 
     heads: int | None = None
     """Heads of a transformer's attention; by default 3. The width must be a multiple of four times as many."""
