@@ -90,6 +90,14 @@ def compose(config: Any) -> None:
     run_composing(config)
 
 
+def fit_rival(config: Any) -> None:
+    """Fit a composer that agents are compared with: a Markov chain, an LSTM over chords, image GANs."""
+    from toccata.agents.rivals.fitting.fit_rival import fit_rival as fit
+
+    place = fit(config)
+    print(f"fitted: {place}\ncompose with it: toccata compose --with {quote(f'{config.rival}:{place}')}")
+
+
 def metrics(config: Any) -> None:
     """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
     from toccata.agents.evaluation.metrics_of_files import measure_to_table
@@ -107,6 +115,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "metrics": ("toccata.agents.evaluation.config:MetricsConfig", metrics),
     "overoptimise": ("toccata.agents.evaluation.overoptimise.config:OveroptimiseConfig", overoptimise),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
+    "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
