@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib import import_module
@@ -16,15 +17,17 @@ from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.rivals.fitting.job import FitJob
 from toccata.agents.rivals.registry import RIVALS
-from toccata.files import naming, read_json, refuse_existing, whole_folder, write_atomically
+from toccata.files import FileError, naming, read_json, refuse_existing, whole_folder, write_atomically
 from toccata.interrupts import Interrupted
 from toccata.music.corpus import Corpus, load_corpus
 from toccata.music.corpus.works import unknown_name_message
 from toccata.settings.options import ConfigError
+from toccata.weights import CONFIG_FILE
 
 MIN_WORKS = 8  # of a genre for training: fewer are learnt by heart
 CARD = "MODEL_CARD.md"
 OPTIONS_FILE = "options.json"  # in the checkpoint: which fit it is of
+MINUTES_FILE = "fit.json"  # beside the weights, and in the checkpoint: how long the fit took
 RENEWABLE = ("out", "resume", "device")  # options that may differ when a fit is resumed
 
 
@@ -51,6 +54,7 @@ def fit_rival(config: FitRivalConfig, console: Console | None = None) -> Path:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     bar = Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console)
     fit = _fitter(config.rival)
+    start, minutes_before = time.monotonic(), _minutes(checkpoint / MINUTES_FILE)
     try:
         with whole_folder(config.out) as folder, bar:
             task = bar.add_task(f"fitting {config.rival}", total=1.0, note="")
@@ -63,9 +67,13 @@ def fit_rival(config: FitRivalConfig, console: Console | None = None) -> Path:
                 bar.console,
             )
             body = fit(job)
+            minutes = minutes_before + (time.monotonic() - start) / 60
+            write_atomically(folder / MINUTES_FILE, json.dumps({"minutes": round(minutes, 2)}).encode())
             with naming(folder / CARD):
                 (folder / CARD).write_text(_card(config, body, works), encoding="utf-8")
     except KeyboardInterrupt as stop:
+        minutes = minutes_before + (time.monotonic() - start) / 60
+        write_atomically(checkpoint / MINUTES_FILE, json.dumps({"minutes": minutes}).encode())
         kept = f"; go on with --resume ({checkpoint})" if _is_begun(checkpoint) else ""
         message = f"stopped; nothing is written into {config.out}{kept}"
         raise Interrupted(message, stop.signal if isinstance(stop, Interrupted) else 2) from None
@@ -126,9 +134,29 @@ def prepare_checkpoint(checkpoint: Path, config: FitRivalConfig) -> None:
             )
 
 
+def minutes_to_fit(folder: Path) -> float | None:
+    """How long a fit took by what is written beside its weights, those of `fit-prior` too; None where nothing says."""
+    if (folder / MINUTES_FILE).is_file():
+        return _minutes(folder / MINUTES_FILE)
+    try:
+        minutes = read_json(folder / CONFIG_FILE)["fit"]["options"]["minutes"]
+    except (OSError, FileError, KeyError, TypeError):
+        return None
+    return float(minutes) if isinstance(minutes, (int, float)) else None
+
+
+def _minutes(file: Path) -> float:
+    """What a file of minutes says; 0 where there is none or it says nothing."""
+    try:
+        minutes = read_json(file)["minutes"]
+    except (OSError, FileError, KeyError, TypeError):
+        return 0.0
+    return float(minutes) if isinstance(minutes, (int, float)) else 0.0
+
+
 def _is_begun(checkpoint: Path) -> bool:
     """Whether a fitter has written into the folder."""
-    return checkpoint.is_dir() and any(path.name != OPTIONS_FILE for path in checkpoint.iterdir())
+    return checkpoint.is_dir() and any(path.name not in (OPTIONS_FILE, MINUTES_FILE) for path in checkpoint.iterdir())
 
 
 def _fitter(name: str) -> Callable[[FitJob], str]:
