@@ -51,7 +51,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
-            raise ValueError(f"backbone must be {' or '.join(BACKBONES)}, got {self.backbone!r}")
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {self.backbone!r}")
         for name, most in (("width", 4096), ("layers", 64), ("heads", 64)):
             size = getattr(self, name)
             if type(size) is not int or not 1 <= size <= most:
@@ -67,7 +67,7 @@ BACKBONES: dict[str, Callable[[NetworkConfig], Transformer | Lstm | Wavenet]] = 
 DEFAULT_NETWORKS = {  # of equal size, about two million parameters
     "transformer": NetworkConfig(),
     "lstm": NetworkConfig("lstm", 328, 2),
-    "wavenet": NetworkConfig("wavenet", 184, 10),
+    "wavenet": NetworkConfig("wavenet", 176, 10),
 }
 
 

@@ -49,14 +49,15 @@ class FitPriorConfig:
     --init-from: --genres ragtime tango. With --init-from their embeddings begin at the mean of the known ones."""
 
     init_from: str | None = None
-    """Prior to initialise the weights from: transformer, lstm (they come with Toccata), or a folder of fit-prior; by
-    default random. It determines backbone and sizes; a tenth of the default learning rate is enough for new music."""
+    """Prior to initialise the weights from: transformer, lstm, wavenet (they come with Toccata), or a folder of
+    fit-prior; by default random. It determines backbone and sizes; a tenth of the default learning rate is enough for
+    new music."""
 
     backbone: Literal["transformer", "lstm", "wavenet"] = "transformer"
     """Kind of network; with --init-from it is that of the prior."""
 
     width: int | None = None
-    """Channels of a layer; by default 192 (transformer), 328 (lstm) or 184 (wavenet), about two million weights in all."""
+    """Channels of a layer; by default 192 (transformer), 328 (lstm), 176 (wavenet): about two million weights."""
 
     layers: int | None = None
     """How many; by default 5 (transformer), 2 (lstm) or 10 (wavenet)."""
@@ -90,8 +91,8 @@ class FitPriorConfig:
     """Share of passages without their genre, so that the prior can also be sampled unconditionally."""
 
     compare: tuple[str, ...] = ()
-    """Other priors that the report compares with this one on the same held-out works: transformer, lstm (they come with
-    Toccata), or folders."""
+    """Other priors that the report compares with this one on the same held-out works: transformer, lstm, wavenet (they
+    come with Toccata), or folders."""
 
     resume: bool = False
     """Go on with an interrupted fit of the same options, from the end of its last epoch (OUT.checkpoint/)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -240,3 +241,48 @@ def test_a_bound_on_the_lengths_replaces_their_maximum(backbone: Backbone, spare
     assert after.room == bounded.room
     later = part(steps, 8, 16)
     torch.testing.assert_close(backbone(x[:, 8:], later, bounded), backbone(x[:, 8:], later, cache), **NEAR)
+
+
+@pytest.mark.parametrize("layers", [1, 3, 4])
+def test_a_wavenet_looks_back_as_far_as_its_receptive_field(layers: int) -> None:
+    """Layers look back 1, 2, 4 ... steps, and together one step less than twice the last."""
+    torch.manual_seed(0)
+    backbone = Wavenet(WIDTH, layers).eval().requires_grad_(False)
+    assert backbone.receptive_field == 2**layers
+    x, steps = random_input(9, 1, 40, 0.0)
+    out = backbone(x, steps)
+    for back in (backbone.receptive_field - 1, backbone.receptive_field):
+        changed = x.clone()
+        changed[:, 39 - back] += 1.0
+        reached = bool((backbone(changed, steps) - out)[:, 39].any())
+        assert reached == (back < backbone.receptive_field)
+
+
+def test_dilations_of_a_wavenet_begin_again() -> None:
+    backbone = Wavenet(4, DILATIONS + 2)
+    assert [layer.dilation for layer in backbone.layers] == [*(2**i for i in range(DILATIONS)), 1, 2]
+    assert backbone.receptive_field == 2**DILATIONS + 3
+    assert backbone.empty_cache(3).state.shape == (1, backbone.receptive_field - 1 + DILATIONS + 2, 3, 4)
+
+
+def test_a_wavenet_has_the_gated_activation_and_the_skip_connections_of_the_paper() -> None:
+    """One channel and two layers, computed by hand: tanh times sigmoid, residual and skip outputs."""
+    backbone = Wavenet(1, 2).requires_grad_(False)
+    for layer in backbone.layers:
+        layer.conv.weight[:] = torch.tensor([[0.5, 1.0], [0.25, -1.0]])  # signal and gate, of the past and the step
+        layer.out.weight[:] = torch.tensor([[2.0], [3.0]])  # to the residual stream, and to the skip output
+        layer.conv.bias[:] = layer.out.bias[:] = 0.0
+    first, second = 0.3, -0.7
+
+    def layer_of(x: float, past: float) -> tuple[float, float]:
+        gated = math.tanh(0.5 * past + x) / (1 + math.exp(-(0.25 * past - x)))
+        return x + 2 * gated, 3 * gated
+
+    residual, skip = layer_of(second, first)
+    skips = skip + layer_of(residual, 0.0)[1]  # the second layer looks back beyond the beginning
+    outputs: list[torch.Tensor] = []
+    backbone.head.register_forward_pre_hook(lambda _, inputs: outputs.append(inputs[0]))
+    x = torch.tensor([[[first], [second]]])
+    zeros = torch.zeros(1, 2, dtype=torch.int64)
+    backbone(x, Steps(torch.tensor([[True, False]]), zeros, zeros, zeros))
+    assert outputs[0][0, 1].item() == pytest.approx(skips, abs=1e-6)
