@@ -58,15 +58,11 @@ def fit_rival(config: FitRivalConfig, console: Console | None = None) -> Path:
     try:
         with whole_folder(config.out) as folder, bar:
             task = bar.add_task(f"fitting {config.rival}", total=1.0, note="")
-            job = FitJob(
-                config,
-                works,
-                folder,
-                checkpoint,
-                lambda done, note="": bar.update(task, completed=done, note=note),
-                bar.console,
-            )
-            body = fit(job)
+
+            def on_progress(done: float, note: str) -> None:
+                bar.update(task, completed=done, note=note)
+
+            body = fit(FitJob(config, works, folder, checkpoint, on_progress, bar.console))
             minutes = minutes_before + (time.monotonic() - start) / 60
             write_atomically(folder / MINUTES_FILE, json.dumps({"minutes": round(minutes, 2)}).encode())
             with naming(folder / CARD):

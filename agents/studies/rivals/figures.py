@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toccata.agents.evaluation.measuring.set_metrics import FLOOR
-from toccata.agents.studies.rivals.measure import MINUTES, REAL_BITS, Bench, Sample, bits_of_real
+from toccata.agents.studies.rivals.measure import MINUTES, REAL_BITS, SECONDS, Bench, Sample, bits_of_real
 from toccata.agents.studies.rivals.subjects import Subject
 from toccata.reward_models.judges.panel import beside_real
 from toccata.stats import bootstrap_mean, mean_of_clusters
@@ -25,7 +25,8 @@ def row_of(samples: Sequence[Sample], real: Sample, seed: int) -> dict[str, Figu
     """
     values = [each.values | beside_real(each.values, real.values) for each in samples]
     row: dict[str, Figure] = {}
-    for name in values[0]:
+    row[SECONDS] = _alone(float(np.mean([each[SECONDS].mean() for each in values])))
+    for name in (each for each in values[0] if each != SECONDS):
         by_subject = [each[name] for each in values]
         several = len(by_subject) > 1
         interval = (

@@ -20,7 +20,7 @@ from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig
 from toccata.agents.runs.run_folder import Run, seed_runs
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.agents.studies.rivals.figures import fits_of, row_of
-from toccata.agents.studies.rivals.measure import Bench, Sample, measured
+from toccata.agents.studies.rivals.measure import SECONDS, Bench, Sample, measured
 from toccata.agents.studies.rivals.rolls import ACROSS, draw_rolls
 from toccata.agents.studies.rivals.subjects import Compose, rival_row, run_rows
 from toccata.agents.studies.rivals.tables import markdown, table_csv, table_of
@@ -74,13 +74,11 @@ def study_rivals(config: StudyRivalsConfig, console: Console | None = None) -> F
                 ]
                 figures[name] = row_of(samples[name], real, config.seed) | fits_of(subjects, bench)
             figures[REAL] = row_of([real], real, config.seed)
+            del figures[REAL][SECONDS]  # nobody composed it
     except KeyboardInterrupt as stop:
         message = f"stopped; what was measured stays in {bench.cache}: the same command goes on from there"
         raise Interrupted(message, stop.signal if isinstance(stop, Interrupted) else 2) from None
-    first = {
-        name: [sample.scores[i] for sample in each for i in range(ACROSS)][:ACROSS] for name, each in samples.items()
-    }
-    first[REAL] = list(real.scores[:ACROSS])
+    first = {name: each[0].scores[:ACROSS] for name, each in samples.items()} | {REAL: real.scores[:ACROSS]}
     summary = {
         "rows": figures,
         "set_size": min(SIZE, config.samples),

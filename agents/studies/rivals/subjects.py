@@ -75,9 +75,7 @@ def rival_row(spec: str, study: StudyRivalsConfig, config: TrainConfig, device: 
     drafts = study.drafts if name == "best-of-n" else 1
     return name, (
         Subject(
-            "-".join(
-                [__version__, spec, str(study.drafts if name == "best-of-n" else 0), _weights(folder), str(genre)]
-            ),
+            f"{__version__}-{spec}-{drafts}-{_weights(folder)}-{genre}",
             lambda count, seed: _played(composer, count, seed, genre, config),
             composer.log_prob if isinstance(composer, WithLikelihood) else None,
             minutes_to_fit(Path(place) if place else shipped_folder(name)),
