@@ -107,7 +107,7 @@ def load(request: Request) -> MarkovComposer:
 def save_chains(folder: Path, chains: Mapping[str, Markov], about: Mapping[str, Any]) -> None:
     """Write chains by genre, and JSON values about their fit."""
     tensors = {
-        f"{genre}/{name}": torch.from_numpy(array)
+        f"{genre}/{name}": torch.tensor(array)
         for genre, chain in chains.items()
         for name, array in chain.arrays().items()
     }

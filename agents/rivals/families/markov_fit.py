@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 
 from toccata.agents.prior.bits import bits
@@ -16,11 +18,13 @@ from toccata.agents.rivals.fitting.job import FitJob
 from toccata.agents.rivals.registry import Request
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
+from toccata.music.score import Score
 from toccata.settings.genres import ALL_GENRES, with_added
 from toccata.weights import CONFIG_FILE, read_config, read_tensors, save_weights
 
-MAX_NGRAMS = 60_000  # with a context, of each chain: half a megabyte
+MAX_NGRAMS = 50_000  # with a context, of each chain: some 400 kB
 PASSAGE_STEPS = 2048  # of the longest one
+ENCODING = 0.3  # share of the fit
 CHAIN = "chain"  # file of the checkpoint
 
 
@@ -41,31 +45,39 @@ def fit(job: FitJob) -> str:
     for option in ("minutes", "epochs"):
         if getattr(config, option) is not None:
             raise RivalError(f"markov: is fitted by counting once, in seconds; leave out --{option}")
-    genres = with_added(job.works)
-    played = as_played(Corpus("all", tuple(work for corpus in job.works.values() for work in corpus)))
     works = {name: corpus.split("train").works for name, corpus in job.works.items()}
     works[ALL_GENRES] = tuple(work for of_genre in works.values() for work in of_genre)
-
-    def dataset(name: str, of: tuple[Work, ...]) -> PassageDataset:
-        try:
-            return PassageDataset(Corpus(name, of), max_steps=PASSAGE_STEPS, genres=genres, played=played)
-        except ValueError as error:
-            raise RivalError(str(error)) from error
-
+    genres = with_added(job.works)
+    everything = tuple(work for corpus in job.works.values() for work in corpus)
+    playable = Corpus(ALL_GENRES, _dataset(ALL_GENRES, everything, genres, {}).works)
+    played = as_played(playable, on_progress=lambda done: job.on_progress(ENCODING * done, "encoding"))
     fitted: dict[str, tuple[Markov, int]] = {}
     for number, (name, of) in enumerate(works.items()):
-        job.on_progress(number / len(works), name)
-        fitted[name] = _resumed(job, name) or fit_markov(dataset(name, of), config.seed, config.order)
-        _save(job, name, *fitted[name])
+        job.on_progress(ENCODING + (1 - ENCODING) * number / len(works), name)
+        chain = _resumed(job, name) or fit_markov(_dataset(name, of, genres, played), config.seed, config.order)
+        fitted[name] = chain
+        _save(job, name, *chain)
     chains = {name: chain.pruned(MAX_NGRAMS) for name, (chain, _) in fitted.items()}
     save_chains(job.folder, chains, {"order": config.order, "seed": config.seed})
     pieces: list[Piece] = []
     groups: list[str] = []
     for name, corpus in job.works.items():
         if len(held_out := corpus.split("test")):
-            of_genre = passages_with_works(dataset(name, held_out.works))
+            of_genre = passages_with_works(_dataset(name, held_out.works, genres, played))
             pieces, groups = pieces + of_genre[0], groups + of_genre[1]
     return _card(chains, fitted, pieces, groups)
+
+
+def _dataset(name: str, works: Sequence[Work], genres: Sequence[str], played: Mapping[str, Score]) -> PassageDataset:
+    """Passages of works.
+
+    Raises:
+        RivalError: when the piano can play none of them.
+    """
+    try:
+        return PassageDataset(Corpus(name, tuple(works)), max_steps=PASSAGE_STEPS, genres=genres, played=played)
+    except ValueError as error:
+        raise RivalError(str(error)) from error
 
 
 def _resumed(job: FitJob, name: str) -> tuple[Markov, int] | None:
