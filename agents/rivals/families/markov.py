@@ -65,19 +65,15 @@ class MarkovComposer:
                 f"{self.name}: temperature must be greater than 0 and finite, top_p greater than 0 and at most 1, got "
                 f"{temperature:g} and {top_p:g}"
             )
-        generator = torch.Generator().manual_seed(seed)
-        values = Piano().nvec[1]
+        rng, values = np.random.default_rng(seed), Piano().nvec[1]
 
         def act(_: Any, masks: np.ndarray, history: Any, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             history = np.full((count, chain.order, 2), -1) if history is None else history
             history = np.where(starts[:, None, None], -1, history)
             probs = torch.from_numpy(chain.next_probs(history, masks))
             if temperature != 1:
-                probs = ((probs.log() - probs.amax(dim=1, keepdim=True).log()) / temperature).exp()
-                probs = probs / probs.sum(dim=1, keepdim=True)
-            if top_p < 1:
-                probs = nucleus(probs, top_p)
-            index = torch.multinomial(probs, 1, generator=generator).squeeze(1).numpy()
+                probs = (probs.log() / temperature).softmax(dim=1)
+            index = sampled((nucleus(probs, top_p) if top_p < 1 else probs).numpy(), rng)
             actions = np.stack([index // values, index % values], axis=1)
             return actions, np.concatenate([actions[:, None], history], axis=1)[:, : chain.order]
 
@@ -93,6 +89,14 @@ class MarkovComposer:
             for row, values in zip(rows, log_probs, strict=True):
                 results[row] = values
         return results
+
+
+def sampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(rows,) int64 columns, each sampled in proportion to the weights of its row (rows, n), at least one above 0."""
+    cumulative = weights.cumsum(axis=1)
+    total = cumulative[:, -1]
+    drawn = np.minimum(rng.random(len(weights)) * total, np.nextafter(total, 0))  # below the total, whatever is rounded
+    return (cumulative > drawn[:, None]).argmax(axis=1)
 
 
 def load(request: Request) -> MarkovComposer:
