@@ -72,7 +72,8 @@ class MarkovComposer:
             history = np.where(starts[:, None, None], -1, history)
             probs = torch.from_numpy(chain.next_probs(history, masks))
             if temperature != 1:
-                probs = (probs.log() / temperature).softmax(dim=1)
+                logs = probs.log()
+                probs = ((logs - logs.amax(dim=1, keepdim=True)) / temperature).softmax(dim=1)
             index = sampled((nucleus(probs, top_p) if top_p < 1 else probs).numpy(), rng)
             actions = np.stack([index // values, index % values], axis=1)
             return actions, np.concatenate([actions[:, None], history], axis=1)[:, : chain.order]
