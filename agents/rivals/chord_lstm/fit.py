@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from math import exp
+from math import exp, isfinite
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from toccata.agents.devices import resolve_device
-from toccata.agents.rivals.chord_lstm.classes import START, Events, Vocabulary, events_of
+from toccata.agents.rivals.chord_lstm.classes import START, UNKNOWN, Events, Vocabulary, events_of
 from toccata.agents.rivals.chord_lstm.likelihood import (
     CrossEntropy,
     Sequences,
@@ -22,6 +22,7 @@ from toccata.agents.rivals.chord_lstm.likelihood import (
     mean_nats,
 )
 from toccata.agents.rivals.chord_lstm.network import UNITS, ChordLSTM
+from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.fitting.job import FitJob
 from toccata.agents.rivals.fitting.state import load_optimizer, load_state, optimizer_tensors, save_state
 from toccata.weights import save_weights
@@ -56,7 +57,8 @@ def fit(job: FitJob) -> str:
         the text of the model card.
 
     Raises:
-        WeightsError: for a damaged checkpoint, and weights that are not finite.
+        RivalError: for a loss that is not finite.
+        WeightsError: for a damaged checkpoint.
     """
     device = resolve_device(job.config.device)
     files: dict[str, dict[str, Tensor]] = {}
@@ -131,6 +133,9 @@ def _fit_epoch(
 
     Returns:
         the mean loss in nats an event.
+
+    Raises:
+        RivalError: when it is not finite.
     """
     device = next(network.parameters()).device
     network.train()
@@ -147,6 +152,10 @@ def _fit_epoch(
             torch.nn.utils.clip_grad_norm_(network.parameters(), MAX_GRAD_NORM)
             optimizer.step()
             total, events = total + loss.item() * count, events + count
+    if not isfinite(total):
+        raise RivalError(
+            f"chord-lstm: the loss of genre {genre} is not finite in epoch {epoch + 1}; try another --seed"
+        )
     return total / events
 
 
@@ -166,6 +175,7 @@ def _batches(works: Sequences, rng: np.random.Generator) -> Iterator[tuple[np.nd
     for begin in range(0, len(order), BATCH_WINDOWS):
         rows = [windows[index] for index in order[begin : begin + BATCH_WINDOWS]]
         batch = np.zeros((5, len(rows), WINDOW), np.int64)
+        batch[2] = UNKNOWN  # of padding: START is never a target, its loss would be infinite
         for row, (work, start, end) in enumerate(rows):
             chords, timings = works.chords[work], works.timings[work]
             inputs = np.append(START, chords), np.append(0, 1 + timings)

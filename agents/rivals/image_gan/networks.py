@@ -32,6 +32,7 @@ class Generator(nn.Module):
         last = nn.ConvTranspose2d(widths[-1], 1, KERNELS[-1], 2, 1)
         self.layers = nn.Sequential(*layers, last, nn.Tanh())
         self.apply(_initialise)
+        assert last.bias is not None
         nn.init.constant_(last.bias, DARK)
 
     def forward(self, latent: Tensor) -> Tensor:

@@ -36,9 +36,9 @@ def picture_figures(pictures: np.ndarray) -> PictureFigures:
 
     Source of the last one: Friedman & Dieng 2023, "The Vendi Score", equation 2.
     """
-    sounds = pictures >= THRESHOLD
-    struck = pictures >= (HELD + ONSET) / 2
-    struck |= sounds & ~np.pad(sounds, ((0, 0), (0, 0), (1, 0)))[:, :, :-1]
+    sounds = np.asarray(pictures >= THRESHOLD)
+    before = np.pad(sounds, ((0, 0), (0, 0), (1, 0)))[:, :, :-1]
+    struck = (pictures >= (HELD + ONSET) / 2) | (sounds & ~before)
     flat = sounds.reshape(len(sounds), -1).astype(np.float64)
     empty = ~flat.any(axis=1)
     flat = np.concatenate([flat, empty[:, None]], axis=1)  # silent pictures are equal to each other, and to no other
