@@ -15,7 +15,7 @@ from toccata.reward_models.rating.audio_windows import WINDOW_FRAMES, window_sta
 from toccata.reward_models.rating.model import ALWAYS_ABSTAINED, NEVER_ABSTAINED, RATING_LIMIT, RatingModel
 from toccata.reward_models.rating.network import NOISE_RATING, RatingMember, Support
 
-SHORTFALL_WEIGHT = 0.3  # of the shortfall of support: from white noise it rises to 1 in some dozen steps
+SHORTFALL_WEIGHT = 1.0  # of the shortfall of support; near full support the rating itself has about as steep a slope
 
 
 class WindowRatings(NamedTuple):
@@ -82,7 +82,8 @@ def rate_windows(
 def rate_mel(rating: RatingModel, mel: Tensor, members: Sequence[int]) -> WindowRatings:
     """What members say of the windows of whole spectrograms, (n, mels, frames): (n, windows, members) each."""
     windows, valid = windows_of_mel(mel)
-    said = rate_windows(rating, windows, valid, members, abstention_strength(mel.shape[2]))
+    seconds = (mel.shape[2] - 1) * HOP / SAMPLE_RATE - RING_SECONDS
+    said = rate_windows(rating, windows, valid, members, abstention_strength(seconds))
     return WindowRatings(*(each.unflatten(0, (len(mel), -1)) for each in said))
 
 
@@ -113,9 +114,8 @@ def scores_of_mel(rating: RatingModel, mel: Tensor) -> dict[str, list[float]]:
     return {name: each.tolist() for name, each in values.items()}
 
 
-def abstention_strength(frames: int) -> float:
-    """How far members abstain from a sound of so many frames of its spectrogram, in [0, 1]."""
-    seconds = (frames - 1) * HOP / SAMPLE_RATE - RING_SECONDS
+def abstention_strength(seconds: float) -> float:
+    """How far members abstain from a piece of that length, without the release of its last notes, in [0, 1]."""
     return min(max((seconds - NEVER_ABSTAINED) / (ALWAYS_ABSTAINED - NEVER_ABSTAINED), 0.0), 1.0)
 
 

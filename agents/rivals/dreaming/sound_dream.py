@@ -12,9 +12,8 @@ from torch import Tensor
 
 from toccata.agents.rivals.dreaming.mel_discriminator import MelCritic
 from toccata.agents.rivals.dreaming.objective import (
-    abstention_strength,
     pessimistic,
-    rate_windows,
+    rate_mel,
     scores_of_mel,
     windows_of_mel,
 )
@@ -146,12 +145,11 @@ def _objective(
     rating: RatingModel, mel: Tensor, critic: MelCritic | None, realism_weight: float
 ) -> tuple[Tensor, dict[str, float]]:
     """(n,) what is ascended, without penalties, and figures of it; the critic is trained on the way."""
-    windows, valid = windows_of_mel(mel)
-    members = range(rating.config.reward_members)
-    said = rate_windows(rating, windows, valid, members, abstention_strength(mel.shape[2]))
-    objective = pessimistic(rating, said.ascended().unflatten(0, (len(mel), -1)).mean(1))
+    said = rate_mel(rating, mel, range(rating.config.reward_members))
+    objective = pessimistic(rating, said.ascended().mean(1))
     figures = {"ascended": float(objective.mean().detach())}
     if critic is not None:
+        windows, valid = windows_of_mel(mel)
         figures |= critic.train(windows, valid)
         realism = critic.realism(windows, valid).unflatten(0, (len(mel), -1)).mean(1)
         figures["realism"] = float(realism.mean().detach())
