@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,11 +18,11 @@ from toccata.reward_models.rating.audio_windows import score_window_mels, window
 from toccata.reward_models.rating.network import equal_loudness, frame_mask
 from toccata.reward_models.realism.model import LABEL_SMOOTHING
 
-CHANNELS = (24, 48, 64, 64)
+CHANNELS = (16, 32, 48, 64)  # small: it must be trained in each step of a dream
 LEARNING_RATE = 5e-4
 BETAS = (0.5, 0.9)  # little momentum, as the target moves with the dream
 MEAN, DEVIATION = -8.0, 3.4  # of log-mel spectrograms of piano music at equal loudness
-REAL_PIECES = 128  # excerpts of 8 bars, 4 windows each
+REAL_PIECES = 64  # excerpts of 8 bars, 4 windows each
 
 
 class MelDiscriminator(nn.Module):
@@ -31,8 +32,8 @@ class MelDiscriminator(nn.Module):
         super().__init__()
         widths = (1, *CHANNELS)
         self.layers = nn.ModuleList(
-            parametrizations.spectral_norm(nn.Conv2d(before, after, 5, stride=2, padding=2))
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            parametrizations.spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            for before, after in pairwise(widths)
         )
         self.logit = parametrizations.spectral_norm(nn.Linear(2 * CHANNELS[-1], 1))
         self.gain = nn.Parameter(torch.tensor(10.0))  # normalised layers only shrink; one number scales them back

@@ -7,7 +7,7 @@ the discriminator of realism takes, are linear in these probabilities but for cl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch

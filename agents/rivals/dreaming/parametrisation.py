@@ -1,4 +1,4 @@
-"""What is ascended: a change of white noise, as values or as scaled Fourier coefficients, of spectrogram or waveform."""
+"""What is ascended: a change of white noise, of its spectrogram or waveform, as values or as Fourier coefficients."""
 
 from __future__ import annotations
 

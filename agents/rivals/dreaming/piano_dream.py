@@ -54,7 +54,7 @@ POLYPHONY = (0.94, 3.98)  # mean number of keys that are held
 TEXTURE_WEIGHT = 1.0  # of the distance of both to these ranges
 REALISM_WEIGHT = 1.0
 REAL_BATCH = 2 * GROUP  # real windows in a training step of the discriminator
-REAL_EXCERPTS = 256
+REAL_EXCERPTS = 128
 CORPORA = {"classical": "bach", "folk": "folk"}  # the real music of each genre
 
 
@@ -99,8 +99,11 @@ class PianoDream:
         scores: list[Score] = []
         for first in range(0, n, GROUP):
             count = min(GROUP, n - first)
-            choices = self._dream(count, [seed, first], real, lambda share: on_progress((first + share * count) / n))
-            scores += scores_of(choices, self.empty)
+
+            def progress(share: float, first: int = first, count: int = count) -> None:
+                on_progress((first + share * count) / n)
+
+            scores += scores_of(self._dream(count, [seed, first], real, progress), self.empty)
         return scores
 
     def _dream(self, n: int, seed: Sequence[int], real: Windows | None, on_progress: OnProgress) -> np.ndarray:
@@ -168,7 +171,7 @@ class PianoDream:
 
 
 def texture_distance(amounts: Tensor) -> Tensor:
-    """(n,) distances of onsets a beat and of polyphony from the ranges of real music, of (n, cells, keys, durations)."""
+    """(n,) distances of onsets a beat and polyphony from the ranges of real music, of (n, cells, keys, durations)."""
     onsets = amounts.sum((1, 2, 3)) / amounts.shape[1] * (TICKS_PER_BEAT / CELL_TICKS)
     polyphony = (amounts.sum((1, 2)) @ amounts.new_tensor(DURATIONS)) / amounts.shape[1]
     return sum(  # type: ignore[return-value]  # of at least one tensor

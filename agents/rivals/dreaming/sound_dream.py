@@ -172,5 +172,3 @@ def spectral_flatness(sound: np.ndarray) -> float:
     if not len(loud) or not loud.max():
         return 0.0
     return float((np.exp(np.log(loud + 1e-12 * loud.max()).mean(1)) / loud.mean(1)).mean())
-
-
