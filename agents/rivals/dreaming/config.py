@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from toccata.settings.options import SEED, Range, check_fields
+from toccata.settings.options import SEED, Range, check_fields, check_product
 
+MAX_SECONDS_OF_PIECES = 600  # of all dreams, which are ascended together; 8 s need about 400 MB
 RANGES = {
     "seconds": Range(1, 600, whole=False),
     "pieces": Range(1, 256),
@@ -39,7 +40,7 @@ class DreamConfig:
     with_realism: bool = False
     """Maximise realism too: the log-probability, by a discriminator that is trained along, of being real music."""
 
-    realism_weight: float = 2.0
+    realism_weight: float = 4.0
     """Of the realism, beside the rating."""
 
     corpus: tuple[str, ...] = ("bach", "folk")
@@ -48,7 +49,7 @@ class DreamConfig:
     rating: Path | None = None
     """Folder of another rating than the one that comes with Toccata, as `toccata fit-rating` writes it."""
 
-    steps: int = 400
+    steps: int = 300
     """Steps of gradient ascent."""
 
     pieces: int = 2
@@ -63,10 +64,10 @@ class DreamConfig:
     jitter_bands: int = 1
     """Greatest random shift in pitch at each step, in mel bands."""
 
-    total_variation: float = 0.5
+    total_variation: float = 0.1
     """Weight of the mean absolute difference of neighbours in the spectrogram."""
 
-    frequency_penalty: float = 0.5
+    frequency_penalty: float = 0.1
     """Weight of the power of fast modulations in the spectrogram."""
 
     blur: float = 1.0
@@ -83,3 +84,4 @@ class DreamConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
+        check_product(self, ("pieces", "seconds"), MAX_SECONDS_OF_PIECES, "seconds of all dreams")

@@ -16,7 +16,7 @@ from toccata.envs.pieces import Pieces
 from toccata.music.score import Score
 from toccata.reward_models.rating.audio_windows import score_window_mels, windows_of_scores
 from toccata.reward_models.rating.network import equal_loudness, frame_mask
-from toccata.reward_models.realism.model import LABEL_SMOOTHING
+from toccata.reward_models.realism.model import ACCURACY_GATE, LABEL_SMOOTHING
 
 CHANNELS = (16, 32, 48, 64)  # small: it must be trained in each step of a dream
 LEARNING_RATE = 5e-4
@@ -64,18 +64,23 @@ class MelCritic:
         self.optimizer = torch.optim.Adam(self.network.parameters(), LEARNING_RATE, BETAS)
 
     def train(self, dreamt: Tensor, valid: Tensor) -> dict[str, float]:
-        """One step on dreamt windows and as many real ones; `loss` in nats and `accuracy` before it."""
+        """One step on dreamt windows and as many real ones, unless it tells them apart too well already.
+
+        Returns:
+            `accuracy` before it, in [0, 1].
+        """
         chosen = torch.from_numpy(self.rng.integers(len(self.real_mels), size=len(dreamt)))
         mels = torch.cat([self.real_mels[chosen], dreamt.detach()])
         frames = torch.cat([self.real_valid[chosen], valid])
         is_real = (torch.arange(len(mels)) < len(chosen)).float()
         logits = self.network(mels, frames)
-        targets = is_real * (1 - 2 * LABEL_SMOOTHING) + LABEL_SMOOTHING
-        loss = functional.binary_cross_entropy_with_logits(logits, targets)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return {"loss": float(loss.detach()), "accuracy": float(((logits > 0) == is_real.bool()).float().mean())}
+        accuracy = float(((logits > 0) == is_real.bool()).float().mean())
+        if accuracy <= ACCURACY_GATE:
+            targets = is_real * (1 - 2 * LABEL_SMOOTHING) + LABEL_SMOOTHING
+            self.optimizer.zero_grad()
+            functional.binary_cross_entropy_with_logits(logits, targets).backward()
+            self.optimizer.step()
+        return {"accuracy": accuracy}
 
     def realism(self, log_mel: Tensor, valid: Tensor) -> Tensor:
         """(windows,) log-probability that windows are real, at most 0; only they get a gradient."""

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from toccata.agents.rivals.dreaming.regularisers import modulation_frequencies
 from toccata.agents.rivals.dreaming.spectrum import invert_log_mel, log_mel
-from toccata.music.sound.spectrogram import FLOOR, HOP
+from toccata.music.sound.spectrogram import FLOOR, HOP, SAMPLE_RATE
 
 NOISE_AMPLITUDE = 0.1  # of the white noise at the start, the standard deviation of its samples
 LOUDEST_MEL = 6.0  # log mel power; piano music of 8 bars reaches 5
-LOWEST_MODULATION_HZ = 20.0  # lower frequencies of a waveform are scaled as this one
+# Real music has modulations with amplitudes as 1 / f**1.3 (chorales) to 1 / f**1.6 (folk tunes). Slower ones than this,
+# in cycles a frame or band, are scaled as this one, else a dream is one event
+SLOWEST_MODULATION = 1 / 32
+LOWEST_HZ = 20.0  # lower frequencies of a waveform are scaled as this one
 
 
 class Parameters(NamedTuple):
@@ -46,7 +49,7 @@ def mel_parameters(noise: np.ndarray, decorrelated: bool, seed: int) -> Paramete
     n, mels, frames = start.shape
     if decorrelated:
         tensor = torch.zeros(n, mels, frames // 2 + 1, 2, requires_grad=True)
-        scale = _by_wavelength(modulation_frequencies(mels, frames), 1 / max(mels, frames))
+        scale = _by_wavelength(modulation_frequencies(mels, frames), SLOWEST_MODULATION)
 
         def change() -> Tensor:
             return torch.fft.irfft2(torch.view_as_complex(tensor) * scale, (mels, frames), norm="ortho")
@@ -72,7 +75,7 @@ def waveform_parameters(noise: np.ndarray, decorrelated: bool) -> Parameters:
     samples = start.shape[1]
     if decorrelated:
         tensor = torch.zeros(len(start), samples // 2 + 1, 2, requires_grad=True)
-        scale = _by_wavelength(torch.fft.rfftfreq(samples), LOWEST_MODULATION_HZ / 16_000)
+        scale = _by_wavelength(torch.fft.rfftfreq(samples), LOWEST_HZ / SAMPLE_RATE)
 
         def change() -> Tensor:
             return torch.fft.irfft(torch.view_as_complex(tensor) * scale, samples, norm="ortho")
@@ -96,7 +99,7 @@ def at_peak(sound: np.ndarray) -> np.ndarray:
 
 def samples_of(seconds: float) -> int:
     """Samples of a sound of that many seconds at 16 kHz, a whole number of frames."""
-    return max(round(seconds * 16_000 / HOP), 2) * HOP
+    return max(round(seconds * SAMPLE_RATE / HOP), 2) * HOP
 
 
 def _by_wavelength(frequencies: Tensor, lowest: float) -> Tensor:

@@ -33,8 +33,8 @@ class Regularisers:
 
     jitter_frames: int = 8
     jitter_bands: int = 1
-    total_variation: float = 0.5
-    frequency_penalty: float = 0.5
+    total_variation: float = 0.1
+    frequency_penalty: float = 0.1
     blur: float = 1.0
     decorrelated: bool = True
 

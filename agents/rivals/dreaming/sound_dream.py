@@ -62,11 +62,11 @@ def dream_sounds(
     *,
     seconds: float = 8.0,
     domain: Literal["mel", "waveform"] = "mel",
-    steps: int = 400,
+    steps: int = 300,
     pieces: int = 2,
     seed: int = 0,
     critic: MelCritic | None = None,
-    realism_weight: float = 2.0,
+    realism_weight: float = 4.0,
     on_step: Callable[[int], object] = lambda step: None,
 ) -> SoundDreams:
     """Ascend the rating from white noise.
@@ -96,32 +96,30 @@ def dream_sounds(
     else:
         parameters = waveform_parameters(noise, regularisers.decorrelated)
     optimizer = torch.optim.Adam([parameters.tensor], parameters.learning_rate)
-    shown = set(np.linspace(0, steps, SNAPSHOTS, dtype=int).tolist())
-    measured = set(np.linspace(0, steps, MEASUREMENTS, dtype=int).tolist())
+    shown = set(np.linspace(0, steps, SNAPSHOTS, dtype=int)[:-1].tolist())
+    measured = set(np.linspace(0, steps, MEASUREMENTS, dtype=int)[:-1].tolist())
     snapshots: dict[int, np.ndarray] = {}
     history: list[dict[str, float]] = []
-    last: dict[str, float] = {}
+    figures: dict[str, float] = {}  # of the last step
 
-    def record(step: int) -> None:
+    def measure(step: int) -> None:
         with torch.no_grad():
-            mel = parameters.mel()
-        if step in shown or step not in measured:
-            snapshots[step] = mel.numpy()
-        sound_scores = scores_of_mel(rating, log_mel(torch.from_numpy(parameters.sound())))
-        row = {name: float(np.mean(values)) for name, values in scores_of_mel(rating, mel).items()}
-        of_sound = {f"{name} of the sound": float(np.mean(sound_scores[name])) for name in sound_scores}
-        history.append({"step": float(step), **last, **row, **of_sound})
+            scores = scores_of_mel(rating, parameters.mel())
+        of_sound = scores_of_mel(rating, log_mel(torch.from_numpy(parameters.sound())))
+        scores |= {f"{name} of the sound": values for name, values in of_sound.items()}
+        history.append({"step": step, **figures, **{name: float(np.mean(each)) for name, each in scores.items()}})
 
     done, interrupted = 0, False
     try:
         for step in range(steps):
-            if step in measured or step in shown:
-                record(step)
+            if step in shown:
+                snapshots[step] = parameters.mel().detach().numpy()
+            if step in measured:
+                measure(step)
             mel = parameters.mel()
             if regularisers.blur:
                 mel.register_hook(lambda gradient: blurred(gradient, regularisers.blur))
-            heard = regularisers.shifted(mel, rng)
-            objective, last = _objective(rating, heard, critic, realism_weight)
+            objective, figures = _objective(rating, regularisers.shifted(mel, rng), critic, realism_weight)
             optimizer.zero_grad()
             (regularisers.penalty(mel) - objective).sum().backward()
             optimizer.step()
@@ -129,10 +127,8 @@ def dream_sounds(
             on_step(done)
     except KeyboardInterrupt:
         interrupted = True
-    if not history or history[-1]["step"] != done:
-        record(done)
-    with torch.no_grad():
-        snapshots[done] = parameters.mel().numpy()
+    measure(done)
+    snapshots[done] = parameters.mel().detach().numpy()
     sounds = parameters.sound()
     final = {
         "spectrogram": scores_of_mel(rating, torch.from_numpy(snapshots[done])),
