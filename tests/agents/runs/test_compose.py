@@ -167,7 +167,9 @@ def test_a_trained_agent_composes_in_its_own_metre_and_genre(run: Callable, tmp_
 
 def test_an_agent_that_remembers_nothing_says_so(run: Callable) -> None:
     folder = run("mlp", SimpleNamespace(network=torch.nn.Linear(1, 1)))
-    with pytest.raises(ComposeError, match=rf"mlp.*compose needs policy lstm or transformer.*evaluate.py {folder}"):
+    with pytest.raises(
+        ComposeError, match=rf"mlp.*compose needs policy lstm, transformer or wavenet.*evaluate.py {folder}"
+    ):
         load_composer(ComposeConfig(run=folder, device="cpu"))
 
 
