@@ -24,6 +24,7 @@ from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.generation.sound_options import SoundOptions
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
+from toccata.agents.rivals.dreaming.config import DreamConfig
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_rewards
 from toccata.agents.runs.run_folder import Run
@@ -50,6 +51,7 @@ COMMANDS = {
     ("toccata", "metrics"): MetricsConfig,
     ("toccata", "overoptimise"): OveroptimiseConfig,
     ("toccata", "compose"): ComposeConfig,
+    ("toccata", "dream"): DreamConfig,
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,

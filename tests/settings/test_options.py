@@ -23,6 +23,8 @@ from toccata.agents.hardening import config as harden_config
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting import fit_config
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
+from toccata.agents.rivals.dreaming import config as dream_config
+from toccata.agents.rivals.dreaming.config import DreamConfig
 from toccata.agents.runs import compose_config
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import TRAIN_RANGES, TrainConfig
@@ -38,6 +40,7 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (MetricsConfig, {"files": (Path("music"),)}, METRICS_RANGES),
     (OveroptimiseConfig, {"runs": (Path("run"),), "out": Path("out")}, overoptimise_config.RANGES),
     (ComposeConfig, {}, compose_config.RANGES),
+    (DreamConfig, {}, dream_config.RANGES),
     (FitPriorConfig, {"out": Path("out")}, fit_config.RANGES),
     (HardenConfig, {"out": Path("out")}, harden_config.RANGES),
     (FitRatingConfig, {"data": Path("data"), "out": Path("out")}, rating_config.RANGES),
