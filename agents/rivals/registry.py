@@ -46,12 +46,14 @@ class Rival:
         about: in a line.
         loader: `package.module:function` of a `Request`, which returns a `Composer`.
         fit: the command that fits it, or "" where there is nothing to fit.
+        fitter: `package.module:function` of a `FitJob`, of those that `toccata fit-rival` fits.
     """
 
     name: str
     about: str
     loader: str
     fit: str = ""
+    fitter: str = ""
 
 
 RIVALS: dict[str, Rival] = {
@@ -67,6 +69,7 @@ RIVALS: dict[str, Rival] = {
             "a Markov chain of the last k actions, for each genre",
             "toccata.agents.rivals.families.markov:load",
             "toccata fit-rival markov",
+            "toccata.agents.rivals.families.markov_fit:fit",
         ),
         Rival(
             "lstm",
@@ -106,18 +109,21 @@ RIVALS: dict[str, Rival] = {
             "an LSTM over classes of notes and chords, for each genre",
             "toccata.agents.rivals.chord_lstm.model:load",
             "toccata fit-rival chord-lstm",
+            "toccata.agents.rivals.chord_lstm.fit:fit",
         ),
         Rival(
             "dcgan",
             "a DCGAN over pictures of scores, for each genre",
             "toccata.agents.rivals.image_gan.model:load_dcgan",
             "toccata fit-rival dcgan",
+            "toccata.agents.rivals.image_gan.fit:fit",
         ),
         Rival(
             "wgan-gp",
             "a Wasserstein GAN with gradient penalty over pictures of scores, for each genre",
             "toccata.agents.rivals.image_gan.model:load_wgan_gp",
             "toccata fit-rival wgan-gp",
+            "toccata.agents.rivals.image_gan.fit:fit",
         ),
     )
 }

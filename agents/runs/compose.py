@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -70,15 +71,7 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
     beats_per_bar = default.beats_per_bar if config.beats_per_bar is None else config.beats_per_bar
     tempo_bpm = default.tempo_bpm if config.tempo_bpm is None else config.tempo_bpm
     check_length(config.bars, beats_per_bar, tempo_bpm)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("composing", total=1.0)
         try:
             pieces = sample_pieces(
@@ -97,16 +90,38 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
             )
         except ValueError as error:
             raise ComposeError(f"{config.primer}: {error}" if config.primer else str(error)) from error
-        place = config.out or next_free(FOLDER, config.primer.stem if config.primer else config.genre or "piece")
-        task = bar.add_task("writing", total=len(pieces))
-        with whole_folder(place) as folder:
-            for number, piece in enumerate(pieces):
-                write_piece(piece, folder, f"piece-{number:03d}", config.sound, f"Toccata, seed {config.seed}")
-                bar.advance(task)
+        place = write_composed(pieces, config, bar)
+    say_where(place, pieces, console)
+    return pieces
+
+
+def progress_bar(console: Console) -> Progress:
+    """A bar with percentage and remaining time, which disappears at its end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+
+
+def write_composed(pieces: Sequence[Piece], config: ComposeConfig, bar: Progress) -> Path:
+    """Write pieces into the folder of `config`, whole or not at all, and return it.
+
+    Raises:
+        OSError: naming the file that cannot be written.
+    """
+    named = config.primer.stem if config.primer else config.genre or "piece"
+    place = config.out or next_free(FOLDER, named)
+    task = bar.add_task("writing", total=len(pieces))
+    with whole_folder(place) as folder:
+        for number, piece in enumerate(pieces):
+            write_piece(piece, folder, f"piece-{number:03d}", config.sound, f"Toccata, seed {config.seed}")
+            bar.advance(task)
+    return place
+
+
+def say_where(place: Path, pieces: Sequence[Piece], console: Console) -> None:
+    """Print the path of the files, and which bars are new."""
     first = pieces[0].start_tick // pieces[0].score.ticks_per_bar + 1
     new = f"composed: bars {first} to {pieces[0].score.bars}"
     console.print(f"listen: {place}/piece-000.wav ...   {new}", soft_wrap=True, markup=False, highlight=False)
-    return pieces
 
 
 def read_primer(config: ComposeConfig) -> Score:

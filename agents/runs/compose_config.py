@@ -25,6 +25,7 @@ MAX_BARS_OF_PIECES = 2**20  # of all pieces, which are in memory together
 RANGES = {
     "bars": Range(1, MAX_BARS),
     "pieces": Range(1, 10_000),
+    "drafts": Range(1, 4096),
     "temperature": Range(0, 1000, whole=False, open_low=True),
     "top_p": Range(0, 1, whole=False, open_low=True),
     "beats_per_bar": BEATS_PER_BAR,
@@ -35,7 +36,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class ComposeConfig:
-    """Compose with a prior or a trained agent, unconditionally or continuing a piece of your own.
+    """Compose with a prior, a trained agent or another composer, unconditionally or continuing a piece of your own.
 
     Writes piece-000.mid .wav .png .musicxml ... into a new folder.
     """
@@ -62,6 +63,13 @@ class ComposeConfig:
 
     run: Path | None = None
     """A run folder instead: the agent that was trained there, with policy lstm or transformer."""
+
+    composer: Annotated[str | None, tyro.conf.arg(name="with")] = None
+    """Another composer instead, by NAME, or NAME:FOLDER with weights of your own: random, markov, lstm, wavenet,
+    transformer, best-of-n, dream, dream-realism, chord-lstm, dcgan, wgan-gp. See docs/rivals.md."""
+
+    drafts: int = 16
+    """Of --with best-of-n: drafts that each piece is chosen from."""
 
     temperature: float = 1.0
     """Of sampling: below 1 likely actions become likelier, above 1 less likely."""
@@ -91,5 +99,9 @@ class ComposeConfig:
         check_fields(self, RANGES)
         object.__setattr__(self, "genres", checked_additions(self.genres))  # frozen for everyone else
         check_product(self, ("pieces", "bars"), MAX_BARS_OF_PIECES, "bars of all pieces")
-        if self.prior is not None and self.run is not None:
-            raise ConfigError(f"give either a prior or a run, got prior {self.prior!r} and run {str(self.run)!r}")
+        given = {"prior": self.prior, "run": self.run, "with": self.composer}
+        named = [f"--{name} {value}" for name, value in given.items() if value is not None]
+        if len(named) > 1:
+            raise ConfigError(f"give one of --prior, --run and --with, got {' and '.join(named)}")
+        if self.composer is not None and self.genres:
+            raise ConfigError(f"--genres adds to a prior or a run; --with {self.composer} has its own genres")

@@ -84,10 +84,37 @@ def harden(config: Any) -> None:
 
 
 def compose(config: Any) -> None:
-    """Compose with a prior or a trained agent, unconditionally or continuing music of your own."""
+    """Compose with a prior, a trained agent or another composer, unconditionally or continuing music of your own."""
+    if config.composer is not None:
+        from toccata.agents.rivals.compose import compose_with
+
+        compose_with(config)
+        return
     from toccata.agents.runs.compose import compose as run_composing
 
     run_composing(config)
+
+
+def fit_rival(config: Any) -> None:
+    """Fit a composer that agents are compared with: a Markov chain, an LSTM over chords, image GANs."""
+    from toccata.agents.rivals.fitting.fit_rival import fit_rival as fit
+
+    place = fit(config)
+    print(f"fitted: {place}\ncompose with it: toccata compose --with {quote(f'{config.rival}:{place}')}")
+
+
+def study_rivals(config: Any) -> None:
+    """Put every composer beside the agent in one table: judges, metrics, originality, time."""
+    from toccata.agents.studies.rivals.study import study_rivals as run_study
+
+    run_study(config)
+
+
+def study_genres(config: Any) -> None:
+    """Ask which genre is learnt best, and whether genres can be told apart in what is composed."""
+    from toccata.agents.studies.genres.study import study_genres as run_study
+
+    run_study(config)
 
 
 def metrics(config: Any) -> None:
@@ -107,6 +134,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "metrics": ("toccata.agents.evaluation.config:MetricsConfig", metrics),
     "overoptimise": ("toccata.agents.evaluation.overoptimise.config:OveroptimiseConfig", overoptimise),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
+    "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
+    "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
+    "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
@@ -184,12 +214,17 @@ def _settings_of(folder: Path) -> Any:
 def main() -> None:
     """`toccata COMMAND ...`."""
     arguments = sys.argv[1:]
+    grouped = {name.split()[0] for name in COMMANDS if " " in name}  # such as `study genres`
+    if arguments and arguments[0] in grouped and arguments[1:2] not in ([], ["-h"], ["--help"]):
+        arguments = [" ".join(arguments[:2]), *arguments[2:]]
     if arguments and arguments[0] in COMMANDS:
         sys.exit(run_command(arguments[0], arguments[1:], prog=f"toccata {arguments[0]}"))
     if arguments and arguments[0] == "--version":
         print(f"toccata {__version__}")
     elif not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
+    elif arguments[0] in grouped:
+        print(_usage(f"{arguments[0]} "))
     else:
         near = get_close_matches(arguments[0], COMMANDS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -197,9 +232,10 @@ def main() -> None:
         sys.exit(2)
 
 
-def _usage() -> str:
-    """The text of `toccata --help`."""
-    lines = [f"  {name:<12} {(command.__doc__ or '').strip()}" for name, (_, command) in COMMANDS.items()]
+def _usage(group: str = "") -> str:
+    """The text of `toccata --help`, of the commands whose names begin with `group`."""
+    described = {name: (command.__doc__ or "").strip() for name, (_, command) in COMMANDS.items()}
+    lines = [f"  {name:<12} {text}" for name, text in described.items() if name.startswith(group)]
     return "\n".join(
         [
             "usage: toccata COMMAND ...\n\nA piano on which reinforcement-learning agents compose.\n\ncommands:",

@@ -1,0 +1,33 @@
+"""The first pieces of each composer as piano rolls, in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+from toccata.music.score import Score
+
+ACROSS = 4  # pieces of each
+LOWEST, HIGHEST = 33, 93  # of the keys that are drawn: nearly all notes of the corpora
+
+
+def draw_rolls(pieces: Mapping[str, Sequence[Score]]) -> bytes:
+    """A PNG: a line a composer, the first pieces of each from left to right, on one range of pitches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(15, 1.25 * len(pieces)), layout="constrained")
+    axes = figure.subplots(len(pieces), ACROSS, squeeze=False)
+    for row, (name, scores) in zip(axes, pieces.items(), strict=True):
+        for axis in row[len(scores) :]:
+            axis.set_axis_off()
+        for axis, score in zip(row, scores, strict=False):
+            notes = score.notes
+            axis.hlines(notes["pitch"], notes["onset_tick"], score.offset_ticks, "C0", linewidth=1.4, capstyle="butt")
+            for line in range(0, score.length_ticks + 1, score.ticks_per_bar):
+                axis.axvline(line, color="0.85", linewidth=0.6, zorder=0)
+            axis.set(xlim=(0, max(score.length_ticks, 1)), ylim=(LOWEST, HIGHEST), xticks=[], yticks=[36, 60, 84])
+            axis.set_yticklabels(["C2", "C4", "C6"], fontsize=6)
+        row[0].set_ylabel(name.replace("$", r"\$"), fontsize=8)
+    png = BytesIO()
+    figure.savefig(png, dpi=70)
+    return png.getvalue()

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import inspect
+from importlib.util import find_spec
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from toccata.agents.rivals.composer import Composer, RivalError, WithLikelihood, checked_genre
+from toccata.agents.rivals.fitting.config import FitRivalConfig
+from toccata.agents.rivals.registry import RIVALS, Request, load_rival
+from toccata.agents.runs.compose_config import ComposeConfig
+from toccata.agents.studies.rivals.config import COMPOSERS
+
+
+def test_every_entry_names_modules_that_are_there() -> None:
+    for rival in RIVALS.values():
+        for function in filter(None, (rival.loader, rival.fitter)):
+            assert find_spec(function.partition(":")[0]) is not None, function
+
+
+def test_the_lists_of_names_agree() -> None:
+    assert set(COMPOSERS) == set(RIVALS)
+    described = " ".join(inspect.getsource(ComposeConfig).split())
+    assert f"of your own: {', '.join(RIVALS)}." in described
+    fitted = {name for name, rival in RIVALS.items() if rival.fitter}
+    assert set(get_args(get_type_hints(FitRivalConfig)["rival"])) == fitted
+
+
+def test_unknown_names_and_folders_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RivalError, match=r"unknown composer 'markof': it must be .*; did you mean 'markov'"):
+        load_rival("markof")
+    with pytest.raises(RivalError, match="random: is not fitted, so it takes no folder, got 'x'"):
+        load_rival("random:x")
+    with pytest.raises(RivalError, match=r"markov: no such folder of weights: .*; fit them with: toccata fit"):
+        load_rival(f"markov:{tmp_path / 'none'}")
+
+
+def test_genres_are_checked() -> None:
+    assert checked_genre("dream", None, ()) is None
+    assert checked_genre("markov", "folk", ("folk",)) == "folk"
+    with pytest.raises(RivalError, match="dream: composes without genres, got genre 'folk'; leave it out"):
+        checked_genre("dream", "folk", ())
+    with pytest.raises(RivalError, match=r"markov: unknown genre 'fork': .*; did you mean 'folk'"):
+        checked_genre("markov", "fork", ("folk", "jazz"))
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_composer_keeps_the_promises(name: str) -> None:
+    request = Request(bars=2, beats_per_bar=3, tempo_bpm=100, drafts=2)
+    composer = load_rival(name, request)
+    assert isinstance(composer, Composer)
+    assert composer.name == name
+    scores = composer.compose(2, seed=1)
+    assert len(scores) == 2
+    for score in scores:
+        assert (score.length_ticks, score.beats_per_bar, score.tempo_bpm) == (2 * 3 * score.ticks_per_beat, 3, 100)
+        assert len(score) > 0 or name in ("dcgan", "wgan-gp")
+    assert scores == composer.compose(2, seed=1)
+    assert scores != composer.compose(2, seed=2)
+    with pytest.raises(RivalError, match=name):
+        composer.compose(1, genre="polka")
+    for genre in composer.genres[:1]:
+        assert len(composer.compose(1, genre=genre)) == 1
+    assert isinstance(composer, WithLikelihood) == (name in ("random", "markov", "lstm", "wavenet", "transformer"))
