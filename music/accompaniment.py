@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def comp(melody: Score, chords: Sequence[ChordSpan], rhythm: str = "halves", vel
     if rhythm not in RHYTHMS:
         raise ValueError(f"unknown rhythm {rhythm!r}; there are {', '.join(RHYTHMS)}")
     ticks = [span.onset_tick for span in chords]
-    if any(later <= earlier for earlier, later in zip(ticks, ticks[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(ticks)):
         raise ValueError("the chords must ascend in onset_tick")
     notes: list[tuple[int, int, int, int]] = []
     held: tuple[int, ...] = ()
@@ -67,7 +67,7 @@ def _strokes(melody: Score, chords: Sequence[ChordSpan], rhythm: str) -> list[tu
     for span, end in zip(chords, ends, strict=True):
         if span.chord is None:
             continue
-        for bar, next_bar in zip(bars, bars[1:], strict=False):
+        for bar, next_bar in pairwise(bars):
             for at, long in pattern:
                 start, stop = max(bar + at, span.onset_tick), min(bar + at + long, next_bar, end)
                 if start < stop:
@@ -82,7 +82,7 @@ def _lowest_sounding(melody: Score, onset: int, end: int) -> int:
 
 
 def _voicing(chord: Chord, ceiling: int, before: tuple[int, ...]) -> tuple[int, ...]:
-    """The ascending pitches of the shell voicing nearest to that before, with as many notes as fit below the ceiling."""
+    """The ascending pitches of the shell voicing nearest to that before; as many notes as fit below the ceiling."""
     tones = [(chord.root + each) % 12 for each in (chord.third, chord.seventh) if each is not None]
     fifth = next((each for each in chord.intervals if each in (6, 7, 8)), None)
     if len(tones) < 2 and fifth is not None:

@@ -38,10 +38,10 @@ def estimate_chords(
     """The most likely chords of a score, one for each stretch of `ticks_per_chord`, equal neighbours as one.
 
     Viterbi decoding of a hidden Markov model. Its states are the chords of the qualities on the twelve roots. The
-    duration-weighted pitch classes of a stretch are multinomial, with most of the mass on the notes of the chord; chords
-    of the estimated key are likelier, and so are no change and roots that rise by a fourth. Source of the method: Sheh &
-    Ellis 2003, "Chord segmentation and recognition using EM-trained hidden Markov models", ISMIR, with fixed
-    parameters.
+    duration-weighted pitch classes of a stretch are multinomial, with most of the mass on the notes of the chord;
+    chords of the estimated key are likelier, and so are no change and roots that rise by a fourth. Source of the
+    method: Sheh & Ellis 2003, "Chord segmentation and recognition using EM-trained hidden Markov models", ISMIR, with
+    fixed parameters.
 
     Args:
         score: any score, a melody alone or many voices.

@@ -66,7 +66,9 @@ def fit_classifier(
         raise ValueError(f"no training piece of genre {genres[int(counts.argmin())]}")
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-9, scale, 1.0)
-    empty = GenreClassifier(tuple(genres), mean, scale, np.zeros((features.shape[1], len(genres))), np.zeros(len(genres)))
+    empty = GenreClassifier(
+        tuple(genres), mean, scale, np.zeros((features.shape[1], len(genres))), np.zeros(len(genres))
+    )
     standard = np.clip((features - mean) / scale, -FAR, FAR)
     shares = (1 / counts / len(genres))[classes]
     best, best_loss, start = empty, np.inf, np.zeros((features.shape[1] + 1) * len(genres))
