@@ -23,6 +23,7 @@ BASS_RANGE = range(36, 52)  # C2 to Eb3
 HIGHEST = 67  # G4
 HAND_SPAN = 14  # semitones from the bass to the highest note of the hand
 BELOW_MELODY = 1  # semitones at least
+FIRST_VOICING = 50  # D3, which the notes of the first voicing are near
 VELOCITY = 64
 
 
@@ -60,7 +61,7 @@ def comp(melody: Score, chords: Sequence[ChordSpan], rhythm: str = "halves", vel
 
 def _strokes(melody: Score, chords: Sequence[ChordSpan], rhythm: str) -> list[tuple[int, int, Chord]]:
     """(onset tick, end tick, chord) of each stroke."""
-    ends = [*(span.onset_tick for span in chords[1:]), melody.length_ticks]
+    ends = [*(span.onset_tick for span in chords), melody.length_ticks][1:]
     bars = np.append(melody.bar_ticks, melody.length_ticks).tolist()
     pattern = [(round(at * melody.ticks_per_beat), round(long * melody.ticks_per_beat)) for at, long in RHYTHMS[rhythm]]
     strokes = []
@@ -105,8 +106,8 @@ def _placements(tone: int, bass: int, ceiling: int) -> list[int]:
     return [pitch for pitch in range(bass + 3, min(bass + HAND_SPAN, ceiling) + 1) if pitch % 12 == tone]
 
 
-def _movement(before: tuple[int, ...], voicing: tuple[int, ...]) -> int:
-    """Semitones that the notes move; for the first voicing, how far it is from the middle of the register."""
+def _movement(before: tuple[int, ...], voicing: tuple[int, ...]) -> tuple[int, int]:
+    """Semitones that the upper notes move, and the bass; for the first voicing, how far it is from D3."""
     if len(before) != len(voicing):
-        return sum(abs(pitch - 50) for pitch in voicing)
-    return sum(abs(a - b) for a, b in zip(before, voicing, strict=True))
+        return sum(abs(pitch - FIRST_VOICING) for pitch in voicing), 0
+    return sum(abs(a - b) for a, b in zip(before[1:], voicing[1:], strict=True)), abs(before[0] - voicing[0])

@@ -13,7 +13,7 @@ from toccata.stats import RESAMPLES, Interval, bootstrap_clusters
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)  # half the squared norm of the weights times this, beside the mean loss
 BINS = 10  # of confidence
-LARGEST_LOG_TEMPERATURE = 3.0
+LOG_TEMPERATURES = (-1.0, 3.0)  # few pieces that are all right would ask for no bound below
 FAR = 5.0  # standard deviations that a feature counts at most: those of generated pieces may be far outside
 
 
@@ -107,8 +107,9 @@ def _calibrated(classifier: GenreClassifier, features: np.ndarray, classes: np.n
     if not len(classes):
         return classifier
     logits = classifier.logits(features)
-    bounds = (-LARGEST_LOG_TEMPERATURE, LARGEST_LOG_TEMPERATURE)
-    found = minimize_scalar(lambda log: log_loss(logits / np.exp(log), classes), bounds=bounds, method="bounded")
+    found = minimize_scalar(
+        lambda log: log_loss(logits / np.exp(log), classes), bounds=LOG_TEMPERATURES, method="bounded"
+    )
     return replace(classifier, temperature=float(np.exp(found.x)))
 
 

@@ -120,7 +120,7 @@ def fitted_source(name: str, genre: str, folder: Path, config: StudyGenresConfig
 
     def log_prob(pieces: Sequence[Piece]) -> list[np.ndarray]:
         assert isinstance(composer, WithLikelihood)
-        return composer.log_prob([replace(piece, genre=genre) for piece in pieces])
+        return composer.log_prob([Piece(piece.score, genre, piece.start_tick, piece.actions) for piece in pieces])
 
     identity = f"{__version__}-{name}-{genre}-{(folder / CONFIG_FILE).read_text()}"
     has_likelihood = isinstance(composer, WithLikelihood)
