@@ -82,7 +82,7 @@ def _of_equal_length(works: Mapping[str, Sequence[Work]]) -> dict[str, list[Work
     smallest = min(_notes(each, LONGEST) for each in reduced.values())
     cut = {}
     for name, each in reduced.items():
-        longest = min(range(50, LONGEST + 1, 10), key=lambda notes: abs(_notes(each, notes) - smallest))
+        longest = min(range(10, LONGEST + 1, 10), key=lambda notes: abs(_notes(each, notes) - smallest))
         cut[name] = [replace(work, score=cut_to(work.score, longest)) for work in each]
     return cut
 

@@ -27,7 +27,7 @@ from toccata.reward_models.judges.features import FEATURE_COUNT
 from toccata.reward_models.judges.typicality import Typicality
 from toccata.stats import Interval, bootstrap_mean, percentile_interval
 
-HALVES = 100  # random halves of a set, for the standard error of a distance
+HALVES = 50  # random halves of a set, for the standard error of a distance
 NORMAL_95 = 1.96  # standard errors to the ends of a 95 % interval of a normal distribution
 SPLIT_NUMBERS = {"train": 0, "valid": 1, "test": 2}
 

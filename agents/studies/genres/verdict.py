@@ -54,7 +54,7 @@ def in_words(winners: list[Winner]) -> list[str]:
         lines.append(f"{genre} is best by {len(own)} of {len(winners)} measures{beyond}")
     best = {each.genre for each in winners if each.apart}
     if len({each.genre for each in winners}) == 1:
-        lines.append("All measures agree.")
+        lines.append("All measures agree." if best else "All measures agree, but none has intervals that are apart.")
     elif len(best) > 1:
         lines.append(
             f"No genre is the most generative: measures whose intervals are apart favour {' and '.join(sorted(best))}."
