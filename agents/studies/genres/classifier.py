@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from toccata.stats import RESAMPLES, Interval, bootstrap_clusters
+from toccata.stats import RESAMPLES, Interval, percentile_interval
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)  # half the squared norm of the weights times this, beside the mean loss
 BINS = 10  # of confidence
@@ -162,20 +162,23 @@ def accuracy(
     confusion = np.zeros((size, size))
     np.add.at(confusion, (classes, found), 1)
     confusion /= np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    right = (found == classes).astype(float)
-
-    def share(of: np.ndarray) -> Interval:
-        own = right[of]
-        return bootstrap_clusters(lambda rows: float(own[rows].mean()), works[of].astype(str).tolist(), rng, RESAMPLES)
-
-    everything = np.ones(len(classes), bool)
-    intervals = tuple(
-        share(classes == each) if (classes == each).any() else Interval(0.0, 0.0, 0.0) for each in range(size)
-    )
+    right = found == classes
+    intervals = tuple(_share(right[classes == each], works[classes == each], rng) for each in range(size))
     return Accuracy(
-        share(everything),
+        _share(right, works, rng),
         confusion,
         intervals,
         calibration_error(probabilities, classes),
         log_loss(classifier.logits(features), classes),
     )
+
+
+def _share(right: np.ndarray, works: np.ndarray, rng: np.random.Generator) -> Interval:
+    """The share of pieces that are right, with an interval that resamples works; 0 for no pieces."""
+    if not len(right):
+        return Interval(0.0, 0.0, 0.0)
+    _, number = np.unique(works, return_inverse=True)
+    sums = np.stack((np.bincount(number, right), np.bincount(number)))  # (2, works)
+    count = sums.shape[1]
+    drawn = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES) @ sums.T
+    return percentile_interval(float(right.mean()), drawn[:, 0] / drawn[:, 1])

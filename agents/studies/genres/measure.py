@@ -40,11 +40,13 @@ class Excerpts:
         pieces: n.
         classes: (n,) index of the genre of each.
         works: (n,) index of the work of each, all genres together.
+        titles: of the works.
     """
 
     pieces: tuple[Piece, ...]
     classes: np.ndarray
     works: np.ndarray
+    titles: tuple[str, ...]
 
 
 class Bench:
@@ -72,7 +74,8 @@ class Bench:
                 works, excerpts, bars, BEATS_PER_BAR, np.random.default_rng([seed, number])
             )
             classes = np.array([self.genres.index(works[index].genre) for index in owner])
-            self.real[split] = Excerpts(tuple(pieces), classes, owner)
+            titles = tuple(work.title or work.id for work in works)
+            self.real[split] = Excerpts(tuple(pieces), classes, owner, titles)
 
     def features_of_real(self, split: str, control: str) -> np.ndarray:
         """(n, d) of the excerpts of a split under one of `CONTROLS`."""

@@ -210,6 +210,7 @@ def _summary(
             "recognised": recognised,
             "distances": far,
             "mse": _errors_of_pictures(bench, samples),
+            "works": _works(bench, classifiers[WHOLE]),
             "winners": [vars(each) for each in winners],
             "verdict": in_words(winners) if winners else [],
         }
@@ -221,6 +222,19 @@ def _rows_of(bench: Bench, split: str, genre: int, count: int) -> np.ndarray:
     own = np.flatnonzero(bench.real[split].classes == genre)
     drawn = np.random.default_rng([bench.seed, genre]).permutation(own)[:count]
     return bench.features_of_real(split, WHOLE)[np.sort(drawn)]
+
+
+def _works(bench: Bench, classifier: GenreClassifier) -> list[Figures]:
+    """What the excerpts of each held-out work are taken for."""
+    held_out = bench.real["test"]
+    found = classifier.probabilities(bench.features_of_real("test", WHOLE)).argmax(axis=1)
+    rows = []
+    for number, title in enumerate(held_out.titles):
+        own = held_out.works == number
+        shares = np.bincount(found[own], minlength=len(bench.genres)) / own.sum()
+        genre = bench.genres[held_out.classes[own][0]]
+        rows.append({"title": title, "genre": genre, "shares": dict(zip(bench.genres, shares.tolist(), strict=True))})
+    return rows
 
 
 def _row(family: str, genre: str, values: Mapping[str, Interval]) -> Figures:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-Figures = dict[str, Any]
+from toccata.errors import shortened
+
+LONGEST_TITLE = 60  # characters
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -27,6 +29,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
         parts.append("## Mean squared error of pictures\n\n" + _mse(summary["mse"], genres))
     parts.append("## Which genre is the most generative\n\n" + _winners(summary["winners"]))
     parts.append(_paragraph(summary["verdict"]))
+    parts.append("## Held-out works\n\n" + _works(summary["works"], genres))
     return "\n".join(parts)
 
 
@@ -114,6 +117,16 @@ def _mse(rows: Sequence[Mapping[str, Any]], genres: Sequence[str]) -> str:
         nearest = min(genres, key=lambda genre: row["values"][genre])
         body.append([row["family"], row["genre"], *(f"{row['values'][genre]:.4f}" for genre in genres), nearest])
     return _table(["pictures of", "genre", *genres, "least for"], body)
+
+
+def _works(rows: Sequence[Mapping[str, Any]], genres: Sequence[str]) -> str:
+    body = ([_cell(row["title"]), row["genre"], *(f"{row['shares'][genre]:.2f}" for genre in genres)] for row in rows)
+    return _table(["work", "genre", *(f"taken for {genre}" for genre in genres)], body)
+
+
+def _cell(text: str) -> str:
+    """A text of a file as the cell of a table."""
+    return shortened(text, LONGEST_TITLE).replace("|", "\\|")
 
 
 def _winners(winners: Sequence[Mapping[str, Any]]) -> str:

@@ -18,6 +18,8 @@ from toccata.agents.studies.genres.study import study_genres
 from toccata.files import FileError
 from toccata.settings.options import ConfigError
 
+pytestmark = pytest.mark.slow  # it trains, composes and measures: half a minute
+
 GENRES = ("classical", "folk")
 
 
