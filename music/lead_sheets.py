@@ -14,6 +14,7 @@ from toccata.errors import ToccataError, printable
 from toccata.music.chord_estimation import SEVENTH_CHORDS, ChordSpan, decoded_chords
 from toccata.music.chord_symbols import ChordSymbolError, parse_chord
 from toccata.music.midi.beats import COMMON_PERIOD, track_beats
+from toccata.music.pulse import steady_beats
 from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 
 SUBDIVISIONS = (0, 6, 8, 12, 16, 18, 24)  # ticks of a beat: sixteenths, and triplets, which swung quavers are near
@@ -107,8 +108,9 @@ def _weimar_sheet(
 def from_seconds(notes: np.ndarray, tempo_bpm: float | None = None) -> Score:
     """A line of a recording on the grid, with tracked beats and an estimated first beat of the bar.
 
-    Beats are tracked (`track_beats`); with a known tempo, at about that. Bars have four beats; of the four possible
-    first beats it is that whose most likely chords, one a bar, are the most likely.
+    Beats are the steady ones of the tempo (`steady_beats`), or without a tempo those of `track_beats`, which onsets of
+    a single line determine badly. Bars have four beats; of the four possible first beats it is that whose most likely
+    chords, one a bar, are the most likely.
 
     Args:
         notes: (notes, 3) pitch, onset and duration in seconds, by onset.
@@ -118,8 +120,7 @@ def from_seconds(notes: np.ndarray, tempo_bpm: float | None = None) -> Score:
         The line. Without two different onsets it has all notes on the first beat.
     """
     times, lengths, pitches = notes[:, 1], notes[:, 2], notes[:, 0].astype(int)
-    scale = COMMON_PERIOD * tempo_bpm / 60 if tempo_bpm else 1.0  # the tracker prefers beats of that period
-    beats = track_beats(times * scale, (times + lengths) * scale, pitches) / scale
+    beats = steady_beats(times, tempo_bpm) if tempo_bpm else track_beats(times, times + lengths, pitches)
     if len(beats) < 2:
         beats = times[:1] + np.array([0.0, COMMON_PERIOD])
     lines = [on_beats(notes, beats, first, _usable_tempo(tempo_bpm, beats)) for first in range(BEATS_PER_BAR)]
