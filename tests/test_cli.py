@@ -49,6 +49,7 @@ TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli i
         ["-c", TOCCATA, "overoptimise", "--help"],
         ["-c", TOCCATA, "compose", "--help"],
         ["-c", TOCCATA, "fit-prior", "--help"],
+        ["-c", TOCCATA, "dream", "--help"],
         ["-c", TOCCATA, "harden", "--help"],
     ],
 )

@@ -36,7 +36,7 @@ def sample_pieces(
     temperature: float = 1.0,
     top_p: float = 1.0,
     max_steps: int | None = None,
-    on_progress: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], object] | None = None,
 ) -> list[Piece]:
     """Sample pieces from a network.
 

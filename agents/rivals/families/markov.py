@@ -125,7 +125,7 @@ def read_chains(folder: Path) -> dict[str, Markov]:
     Raises:
         WeightsError: when a file is missing or damaged, or the chains are of another piano.
     """
-    names = read_config(folder).get("genres")
+    names: Any = read_config(folder).get("genres")
     tensors = read_tensors(folder, WEIGHTS_NAME)
     try:
         check_genres(name for name in names if name != ALL_GENRES)

@@ -72,7 +72,7 @@ def rival_row(spec: str, study: StudyRivalsConfig, config: TrainConfig, device: 
     name, _, place = spec.partition(":")
     request = Request(config.bars, config.beats_per_bar, config.tempo_bpm, None, study.drafts, device=str(device))
     composer = load_rival(spec, request)
-    folder = Path(place) if place else SHIPPED_FOLDER
+    folder = Path(place) if place else shipped_folder(name)
     genre = config.genre if config.genre in composer.genres else None
     drafts = study.drafts if name == "best-of-n" else 1
     return name, (
@@ -80,7 +80,7 @@ def rival_row(spec: str, study: StudyRivalsConfig, config: TrainConfig, device: 
             f"{__version__}-{spec}-{drafts}-{_weights(folder)}-{genre}",
             lambda count, seed: _played(composer, count, seed, genre, config),
             composer.log_prob if isinstance(composer, WithLikelihood) else None,
-            minutes_to_fit(Path(place) if place else shipped_folder(name)),
+            minutes_to_fit(folder),
         ),
     )
 
@@ -104,7 +104,8 @@ def run_rows(study: StudyRivalsConfig, device: torch.device, rewards: WeightedSu
 
 def shipped_folder(name: str) -> Path:
     """Where the weights of a composer are that come with Toccata, if it has any."""
-    return SHIPPED_FOLDER / f"{'prior' if name in SHIPPED else 'rival'}-{name}"
+    prior = "transformer" if name == "best-of-n" else name
+    return SHIPPED_FOLDER / (f"prior-{prior}" if prior in SHIPPED else f"rival-{name}")
 
 
 def _played(composer: Composer, count: int, seed: int, genre: str | None, config: TrainConfig) -> list[Piece]:

@@ -177,7 +177,7 @@ def test_an_agent_that_remembers_nothing_says_so(run: Callable) -> None:
 
 
 def test_either_a_prior_or_a_run() -> None:
-    with pytest.raises(ConfigError, match="give either a prior or a run"):
+    with pytest.raises(ConfigError, match="give one of --prior, --run and --with"):
         ComposeConfig(prior="lstm", run=Path("runs/a"))
 
 
