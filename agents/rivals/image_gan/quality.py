@@ -40,7 +40,7 @@ def picture_figures(pictures: np.ndarray) -> PictureFigures:
     before = np.pad(sounds, ((0, 0), (0, 0), (1, 0)))[:, :, :-1]
     struck = (pictures >= (HELD + ONSET) / 2) | (sounds & ~before)
     flat = sounds.reshape(len(sounds), -1).astype(np.float64)
-    empty = ~flat.any(axis=1)
+    empty = np.asarray(~flat.any(axis=1))
     flat = np.concatenate([flat, empty[:, None]], axis=1)  # silent pictures are equal to each other, and to no other
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     similarity = np.clip(flat @ flat.T, 0.0, 1.0)
