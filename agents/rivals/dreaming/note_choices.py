@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from toccata.agents.rivals.dreaming.note_bank import NoteGrid
 from toccata.envs.instrument import VELOCITY
-from toccata.music.score import TICKS_PER_BEAT, Score
+from toccata.music.score import NOTE_DTYPE, TICKS_PER_BEAT, Score
 from toccata.reward_models.realism import roll_windows
 from toccata.reward_models.realism.roll_windows import CHANNELS, FRAMES, KEYS, TICKS_PER_FRAME, Windows
 
@@ -58,8 +58,10 @@ def scores_of(choices: np.ndarray, length: Score) -> list[Score]:
         onsets = cells * CELL_TICKS
         ticks = np.minimum(np.array(DURATIONS)[durations] * CELL_TICKS, length.length_ticks - onsets)
         pitches = np.array([low for low, _ in VOICES])[voices] + steps
-        columns = (each.tolist() for each in (onsets, ticks, pitches))
-        scores.append(replace(length, notes=[(*note, VELOCITY) for note in zip(*columns, strict=True)]))
+        notes = np.zeros(len(onsets), NOTE_DTYPE)
+        notes["onset_tick"], notes["duration_ticks"] = onsets, ticks
+        notes["pitch"], notes["velocity"] = pitches, VELOCITY
+        scores.append(replace(length, notes=notes))
     return scores
 
 
