@@ -193,7 +193,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_index_and_in_the_readme() -> None:
     names = {page.name for page in PAGES[1:]} - {"index.md"}
     for file, folder in ((ROOT / "docs/index.md", ""), (ROOT / "README.md", "docs/")):
-        linked = set(re.findall(rf"\]\({folder}(\w+\.md)\)", file.read_text(encoding="utf-8")))
+        linked = set(re.findall(rf"\]\({folder}([\w-]+\.md)\)", file.read_text(encoding="utf-8")))
         assert names <= linked, file.name
 
 
