@@ -79,15 +79,14 @@ def table_csv(summary: Summary) -> str:
 
 
 def table_of(summary: Summary) -> Table:
-    """The most important columns for a terminal."""
-    table = Table(
-        title="means, ± half of the 95 % interval", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
-    )
-    table.add_column("", no_wrap=True)
+    """The means of the most important columns for a terminal."""
+    table = Table(title="means; intervals are in table.md", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("")
     for name in IN_TERMINAL:
         table.add_column(COLUMNS[name], justify="right")
     for name, row in summary["rows"].items():
-        table.add_row(escape(printable(name)), *(_cell(row, metric) for metric in IN_TERMINAL))
+        cells = (_cell(row, metric).partition(" ")[0] for metric in IN_TERMINAL)
+        table.add_row(escape(printable(name)), *cells)
     return table
 
 
