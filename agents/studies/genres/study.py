@@ -138,7 +138,8 @@ def _sources(
     sources: list[Source] = []
     for name in config.composers:
         for genre in genres:
-            _say(console, f"{name}, {genre if name in PRIORS else 'all genres'}")
+            if name in PRIORS or genre == genres[0]:
+                _say(console, f"{name}, {genre if name in PRIORS else 'all genres'}")
             place = fit_source(name, genre, folders, config, console)
             sources.append(fitted_source(name, genre, place, config, device))
     for genre in genres:
@@ -197,6 +198,10 @@ def _summary(
             "genres": list(genres),
             "settings": json.loads(json.dumps(asdict(config), default=str)),
             "remarks": _remarks(config, genres),
+            "minutes": {
+                family: [source.minutes for source in sources if source.family == family]
+                for family in dict.fromkeys(source.family for source in sources)
+            },
             "music": {
                 genre: {
                     split: {"works": len(works), "notes": sum(len(work.score) for work in works)}
@@ -311,10 +316,7 @@ def _remarks(config: StudyGenresConfig, genres: Sequence[str]) -> list[str]:
     if set(genres) <= {"classical", "folk"}:
         lines.append("classical and folk only: other genres need folders of music of your own, --data bach FOLDER")
     if config.composers:
-        lines.append(
-            f"one fit of {config.minutes_per_fit:g} minutes for each composer and genre: intervals are over works or "
-            "pieces, not over fits"
-        )
+        lines.append("one fit for each composer and genre: intervals are over works or pieces, not over fits")
     return lines
 
 
