@@ -59,7 +59,7 @@ def in_words(winners: list[Winner]) -> list[str]:
         *others, last = sorted(best)
         lines.append(
             "No genre is the most generative: measures whose intervals are apart favour "
-            f"{', '.join(others)} and {last}, one each or more."
+            f"{', '.join(others)} and {last}."
         )
     elif best:
         lines.append(f"Where intervals are apart, the best is {best.pop()}; elsewhere the measures disagree.")

@@ -19,7 +19,7 @@ def test_measures_that_disagree_are_said_to():
     high = winner("share", {"classical": CLASSICAL, "jazz": JAZZ}, higher=True)
     close = winner("distance", {"classical": CLASSICAL, "rock": ROCK}, higher=False)
     assert in_words([low, high])[-1] == (
-        "No genre is the most generative: measures whose intervals are apart favour classical and jazz, one each or more."
+        "No genre is the most generative: measures whose intervals are apart favour classical and jazz."
     )
     assert in_words([low, low])[-1] == "All measures agree."
     assert in_words([close])[-1] == "All measures agree, but none has intervals that are apart."
