@@ -49,6 +49,7 @@ TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli i
         ["-c", TOCCATA, "overoptimise", "--help"],
         ["-c", TOCCATA, "compose", "--help"],
         ["-c", TOCCATA, "fit-prior", "--help"],
+        ["-c", TOCCATA, "dream", "--help"],
         ["-c", TOCCATA, "harden", "--help"],
     ],
 )
@@ -161,7 +162,11 @@ def test_words_that_cannot_be_read(command) -> None:
             "learning_rate must be a number, greater than 0 and at most 1, got 1e+30",
         ),
         ("train", ["--rewards", "silence", "1e30"], "reward 'silence': its weight must be a number"),
-        ("train", ["--policy", "rnn"], "policy must be mlp, cnn, lstm, transformer or package.module:Class, got 'rnn'"),
+        (
+            "train",
+            ["--policy", "rnn"],
+            "policy must be mlp, cnn, lstm, transformer, wavenet or package.module:Class, got 'rnn'",
+        ),
         ("train", ["--seeds", "-1"], "an entry of seeds must be a whole number, at least 0"),
         ("train", ["--run-dir", ""], "--run-dir must not be empty"),
         ("train", ["--resume="], "--resume must not be empty"),

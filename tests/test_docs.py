@@ -24,9 +24,13 @@ from toccata.agents.evaluation.overoptimise.config import OveroptimiseConfig
 from toccata.agents.generation.sound_options import SoundOptions
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
+from toccata.agents.rivals.dreaming.config import DreamConfig
+from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_rewards
 from toccata.agents.runs.run_folder import Run
+from toccata.agents.studies.genres.config import StudyGenresConfig
+from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
@@ -50,11 +54,16 @@ COMMANDS = {
     ("toccata", "metrics"): MetricsConfig,
     ("toccata", "overoptimise"): OveroptimiseConfig,
     ("toccata", "compose"): ComposeConfig,
+    ("toccata", "dream"): DreamConfig,
     ("toccata", "fit-prior"): FitPriorConfig,
+    ("toccata", "study rivals"): StudyRivalsConfig,
+    ("toccata", "study genres"): StudyGenresConfig,
+    ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,
 }
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
+OTHER_FLAGS |= {"--with"}  # of compose; its field cannot be called so
 OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
 OTHER_FLAGS |= {"--head", "--port", "--address"}  # of Ray
 OTHER_FLAGS |= {"--works", "--seconds"}  # of benchmarks
@@ -145,10 +154,11 @@ def test_commands_can_be_typed_as_they_stand(page: Path, workdir: Path) -> None:
     for words in commands(page):
         if words[0] == "make":
             assert all(word in targets or "=" in word for word in words[1:]), words
-        config_type = COMMANDS.get((words[0], words[1] if len(words) > 1 else ""))
+        count = 3 if words[1:2] == ["study"] else 2  # words of the command's name
+        config_type = COMMANDS.get((words[0], " ".join(words[1:count])))
         if config_type is None:
             continue
-        arguments = with_added_rewards(words[2:], DEFAULT_REWARDS)
+        arguments = with_added_rewards(words[count:], DEFAULT_REWARDS)
         config = tyro.cli(config_type, args=arguments)  # exits, and so fails, on what it does not know
         for name, _ in getattr(config, "rewards", None) or ():
             if name.startswith(("my_rewards:Steps", "examples.")):
@@ -183,7 +193,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_index_and_in_the_readme() -> None:
     names = {page.name for page in PAGES[1:]} - {"index.md"}
     for file, folder in ((ROOT / "docs/index.md", ""), (ROOT / "README.md", "docs/")):
-        linked = set(re.findall(rf"\]\({folder}(\w+\.md)\)", file.read_text(encoding="utf-8")))
+        linked = set(re.findall(rf"\]\({folder}([\w-]+\.md)\)", file.read_text(encoding="utf-8")))
         assert names <= linked, file.name
 
 

@@ -17,13 +17,16 @@ from toccata.envs.pieces import Piece
 Act = Callable[[Any, np.ndarray, Any, np.ndarray], tuple[np.ndarray, Any]]
 
 
-def play_pieces(act: Act, env: PianoVecEnv, seed: int) -> tuple[list[Piece], dict[str, int]]:
+def play_pieces(
+    act: Act, env: PianoVecEnv, seed: int, on_progress: Callable[[float], object] | None = None
+) -> tuple[list[Piece], dict[str, int]]:
     """One piece of each environment, stepped in one batch.
 
     Args:
         act: plays a step of all of them; its state is None at first.
         env: gives a piece at its end only: `reward_at="piece"`.
         seed: of the environments, and of the global random number generators of Python, numpy and torch.
+        on_progress: called after every step with the fraction of the least finished piece that is done, in [0, 1].
 
     Returns:
         the pieces, and over all of them the number of `actions` and of `illegal_actions`, which became rests.
@@ -43,6 +46,10 @@ def play_pieces(act: Act, env: PianoVecEnv, seed: int) -> tuple[list[Piece], dic
                 pieces[i] = piece
                 counts["actions"] += len(piece.actions)  # type: ignore[arg-type]  # an agent wrote it
                 counts["illegal_actions"] += infos[i]["illegal_actions"]
+        if on_progress is not None:
+            states = env.core.dynamics.states
+            left = [i for i in range(env.num_envs) if i not in pieces]
+            on_progress(float((states["clock"][left] / states["end_tick"][left]).min(initial=1.0)))
     return [pieces[i] for i in range(env.num_envs)], counts
 
 

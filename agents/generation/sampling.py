@@ -36,7 +36,7 @@ def sample_pieces(
     temperature: float = 1.0,
     top_p: float = 1.0,
     max_steps: int | None = None,
-    on_progress: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], object] | None = None,
 ) -> list[Piece]:
     """Sample pieces from a network.
 
@@ -155,9 +155,13 @@ def nucleus(probs: torch.Tensor, top_p: float) -> torch.Tensor:
     They are not renormalised. Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section
     3.1.
     """
-    ordered, order = probs.sort(dim=1, descending=True, stable=True)
+    # All below (1 - top_p) / n together are less than what is left out, so columns of them need not be sorted
+    columns = (probs >= (1 - top_p) / probs.shape[1]).any(dim=0).nonzero().squeeze(1)
+    some = probs[:, columns]
+    ordered, order = some.sort(dim=1, descending=True, stable=True)
     before = ordered.cumsum(dim=1) - ordered
-    return torch.zeros_like(probs).scatter(1, order, ordered.masked_fill(before >= top_p, 0.0))
+    kept = torch.zeros_like(some).scatter(1, order, ordered.masked_fill(before >= top_p, 0.0))
+    return torch.zeros_like(probs).index_copy(1, columns, kept)
 
 
 def _check_arguments(count: int, bars: int, temperature: float, top_p: float, max_steps: int | None) -> None:

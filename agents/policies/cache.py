@@ -19,12 +19,13 @@ class Steps(NamedTuple):
 
 @dataclass(frozen=True)
 class Cache:
-    """What a backbone keeps of each row's episode: keys and values of attention, or the state of an LSTM.
+    """What a backbone keeps of each row's episode: as keys and values, as a state, or as inputs of layers.
 
     Attributes:
         lengths: (rows,) int64 steps of the episode so far.
         state: of a `Transformer` (layers, 2, rows, capacity, head width), keys and values; of an `Lstm` (2, layers,
-            rows, width), hidden and cell state. `Transformer.step` writes its next entry in place, at `lengths`.
+            rows, width), hidden and cell state; of a `Wavenet` (1, slots, rows, width), the latest inputs of its
+            layers. The steps of `Transformer` and `Wavenet` write their next entry in place.
         room: no length exceeds it, nor does one in the next step; at most the capacity. None: `lengths` is read where
             such a bound is needed, for which a program waits for its GPU.
     """
@@ -40,7 +41,7 @@ class Cache:
     def put(self, rows: torch.Tensor, other: Cache) -> Cache:
         """A copy in which the rows `rows` (k,) are those of `other`, which has k."""
         states = [self.state, other.state]
-        room = max(state.shape[3] for state in states)  # of a transformer the capacity; of an LSTM all are equal
+        room = max(state.shape[3] for state in states)  # of a transformer the capacity; of the others all are equal
         state, new = (
             torch.cat([each, each.new_zeros(*each.shape[:3], room - each.shape[3], *each.shape[4:])], dim=3)
             for each in states

@@ -15,7 +15,7 @@ from toccata.envs.instrument import NO_PITCH, Piano
 
 IMPOSSIBLE = -1e8  # logit of a masked action: its probability is exactly 0 in float32
 NO_VELOCITIES = (
-    "mlp, cnn, lstm, transformer and priors play (what, value) alone: use a piano with velocities=None, "
+    "mlp, cnn, lstm, transformer, wavenet and priors play (what, value) alone: use a piano with velocities=None, "
     'or MaskablePPO("MultiInputPolicy", ...) of sb3-contrib'
 )
 

@@ -16,6 +16,7 @@ from toccata.agents.policies.cache import Cache, Steps
 from toccata.agents.policies.distribution import JointDistribution, chord_shapes
 from toccata.agents.policies.lstm import Lstm
 from toccata.agents.policies.transformer import Transformer
+from toccata.agents.policies.wavenet import Wavenet
 from toccata.envs.instrument import Piano
 from toccata.music.score import TICKS_PER_BEAT
 from toccata.settings.genres import GENRES, check_genres
@@ -50,7 +51,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
-            raise ValueError(f"backbone must be {' or '.join(BACKBONES)}, got {self.backbone!r}")
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {self.backbone!r}")
         for name, most in (("width", 4096), ("layers", 64), ("heads", 64)):
             size = getattr(self, name)
             if type(size) is not int or not 1 <= size <= most:
@@ -58,13 +59,15 @@ class NetworkConfig:
         object.__setattr__(self, "genres", check_genres(self.genres))  # a tuple, where a file has a list
 
 
-BACKBONES: dict[str, Callable[[NetworkConfig], Transformer | Lstm]] = {
+BACKBONES: dict[str, Callable[[NetworkConfig], Transformer | Lstm | Wavenet]] = {
     "transformer": lambda config: Transformer(config.width, config.layers, config.heads),
     "lstm": lambda config: Lstm(config.width, config.layers),
+    "wavenet": lambda config: Wavenet(config.width, config.layers),
 }
 DEFAULT_NETWORKS = {  # of equal size, about two million parameters
     "transformer": NetworkConfig(),
     "lstm": NetworkConfig("lstm", 328, 2),
+    "wavenet": NetworkConfig("wavenet", 176, 10),
 }
 
 

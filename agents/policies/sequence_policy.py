@@ -1,4 +1,4 @@
-"""The `lstm` and `transformer` policies: actor and critic on all actions of the episode so far."""
+"""The `lstm`, `transformer` and `wavenet` policies: actor and critic on all actions of the episode so far."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SequencePolicy(NetworkPolicy):
         action_space: of the same environment.
         lr_schedule: learning rate by remaining progress.
         piano: the instrument of the environment.
-        backbone: "transformer" or "lstm".
+        backbone: "transformer", "lstm" or "wavenet".
         network_config: fields of `NetworkConfig` in place of the defaults, such as {"width": 64, "layers": 2}, and
             "genres" for an environment with other genres.
         arguments: of sb3-contrib's `MaskableActorCriticPolicy`.
@@ -61,11 +61,11 @@ class SequencePolicy(NetworkPolicy):
     ) -> None:
         self.piano = piano or Piano()
         if backbone not in DEFAULT_NETWORKS:
-            raise ValueError(f"backbone must be {' or '.join(DEFAULT_NETWORKS)}, got {backbone!r}")
+            raise ValueError(f"backbone must be one of {', '.join(DEFAULT_NETWORKS)}, got {backbone!r}")
         self.network_config = NetworkConfig(**{**asdict(DEFAULT_NETWORKS[backbone]), **(network_config or {})})
         check_action_space(action_space, self.piano)
         if not isinstance(observation_space, spaces.Dict) or "place" not in observation_space.spaces:
-            raise ValueError('the lstm and transformer policies need an environment with observation="actions"')
+            raise ValueError('sequence policies need an environment with observation="actions"')
         known, genres = len(self.network_config.genres), genre_count(observation_space)
         if genres is None or genres > known:
             raise ValueError(

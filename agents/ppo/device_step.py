@@ -146,7 +146,7 @@ class DeviceStep:
         self._logits.copy_(logits)
         self._values.copy_(values)
         self._lengths.copy_(cache.lengths)
-        if cache.state is not self._state:  # of an LSTM; a transformer writes in place
+        if cache.state is not self._state:  # of an LSTM; the others write in place
             self._state.copy_(cache.state)
 
     def _record(self) -> None:

@@ -161,7 +161,7 @@ class SequenceComposerPPO(ComposerPPO):
         """A prefilled cache, on a GPU with a bound on its lengths, so that passes which begin with it do not wait."""
         if self.device.type == "cpu":
             return cache
-        return replace(cache, room=cache.state.shape[3])  # of an LSTM the width, which is not used
+        return replace(cache, room=cache.state.shape[3])  # of the others the width, which is not used
 
     def prepare(self, observations: Any) -> Any:
         """The observations of a step (envs, ...), with bars counted from the first one of the primer's context.

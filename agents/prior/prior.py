@@ -21,7 +21,7 @@ from toccata.weights import load_weights, save_weights
 
 WEIGHTS_NAME = "prior"
 SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
-SHIPPED = ("transformer", "lstm")  # names of the priors that come with Toccata, one for each backbone
+SHIPPED = ("transformer", "lstm", "wavenet")  # names of the priors that come with Toccata, one for each backbone
 
 
 class PriorError(ToccataError, ValueError):
@@ -53,7 +53,7 @@ class Prior:
         """Read what `save` wrote.
 
         Args:
-            name: a folder, or the name of a prior that comes with Toccata: transformer, lstm.
+            name: a folder, or the name of a prior that comes with Toccata: transformer, lstm, wavenet.
             device: where the network is put.
 
         Raises:

@@ -131,7 +131,7 @@ def environment_arguments(config: TrainConfig) -> dict[str, Any]:
 
 
 def plays_whole_pieces(config: TrainConfig) -> bool:
-    """Whether the policy sees all actions of the piece so far, as lstm and transformer do."""
+    """Whether the policy sees all actions of the piece so far, as lstm, transformer and wavenet do."""
     if config.is_user_policy:
         return plays_sequences(imported_policy(config.policy))
     return config.policy in SEQUENCE_POLICIES

@@ -18,7 +18,7 @@ from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.prior.prior import Prior
 from toccata.agents.runs.builders import load_agent
 from toccata.agents.runs.compose_config import ComposeConfig
-from toccata.agents.runs.config import SEQUENCE_POLICIES, TrainConfig
+from toccata.agents.runs.config import SEQUENCE_NAMES, SEQUENCE_POLICIES, TrainConfig
 from toccata.agents.runs.run_folder import Run, next_free
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
@@ -162,7 +162,7 @@ def load_composer(config: ComposeConfig) -> tuple[SequenceNetwork, Piano, TrainC
     run = Run.open(config.run)
     if run.config.policy not in SEQUENCE_POLICIES:
         raise ComposeError(
-            f"{run.folder}: compose needs policy lstm or transformer, this run's is {run.config.policy!r}. "
+            f"{run.folder}: compose needs policy {SEQUENCE_NAMES}, this run's is {run.config.policy!r}. "
             f"Pieces of this agent without a primer are written by: python evaluate.py {quote(str(run.folder))}"
         )
     policy: SequencePolicy = load_agent(run.model_path, run.config, device).policy  # type: ignore[assignment]  # as above

@@ -58,11 +58,11 @@ class ComposeConfig:
     """How many different ones."""
 
     prior: str | None = None
-    """Network: a prior that comes with Toccata (transformer, lstm), or a folder that `toccata fit-prior` wrote.
-    By default transformer."""
+    """Network: a prior that comes with Toccata (transformer, lstm, wavenet), or a folder that `toccata fit-prior`
+    wrote. By default transformer."""
 
     run: Path | None = None
-    """A run folder instead: the agent that was trained there, with policy lstm or transformer."""
+    """A run folder instead: the agent that was trained there, with policy transformer, lstm or wavenet."""
 
     composer: Annotated[str | None, tyro.conf.arg(name="with")] = None
     """Another composer instead, by NAME, or NAME:FOLDER with weights of your own: random, markov, lstm, wavenet,

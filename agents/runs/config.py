@@ -30,8 +30,9 @@ from toccata.settings.options import (
 )
 from toccata.settings.specs import Spec, SpecError, parse_spec, weighted_texts
 
-POLICIES = ("mlp", "cnn", "lstm", "transformer")
-SEQUENCE_POLICIES = ("lstm", "transformer")  # on all actions of the episode so far
+POLICIES = ("mlp", "cnn", "lstm", "transformer", "wavenet")
+SEQUENCE_POLICIES = ("lstm", "transformer", "wavenet")  # on all actions of the episode so far
+SEQUENCE_NAMES = "lstm, transformer or wavenet"
 NO_PRIOR = "none"
 CLONE_EPOCHS = 10  # of behaviour cloning without a prior
 PRIOR_CLONE_EPOCHS = 6  # with one: fewer, as it was fitted to more music than the run's corpus
@@ -143,30 +144,31 @@ class TrainConfig:
     """Quarter notes a minute."""
 
     policy: str = "transformer"
-    """Network: transformer or lstm, on all actions of the episode so far; mlp or cnn, on the recent piano roll; or a
-    policy class of your own, package.module:Class, with arguments as in "my_policies:Small(hidden=64)"."""
+    """Network: transformer, lstm or wavenet (convolutions), on the actions of the episode so far; mlp or cnn, on the
+    recent piano roll; or a policy class of your own, package.module:Class, with arguments as in
+    "my_policies:Small(hidden=64)"."""
 
     prior: str | None = None
-    """Prior that an lstm or transformer policy is initialised from: transformer, lstm (they come with Toccata), a
-    folder of `toccata fit-prior`, or none. By default the one that comes with Toccata."""
+    """Prior that a transformer, lstm or wavenet policy is initialised from: transformer, lstm, wavenet (they come with
+    Toccata), a folder of `toccata fit-prior`, or none. By default the one that comes with Toccata."""
 
     clone_epochs: int | None = None
     """Epochs of behaviour cloning on the run's real music before PPO. By default 6 with a prior and 10 without; a
     policy without either is randomly initialised."""
 
     prior_kl_coef: float | None = None
-    """Penalty in reward per nat of the KL of a piece from the reference policy, which is the prior after cloning (lstm,
-    transformer). By default 0.01, and 0 for a randomly initialised reference."""
+    """Penalty in reward per nat of the KL of a piece from the reference policy, which is the prior after cloning
+    (transformer, lstm, wavenet). By default 0.01, and 0 for a randomly initialised reference."""
 
     prior_kl_target: float | None = None
     """Nats a piece that prior-kl-coef is adapted to after each rollout; None keeps it fixed."""
 
     algorithm: Literal["ppo", "grpo", "best-of-n"] | None = None
     """ppo: proximal policy optimisation with a value function and rewards at bar lines; the default of mlp and cnn. The
-    others have no value function and one reward a piece (lstm, transformer): grpo, PPO's objective with the reward of a
-    piece relative to the rollout's others as advantage, their default; best-of-n, which maximises the likelihood of the
-    best of every --best-of pieces. Their rollout is a piece of each environment; they do not use --reward-at,
-    --n-steps, --gamma and --gae-lambda."""
+    others have no value function and one reward a piece (transformer, lstm, wavenet): grpo, PPO's objective with the
+    reward of a piece relative to the rollout's others as advantage, their default; best-of-n, which maximises the
+    likelihood of the best of every --best-of pieces. Their rollout is a piece of each environment; they do not use
+    --reward-at, --n-steps, --gamma and --gae-lambda."""
 
     best_of: int = 4
     """With --algorithm best-of-n: pieces of which the best is kept. It divides --num-envs."""
@@ -312,7 +314,7 @@ class TrainConfig:
         if self.algorithm == "ppo":
             return
         if self.policy in POLICIES and self.policy not in SEQUENCE_POLICIES:
-            raise ConfigError(f"algorithm {self.algorithm} needs policy lstm or transformer, got {self.policy!r}")
+            raise ConfigError(f"algorithm {self.algorithm} needs policy {SEQUENCE_NAMES}, got {self.policy!r}")
         if self.num_envs < 2:
             raise ConfigError(f"algorithm {self.algorithm} compares pieces: num_envs must be at least 2, got 1")
         if self.algorithm == "best-of-n" and self.num_envs % self.best_of:
@@ -327,7 +329,7 @@ class TrainConfig:
         """Fill in the defaults of prior, clone_epochs and prior_kl_coef, which depend on each other."""
         sequence = self.policy in SEQUENCE_POLICIES
         if not sequence and self.prior not in (None, NO_PRIOR):
-            raise ConfigError(f"prior {self.prior!r} needs policy lstm or transformer, got {self.policy!r}")
+            raise ConfigError(f"prior {self.prior!r} needs policy {SEQUENCE_NAMES}, got {self.policy!r}")
         prior = self.prior or (self.policy if sequence else NO_PRIOR)
         default_epochs = CLONE_EPOCHS if prior == NO_PRIOR else PRIOR_CLONE_EPOCHS
         if self.is_user_policy:

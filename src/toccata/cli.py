@@ -95,6 +95,13 @@ def compose(config: Any) -> None:
     run_composing(config)
 
 
+def dream(config: Any) -> None:
+    """Dream sound: gradient ascent from white noise to what the rating likes."""
+    from toccata.agents.rivals.dreaming.dream import dream as run_dreaming
+
+    run_dreaming(config)
+
+
 def fit_rival(config: Any) -> None:
     """Fit a composer that agents are compared with: a Markov chain, an LSTM over chords, image GANs."""
     from toccata.agents.rivals.fitting.fit_rival import fit_rival as fit
@@ -134,6 +141,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "metrics": ("toccata.agents.evaluation.config:MetricsConfig", metrics),
     "overoptimise": ("toccata.agents.evaluation.overoptimise.config:OveroptimiseConfig", overoptimise),
     "compose": ("toccata.agents.runs.compose_config:ComposeConfig", compose),
+    "dream": ("toccata.agents.rivals.dreaming.config:DreamConfig", dream),
     "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
     "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
     "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),

@@ -26,7 +26,11 @@ SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))
 MELODY = Piano(lowest=58, highest=62, chords=(), values=(6, 12), max_sounding=1)
 
 
-SIZES = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
+SIZES = {
+    "transformer": {"width": 16, "layers": 2, "heads": 2},
+    "lstm": {"width": 16, "layers": 2},
+    "wavenet": {"width": 16, "layers": 3},
+}
 
 
 # Sums over a width of 16 in each of two layers and two heads; values, log-probabilities and rewards are below 8.

@@ -23,9 +23,17 @@ from toccata.agents.hardening import config as harden_config
 from toccata.agents.hardening.config import HardenConfig
 from toccata.agents.prior.fitting import fit_config
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
+from toccata.agents.rivals.dreaming import config as dream_config
+from toccata.agents.rivals.dreaming.config import DreamConfig
+from toccata.agents.rivals.fitting import config as fit_rival_config
+from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.runs import compose_config
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import TRAIN_RANGES, TrainConfig
+from toccata.agents.studies.genres import config as study_genres_config
+from toccata.agents.studies.genres.config import StudyGenresConfig
+from toccata.agents.studies.rivals import config as study_rivals_config
+from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import core
 from toccata.reward_models.rating.fitting import config as rating_config
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
@@ -38,8 +46,12 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (MetricsConfig, {"files": (Path("music"),)}, METRICS_RANGES),
     (OveroptimiseConfig, {"runs": (Path("run"),), "out": Path("out")}, overoptimise_config.RANGES),
     (ComposeConfig, {}, compose_config.RANGES),
+    (DreamConfig, {}, dream_config.RANGES),
     (FitPriorConfig, {"out": Path("out")}, fit_config.RANGES),
     (HardenConfig, {"out": Path("out")}, harden_config.RANGES),
+    (FitRivalConfig, {"rival": "markov", "out": Path("out")}, fit_rival_config.RANGES),
+    (StudyRivalsConfig, {"out": Path("out")}, study_rivals_config.RANGES),
+    (StudyGenresConfig, {"out": Path("out")}, study_genres_config.RANGES),
     (FitRatingConfig, {"data": Path("data"), "out": Path("out")}, rating_config.RANGES),
 ]
 WRONG = [True, "8", 10**30, -(10**30), 10**400, float("nan"), float("inf"), [8], {}, None, b"8", 1j, "\ud800"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from shlex import quote
@@ -169,8 +169,15 @@ class PassageDataset:
         return self._as_played[work.id]
 
 
-def as_played(corpus: Corpus, piano: Piano | None = None) -> dict[str, Score]:
+def as_played(
+    corpus: Corpus, piano: Piano | None = None, on_progress: Callable[[float], object] | None = None
+) -> dict[str, Score]:
     """The works of a corpus as the piano plays them, by id; computed once, then read from the cache folder.
+
+    Args:
+        corpus: of works that a `PassageDataset` takes.
+        piano: the instrument; by default `Piano()`.
+        on_progress: is told the share that is encoded; None: a progress bar of its own shows it.
 
     Warns:
         CorpusWarning: when they cannot be written there.
@@ -185,8 +192,15 @@ def as_played(corpus: Corpus, piano: Piano | None = None) -> dict[str, Score]:
     key = digest.hexdigest()
 
     def encode_all() -> Corpus:
-        works = track(corpus.works, "Encoding", transient=True, console=Console(stderr=True))
-        return replace(corpus, works=tuple(replace(work, score=encode(work.score, piano)[1].score) for work in works))
+        works: Iterable[Work] = corpus.works
+        if on_progress is None:
+            works = track(corpus.works, "Encoding", transient=True, console=Console(stderr=True))
+        played = []
+        for work in works:
+            played.append(replace(work, score=encode(work.score, piano)[1].score))
+            if on_progress is not None:
+                on_progress(len(played) / len(corpus))
+        return replace(corpus, works=tuple(played))
 
     return {work.id: work.score for work in load_or_make(f"played-{key[:12]}", key, encode_all)}
 

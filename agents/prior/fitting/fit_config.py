@@ -49,17 +49,18 @@ class FitPriorConfig:
     --init-from: --genres ragtime tango. With --init-from their embeddings begin at the mean of the known ones."""
 
     init_from: str | None = None
-    """Prior to initialise the weights from: transformer, lstm (they come with Toccata), or a folder of fit-prior; by
-    default random. It determines backbone and sizes; a tenth of the default learning rate is enough for new music."""
+    """Prior to initialise the weights from: transformer, lstm, wavenet (they come with Toccata), or a folder of
+    fit-prior; by default random. It determines backbone and sizes; a tenth of the default learning rate is enough for
+    new music."""
 
-    backbone: Literal["transformer", "lstm"] = "transformer"
+    backbone: Literal["transformer", "lstm", "wavenet"] = "transformer"
     """Kind of network; with --init-from it is that of the prior."""
 
     width: int | None = None
-    """Channels of a layer; by default 192 (transformer) or 328 (lstm), about two million weights in all."""
+    """Channels of a layer; by default 192 (transformer), 328 (lstm), 176 (wavenet): about two million weights."""
 
     layers: int | None = None
-    """How many; by default 5 (transformer) or 2 (lstm)."""
+    """How many; by default 5 (transformer), 2 (lstm) or 10 (wavenet)."""
 
     heads: int | None = None
     """Heads of a transformer's attention; by default 3. The width must be a multiple of four times as many."""
@@ -90,8 +91,8 @@ class FitPriorConfig:
     """Share of passages without their genre, so that the prior can also be sampled unconditionally."""
 
     compare: tuple[str, ...] = ()
-    """Other priors that the report compares with this one on the same held-out works: transformer, lstm (they come with
-    Toccata), or folders."""
+    """Other priors that the report compares with this one on the same held-out works: transformer, lstm, wavenet (they
+    come with Toccata), or folders."""
 
     resume: bool = False
     """Go on with an interrupted fit of the same options, from the end of its last epoch (OUT.checkpoint/)."""

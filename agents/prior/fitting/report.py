@@ -12,7 +12,8 @@ from rich.table import Table
 
 from toccata.agents.prior.bits import ALL, Bits, bits
 from toccata.agents.prior.fitting.dataset import PassageDataset
-from toccata.agents.prior.markov import Markov, uniform_log_prob
+from toccata.agents.prior.fitting.markov_chain import fit_markov
+from toccata.agents.prior.markov import uniform_log_prob
 from toccata.agents.prior.prior import Prior, PriorError
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.envs.pieces import Piece
@@ -21,9 +22,6 @@ from toccata.music.corpus import Corpus
 from toccata.stats import Interval
 
 REPORT_FILE, CURVES_FILE = "report.md", "curves.png"
-MARKOV_STEPS = 300_000  # training steps of the Markov chain on a large corpus
-STEPS_PER_NOTE = 24  # on a small one: an onset and a rest a note, in each of twelve keys
-MARKOV_CHUNK = 256  # passages sampled at a time
 
 
 def passages_with_works(dataset: PassageDataset) -> tuple[list[Piece], list[str]]:
@@ -37,19 +35,6 @@ def passages_with_works(dataset: PassageDataset) -> tuple[list[Piece], list[str]
         pieces += passages
         groups += [work.group or work.id] * len(passages)
     return pieces, groups
-
-
-def fit_markov(train: PassageDataset, seed: int = 0) -> tuple[Markov, int]:
-    """An order-3 Markov chain fitted to passages in random keys, and the number of its training steps."""
-    rng = np.random.default_rng(seed)
-    min_steps = min(MARKOV_STEPS, STEPS_PER_NOTE * sum(len(work.score) for work in train.works))
-    pieces: list[Piece] = []
-    steps = 0
-    while steps < min_steps:
-        sample = train.sample(MARKOV_CHUNK, rng)
-        pieces += sample
-        steps += sum(len(piece.actions) for piece in sample if piece.actions is not None)
-    return Markov().fit(record_trajectories(pieces, train.piano, train.genres)), steps
 
 
 def bits_table(columns: Mapping[str, Mapping[str, Bits]], unit: str) -> list[list[str]]:
@@ -129,7 +114,7 @@ def _work_counts(train: PassageDataset, test: PassageDataset | None) -> str:
         counts = [count for works in splits for count in (len(works), sum(len(work.score) for work in works))]
         if any(counts):
             rows.append([genre, *(f"{count:,}" for count in counts)])
-    return _markdown(rows)
+    return markdown_table(rows)
 
 
 def _bits_sections(
@@ -173,7 +158,7 @@ def _bits_sections(
         f"most music weigh most. The Markov chain was fitted to {steps:,} steps in random keys.{left_out}{leakage}"
     )
     differences = _differences(log_probs, pieces, works)
-    return ["## Bits on held-out works", note, *(_markdown(rows) for rows in tables), differences]
+    return ["## Bits on held-out works", note, *(markdown_table(rows) for rows in tables), differences]
 
 
 def _differences(log_probs: Mapping[str, Sequence[np.ndarray]], pieces: Sequence[Piece], works: Sequence[str]) -> str:
@@ -194,10 +179,10 @@ def _loss_table(losses: Mapping[str, Sequence[float]]) -> str:
         kept = ", kept" if epoch == losses["best_epoch"] else ""
         valid = f"{losses['valid'][epoch]:.4f}" if losses["valid"] else "-"
         rows.append([f"{epoch + 1}{kept}", f"{loss:.4f}", valid])
-    return _markdown(rows)
+    return markdown_table(rows)
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, its head first."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])

@@ -48,7 +48,8 @@ class StudyRivalsConfig:
 
     runs: tuple[Path, ...] = ()
     """Runs of the agent, or folders of `train --seeds`: those that differ in nothing but the seed are one row, and so
-    are their policies before RL. Genre, metre, tempo, length and real music are then those of the first."""
+    are their policies before RL and best-of-n of these. Genre, metre, tempo, length and real music are then those of
+    the first."""
 
     samples: int = 256
     """Pieces of each composer and run, and real ones."""
@@ -69,7 +70,8 @@ class StudyRivalsConfig:
     """Real music, without runs, as in training: by default music21's of the genre."""
 
     drafts: int = 16
-    """Drafts of each piece of best-of-n."""
+    """Drafts of each piece of best-of-n, that of the runs' policies before RL too. RL with the default settings samples
+    and scores about as many pieces as 256 times 4 drafts."""
 
     seed: int = 0
     """One seed gives one table."""

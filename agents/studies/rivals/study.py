@@ -53,7 +53,10 @@ def study_rivals(config: StudyRivalsConfig, console: Console | None = None) -> F
     settings = settings_of_pieces(config)
     remarks: list[str] = []
     bench = _bench(config, settings, remarks)
-    rows = [*(rival_row(spec, config, settings, device) for spec in config.composers), *run_rows(config, device)]
+    rows = [
+        *(rival_row(spec, config, settings, device) for spec in config.composers),
+        *run_rows(config, device, bench.rewards),
+    ]
     bench.cache.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     samples: dict[str, list[Sample]] = {}

@@ -27,7 +27,9 @@ from toccata.agents.runs.run_folder import Run
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs.excerpts import as_piece
 from toccata.envs.instrument import Piano
-from toccata.envs.pieces import Piece
+from toccata.envs.pieces import Piece, Pieces
+from toccata.envs.reward_model import total
+from toccata.reward_models import WeightedSum
 from toccata.weights import CONFIG_FILE, sha256
 
 Compose = Callable[[int, int], list[Piece]]  # of the number of pieces and a seed
@@ -70,7 +72,7 @@ def rival_row(spec: str, study: StudyRivalsConfig, config: TrainConfig, device: 
     name, _, place = spec.partition(":")
     request = Request(config.bars, config.beats_per_bar, config.tempo_bpm, None, study.drafts, device=str(device))
     composer = load_rival(spec, request)
-    folder = Path(place) if place else SHIPPED_FOLDER
+    folder = Path(place) if place else shipped_folder(name)
     genre = config.genre if config.genre in composer.genres else None
     drafts = study.drafts if name == "best-of-n" else 1
     return name, (
@@ -78,13 +80,13 @@ def rival_row(spec: str, study: StudyRivalsConfig, config: TrainConfig, device: 
             f"{__version__}-{spec}-{drafts}-{_weights(folder)}-{genre}",
             lambda count, seed: _played(composer, count, seed, genre, config),
             composer.log_prob if isinstance(composer, WithLikelihood) else None,
-            minutes_to_fit(Path(place) if place else shipped_folder(name)),
+            minutes_to_fit(folder),
         ),
     )
 
 
-def run_rows(study: StudyRivalsConfig, device: torch.device) -> list[Row]:
-    """The rows of the runs: each arm, and before it the policies that it started from.
+def run_rows(study: StudyRivalsConfig, device: torch.device, rewards: WeightedSum) -> list[Row]:
+    """The rows of the runs: each arm, and before it the policies that it started from and best-of-n of these.
 
     Raises:
         OveroptimiseError, RunError, ConfigError, ModelError: for runs that cannot be read or compared.
@@ -94,13 +96,16 @@ def run_rows(study: StudyRivalsConfig, device: torch.device) -> list[Row]:
         before = [_model(run, run.reference_path, device, study) for run in arm.runs if run.reference_path.is_file()]
         if before:
             rows.append((f"{arm.name} before RL", tuple(before)))
+            best = tuple(_best_of(each, study.drafts, rewards) for each in before)
+            rows.append((f"best of {study.drafts} of {arm.name} before RL", best))
         rows.append((arm.name, tuple(_model(run, run.model_path, device, study) for run in arm.runs)))
     return rows
 
 
 def shipped_folder(name: str) -> Path:
     """Where the weights of a composer are that come with Toccata, if it has any."""
-    return SHIPPED_FOLDER / f"{'prior' if name in SHIPPED else 'rival'}-{name}"
+    prior = "transformer" if name == "best-of-n" else name
+    return SHIPPED_FOLDER / (f"prior-{prior}" if prior in SHIPPED else f"rival-{name}")
 
 
 def _played(composer: Composer, count: int, seed: int, genre: str | None, config: TrainConfig) -> list[Piece]:
@@ -121,6 +126,17 @@ def _model(run: Run, path: Path, device: torch.device, study: StudyRivalsConfig)
         _log_prob_of(model, run.config),
         minutes,
     )
+
+
+def _best_of(subject: Subject, drafts: int, rewards: WeightedSum) -> Subject:
+    """The best of each `drafts` pieces of a subject; it has no likelihood."""
+
+    def compose(count: int, seed: int) -> list[Piece]:
+        pieces = subject.compose(count * drafts, seed)
+        scores = total(rewards.weighted(rewards.scores(Pieces(pieces)))).reshape(count, drafts)
+        return [pieces[number * drafts + int(best)] for number, best in enumerate(scores.argmax(axis=1))]
+
+    return Subject(f"best-of-{drafts}-{subject.identity}", compose)
 
 
 def _log_prob_of(model: ComposerPPO, config: TrainConfig) -> LogProb | None:

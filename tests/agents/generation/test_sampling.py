@@ -193,7 +193,7 @@ class StepRecorder:
         patch.setattr(network, "step", recorded)
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 @pytest.mark.parametrize("genre", [None, "rock"])
 @pytest.mark.parametrize("has_primer", [False, True])
 def test_observations_are_those_of_the_recorded_piece(

@@ -1,7 +1,8 @@
-"""Both backbones: step by step and as whole sequences they give the same numbers."""
+"""All backbones: step by step and as whole sequences they give the same numbers."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,27 +15,34 @@ from helpers.rounding import float32_rounding
 from toccata.agents.policies.cache import Cache, Steps
 from toccata.agents.policies.lstm import Lstm
 from toccata.agents.policies.transformer import INITIAL_CAPACITY, Transformer
+from toccata.agents.policies.wavenet import DILATIONS, Wavenet
+
+Backbone = Transformer | Lstm | Wavenet
 
 WIDTH = 16
-# Sums over the width in four matrices of two layers; outputs and what is summed are below 4
-NEAR = {"rtol": 0.0, "atol": float32_rounding(8 * WIDTH, 4.0)}
+# Sums over the width in at most ten matrices, of a WaveNet; outputs and what is summed are below 4
+NEAR = {"rtol": 0.0, "atol": float32_rounding(10 * WIDTH, 4.0)}
+NEW = {
+    "transformer": lambda: Transformer(WIDTH, layers=2, heads=2),
+    "lstm": lambda: Lstm(WIDTH, layers=2),
+    "wavenet": lambda: Wavenet(WIDTH, layers=4),  # looks back 15 steps
+}
 
 
-def random_backbone(kind: str) -> Transformer | Lstm:
+def random_backbone(kind: str) -> Backbone:
     torch.manual_seed(0)
-    backbone: Transformer | Lstm
-    backbone = Transformer(WIDTH, layers=2, heads=2) if kind == "transformer" else Lstm(WIDTH, layers=2)
+    backbone = NEW[kind]()
     for parameter in backbone.parameters():
         if parameter.ndim > 1:  # larger weights than the initial ones, so that mistakes show
             torch.nn.init.normal_(parameter, std=WIDTH**-0.5)
     return backbone.eval().requires_grad_(False)
 
 
-BACKBONES = {kind: random_backbone(kind) for kind in ("transformer", "lstm")}
+BACKBONES = {kind: random_backbone(kind) for kind in NEW}
 
 
 @pytest.fixture(params=list(BACKBONES))
-def backbone(request: pytest.FixtureRequest) -> Transformer | Lstm:
+def backbone(request: pytest.FixtureRequest) -> Backbone:
     return BACKBONES[request.param]
 
 
@@ -56,7 +64,7 @@ def part(steps: Steps, start: int, end: int, rows: Any = slice(None)) -> Steps:
 
 
 def run_stepwise(
-    backbone: Transformer | Lstm, x: torch.Tensor, steps: Steps, cache: Cache | None = None
+    backbone: Backbone, x: torch.Tensor, steps: Steps, cache: Cache | None = None
 ) -> tuple[torch.Tensor, Cache]:
     """Outputs step by step, and the last cache; the cache that is given is left as it is."""
     cache = backbone.empty_cache(len(x)) if cache is None else Cache(cache.lengths, cache.state.clone())
@@ -108,7 +116,7 @@ def test_prefill_equals_steps(kind: str, seed: int, lengths: list[int]) -> None:
         torch.testing.assert_close(at_once[row], alone[0, length:], **NEAR)
 
 
-def test_the_cache_grows_beyond_its_initial_capacity(backbone: Transformer | Lstm) -> None:
+def test_the_cache_grows_beyond_its_initial_capacity(backbone: Backbone) -> None:
     x, steps = random_input(0, 2, INITIAL_CAPACITY + 9, 0.0)
     steps.episode_starts[0, 5] = True  # one row shorter than the other
     steps.ticks[0, 5:] -= steps.ticks[0, 5].item()
@@ -117,7 +125,7 @@ def test_the_cache_grows_beyond_its_initial_capacity(backbone: Transformer | Lst
     torch.testing.assert_close(backbone(x, steps), stepwise, **NEAR)
 
 
-def test_a_step_can_be_repeated_from_one_cache(backbone: Transformer | Lstm) -> None:
+def test_a_step_can_be_repeated_from_one_cache(backbone: Backbone) -> None:
     x, steps = random_input(1, 3, 8, 0.2)
     _, cache = run_stepwise(backbone, x[:, :7], part(steps, 0, 7))
     backbone.step(x[:, :1], part(steps, 7, 8), cache)
@@ -125,7 +133,7 @@ def test_a_step_can_be_repeated_from_one_cache(backbone: Transformer | Lstm) -> 
     torch.testing.assert_close(again, backbone(x, steps)[:, 7:], **NEAR)
 
 
-def test_an_episode_start_drops_the_cache(backbone: Transformer | Lstm) -> None:
+def test_an_episode_start_drops_the_cache(backbone: Backbone) -> None:
     x, steps = random_input(2, 2, 6, 0.0)
     _, cache = run_stepwise(backbone, x, steps)
     begin = part(steps, 0, 1)._replace(episode_starts=torch.tensor([[True], [False]]), ticks=torch.tensor([[0], [99]]))
@@ -136,7 +144,7 @@ def test_an_episode_start_drops_the_cache(backbone: Transformer | Lstm) -> None:
     assert after.lengths.tolist() == [1, 7]
 
 
-def test_rows_of_a_cache(backbone: Transformer | Lstm) -> None:
+def test_rows_of_a_cache(backbone: Backbone) -> None:
     x, steps = random_input(3, 4, 9, 0.1)
     _, cache = run_stepwise(backbone, x[:, :8], part(steps, 0, 8))
     rows = torch.tensor([2, 0, 2])
@@ -144,7 +152,7 @@ def test_rows_of_a_cache(backbone: Transformer | Lstm) -> None:
     torch.testing.assert_close(out, backbone(x, steps)[rows, 8:], **NEAR)
 
 
-def test_it_is_causal_and_episodes_are_independent(backbone: Transformer | Lstm) -> None:
+def test_it_is_causal_and_episodes_are_independent(backbone: Backbone) -> None:
     """A changed step changes no earlier output and none of a later episode, not by a bit."""
     x, steps = random_input(4, 3, 12, 0.0)
     steps.episode_starts[:, 8] = True
@@ -161,7 +169,7 @@ def test_it_is_causal_and_episodes_are_independent(backbone: Transformer | Lstm)
             assert (reach[place:8] > 0.01).all()
 
 
-def test_gradients_reach_back_and_not_forward(backbone: Transformer | Lstm) -> None:
+def test_gradients_reach_back_and_not_forward(backbone: Backbone) -> None:
     x, steps = random_input(5, 2, 10, 0.0)
     steps.episode_starts[:, 3] = True
     x.requires_grad_()
@@ -223,7 +231,7 @@ def test_heads_must_divide_the_width() -> None:
 
 
 @pytest.mark.parametrize("spare", [0, 5])
-def test_a_bound_on_the_lengths_replaces_their_maximum(backbone: Transformer | Lstm, spare: int) -> None:
+def test_a_bound_on_the_lengths_replaces_their_maximum(backbone: Backbone, spare: int) -> None:
     """With `room`, no number is read from the device; what is attended to is the same."""
     x, steps = random_input(8, 3, 16, 0.2)
     _, cache = run_stepwise(backbone, x[:, :8], part(steps, 0, 8))
@@ -233,3 +241,48 @@ def test_a_bound_on_the_lengths_replaces_their_maximum(backbone: Transformer | L
     assert after.room == bounded.room
     later = part(steps, 8, 16)
     torch.testing.assert_close(backbone(x[:, 8:], later, bounded), backbone(x[:, 8:], later, cache), **NEAR)
+
+
+@pytest.mark.parametrize("layers", [1, 3, 4])
+def test_a_wavenet_looks_back_as_far_as_its_receptive_field(layers: int) -> None:
+    """Layers look back 1, 2, 4 ... steps, and together one step less than twice the last."""
+    torch.manual_seed(0)
+    backbone = Wavenet(WIDTH, layers).eval().requires_grad_(False)
+    assert backbone.receptive_field == 2**layers
+    x, steps = random_input(9, 1, 40, 0.0)
+    out = backbone(x, steps)
+    for back in (backbone.receptive_field - 1, backbone.receptive_field):
+        changed = x.clone()
+        changed[:, 39 - back] += 1.0
+        reached = bool((backbone(changed, steps) - out)[:, 39].any())
+        assert reached == (back < backbone.receptive_field)
+
+
+def test_dilations_of_a_wavenet_begin_again() -> None:
+    backbone = Wavenet(4, DILATIONS + 2)
+    assert [layer.dilation for layer in backbone.layers] == [*(2**i for i in range(DILATIONS)), 1, 2]
+    assert backbone.receptive_field == 2**DILATIONS + 3
+    assert backbone.empty_cache(3).state.shape == (1, backbone.receptive_field - 1 + DILATIONS + 2, 3, 4)
+
+
+def test_a_wavenet_has_the_gated_activation_and_the_skip_connections_of_the_paper() -> None:
+    """One channel and two layers, computed by hand: tanh times sigmoid, residual and skip outputs."""
+    backbone = Wavenet(1, 2).requires_grad_(False)
+    for layer in backbone.layers:
+        layer.conv.weight[:] = torch.tensor([[0.5, 1.0], [0.25, -1.0]])  # signal and gate, of the past and the step
+        layer.out.weight[:] = torch.tensor([[2.0], [3.0]])  # to the residual stream, and to the skip output
+        layer.conv.bias[:] = layer.out.bias[:] = 0.0
+    first, second = 0.3, -0.7
+
+    def layer_of(x: float, past: float) -> tuple[float, float]:
+        gated = math.tanh(0.5 * past + x) / (1 + math.exp(-(0.25 * past - x)))
+        return x + 2 * gated, 3 * gated
+
+    residual, skip = layer_of(second, first)
+    skips = skip + layer_of(residual, 0.0)[1]  # the second layer looks back beyond the beginning
+    outputs: list[torch.Tensor] = []
+    backbone.head.register_forward_pre_hook(lambda _, inputs: outputs.append(inputs[0]))
+    x = torch.tensor([[[first], [second]]])
+    zeros = torch.zeros(1, 2, dtype=torch.int64)
+    backbone(x, Steps(torch.tensor([[True, False]]), zeros, zeros, zeros))
+    assert outputs[0][0, 1].item() == pytest.approx(skips, abs=1e-6)

@@ -42,7 +42,7 @@ def network_of(backbone: str, piano: Piano = SMALL) -> SequenceNetwork:
     return network.eval().requires_grad_(False)
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def network(request: pytest.FixtureRequest) -> SequenceNetwork:
     return network_of(request.param)
 
@@ -170,7 +170,7 @@ def test_long_bars_and_long_pieces_can_be_shown(network: SequenceNetwork) -> Non
     assert torch.isfinite(value).all()
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 @pytest.mark.parametrize("chords", [(), ("maj",)])
 def test_the_environment_can_be_shown_as_it_is(backbone: str, chords: tuple[str, ...]) -> None:
     piano = Piano(lowest=40, highest=70, chords=chords, values=(6, 24))
@@ -186,7 +186,7 @@ def test_the_environment_can_be_shown_as_it_is(backbone: str, chords: tuple[str,
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"backbone": "rnn"}, "backbone must be transformer or lstm, got 'rnn'"),
+        ({"backbone": "rnn"}, "backbone must be one of transformer, lstm, wavenet, got 'rnn'"),
         ({"width": 0}, r"width must be a whole number in 1\.\.4096, got 0"),
         ({"layers": -1}, r"layers must be a whole number in 1\.\.64, got -1"),
     ],
@@ -196,7 +196,7 @@ def test_shapes_that_cannot_be(wrong: dict[str, object], message: str) -> None:
         NetworkConfig(**wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_genres_are_added_at_the_mean_of_the_known(backbone: str, music: Trajectories) -> None:
     network = network_of(backbone)
     genres = (*GENRES, "ragtime", "tango")

@@ -21,7 +21,11 @@ from toccata.envs.instrument import Piano
 from toccata.music.score import Score
 
 SMALL = Piano(lowest=58, highest=62, chords=(), values=(6, 12))
-SIZES = {"transformer": {"width": 16, "layers": 2, "heads": 2}, "lstm": {"width": 16, "layers": 2}}
+SIZES = {
+    "transformer": {"width": 16, "layers": 2, "heads": 2},
+    "lstm": {"width": 16, "layers": 2},
+    "wavenet": {"width": 16, "layers": 3},
+}
 
 
 def envs_of(count: int, **changes: Any) -> PianoVecEnv:
@@ -47,7 +51,7 @@ def policy_of(env: PianoVecEnv, backbone: str) -> SequencePolicy:
     return policy
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -240,7 +244,7 @@ def test_a_policy_refuses_what_it_cannot_play() -> None:
     full: Any = envs_of(1, observation="full").observation_space
     with pytest.raises(ValueError, match='observation="actions"'):
         SequencePolicy(full, action_space, lambda _: 1e-3, piano=SMALL)
-    with pytest.raises(ValueError, match="backbone must be transformer or lstm, got 'gru'"):
+    with pytest.raises(ValueError, match="backbone must be one of transformer, lstm, wavenet, got 'gru'"):
         SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, backbone="gru")
     with pytest.raises(ValueError, match="must be a whole number in 1"):
         SequencePolicy(space, action_space, lambda _: 1e-3, piano=SMALL, network_config={"width": 0})

@@ -37,7 +37,7 @@ def learn(model: SequenceComposerPPO, rollouts: int = 3) -> RolloutRecorder:
     return recorder
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_packed_rollouts_equal_those_of_the_policy(backbone: str) -> None:
     """From one seed, with a reference policy, pieces that begin and end, primers, and truncated pieces."""
     primer = Score([(0, 12, 60, 80), (12, 12, 62, 80)], length_ticks=24, beats_per_bar=1)
@@ -55,7 +55,7 @@ def test_packed_rollouts_equal_those_of_the_policy(backbone: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_a_packed_rollout_is_what_one_pass_gives(device: str, backbone: str) -> None:
     model = packed_agent(make_envs(3, bars=2, reward=Notes()), backbone, device=device, learning_rate=0.0)
     recorder = learn(model)

@@ -36,7 +36,7 @@ PRIMER = Score([(0, 12, 60, 80), (12, 6, 62, 80), (30, 6, 59, 80)], beats_per_ba
 OTHER = Score([(0, 6, 61, 80), (6, 18, 58, 80)], beats_per_bar=1, length_ticks=24)
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -23,7 +23,7 @@ from toccata.agents.ppo.reference_kl import GAIN, MAX_COEF, MIN_COEF, kl_of_piec
 from toccata.agents.prior.prior import frozen
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -38,7 +38,7 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 

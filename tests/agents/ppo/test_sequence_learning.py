@@ -26,7 +26,7 @@ from toccata.agents.policies.sequence_policy import SequencePolicy
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -27,7 +27,7 @@ from toccata.envs.pieces import Pieces
 from toccata.envs.reward_model import RewardModelError
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -27,7 +27,7 @@ from toccata.agents.ppo.losses import losses_of
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 
 
-@pytest.fixture(params=["transformer", "lstm"])
+@pytest.fixture(params=["transformer", "lstm", "wavenet"])
 def backbone(request: pytest.FixtureRequest) -> str:
     return request.param
 

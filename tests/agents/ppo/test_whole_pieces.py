@@ -91,7 +91,7 @@ def test_best_of_groups_keeps_one_of_each_whatever_the_scale(returns: list[float
         assert pair[chosen] == pair.max()
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_a_rollout_is_a_piece_of_each_environment_with_its_exact_kl(backbone: str) -> None:
     model = make_agent(make_envs(5, bars=2), backbone=backbone, prior_kl_coef=0.02)
     model.reference = disturbed_copy(model)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,16 +105,19 @@ def test_frequent_successors_are_nearly_certain_and_unseen_ones_possible() -> No
     assert np.exp(unseen[6]) < 0.1, "no 63 in the training pieces"
 
 
-@pytest.mark.parametrize(("period", "nats"), [(3, 0.0), (4, np.log(2))])
-def test_the_context_is_three_actions(period: int, nats: float) -> None:
-    """Rests of two lengths with a period of three actions are predicted; those with a period of four are not."""
-    assert ORDER == 3
+@pytest.mark.parametrize(
+    ("order", "period", "nats"),
+    [(3, 3, 0.0), (3, 4, np.log(2)), (4, 4, 0.0), (1, 1, 0.0), (1, 2, np.log(2)), (0, 1, np.log(2))],
+)
+def test_the_context_has_as_many_actions_as_the_order(order: int, period: int, nats: float) -> None:
+    """Rests of two lengths with a period of `order` actions are predicted; those with a longer one are not."""
+    assert Markov().order == ORDER == 3
     pieces = []
     for pattern in list(product(range(2), repeat=period)) * 10:
         actions = np.array([[0, pattern[i % period]] for i in range(24)])
         pieces.append(Piece(Score(length_ticks=960), actions=actions))
     trajectories = record_trajectories(pieces, TINY)
-    later = np.concatenate([values[period:] for values in Markov().fit(trajectories).log_prob(trajectories)])
+    later = np.concatenate([values[period:] for values in Markov(order).fit(trajectories).log_prob(trajectories)])
     assert -later.mean() == pytest.approx(nats, abs=0.03)
 
 
@@ -153,3 +157,89 @@ def test_unfitted_chains_and_other_pianos_are_errors() -> None:
     other = record_trajectories([scale([60, 62])], Piano(chords=()))
     with pytest.raises(ValueError, match=r"fitted to an action space \(7, 2\), the trajectories are of \(89, 13\)"):
         Markov().fit(trajectories).log_prob(other)
+
+
+def history_of(actions: np.ndarray, step: int, order: int) -> np.ndarray:
+    """(1, order, 2) the actions before `step`, the latest first."""
+    before = np.concatenate([np.full((order, 2), -1), actions[:step]])
+    return before[::-1][:order][None]
+
+
+@pytest.mark.parametrize("order", range(5))
+@pytest.mark.parametrize("most", [None, 40, 0])
+def test_next_probs_are_those_of_log_prob(order: int, most: int | None) -> None:
+    """Over all legal actions they sum to one, of a pruned chain as well, and actions that are not legal have none."""
+    chain = Markov(order).fit(record_trajectories(random_play(40, 0), TINY))
+    chain = chain if most is None else chain.pruned(most)
+    pieces = random_play(8, 1)
+    trajectories = record_trajectories(pieces, TINY)
+    masks = trajectories.unpacked_masks(slice(None))
+    whats, values = TINY.nvec
+    for row, log_probs in enumerate(chain.log_prob(trajectories)):
+        actions = trajectories.actions[row]
+        for step, expected in enumerate(log_probs):
+            probs = chain.next_probs(history_of(actions, step, order), masks[row, step][None])[0]
+            what, value = actions[step]
+            assert probs[what * values + value] == pytest.approx(np.exp(expected), rel=1e-9)
+            assert probs.sum() == pytest.approx(1, abs=1e-12)
+            legal = np.outer(masks[row, step, :whats], masks[row, step, whats:]).ravel()
+            assert ((probs > 0) == legal).all()
+
+
+def test_a_unigram_chain_has_the_discounted_frequencies() -> None:
+    """Three rests of an eighth and one of a quarter: the discount is 1 / (1 + 0), at most 0.9, spread over 14 pairs."""
+    piece = Piece(Score(length_ticks=60), actions=np.array([[0, 0], [0, 0], [0, 0], [0, 1]]))
+    chain = Markov(0).fit(record_trajectories([piece], TINY))
+    probs = chain.next_probs(np.empty((1, 0, 2), int), np.ones((1, 9), bool))[0]
+    assert probs[:2] == pytest.approx([(3 - 0.9) / 4 + 0.45 / 14, (1 - 0.9) / 4 + 0.45 / 14])
+    assert probs[2:] == pytest.approx(0.45 / 14)
+
+
+def test_pruning_leaves_out_what_was_counted_least() -> None:
+    trajectories = record_trajectories(random_play(200, 4), TINY)
+    chain = Markov().fit(trajectories)
+    unigrams = chain.pruned(0).ngrams
+    sizes = [chain.pruned(most).ngrams - unigrams for most in (1000, 300, 50)]
+    assert chain.ngrams - unigrams > 1000 >= sizes[0] > 300 >= sizes[1] > sizes[2] > 0
+    assert chain.pruned(chain.ngrams) is chain
+    means = [np.concatenate(each.log_prob(trajectories)).mean() for each in (chain, *map(chain.pruned, (1000, 50)))]
+    assert means == sorted(means, reverse=True)
+
+
+def test_arrays_give_an_equal_chain() -> None:
+    chain = Markov(2).fit(record_trajectories(random_play(30, 5), TINY))
+    again = Markov.from_arrays(chain.arrays())
+    assert (again.order, again.ngrams, again.nvec) == (2, chain.ngrams, TINY.nvec)
+    held_out = record_trajectories(random_play(5, 6), TINY)
+    for values, same in zip(chain.log_prob(held_out), again.log_prob(held_out), strict=True):
+        assert (values == same).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("nvec", lambda array: array[:1]),
+        ("nvec", lambda array: array - 1),
+        ("0.actions", lambda array: array * 0),
+        ("1.contexts", lambda array: array[::-1]),
+        ("1.counts", lambda array: array[1:]),
+        ("2.offsets", lambda array: array + 1),
+        ("2.totals", lambda array: array * 0),
+        ("2.discount", lambda array: array + 1),
+        ("1.actions", None),
+    ],
+)
+def test_arrays_that_do_not_belong_together_are_errors(name: str, change: Any) -> None:
+    arrays = Markov(2).fit(record_trajectories(random_play(30, 5), TINY)).arrays()
+    broken = {**arrays, name: change(arrays[name])} if change else {k: v for k, v in arrays.items() if k != name}
+    with pytest.raises(ValueError, match="the arrays of"):
+        Markov.from_arrays(broken)
+
+
+def test_orders_out_of_range_are_errors() -> None:
+    with pytest.raises(ValueError, match="order must be at least 0, got -1"):
+        Markov(-1)
+    trajectories = record_trajectories([scale([60, 62])])
+    assert Markov(4).fit(trajectories).ngrams > 4, "the default piano has 4,589 actions: five of them are 61 bits"
+    with pytest.raises(ValueError, match="order must be at most 4 with 4,589 actions, got 5"):
+        Markov(5).fit(trajectories)

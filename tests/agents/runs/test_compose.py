@@ -167,7 +167,9 @@ def test_a_trained_agent_composes_in_its_own_metre_and_genre(run: Callable, tmp_
 
 def test_an_agent_that_remembers_nothing_says_so(run: Callable) -> None:
     folder = run("mlp", SimpleNamespace(network=torch.nn.Linear(1, 1)))
-    with pytest.raises(ComposeError, match=rf"mlp.*compose needs policy lstm or transformer.*evaluate.py {folder}"):
+    with pytest.raises(
+        ComposeError, match=rf"mlp.*compose needs policy lstm, transformer or wavenet.*evaluate.py {folder}"
+    ):
         load_composer(ComposeConfig(run=folder, device="cpu"))
 
 
@@ -175,7 +177,7 @@ def test_an_agent_that_remembers_nothing_says_so(run: Callable) -> None:
 
 
 def test_either_a_prior_or_a_run() -> None:
-    with pytest.raises(ConfigError, match="give either a prior or a run"):
+    with pytest.raises(ConfigError, match="give one of --prior, --run and --with"):
         ComposeConfig(prior="lstm", run=Path("runs/a"))
 
 

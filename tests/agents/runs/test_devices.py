@@ -17,7 +17,7 @@ from toccata.agents.evaluation.evaluate import evaluate_folder
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_a_run_is_trained_resumed_and_evaluated(toy: Toy, device: str, backbone: str) -> None:
     changes = {"policy": backbone, "bars": 2, "device": device, "clone_epochs": 1, "n_steps": 32, "batch_size": 32}
     run = train_quietly(toy("run", total_timesteps=256, **changes))

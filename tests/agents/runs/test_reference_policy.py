@@ -80,7 +80,10 @@ def test_defaults_depend_on_each_other(changes: dict[str, Any], settled: tuple[s
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"policy": "mlp", "prior": "transformer"}, "prior 'transformer' needs policy lstm or transformer, got 'mlp'"),
+        (
+            {"policy": "mlp", "prior": "transformer"},
+            "prior 'transformer' needs policy lstm, transformer or wavenet, got 'mlp'",
+        ),
         ({"policy": "cnn", "prior_kl_coef": 0.1}, "prior_kl_coef must be 0, got 0.1: policy 'cnn' has no prior"),
         (
             {"prior": "none", "clone_epochs": 0, "prior_kl_coef": 1.0},
@@ -90,7 +93,7 @@ def test_defaults_depend_on_each_other(changes: dict[str, Any], settled: tuple[s
             {"prior_kl_coef": 0.0, "prior_kl_target": 5.0},
             "prior_kl_target adapts prior_kl_coef, which must then be greater than 0",
         ),
-        ({"policy": "mlp", "algorithm": "grpo"}, "algorithm grpo needs policy lstm or transformer, got 'mlp'"),
+        ({"policy": "mlp", "algorithm": "grpo"}, "algorithm grpo needs policy lstm, transformer or wavenet, got 'mlp'"),
         ({"algorithm": "grpo", "num_envs": 1}, "algorithm grpo compares pieces: num_envs must be at least 2, got 1"),
         ({"algorithm": "best-of-n", "best_of": 5}, "best_of must divide num_envs, 64, got 5"),
         ({"algorithm": "reinforce"}, "algorithm must be"),

@@ -90,7 +90,7 @@ def test_a_damaged_checkpoint_is_named(toy: Toy) -> None:
         train_quietly(resumed_config(run.folder, total_timesteps=256))
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_a_resumed_sequence_policy(toy: Toy, write_prior: WritePrior, backbone: str) -> None:
     prior = write_prior("mine", backbone)
     changes: dict[str, Any] = {

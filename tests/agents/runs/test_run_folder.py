@@ -106,7 +106,7 @@ def test_a_broken_configuration_is_one_clear_error(run: Run, text: str, message:
         ({"clip_range": float("inf")}, "clip_range"),
         ({"target_kl": -1.0}, "target_kl"),
         ({"seed": -1}, "seed"),
-        ({"policy": "rnn"}, "policy must be mlp, cnn, lstm, transformer or package.module:Class, got 'rnn'"),
+        ({"policy": "rnn"}, "policy must be mlp, cnn, lstm, transformer, wavenet or package.module:Class, got 'rnn'"),
         ({"num_envs": 3, "n_steps": 43, "batch_size": 64}, "a last minibatch of a single step"),
     ],
 )

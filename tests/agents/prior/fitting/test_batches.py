@@ -119,7 +119,7 @@ def test_what_is_longer_than_a_row_is_cut(trajectories: Trajectories) -> None:
     assert (batch.observations["place"][starts][:, 0] == 0).all()
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_packed_steps_have_the_log_probabilities_of_unpacked_ones(trajectories: Trajectories, backbone: str) -> None:
     torch.manual_seed(0)
     network = SequenceNetwork(Piano(), NetworkConfig(backbone, width=16, layers=2, heads=2))

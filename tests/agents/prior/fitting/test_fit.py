@@ -207,7 +207,7 @@ def test_an_interrupted_fit_writes_no_prior(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_a_killed_fit_goes_on_to_the_same_prior(
     tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch, backbone: str
 ) -> None:

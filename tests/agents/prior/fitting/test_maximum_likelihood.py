@@ -38,7 +38,7 @@ def make_rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_a_fit_is_better_than_unigram_frequencies(backbone: str, dataset: PassageDataset) -> None:
     held_out = record_trajectories(dataset.sample(16, make_rng(99)), SMALL)
     network = build_network(backbone)
@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_finite_is_an_error(dataset: PassageDataset) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("backbone", ["transformer", "lstm"])
+@pytest.mark.parametrize("backbone", ["transformer", "lstm", "wavenet"])
 def test_a_fit_to_packed_passages(backbone: str, device: str, dataset: PassageDataset) -> None:
     """As on a GPU; how many processes record the passages changes nothing."""
     held_out = record_trajectories(dataset.sample(16, make_rng(99)), SMALL)

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from toccata.agents.policies.sequence_network import NO_GENRE, NetworkConfig, SequenceNetwork
 from toccata.agents.prior.bits import Bits
-from toccata.agents.prior.fitting import report as prior_report
+from toccata.agents.prior.fitting import markov_chain
 from toccata.agents.prior.fitting.dataset import PassageDataset
+from toccata.agents.prior.fitting.markov_chain import fit_markov
 from toccata.agents.prior.fitting.report import (
     bits_table,
-    fit_markov,
     passages_with_works,
     write_prior_report,
 )
@@ -87,7 +87,7 @@ def test_the_markov_chain_is_fitted_to_the_stated_steps(monkeypatch: pytest.Monk
     train = dataset_of(*(work(number, "folk") for number in range(4)))
     _, steps = fit_markov(train)
     assert 24 * 4 * 16 <= steps < 24 * 4 * 16 + 256 * 32, "a small corpus gives fewer"
-    monkeypatch.setattr(prior_report, "MARKOV_STEPS", 10)
+    monkeypatch.setattr(markov_chain, "MARKOV_STEPS", 10)
     assert fit_markov(train)[1] < steps or steps < 256 * 32
 
 

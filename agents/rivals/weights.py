@@ -1,0 +1,32 @@
+"""The weights of composers: where those that come with Toccata are, and whose a folder's are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from toccata.settings.genres import check_genres
+from toccata.settings.options import shown
+from toccata.weights import BROKEN, CONFIG_FILE, WeightsError, read_config
+
+SHIPPED = Path(__file__).parents[1] / "weights"
+
+
+def weights_of(name: str, folder: Path | None) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+    """The folder of the weights of the composer `name`, its configuration and its genres.
+
+    Args:
+        name: the "rival" of the configuration.
+        folder: None for that of the weights that come with Toccata.
+
+    Raises:
+        WeightsError: when there are none, and for those of another composer, naming the file.
+    """
+    folder = folder or SHIPPED / f"rival-{name}"
+    config = read_config(folder)
+    if config.get("rival") != name:
+        raise WeightsError(f"{folder / CONFIG_FILE}: is of the composer {shown(config.get('rival'))}, not of {name}")
+    try:
+        return folder, config, check_genres(config["genres"])
+    except BROKEN as error:
+        raise WeightsError(f"{folder / CONFIG_FILE}: does not say which genres the weights are of") from error
