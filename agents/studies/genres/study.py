@@ -13,7 +13,7 @@ from rich.console import Console
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.overoptimise.samples import CACHE
-from toccata.agents.rivals.image_gan.pictures import SIZE, picture_of
+from toccata.agents.rivals.image_gan.pictures import picture_of
 from toccata.agents.rivals.image_gan.quality import mse_table
 from toccata.agents.studies.genres.balance import BySplit, balanced, write_corpus
 from toccata.agents.studies.genres.classifier import Accuracy, GenreClassifier, accuracy
@@ -314,7 +314,7 @@ def _errors_of_pictures(bench: Bench, samples: Named) -> list[Figures]:
 
 
 def _pictures(scores: Sequence[Score]) -> np.ndarray:
-    return np.stack([picture_of(score)[:, :SIZE] for score in scores])
+    return np.stack([picture_of(score) for score in scores])
 
 
 def _of_accuracy(found: Accuracy) -> Figures:
