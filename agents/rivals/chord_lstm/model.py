@@ -152,9 +152,15 @@ class ChordLSTMComposer:
         return [Events(tuple(each), np.array(times, np.int64).reshape(-1, 2)) for each, times in sampled]
 
     def _draw(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """(rows,) classes sampled from logits (rows, classes) at the temperature and top_p of the request."""
+        """(rows,) classes sampled from logits (rows, classes) at the temperature and top_p of the request.
+
+        Raises:
+            RivalError: for logits that are not finite, of weights that are too large.
+        """
         logits = logits.cpu().double()
         logits = (logits - logits.amax(dim=1, keepdim=True)) / self.request.temperature
+        if logits.isnan().any():
+            raise RivalError(f"{NAME}: its weights give probabilities that are not finite")
         return torch.multinomial(nucleus(logits.softmax(dim=1), self.request.top_p), 1, generator=generator)[:, 0]
 
 
