@@ -23,7 +23,7 @@ from toccata.agents.rivals.chord_lstm.classes import (
     score_of,
 )
 from toccata.agents.rivals.chord_lstm.network import ChordLSTM, State
-from toccata.agents.rivals.composer import OnProgress, RivalError, checked_genre
+from toccata.agents.rivals.composer import OnProgress, RivalError, check_count, checked_genre
 from toccata.agents.rivals.registry import Request
 from toccata.agents.rivals.weights import weights_of
 from toccata.envs.instrument import Piano
@@ -113,6 +113,7 @@ class ChordLSTMComposer:
         self, start: Score, events: Events, n: int, seed: int, genre: str | None, on_progress: OnProgress
     ) -> list[Score]:
         """`n` pieces of the score `start`, whose events are given, and what follows."""
+        check_count(NAME, n, seed)
         wanted = checked_genre(NAME, genre, self.genres)
         of_each = [wanted or self.genres[index % len(self.genres)] for index in range(n)]
         length = self.request.bars * start.ticks_per_bar
