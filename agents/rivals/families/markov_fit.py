@@ -15,6 +15,7 @@ from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.families.markov import MarkovComposer, save_chains
 from toccata.agents.rivals.families.playing import steps_of
 from toccata.agents.rivals.fitting.job import FitJob
+from toccata.agents.rivals.fitting.state import reading_state
 from toccata.agents.rivals.registry import Request
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
@@ -81,12 +82,17 @@ def _dataset(name: str, works: Sequence[Work], genres: Sequence[str], played: Ma
 
 
 def _resumed(job: FitJob, name: str) -> tuple[Markov, int] | None:
-    """The chain and its number of training steps in the checkpoint of an interrupted fit, if it is there."""
+    """The chain and its number of training steps in the checkpoint of an interrupted fit, if it is there.
+
+    Raises:
+        WeightsError: for a checkpoint that is damaged or holds no chain.
+    """
     folder = job.checkpoint / name
     if not job.config.resume or not (folder / CONFIG_FILE).is_file():
         return None
     arrays = {key: tensor.numpy() for key, tensor in read_tensors(folder, CHAIN).items()}
-    return Markov.from_arrays(arrays), int(read_config(folder)["steps"])
+    with reading_state(folder):
+        return Markov.from_arrays(arrays), int(read_config(folder)["steps"])
 
 
 def _save(job: FitJob, name: str, chain: Markov, steps: int) -> None:
