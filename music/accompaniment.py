@@ -50,11 +50,12 @@ def comp(melody: Score, chords: Sequence[ChordSpan], rhythm: str = "halves", vel
     if any(later <= earlier for earlier, later in pairwise(ticks)):
         raise ValueError("the chords must ascend in onset_tick")
     notes: list[tuple[int, int, int, int]] = []
-    held: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
     for onset, end, chord in _strokes(melody, chords, rhythm):
         ceiling = _lowest_sounding(melody, onset, end) - BELOW_MELODY
-        held = _voicing(chord, min(HIGHEST, ceiling), held) or held
-        notes += [(onset, end - onset, pitch, velocity) for pitch in held if pitch <= ceiling]
+        voicing = _voicing(chord, min(HIGHEST, ceiling), before)
+        notes += [(onset, end - onset, pitch, velocity) for pitch in voicing]
+        before = voicing or before
     accompaniment = np.array(notes, NOTE_DTYPE)
     return replace(melody, notes=np.concatenate((melody.notes, accompaniment)))
 
