@@ -40,6 +40,7 @@ class Bench:
         real: held-out works.
         works: those that agents are trained on, which pieces may copy.
         held_out: pieces of `real`, whose bits under each subject are measured.
+        held_out_works: the work that each of them is of.
         config: length, metre, tempo and genre.
         seed: of everything.
         cache: folder.
@@ -51,6 +52,7 @@ class Bench:
     real: ExcerptDataset
     works: tuple[Work, ...]
     held_out: tuple[Piece, ...]
+    held_out_works: tuple[str, ...]
     config: TrainConfig
     seed: int
     cache: Path
@@ -110,10 +112,10 @@ def bits_of_real(identity: str, log_prob: LogProb, bench: Bench) -> Interval:
     """Bits an action of held-out works under a subject; works are resampled for the interval."""
 
     def make() -> Arrays:
-        found = bits(log_prob(bench.held_out), bench.held_out, seed=bench.seed)[ALL].per_action
+        found = bits(log_prob(bench.held_out), bench.held_out, bench.held_out_works, bench.seed)[ALL].per_action
         return {name: np.array(value) for name, value in found._asdict().items()}
 
-    kept = cached(bench.cache, "bits", [identity, bench.key, bench.seed], make)
+    kept = cached(bench.cache, "bits-over-works", [identity, bench.key, bench.seed], make)
     return Interval(*(float(kept[name]) for name in Interval._fields))
 
 
