@@ -9,7 +9,6 @@ import argparse
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,22 +16,12 @@ from toccata.agents.evaluation.players import player_of
 from toccata.agents.ppo.model_file import load_model
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset
 from toccata.agents.runs.run_folder import Run
+from toccata.agents.studies.rivals.rolls import draw_roll
 from toccata.files import write_atomically
 from toccata.music.score import Score
 
 PIECES, COLUMNS, SEED = 12, 3, 1000
 COLOURS = {"agent": "C0", "real": "C2"}
-
-
-def draw(axis: Any, score: Score, title: str, colour: str) -> None:
-    """Notes as bars over the keys, bar lines in grey."""
-    notes = score.notes
-    axis.hlines(notes["pitch"], notes["onset_tick"], score.offset_ticks, colour, linewidth=1.6, capstyle="butt")
-    for line in range(0, score.length_ticks + 1, score.ticks_per_bar):
-        axis.axvline(line, color="0.85", linewidth=0.6, zorder=0)
-    axis.set(xlim=(0, score.length_ticks), ylim=(33, 93), xticks=[], yticks=[36, 48, 60, 72, 84])
-    axis.set_yticklabels(["C2", "C3", "C4", "C5", "C6"], fontsize=6)
-    axis.set_title(title, fontsize=7, pad=2)
 
 
 def picture(pieces: dict[str, Sequence[Score]]) -> bytes:
@@ -45,7 +34,8 @@ def picture(pieces: dict[str, Sequence[Score]]) -> bytes:
     for side, (name, scores) in enumerate(pieces.items()):
         for number, score in enumerate(scores):
             axis = axes[number // COLUMNS, side * COLUMNS + number % COLUMNS]
-            draw(axis, score, f"{name} {number}", COLOURS[name])
+            draw_roll(axis, score, COLOURS[name])
+            axis.set_title(f"{name} {number}", fontsize=7, pad=2)
     png = BytesIO()
     figure.savefig(png, dpi=80)
     return png.getvalue()

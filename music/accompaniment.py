@@ -54,8 +54,8 @@ def comp(melody: Score, chords: Sequence[ChordSpan], rhythm: str = "halves", vel
     for onset, end, chord in _strokes(melody, chords, rhythm):
         ceiling = _lowest_sounding(melody, onset, end) - BELOW_MELODY
         voicing = _voicing(chord, min(HIGHEST, ceiling), before)
-        before = voicing or before
         notes += [(onset, end - onset, pitch, velocity) for pitch in voicing]
+        before = voicing or before
     accompaniment = np.array(notes, NOTE_DTYPE)
     return replace(melody, notes=np.concatenate((melody.notes, accompaniment)))
 

@@ -98,10 +98,11 @@ def _weimar_sheet(
     onsets = np.array([row[0] for row in beats])
     first_beat = int(beats[0][1]) - 1  # of a bar, from 0
     melody = on_beats(np.array(notes, float), onsets, first_beat, _usable_tempo(tempo, onsets))
+    lead_in = _lead_in_ticks(_on_subdivisions(_position(np.array(notes, float)[:, 1], onsets) + first_beat))
     chords = []
     for index, (_, _, symbol) in enumerate(beats):
         if symbol:  # empty where the chord does not change
-            chords.append(ChordSpan((index + first_beat) * TICKS_PER_BEAT, parse_chord(symbol)))
+            chords.append(ChordSpan(lead_in + (index + first_beat) * TICKS_PER_BEAT, parse_chord(symbol)))
     return LeadSheet(number, performer, title, melody, tuple(chords))
 
 
@@ -137,13 +138,15 @@ def on_beats(notes: np.ndarray, beats: np.ndarray, first_beat: int, tempo_bpm: f
         tempo_bpm: of the score.
 
     Returns:
-        A score of one line: a note ends at the latest where the next begins.
+        A score of one line: a note ends at the latest where the next begins. It begins with the bar of the first beat,
+        or as many whole bars earlier as notes before that bar need.
     """
     onsets = _position(notes[:, 1], beats) + first_beat
     ends = _position(notes[:, 1] + notes[:, 2], beats) + first_beat
-    before = -min(0, int(np.floor(onsets.min() / BEATS_PER_BAR))) * BEATS_PER_BAR  # whole bars before the first beat
-    ticks = _on_subdivisions(onsets + before)
-    stops = np.maximum(np.round((ends + before) * TICKS_PER_BEAT).astype(int), ticks + SUBDIVISIONS[1])
+    ticks = _on_subdivisions(onsets)
+    lead_in = _lead_in_ticks(ticks)
+    ticks += lead_in
+    stops = np.maximum(np.round(ends * TICKS_PER_BEAT).astype(int) + lead_in, ticks + SUBDIVISIONS[1])
     order = np.lexsort((notes[:, 0], ticks))
     line = []
     for index, after in zip(order, [*order[1:], None], strict=True):
@@ -166,6 +169,12 @@ def _on_subdivisions(beats: np.ndarray) -> np.ndarray:
     grid = np.array(SUBDIVISIONS)
     nearest = np.abs((beats - whole)[:, None] * TICKS_PER_BEAT - grid).argmin(1)
     return whole * TICKS_PER_BEAT + grid[nearest]
+
+
+def _lead_in_ticks(ticks: np.ndarray) -> int:
+    """Ticks of the whole bars that notes at these ticks need before the bar of the first beat, which begins at 0."""
+    bar = BEATS_PER_BAR * TICKS_PER_BEAT
+    return -min(0, int(ticks.min()) // bar) * bar
 
 
 def _usable_tempo(tempo_bpm: float | None, beats: np.ndarray) -> float:

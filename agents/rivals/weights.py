@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from toccata.agents.prior.prior import SHIPPED, SHIPPED_FOLDER
 from toccata.settings.genres import check_genres
 from toccata.settings.options import shown
 from toccata.weights import BROKEN, CONFIG_FILE, WeightsError, read_config
 
-SHIPPED = Path(__file__).parents[1] / "weights"
+
+def shipped_folder(name: str) -> Path:
+    """The folder of the weights of the composer `name` that come with Toccata; it is missing if there are none."""
+    prior = "transformer" if name == "best-of-n" else name
+    return SHIPPED_FOLDER / (f"prior-{prior}" if prior in SHIPPED else f"rival-{name}")
 
 
 def weights_of(name: str, folder: Path | None) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
@@ -22,7 +27,7 @@ def weights_of(name: str, folder: Path | None) -> tuple[Path, dict[str, Any], tu
     Raises:
         WeightsError: when there are none, and for those of another composer, naming the file.
     """
-    folder = folder or SHIPPED / f"rival-{name}"
+    folder = folder or shipped_folder(name)
     config = read_config(folder)
     if config.get("rival") != name:
         raise WeightsError(f"{folder / CONFIG_FILE}: is of the composer {shown(config.get('rival'))}, not of {name}")

@@ -55,13 +55,18 @@ def test_notes_before_the_first_beat_begin_a_bar_earlier():
     assert score.notes["onset_tick"].tolist() == [72, 96]
 
 
+def test_a_note_just_before_the_first_beat_is_on_it():
+    score = on_beats(np.array([[60, -0.01, 0.4], [62, 0.5, 0.4]]), np.arange(0, 4, 0.5), 0, 120)
+    assert score.notes["onset_tick"].tolist() == [0, 24]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_notes(count):
     notes = np.array([[60, 1.0, 0.5], [60, 1.0, 0.5]])[:count]
     assert len(from_seconds(notes)) == 1
 
 
-def write_database(path: Path, chord: str = "Bbj7") -> None:
+def write_database(path: Path, chord: str = "Bbj7", first_onset: float = 0.0) -> None:
     connection = sqlite3.connect(path)
     connection.executescript(
         """CREATE TABLE solo_info (melid INTEGER, performer TEXT, title TEXT, avgtempo REAL, signature TEXT);
@@ -73,7 +78,7 @@ def write_database(path: Path, chord: str = "Bbj7") -> None:
         symbol = {2: chord, 6: "G79b", 10: "NC"}.get(index, "")
         row = (index, 1, index * 0.5, index // 4, index % 4 + 3 if index % 4 < 2 else index % 4 - 1, symbol)
         connection.execute("INSERT INTO beats VALUES (?, ?, ?, ?, ?, ?)", row)
-        note = (index, 1, index * 0.5, 70 + index % 3, 0.25)
+        note = (index, 1, index * 0.5 or first_onset, 70 + index % 3, 0.25)
         connection.execute("INSERT INTO melody VALUES (?, ?, ?, ?, ?)", note)
     connection.commit()
     connection.close()
@@ -88,6 +93,14 @@ def test_database_gives_melody_and_chords(tmp_path):
     assert sheet.melody.notes["duration_ticks"].tolist() == [12] * 16
     assert [span.onset_tick for span in sheet.chords] == [96, 192, 288]
     assert [span.chord and span.chord.root for span in sheet.chords] == [10, 7, None]
+
+
+@pytest.mark.parametrize(("first_onset", "lead_in", "first_tick"), [(-0.01, 0, 48), (-1.5, 96, 72)])
+def test_chords_stay_with_a_melody_that_begins_before_the_beats(tmp_path, first_onset, lead_in, first_tick):
+    write_database(tmp_path / "jazz.db", first_onset=first_onset)
+    (sheet,) = read_weimar(tmp_path / "jazz.db")
+    assert sheet.melody.notes["onset_tick"][:2].tolist() == [first_tick, lead_in + 72]
+    assert [span.onset_tick for span in sheet.chords] == [lead_in + 96, lead_in + 192, lead_in + 288]
 
 
 def test_files_that_are_no_such_database(tmp_path):

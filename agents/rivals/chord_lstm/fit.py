@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from toccata.agents.devices import resolve_device
-from toccata.agents.rivals.chord_lstm.classes import START, UNKNOWN, Events, Vocabulary, events_of
+from toccata.agents.prior.fitting.report import markdown_table
+from toccata.agents.rivals.chord_lstm.classes import UNKNOWN, Events, Vocabulary, events_of
 from toccata.agents.rivals.chord_lstm.likelihood import (
     CrossEntropy,
     Sequences,
@@ -21,7 +22,7 @@ from toccata.agents.rivals.chord_lstm.likelihood import (
     event_nats,
     mean_nats,
 )
-from toccata.agents.rivals.chord_lstm.network import UNITS, ChordLSTM
+from toccata.agents.rivals.chord_lstm.network import UNITS, ChordLSTM, network_inputs
 from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.fitting.job import FitJob
 from toccata.agents.rivals.fitting.state import (
@@ -95,7 +96,6 @@ def _fit_genre(
     """The network of the genre `number`, in evaluation mode, with the weights of the best epoch on validation works."""
     train, valid = (Sequences.of(works[split], vocabulary) for split in ("train", "valid"))
     epochs = job.config.epochs or EPOCHS
-    seconds_at_most = None if job.config.minutes is None else 60 * job.config.minutes / len(job.works)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(job.config.seed, genre, epoch=0))
         network = ChordLSTM(vocabulary).to(device)
@@ -111,7 +111,7 @@ def _fit_genre(
             load_optimizer(optimizer, tensors["optimizer"])
     started = time.monotonic() - seconds
     for epoch in range(len(losses.train), epochs):
-        if losses.is_over() or (seconds_at_most is not None and seconds >= seconds_at_most):
+        if losses.is_over() or seconds >= job.seconds_per_genre:
             break
         losses.train.append(_fit_epoch(network, optimizer, train, job.config.seed, genre, epoch))
         if len(valid):
@@ -122,9 +122,8 @@ def _fit_genre(
         seconds = time.monotonic() - started
         state = {"network": network.state_dict(), "best": best, "optimizer": optimizer_tensors(optimizer)}
         save_state(job.checkpoint / genre, state, {"losses": asdict(losses), "seconds": seconds})
-        done = max((epoch + 1) / epochs, 0.0 if seconds_at_most is None else min(1.0, seconds / seconds_at_most))
         shown = (losses.valid or losses.train)[-1]
-        job.on_progress((number + done) / len(job.works), f"{genre}: {shown:.3f} nats an event")
+        job.epoch_done(number, epoch + 1, epochs, seconds, f"{genre}: {shown:.3f} nats an event")
     network.load_state_dict(best)
     return network.eval(), losses
 
@@ -186,8 +185,7 @@ def _batches(works: Sequences, rng: np.random.Generator) -> Iterator[tuple[np.nd
         batch[2] = UNKNOWN  # of padding: START is never a target, its loss would be infinite
         for row, (work, start, end) in enumerate(rows):
             chords, timings = works.chords[work], works.timings[work]
-            inputs = np.append(START, chords), np.append(0, 1 + timings)
-            for part, values in enumerate((*inputs, chords, timings)):
+            for part, values in enumerate((*network_inputs(chords, timings), chords, timings)):
                 batch[part, row, : end - start] = values[start:end]
             batch[4, row, : end - start] = 1
         yield (*batch[:4], batch[4].astype(bool))
@@ -196,21 +194,17 @@ def _batches(works: Sequences, rng: np.random.Generator) -> Iterator[tuple[np.nd
 def _card(figures: Mapping[str, Mapping[str, CrossEntropy | None]], files: Mapping[str, Mapping[str, Tensor]]) -> str:
     """The text of the model card."""
     weights = {genre: sum(tensor.numel() for tensor in tensors.values()) for genre, tensors in files.items()}
-    rows = [
-        "| genre | works | events | classes | no class, % | chord, nats | unigram | log classes | timing, nats "
-        "| bits a note |",
-        "|" + "---|" * 10,
-    ]
+    head = ["genre", "works", "events", "classes", "no class, %", "chord, nats", "unigram", "log classes"]
+    rows = [[*head, "timing, nats", "bits a note"]]
     for genre, by_split in figures.items():
         for split, each in by_split.items():
             if each is None:
-                rows.append(f"| {genre}, {split} | 0 |" + " |" * 8)
+                rows.append([f"{genre}, {split}", "0", *[""] * 8])
                 continue
-            rows.append(
-                f"| {genre}, {split} | {each.works} | {each.events:,} | {round(exp(each.uniform_nats)):,} "
-                f"| {100 * each.unknown:.1f} | {each.chord_nats:.3f} | {each.unigram_nats:.3f} "
-                f"| {each.uniform_nats:.3f} | {each.timing_nats:.3f} | {each.bits_per_note:.2f} |"
-            )
+            counts = [f"{each.works}", f"{each.events:,}", f"{round(exp(each.uniform_nats)):,}"]
+            nats = [each.chord_nats, each.unigram_nats, each.uniform_nats, each.timing_nats]
+            measured = [f"{100 * each.unknown:.1f}", *(f"{value:.3f}" for value in nats), f"{each.bits_per_note:.2f}"]
+            rows.append([f"{genre}, {split}", *counts, *measured])
     return "\n".join(
         [
             "# Composer: chord-lstm",
@@ -226,7 +220,7 @@ def _card(figures: Mapping[str, Mapping[str, CrossEntropy | None]], files: Mappi
             "",
             'Cross-entropies of whole works; "train" are the works it was fitted to, "test" works held out:',
             "",
-            *rows,
+            markdown_table(rows),
             "",
             "Chords outside the vocabulary count as one class, so nats a class are to be compared with the unigram and "
             "the log of the classes beside them, and not across genres. Bits a note can be: they have chord and timing "

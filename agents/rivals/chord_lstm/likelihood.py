@@ -10,8 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from toccata.agents.rivals.chord_lstm.classes import START, UNKNOWN, Events, Vocabulary
-from toccata.agents.rivals.chord_lstm.network import ChordLSTM
+from toccata.agents.rivals.chord_lstm.classes import UNKNOWN, Events, Vocabulary
+from toccata.agents.rivals.chord_lstm.network import ChordLSTM, network_inputs
 
 PITCHES = 128
 
@@ -131,7 +131,7 @@ def mean_nats(network: ChordLSTM, sequences: Sequences) -> tuple[float, float]:
 
 def inputs_and_targets(chords: np.ndarray, timings: np.ndarray, device: torch.device) -> tuple[torch.Tensor, ...]:
     """A row for `event_nats`: inputs (1, events) of chords and of timings, and targets, of the events of one work."""
-    inputs = np.append(START, chords[:-1]), np.append(0, 1 + timings[:-1])
+    inputs = network_inputs(chords[:-1], timings[:-1])
     return tuple(torch.as_tensor(each, device=device)[None] for each in (*inputs, chords, timings))
 
 

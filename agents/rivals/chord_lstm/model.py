@@ -15,14 +15,13 @@ from toccata.agents.generation.sampling import nucleus
 from toccata.agents.prior.primer import PreparedPrimer
 from toccata.agents.rivals.chord_lstm.classes import (
     FIRST_CHORD,
-    START,
     UNKNOWN,
     Events,
     Vocabulary,
     events_of,
     score_of,
 )
-from toccata.agents.rivals.chord_lstm.network import ChordLSTM, State
+from toccata.agents.rivals.chord_lstm.network import ChordLSTM, State, network_inputs
 from toccata.agents.rivals.composer import OnProgress, RivalError, check_count, checked_genre
 from toccata.agents.rivals.registry import Request
 from toccata.agents.rivals.weights import weights_of
@@ -133,8 +132,8 @@ class ChordLSTMComposer:
         """Events that follow the given ones, until `length_ticks` are filled, for each of `rows` pieces."""
         network, vocabulary = model.network, model.vocabulary
         device = next(network.parameters()).device
-        chords = np.append(START, vocabulary.chord_classes(events.chords))
-        timings = np.append(0, 1 + vocabulary.timing_classes(events.timings))
+        classes = vocabulary.chord_classes(events.chords), vocabulary.timing_classes(events.timings)
+        chords, timings = network_inputs(*classes)
         features, state = _prefilled(network, chords, timings, rows, device)
         sampled: list[tuple[list[tuple[int, ...]], list[tuple[int, int]]]] = [([], []) for _ in range(rows)]
         clock = np.zeros(rows, np.int64)

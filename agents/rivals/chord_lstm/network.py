@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +13,11 @@ CHORD_WIDTH, TIMING_WIDTH = 96, 32  # of the embeddings
 DROPOUT = 0.3
 
 State = tuple[Tensor, Tensor]  # hidden and cell, (1, rows, UNITS) each
+
+
+def network_inputs(chords: np.ndarray, timings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(1 + events,) int64 inputs of chords and of timings: the start, then the events with these classes (events,)."""
+    return np.append(START, chords), np.append(0, 1 + timings)
 
 
 class ChordLSTM(nn.Module):

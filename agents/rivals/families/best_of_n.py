@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from toccata.agents.rivals.composer import OnProgress, RivalError, checked_genre
 from toccata.agents.rivals.families.playing import in_batches
 from toccata.agents.rivals.families.priors import PriorComposer, load_transformer
@@ -40,11 +38,6 @@ class BestOfN:
     def genres(self) -> tuple[str, ...]:
         """The genres that the prior is conditioned on."""
         return self.composer.genres
-
-    @property
-    def kl_bound(self) -> float:
-        """Upper bound of the KL divergence from the prior, in nats a piece."""
-        return float(np.log(self.drafts) - (self.drafts - 1) / self.drafts)
 
     def compose(
         self, n: int, seed: int = 0, genre: str | None = None, on_progress: OnProgress = lambda done: None

@@ -12,17 +12,16 @@ import torch
 
 from toccata.agents.generation.sampling import nucleus
 from toccata.agents.prior.markov import Markov
-from toccata.agents.prior.prior import SHIPPED_FOLDER
 from toccata.agents.rivals.composer import OnProgress, RivalError, checked_genre
 from toccata.agents.rivals.families.playing import in_batches, played, steps_of
 from toccata.agents.rivals.registry import Request
+from toccata.agents.rivals.weights import shipped_folder
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.score import Score
 from toccata.settings.genres import ALL_GENRES, check_genres
 from toccata.weights import BROKEN, CONFIG_FILE, SUFFIX, WeightsError, read_config, read_tensors, save_weights
 
-FOLDER = SHIPPED_FOLDER / "rival-markov"
 WEIGHTS_NAME = "chains"
 
 
@@ -108,7 +107,7 @@ def load(request: Request) -> MarkovComposer:
     Raises:
         WeightsError: when they are missing or damaged, or of another piano, naming the file.
     """
-    return MarkovComposer(read_chains(request.folder or FOLDER), request)
+    return MarkovComposer(read_chains(request.folder or shipped_folder("markov")), request)
 
 
 def save_chains(folder: Path, chains: Mapping[str, Markov], about: Mapping[str, Any]) -> None:

@@ -15,13 +15,12 @@ from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.families.markov import MarkovComposer, save_chains
 from toccata.agents.rivals.families.playing import steps_of
 from toccata.agents.rivals.fitting.job import FitJob
-from toccata.agents.rivals.fitting.state import reading_state
+from toccata.agents.rivals.fitting.state import load_state, reading_state, save_state
 from toccata.agents.rivals.registry import Request
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
 from toccata.music.score import Score
 from toccata.settings.genres import ALL_GENRES, with_added
-from toccata.weights import CONFIG_FILE, read_config, read_tensors, save_weights
 
 MAX_NGRAMS = 50_000  # with a context, of each chain: some 400 kB
 PASSAGE_STEPS = 2048  # of the longest one
@@ -87,18 +86,18 @@ def _resumed(job: FitJob, name: str) -> tuple[Markov, int] | None:
     Raises:
         WeightsError: for a checkpoint that is damaged or holds no chain.
     """
-    folder = job.checkpoint / name
-    if not job.config.resume or not (folder / CONFIG_FILE).is_file():
+    kept = load_state(job.checkpoint / name, [CHAIN]) if job.config.resume else None
+    if kept is None:
         return None
-    arrays = {key: tensor.numpy() for key, tensor in read_tensors(folder, CHAIN).items()}
-    with reading_state(folder):
-        return Markov.from_arrays(arrays), int(read_config(folder)["steps"])
+    tensors, about = kept
+    with reading_state(job.checkpoint / name):
+        return Markov.from_arrays({key: tensor.numpy() for key, tensor in tensors[CHAIN].items()}), int(about["steps"])
 
 
 def _save(job: FitJob, name: str, chain: Markov, steps: int) -> None:
     """Write a chain into the checkpoint."""
     tensors = {key: torch.from_numpy(array) for key, array in chain.arrays().items()}
-    save_weights(job.checkpoint / name, {CHAIN: tensors}, {"steps": steps})
+    save_state(job.checkpoint / name, {CHAIN: tensors}, {"steps": steps})
 
 
 def _card(

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from toccata.agents.prior.fitting.report import markdown_table
 from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.rivals.fitting.job import FitJob
@@ -173,15 +174,15 @@ def _fitter(name: str) -> Callable[[FitJob], str]:
 
 def _card(config: FitRivalConfig, body: str, works: Mapping[str, Corpus]) -> str:
     """The model card: what the fitter says, then data and command."""
-    rows = []
+    rows = [["genre", "training works", "for stopping", "held out", "training notes", "licences"]]
     for genre, corpus in works.items():
         splits = [corpus.split(name) for name in ("train", "valid", "test")]
         notes = sum(len(score) for score in splits[0].scores)
         licences = ", ".join(sorted({work.licence for work in corpus.works if work.licence})) or "see the sources"
-        counts = " | ".join(str(len(split)) for split in splits)
-        rows.append(f"| {genre} | {counts} | {notes:,} | {licences} |")
+        rows.append([genre, *(str(len(split)) for split in splits), f"{notes:,}", licences])
     sources = " ".join(Path(name).name for name in config.data)
     options = [f"--{name} {getattr(config, name):g}" for name in ("epochs", "minutes") if getattr(config, name)]
+    options += [f"--genre {config.genre}"] if config.genre != FitRivalConfig.genre else []
     options += [f"--genres {' '.join(config.genres)}"] if config.genres else []
     options += [f"--order {config.order}"] if config.rival == "markov" else []
     command = " ".join(["toccata fit-rival", config.rival, "--data", sources, *options, f"--seed {config.seed}"])
@@ -189,9 +190,7 @@ def _card(config: FitRivalConfig, body: str, works: Mapping[str, Corpus]) -> str
         [
             body.strip(),
             "\n## Data\n",
-            "| genre | training works | for stopping | held out | training notes | licences |",
-            "|---|---|---|---|---|---|",
-            *rows,
+            markdown_table(rows),
             f"\n## Command\n\n    {command} --out OUT\n",
         ]
     )

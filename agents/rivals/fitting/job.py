@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from rich.console import Console
@@ -34,3 +35,21 @@ class FitJob:
     checkpoint: Path
     on_progress: Callable[[float, str], object]
     console: Console
+
+    @property
+    def seconds_per_genre(self) -> float:
+        """Time for the fit of each genre; infinite if the command sets none."""
+        return inf if self.config.minutes is None else 60 * self.config.minutes / len(self.works)
+
+    def epoch_done(self, genre: int, epochs: int, most_epochs: int, seconds: float, note: str) -> None:
+        """Tell `on_progress` how far a fit of one genre after the other is, by epochs or time, whichever ends sooner.
+
+        Args:
+            genre: number of the genre, from 0.
+            epochs: of this genre that are done.
+            most_epochs: after which its fit ends.
+            seconds: that its fit has taken.
+            note: for `on_progress`.
+        """
+        of_genre = min(1.0, max(epochs / most_epochs, seconds / self.seconds_per_genre))
+        self.on_progress((genre + of_genre) / len(self.works), note)

@@ -1,4 +1,4 @@
-"""What resumes the fit of a network: weights and optimizer moments as safetensors, counts and losses as JSON."""
+"""What resumes a fit: weights, counts and optimizer moments as safetensors, losses as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def save_state(folder: Path, parts: Mapping[str, Mapping[str, Tensor]], about: M
 
     Args:
         folder: one for each genre in `FitJob.checkpoint`.
-        parts: tensors by name, for each network and optimizer.
+        parts: tensors by name, for each model and optimizer.
         about: JSON values.
     """
     with whole_folder(folder, "replace") as part:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from toccata.agents.devices import resolve_device
+from toccata.agents.prior.fitting.report import markdown_table
 from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.fitting.job import FitJob
 from toccata.agents.rivals.fitting.state import (
@@ -21,7 +22,7 @@ from toccata.agents.rivals.fitting.state import (
     save_state,
 )
 from toccata.agents.rivals.image_gan.losses import GAMES, Game
-from toccata.agents.rivals.image_gan.networks import LATENT, Discriminator, Generator
+from toccata.agents.rivals.image_gan.networks import LATENT, Discriminator, Generator, sample
 from toccata.agents.rivals.image_gan.pictures import LEVELS, training_pictures
 from toccata.agents.rivals.image_gan.quality import PictureFigures, picture_figures
 from toccata.envs.codec import encode
@@ -119,16 +120,6 @@ class Players:
         load_optimizer(self.discriminator_optimizer, state["discriminator_optimizer"])
 
 
-def sample(generator: Generator, count: int, seed: int) -> np.ndarray:
-    """(count, SIZE, SIZE) float32 pictures in [0, 1] of a generator in evaluation mode; equal seeds give equal ones."""
-    device = next(generator.parameters()).device
-    latent = np.random.default_rng(seed).standard_normal((count, LATENT), np.float32)
-    with torch.no_grad():
-        return np.concatenate(
-            [generator(part.to(device)).cpu().numpy() for part in torch.as_tensor(latent).split(BATCH)]
-        )
-
-
 def fit(job: FitJob) -> str:
     """Fit the two networks of `job.config.rival` for each genre, and write the generators with their figures.
 
@@ -167,7 +158,6 @@ def _fit_genre(job: FitJob, number: int, genre: str, pictures: np.ndarray) -> tu
     """The generator of the genre `number`, in evaluation mode."""
     name, seed = job.config.rival, job.config.seed
     epochs = job.config.epochs or EPOCHS[name]
-    seconds_at_most = None if job.config.minutes is None else 60 * job.config.minutes / len(job.works)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.default_rng([seed, 1, *genre.encode()]).integers(2**63)))
         players = Players(GAMES[name], resolve_device(job.config.device))
@@ -180,7 +170,7 @@ def _fit_genre(job: FitJob, number: int, genre: str, pictures: np.ndarray) -> tu
             losses, seconds = Losses(**about["losses"]), float(about["seconds"])
     started = time.monotonic() - seconds
     for epoch in range(len(losses.generator), epochs):
-        if seconds_at_most is not None and seconds >= seconds_at_most:
+        if seconds >= job.seconds_per_genre:
             break
         of_generator, of_discriminator = players.fit_epoch(
             pictures, np.random.default_rng([seed, 2 + epoch, *genre.encode()])
@@ -194,8 +184,8 @@ def _fit_genre(job: FitJob, number: int, genre: str, pictures: np.ndarray) -> tu
         losses.figures.append(vars(picture_figures(sample(players.generator, SAMPLES, SAMPLE_SEED))))
         seconds = time.monotonic() - started
         save_state(job.checkpoint / genre, players.state(), {"losses": vars(losses), "seconds": seconds})
-        done = max((epoch + 1) / epochs, 0.0 if seconds_at_most is None else min(1.0, seconds / seconds_at_most))
-        job.on_progress((number + done) / len(job.works), f"{genre}: losses {of_generator:.2f}, {of_discriminator:.2f}")
+        note = f"{genre}: losses {of_generator:.2f}, {of_discriminator:.2f}"
+        job.epoch_done(number, epoch + 1, epochs, seconds, note)
     return players.generator.eval(), losses
 
 
@@ -207,13 +197,11 @@ def _card(
 ) -> str:
     """The text of the model card."""
     game, weights = GAMES[name], sum(tensor.numel() for tensor in next(iter(files.values())).values())
-    rows = ["| genre | pictures of | notes | sounding, % | distance | effective number |", "|" + "---|" * 6]
+    rows = [["genre", "pictures of", "notes", "sounding, %", "distance", "effective number"]]
     for genre, (generated, real) in figures.items():
         for kind, each in (("generated", generated), ("training", real)):
-            rows.append(
-                f"| {genre} | {kind} | {each.notes:.0f} | {100 * each.sounding:.1f} | {each.distance:.2f} "
-                f"| {each.effective:.1f} |"
-            )
+            shares = [f"{100 * each.sounding:.1f}", f"{each.distance:.2f}"]
+            rows.append([genre, kind, f"{each.notes:.0f}", *shares, f"{each.effective:.1f}"])
     epochs = ", ".join(f"{genre} {len(each['generator'])}" for genre, each in about.items())  # type: ignore[index]  # JSON
     return "\n".join(
         [
@@ -230,7 +218,7 @@ def _card(
             "the cosine similarity of what sounds) and effective number of different pictures (Vendi score of the "
             "cosine similarities). A generator that has collapsed has less of both than the training pictures.",
             "",
-            *rows,
+            markdown_table(rows),
             "",
             "Limits: six bars and a half are all that a picture knows of a piece; longer pieces are unrelated pictures "
             "one after the other. Notes are moved to sixteenths. There is no likelihood.",

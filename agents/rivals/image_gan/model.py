@@ -6,8 +6,7 @@ import numpy as np
 
 from toccata.agents.devices import resolve_device
 from toccata.agents.rivals.composer import OnProgress, RivalError, check_count, checked_genre
-from toccata.agents.rivals.image_gan.fit import sample
-from toccata.agents.rivals.image_gan.networks import Generator
+from toccata.agents.rivals.image_gan.networks import Generator, sample
 from toccata.agents.rivals.image_gan.pictures import SIZE, pictures_per_piece, score_of
 from toccata.agents.rivals.registry import Request
 from toccata.agents.rivals.weights import weights_of

@@ -6,6 +6,7 @@ networks".
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ WEIGHT_STD = 0.02  # of the initial weights, section 4 of the paper
 SLOPE = 0.2  # of LeakyReLU, ibid.
 DARK = -2.0  # initial bias of the last layer: pictures begin nearly black, as those of scores are
 KINDS, KIND_WIDTH = 16, 4  # of minibatch discrimination
+SAMPLED_AT_ONCE = 16  # pictures
 
 
 class Generator(nn.Module):
@@ -38,6 +40,14 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """(n, SIZE, SIZE) pictures in [0, 1] of (n, LATENT) standard normal numbers."""
         return (self.layers(self.project(latent))[:, 0] + 1) / 2
+
+
+def sample(generator: Generator, count: int, seed: int) -> np.ndarray:
+    """(count, SIZE, SIZE) float32 pictures in [0, 1] of a generator in evaluation mode; equal seeds give equal ones."""
+    device = next(generator.parameters()).device
+    latent = torch.as_tensor(np.random.default_rng(seed).standard_normal((count, LATENT), np.float32))
+    with torch.no_grad():
+        return np.concatenate([generator(part.to(device)).cpu().numpy() for part in latent.split(SAMPLED_AT_ONCE)])
 
 
 class Discriminator(nn.Module):

@@ -21,6 +21,7 @@ from toccata.agents.studies.rivals.subjects import Compose, LogProb
 from toccata.envs.excerpts import ExcerptDataset, as_piece
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
+from toccata.files import FileError
 from toccata.music.corpus import Work
 from toccata.music.score import Score
 from toccata.reward_models import WeightedSum
@@ -40,6 +41,7 @@ class Bench:
         real: held-out works.
         works: those that agents are trained on, which pieces may copy.
         held_out: pieces of `real`, whose bits under each subject are measured.
+        held_out_works: the work that each of them is of.
         config: length, metre, tempo and genre.
         seed: of everything.
         cache: folder.
@@ -51,6 +53,7 @@ class Bench:
     real: ExcerptDataset
     works: tuple[Work, ...]
     held_out: tuple[Piece, ...]
+    held_out_works: tuple[str, ...]
     config: TrainConfig
     seed: int
     cache: Path
@@ -110,10 +113,10 @@ def bits_of_real(identity: str, log_prob: LogProb, bench: Bench) -> Interval:
     """Bits an action of held-out works under a subject; works are resampled for the interval."""
 
     def make() -> Arrays:
-        found = bits(log_prob(bench.held_out), bench.held_out, seed=bench.seed)[ALL].per_action
+        found = bits(log_prob(bench.held_out), bench.held_out, bench.held_out_works, bench.seed)[ALL].per_action
         return {name: np.array(value) for name, value in found._asdict().items()}
 
-    kept = cached(bench.cache, "bits", [identity, bench.key, bench.seed], make)
+    kept = cached(bench.cache, "bits-over-works", [identity, bench.key, bench.seed], make)
     return Interval(*(float(kept[name]) for name in Interval._fields))
 
 
@@ -132,12 +135,20 @@ def _composed(compose: Compose, size: int, number: int, bench: Bench) -> Arrays:
 
 
 def _pieces(arrays: Arrays, config: TrainConfig) -> list[Piece]:
-    """The pieces of `_composed`, as the piano plays them."""
+    """The pieces of `_composed`, as the piano plays them.
+
+    Raises:
+        FileError: for arrays that are no pieces.
+    """
     metre = config.beats_per_bar, config.tempo_bpm
-    notes = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
-    scores = [
-        Score(own, int(beat), *metre, int(length)) for own, (beat, length) in zip(notes, arrays["ticks"], strict=True)
-    ]
+    try:
+        notes = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
+        scores = [
+            Score(own, int(beat), *metre, int(length))
+            for own, (beat, length) in zip(notes, arrays["ticks"], strict=True)
+        ]
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileError(f"a file of the cache holds no pieces: {error}; delete the folder of the cache") from error
     return [as_piece(score, Piano(), *metre, config.genre)[0] for score in scores]
 
 

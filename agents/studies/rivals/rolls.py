@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from typing import Any
 
 from toccata.music.score import Score
 
 ACROSS = 4  # pieces of each
 LOWEST, HIGHEST = 33, 93  # of the keys that are drawn: nearly all notes of the corpora
+
+
+def draw_roll(axis: Any, score: Score, colour: str = "C0") -> None:
+    """Draw notes as bars over the keys, and bar lines in grey, on axes of matplotlib."""
+    notes = score.notes
+    axis.hlines(notes["pitch"], notes["onset_tick"], score.offset_ticks, colour, linewidth=1.4, capstyle="butt")
+    for line in range(0, score.length_ticks + 1, score.ticks_per_bar):
+        axis.axvline(line, color="0.85", linewidth=0.6, zorder=0)
+    axis.set(xlim=(0, max(score.length_ticks, 1)), ylim=(LOWEST, HIGHEST), xticks=[], yticks=[36, 60, 84])
+    axis.set_yticklabels(["C2", "C4", "C6"], fontsize=6)
 
 
 def draw_rolls(pieces: Mapping[str, Sequence[Score]]) -> bytes:
@@ -21,12 +32,7 @@ def draw_rolls(pieces: Mapping[str, Sequence[Score]]) -> bytes:
         for axis in row[len(scores) :]:
             axis.set_axis_off()
         for axis, score in zip(row, scores, strict=False):
-            notes = score.notes
-            axis.hlines(notes["pitch"], notes["onset_tick"], score.offset_ticks, "C0", linewidth=1.4, capstyle="butt")
-            for line in range(0, score.length_ticks + 1, score.ticks_per_bar):
-                axis.axvline(line, color="0.85", linewidth=0.6, zorder=0)
-            axis.set(xlim=(0, max(score.length_ticks, 1)), ylim=(LOWEST, HIGHEST), xticks=[], yticks=[36, 60, 84])
-            axis.set_yticklabels(["C2", "C4", "C6"], fontsize=6)
+            draw_roll(axis, score)
         row[0].set_ylabel(name.replace("$", r"\$"), fontsize=8)
     png = BytesIO()
     figure.savefig(png, dpi=70)

@@ -24,6 +24,7 @@ from toccata.agents.studies.rivals.measure import SECONDS, Bench, Sample, measur
 from toccata.agents.studies.rivals.rolls import ACROSS, draw_rolls
 from toccata.agents.studies.rivals.subjects import Compose, rival_row, run_rows
 from toccata.agents.studies.rivals.tables import markdown, table_csv, table_of
+from toccata.envs.excerpts import ExcerptDataset, as_piece, random_excerpt
 from toccata.envs.pieces import Piece
 from toccata.files import FileError, write_atomically
 from toccata.interrupts import Interrupted
@@ -145,12 +146,34 @@ def refuse_other_folder(out: Path) -> None:
 def _bench(config: StudyRivalsConfig, settings: TrainConfig, remarks: list[str]) -> Bench:
     """What everything is measured with."""
     real = excerpt_dataset(settings, "test", remarks.append)
-    held_out = real.sample(config.samples, np.random.default_rng([config.seed, 1]), transpose=False)
+    held_out, held_out_works = _held_out(real, config.samples, np.random.default_rng([config.seed, 1]))
     works = training_works(settings)
     metre = settings.bars, settings.beats_per_bar, settings.tempo_bpm
     key = repr([settings.genre, settings.corpus, metre, len(works), len(real.scores)])
     rewards = read_rewards(DEFAULT_REWARDS, settings, config.seed)
-    return Bench(rewards, Panel.load(), real, works, tuple(held_out), settings, config.seed, config.out / CACHE, key)
+    return Bench(
+        rewards=rewards,
+        panel=Panel.load(),
+        real=real,
+        works=works,
+        held_out=held_out,
+        held_out_works=held_out_works,
+        config=settings,
+        seed=config.seed,
+        cache=config.out / CACHE,
+        key=key,
+    )
+
+
+def _held_out(real: ExcerptDataset, count: int, rng: np.random.Generator) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
+    """Excerpts in their own keys of works drawn uniformly, and the work that each is of."""
+    pieces, works = [], []
+    for _ in range(count):
+        work = int(rng.integers(len(real.scores)))
+        excerpt = random_excerpt(real.scores[work], real.bars, real.beats_per_bar, rng)
+        pieces.append(as_piece(excerpt, real.piano, real.beats_per_bar, real.tempo_bpm, real.genre)[0])
+        works.append(str(work))
+    return tuple(pieces), tuple(works)
 
 
 def _real_player(bench: Bench) -> Compose:

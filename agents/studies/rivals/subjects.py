@@ -16,11 +16,11 @@ from toccata.agents.evaluation.players import player_of
 from toccata.agents.ppo.composer_ppo import ComposerPPO
 from toccata.agents.ppo.sequence_ppo import SequenceComposerPPO
 from toccata.agents.prior.likelihood import log_prob
-from toccata.agents.prior.prior import SHIPPED, SHIPPED_FOLDER
 from toccata.agents.prior.trajectories import record_trajectories
 from toccata.agents.rivals.composer import Composer, WithLikelihood
 from toccata.agents.rivals.fitting.fit_rival import minutes_to_fit
 from toccata.agents.rivals.registry import Request, load_rival
+from toccata.agents.rivals.weights import shipped_folder
 from toccata.agents.runs.builders import environment_arguments, load_agent
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run
@@ -100,12 +100,6 @@ def run_rows(study: StudyRivalsConfig, device: torch.device, rewards: WeightedSu
             rows.append((f"best of {study.drafts} of {arm.name} before RL", best))
         rows.append((arm.name, tuple(_model(run, run.model_path, device, study) for run in arm.runs)))
     return rows
-
-
-def shipped_folder(name: str) -> Path:
-    """Where the weights of a composer are that come with Toccata, if it has any."""
-    prior = "transformer" if name == "best-of-n" else name
-    return SHIPPED_FOLDER / (f"prior-{prior}" if prior in SHIPPED else f"rival-{name}")
 
 
 def _played(composer: Composer, count: int, seed: int, genre: str | None, config: TrainConfig) -> list[Piece]:

@@ -56,9 +56,10 @@ def markdown(summary: Summary) -> str:
         "\n".join(lines),
         "Means ± half of the 95 % interval: over pieces, where a row is several runs over their seeds; of bits of real "
         "music over works. Bits: an action under the judge of typicality. Own bits: an action of held-out real music "
-        "under the composer, where it has a likelihood. Fréchet: from as many excerpts of half of the held-out works; "
-        "of real music that of the other half. Seconds are of processor time. Minutes to fit are as recorded with the "
-        "weights; of runs they are those of RL.",
+        "under the composer, where it has a likelihood. Composers that sample do so with `top_p` 0.95, as `toccata "
+        "compose` does; runs, and their policies before RL, from all legal actions, as in training. Fréchet: from as "
+        "many excerpts of half of the held-out works; of real music that of the other half. Seconds are of processor "
+        "time. Minutes to fit are as recorded with the weights; of runs they are those of RL.",
         *(f"- {_safe(line)}" for line in summary["remarks"]),
     ]
     return "\n\n".join(text) + "\n"

@@ -11,10 +11,12 @@ import pytest
 from rich.console import Console
 
 from toccata.agents.rivals.registry import RIVALS, Rival
-from toccata.agents.studies.rivals import measure
+from toccata.agents.studies.rivals import measure, study
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.agents.studies.rivals.study import REAL, study_rivals
+from toccata.envs.excerpts import ExcerptDataset
 from toccata.files import FileError
+from toccata.music.score import Score
 from toccata.reward_models.judges.panel import JUDGEMENTS
 
 FILES = {"rivals.json", "table.md", "table.csv", "rolls.png", "cache"}
@@ -53,6 +55,16 @@ def test_a_study_measures_everybody_alike_and_is_resumed(
         monkeypatch.setattr(measure, name, fail)
     again = study_rivals(config, console)
     assert again["rows"] == rows
+
+
+def test_held_out_excerpts_are_those_of_the_dataset_with_their_works() -> None:
+    scores = [Score([(24 * beat, 24, 50 + work, 80) for beat in range(16)]) for work in range(3)]
+    real = ExcerptDataset(scores, 2)
+    pieces, works = study._held_out(real, 8, np.random.default_rng(1))
+    sampled = real.sample(8, np.random.default_rng(1), transpose=False)
+    assert [piece.score for piece in pieces] == [piece.score for piece in sampled]
+    assert [50 + int(work) for work in works] == [piece.score.notes["pitch"][0] for piece in pieces]
+    assert len(set(works)) > 1
 
 
 def test_refuses_a_folder_of_something_else(config: StudyRivalsConfig) -> None:
