@@ -52,12 +52,10 @@ def study_rivals(config: StudyRivalsConfig, console: Console | None = None) -> F
     refuse_other_folder(config.out)
     device = resolve_device(config.device)
     settings = settings_of_pieces(config)
+    rows = [rival_row(spec, config, settings, device) for spec in config.composers]
     remarks: list[str] = []
     bench = _bench(config, settings, remarks)
-    rows = [
-        *(rival_row(spec, config, settings, device) for spec in config.composers),
-        *run_rows(config, device, bench.rewards),
-    ]
+    rows += run_rows(config, device, bench.rewards)
     bench.cache.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     samples: dict[str, list[Sample]] = {}
