@@ -53,7 +53,8 @@ def estimate_chords(
         The chords, the first at `first_tick`; empty for a score without notes from there on.
 
     Raises:
-        ValueError: when `ticks_per_chord` is below 1, or there are no qualities.
+        ValueError: when `ticks_per_chord` is below 1, there are no qualities, or one has fewer than 2 or all 12 pitch
+            classes.
     """
     return decoded_chords(score, ticks_per_chord, qualities, first_tick)[0]
 
@@ -66,6 +67,9 @@ def decoded_chords(
         raise ValueError(f"ticks_per_chord must be at least 1, got {ticks_per_chord}")
     if not qualities:
         raise ValueError("need at least one chord quality")
+    for intervals in qualities:
+        if not 2 <= len({0, *(each % 12 for each in intervals)}) < 12:
+            raise ValueError(f"a chord quality must have 2 to 11 pitch classes with its root, got {intervals}")
     durations = pitch_class_durations(score, ticks_per_chord, first_tick)
     if not durations.any():
         return [], 0.0

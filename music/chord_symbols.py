@@ -9,6 +9,7 @@ from toccata.errors import ToccataError, shortened
 
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 11, 8: 12, 9: 14, 10: 16, 11: 17, 12: 19, 13: 21}  # of a major scale
+MAX_SYMBOL = 100  # characters; the longest that mean something have some thirty
 NO_CHORD = frozenset({"", "N", "NC", "N.C.", "X", "&pause", "*"})
 
 MAJOR, MINOR, DIMINISHED, AUGMENTED = (0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8)
@@ -115,7 +116,9 @@ def parse_chord(symbol: str) -> Chord | None:
     text = symbol.strip()
     if text in NO_CHORD:
         return None
-    chord = _harte(text) if ":" in text else _lead_sheet(text)
+    chord = None
+    if len(text) <= MAX_SYMBOL:
+        chord = _harte(text) if ":" in text else _lead_sheet(text)
     if chord is None:
         raise ChordSymbolError(
             f"unknown chord symbol '{shortened(symbol, 40)}': it must be of a lead sheet, such as Bbj7, C-7 and G79b, "

@@ -160,9 +160,10 @@ class Markov:
         Raises:
             ValueError: for arrays that are of no chain.
         """
-        if "nvec" not in arrays or arrays["nvec"].shape != (2,) or (arrays["nvec"] < 1).any():
+        nvec = arrays.get("nvec")
+        if nvec is None or nvec.shape != (2,) or nvec.dtype.kind != "i" or (nvec < 1).any():
             raise ValueError("the arrays of a Markov chain must have nvec, its numbers of whats and values")
-        whats, values = arrays["nvec"].tolist()
+        whats, values = nvec.tolist()
         orders = {name.partition(".")[0] for name in arrays if name != "nvec"}
         chain = cls(len(orders) - 1)
         chain.nvec = whats, values

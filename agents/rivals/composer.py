@@ -11,6 +11,7 @@ from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
 from toccata.music.score import Score
 from toccata.settings.genres import genre_index
+from toccata.settings.options import MAX_SEED
 
 OnProgress = Callable[[float], object]  # is told the share that is done, 0 to 1
 
@@ -38,12 +39,12 @@ class Composer(Protocol):
 
         Args:
             n: how many, at least 1.
-            seed: of everything that is random.
+            seed: of everything that is random, 0 to `MAX_SEED`.
             genre: one of `genres`; None for music of no genre in particular.
             on_progress: is told the share that is done.
 
         Raises:
-            RivalError: for a genre that it does not know.
+            RivalError: for a genre that it does not know, and a number or seed out of range.
         """
         ...
 
@@ -55,6 +56,14 @@ class WithLikelihood(Protocol):
     def log_prob(self, pieces: Sequence[Piece]) -> list[np.ndarray]:
         """(length,) float64 log-probabilities in nats of the actions of each piece; divide by log 2 for bits."""
         ...
+
+
+def check_count(name: str, n: int, seed: int) -> None:
+    """Raise RivalError, naming the composer, for a number of pieces below 1 and a seed outside 0 to `MAX_SEED`."""
+    if n < 1 or not 0 <= seed <= MAX_SEED:
+        raise RivalError(
+            f"{name}: the number of pieces must be at least 1 and the seed 0 to {MAX_SEED}, got {n} and {seed}"
+        )
 
 
 def checked_genre(name: str, genre: str | None, genres: tuple[str, ...]) -> str | None:

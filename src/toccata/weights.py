@@ -185,4 +185,6 @@ def load_weights(
         network.load_state_dict(tensors)
     except BROKEN as error:
         raise WeightsError(f"{path}: not the weights of this network: {one_line(error)}") from error
+    if not all_finite(network.state_dict().values()):  # of a wider type, whose numbers the network's cannot hold
+        raise WeightsError(f"{path}: holds numbers that are too large for this network")
     return network, config

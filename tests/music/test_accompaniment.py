@@ -92,3 +92,8 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="must ascend"):
         comp(line(1), [ChordSpan(48, None), ChordSpan(48, None)])
     assert comp(line(1), []) == line(1)
+
+
+def test_a_chord_that_does_not_fit_below_the_melody_leaves_no_note_of_the_chord_before():
+    melody = Score([(0, BAR, 80, 80), (BAR, BAR, 46, 80)])  # the lowest bass of B is B2, 47
+    assert (below(comp(melody, spans(("F", "B")), "whole"), melody)["onset_tick"] == 0).all()

@@ -53,6 +53,9 @@ def test_silence_has_no_chords_and_bad_arguments_are_named():
     assert estimate_chords(Score(), BAR) == []
     with pytest.raises(ValueError, match="ticks_per_chord must be at least 1, got 0"):
         estimate_chords(Score(), 0)
+    for quality in ((0,), tuple(range(12))):
+        with pytest.raises(ValueError, match="must have 2 to 11 pitch classes"):
+            estimate_chords(Score([(0, 24, 60, 80)]), 96, [quality])
     with pytest.raises(ValueError, match="at least one chord quality"):
         estimate_chords(Score(), 96, ())
 

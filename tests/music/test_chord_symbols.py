@@ -72,3 +72,9 @@ def test_pitch_classes_thirds_and_sevenths():
     suspended = parse_chord("Gsus4")
     assert (suspended.third, suspended.seventh) == (5, None)
     assert parse_chord("D-7/G").pitch_classes == {2, 5, 9, 0, 7}
+
+
+@pytest.mark.parametrize("symbol", ["C" + "/9" * 3000, f"C:maj({'1' * 5000})", f"C:maj/{'1' * 5000}"])
+def test_endless_symbols_are_refused(symbol):
+    with pytest.raises(ChordSymbolError, match="unknown chord symbol"):
+        parse_chord(symbol)

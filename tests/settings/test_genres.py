@@ -55,3 +55,8 @@ def test_an_unknown_one_names_the_known_and_the_nearest() -> None:
         ValueError, match="unknown genre 'Ragtme': it must be one of folk, ragtime; did you mean 'ragtime'"
     ):
         genre_index("Ragtme", ("folk", "ragtime"))
+
+
+def test_a_file_with_a_hundred_thousand_genres_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="there must be 1 to 100 genres, got 100000"):
+        check_genres(f"genre {number}" for number in range(100_000))

@@ -25,7 +25,13 @@ from toccata.agents.rivals.chord_lstm.likelihood import (
 from toccata.agents.rivals.chord_lstm.network import UNITS, ChordLSTM, network_inputs
 from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.fitting.job import FitJob
-from toccata.agents.rivals.fitting.state import load_optimizer, load_state, optimizer_tensors, save_state
+from toccata.agents.rivals.fitting.state import (
+    load_optimizer,
+    load_state,
+    optimizer_tensors,
+    reading_state,
+    save_state,
+)
 from toccata.weights import save_weights
 
 EPOCHS = 40  # at most, unless the command says
@@ -98,9 +104,11 @@ def _fit_genre(
     kept = load_state(job.checkpoint / genre, PARTS) if job.config.resume else None
     if kept is not None:
         tensors, about = kept
-        losses, best, seconds = Losses(**about["losses"]), tensors["best"], about["seconds"]
-        network.load_state_dict(tensors["network"])
-        load_optimizer(optimizer, tensors["optimizer"])
+        with reading_state(job.checkpoint / genre):
+            losses, best, seconds = Losses(**about["losses"]), tensors["best"], float(about["seconds"])
+            network.load_state_dict(best)
+            network.load_state_dict(tensors["network"])
+            load_optimizer(optimizer, tensors["optimizer"])
     started = time.monotonic() - seconds
     for epoch in range(len(losses.train), epochs):
         if losses.is_over() or seconds >= job.seconds_per_genre:

@@ -22,7 +22,7 @@ from toccata.agents.rivals.chord_lstm.classes import (
     score_of,
 )
 from toccata.agents.rivals.chord_lstm.network import ChordLSTM, State, network_inputs
-from toccata.agents.rivals.composer import OnProgress, RivalError, checked_genre
+from toccata.agents.rivals.composer import OnProgress, RivalError, check_count, checked_genre
 from toccata.agents.rivals.registry import Request
 from toccata.agents.rivals.weights import weights_of
 from toccata.envs.instrument import Piano
@@ -112,6 +112,7 @@ class ChordLSTMComposer:
         self, start: Score, events: Events, n: int, seed: int, genre: str | None, on_progress: OnProgress
     ) -> list[Score]:
         """`n` pieces of the score `start`, whose events are given, and what follows."""
+        check_count(NAME, n, seed)
         wanted = checked_genre(NAME, genre, self.genres)
         of_each = [wanted or self.genres[index % len(self.genres)] for index in range(n)]
         length = self.request.bars * start.ticks_per_bar
@@ -151,9 +152,15 @@ class ChordLSTMComposer:
         return [Events(tuple(each), np.array(times, np.int64).reshape(-1, 2)) for each, times in sampled]
 
     def _draw(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """(rows,) classes sampled from logits (rows, classes) at the temperature and top_p of the request."""
+        """(rows,) classes sampled from logits (rows, classes) at the temperature and top_p of the request.
+
+        Raises:
+            RivalError: for logits that are not finite, of weights that are too large.
+        """
         logits = logits.cpu().double()
         logits = (logits - logits.amax(dim=1, keepdim=True)) / self.request.temperature
+        if logits.isnan().any():
+            raise RivalError(f"{NAME}: its weights give probabilities that are not finite")
         return torch.multinomial(nucleus(logits.softmax(dim=1), self.request.top_p), 1, generator=generator)[:, 0]
 
 

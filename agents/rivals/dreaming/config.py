@@ -8,9 +8,9 @@ from typing import Literal
 
 from toccata.settings.options import SEED, Range, check_fields, check_product
 
-MAX_SECONDS_OF_PIECES = 600  # of all dreams, which are ascended together; 8 s need about 400 MB
+MAX_SECONDS_OF_PIECES = 300  # of all dreams, which are ascended together: some 15 GB; 8 s need about 400 MB
 RANGES = {
-    "seconds": Range(1, 600, whole=False),
+    "seconds": Range(1, 300, whole=False),
     "pieces": Range(1, 256),
     "steps": Range(1, 100_000),
     "realism_weight": Range(0, 1000, whole=False),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from toccata.agents.rivals.composer import OnProgress, RivalError, checked_genre
+from toccata.agents.rivals.composer import OnProgress, RivalError, check_count, checked_genre
 from toccata.agents.rivals.dreaming.note_bank import NoteBankLayer
 from toccata.agents.rivals.dreaming.note_choices import (
     CELL_TICKS,
@@ -94,6 +94,7 @@ class PianoDream:
         self, n: int, seed: int = 0, genre: str | None = None, on_progress: OnProgress = lambda done: None
     ) -> list[Score]:
         """Compose `n` pieces; see `Composer.compose`."""
+        check_count(self.name, n, seed)
         checked_genre(self.name, genre, self.genres)
         real = self._real_windows(genre, seed) if self.with_realism else None
         scores: list[Score] = []

@@ -59,7 +59,7 @@ class BestOfN:
                     best[-1] = reward, piece.score
                 drafted += 1
 
-        in_batches(sample, n * self.drafts, seed, on_progress, choose)
+        in_batches(self.name, sample, n * self.drafts, seed, on_progress, choose)
         return [score for _, score in best]
 
 

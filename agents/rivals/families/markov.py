@@ -53,7 +53,9 @@ class MarkovComposer:
         def sample(count: int, seed: int, on_batch: OnProgress) -> list[Piece]:
             return self.sample(count, seed, genre, on_batch)
 
-        in_batches(sample, n, seed, on_progress, lambda pieces: scores.extend(piece.score for piece in pieces))
+        in_batches(
+            self.name, sample, n, seed, on_progress, lambda pieces: scores.extend(piece.score for piece in pieces)
+        )
         return scores
 
     def sample(self, count: int, seed: int, genre: str | None, on_progress: OnProgress) -> list[Piece]:

@@ -15,7 +15,7 @@ from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.families.markov import MarkovComposer, save_chains
 from toccata.agents.rivals.families.playing import steps_of
 from toccata.agents.rivals.fitting.job import FitJob
-from toccata.agents.rivals.fitting.state import load_state, save_state
+from toccata.agents.rivals.fitting.state import load_state, reading_state, save_state
 from toccata.agents.rivals.registry import Request
 from toccata.envs.pieces import Piece
 from toccata.music.corpus import Corpus, Work
@@ -81,12 +81,17 @@ def _dataset(name: str, works: Sequence[Work], genres: Sequence[str], played: Ma
 
 
 def _resumed(job: FitJob, name: str) -> tuple[Markov, int] | None:
-    """The chain and its number of training steps in the checkpoint of an interrupted fit, if it is there."""
+    """The chain and its number of training steps in the checkpoint of an interrupted fit, if it is there.
+
+    Raises:
+        WeightsError: for a checkpoint that is damaged or holds no chain.
+    """
     kept = load_state(job.checkpoint / name, [CHAIN]) if job.config.resume else None
     if kept is None:
         return None
     tensors, about = kept
-    return Markov.from_arrays({key: tensor.numpy() for key, tensor in tensors[CHAIN].items()}), about["steps"]
+    with reading_state(job.checkpoint / name):
+        return Markov.from_arrays({key: tensor.numpy() for key, tensor in tensors[CHAIN].items()}), int(about["steps"])
 
 
 def _save(job: FitJob, name: str, chain: Markov, steps: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from toccata.agents.generation.rollouts import Act, play_pieces
 from toccata.agents.prior.trajectories import Trajectories, record_trajectories
-from toccata.agents.rivals.composer import OnProgress, RivalError
+from toccata.agents.rivals.composer import OnProgress, RivalError, check_count
 from toccata.agents.rivals.registry import Request
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.instrument import Piano
@@ -20,21 +20,23 @@ AT_ONCE = 256  # pieces in one batch of environments: more need more memory and 
 Play = Callable[[int, int, OnProgress], list[Piece]]  # of the number of pieces, a seed, and who is told the progress
 
 
-def in_batches(play: Play, n: int, seed: int, on_progress: OnProgress, take: Callable[[list[Piece]], object]) -> None:
+def in_batches(
+    name: str, play: Play, n: int, seed: int, on_progress: OnProgress, take: Callable[[list[Piece]], object]
+) -> None:
     """Play `n` pieces in batches of at most `AT_ONCE`, each with a seed of its own.
 
     Args:
+        name: of the composer.
         play: plays a batch.
         n: number of pieces.
-        seed: of all of them, at least 0.
+        seed: of all of them.
         on_progress: is told the share of all that is done.
         take: is given the pieces of each batch.
 
     Raises:
         RivalError: for a number or seed out of range.
     """
-    if n < 1 or seed < 0:
-        raise RivalError(f"the number of pieces must be at least 1 and the seed at least 0, got {n} and {seed}")
+    check_count(name, n, seed)
     for number, start in enumerate(range(0, n, AT_ONCE)):
         count = min(AT_ONCE, n - start)
 

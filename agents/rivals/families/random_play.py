@@ -36,7 +36,9 @@ class RandomPlay:
         """As `Composer.compose`."""
         checked_genre(self.name, genre, self.genres)
         scores: list[Score] = []
-        in_batches(self._play, n, seed, on_progress, lambda pieces: scores.extend(piece.score for piece in pieces))
+        in_batches(
+            self.name, self._play, n, seed, on_progress, lambda pieces: scores.extend(piece.score for piece in pieces)
+        )
         return scores
 
     def _play(self, count: int, seed: int, on_progress: OnProgress) -> list[Piece]:

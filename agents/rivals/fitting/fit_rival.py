@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -48,6 +49,9 @@ def fit_rival(config: FitRivalConfig, console: Console | None = None) -> Path:
         Interrupted: after a signal; the message says how to go on.
     """
     console = console or Console(stderr=True)
+    if config.resume and config.out.is_dir() and not config.out.is_symlink():
+        with contextlib.suppress(OSError):
+            config.out.rmdir()  # a fit that was killed leaves it empty
     refuse_existing(config.out, "another --out")
     checkpoint = config.out.with_name(f"{config.out.name}.checkpoint")
     works = works_by_genre(config)
@@ -139,7 +143,7 @@ def minutes_to_fit(folder: Path) -> float | None:
         minutes = read_json(folder / CONFIG_FILE)["fit"]["options"]["minutes"]
     except (OSError, FileError, KeyError, TypeError):
         return None
-    return float(minutes) if isinstance(minutes, (int, float)) else None
+    return float(minutes) if _is_number(minutes) else None
 
 
 def _minutes(file: Path) -> float:
@@ -148,7 +152,12 @@ def _minutes(file: Path) -> float:
         minutes = read_json(file)["minutes"]
     except (OSError, FileError, KeyError, TypeError):
         return 0.0
-    return float(minutes) if isinstance(minutes, (int, float)) else 0.0
+    return float(minutes) if _is_number(minutes) else 0.0
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a finite number that is not negative."""
+    return isinstance(value, (int, float)) and 0 <= value < 1e300  # which NaN is not, and JSON may say
 
 
 def _is_begun(checkpoint: Path) -> bool:

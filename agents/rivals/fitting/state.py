@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from toccata.errors import one_line
 from toccata.files import whole_folder
-from toccata.weights import CONFIG_FILE, read_config, read_tensors, save_weights
+from toccata.weights import BROKEN, CONFIG_FILE, WeightsError, read_config, read_tensors, save_weights
 
 
 def save_state(folder: Path, parts: Mapping[str, Mapping[str, Tensor]], about: Mapping[str, Any]) -> None:
@@ -34,6 +36,21 @@ def load_state(folder: Path, parts: Iterable[str]) -> tuple[dict[str, dict[str, 
     if not (folder / CONFIG_FILE).is_file():
         return None
     return {name: read_tensors(folder, name) for name in parts}, read_config(folder)
+
+
+@contextmanager
+def reading_state(folder: Path) -> Iterator[None]:
+    """A block that makes use of a state in `folder`.
+
+    Raises:
+        WeightsError: naming it, when it is not the state of what the block fits.
+    """
+    try:
+        yield
+    except WeightsError:
+        raise
+    except BROKEN as error:
+        raise WeightsError(f"{folder}: does not resume this fit: {one_line(error)}; delete its folder") from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

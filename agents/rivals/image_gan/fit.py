@@ -14,7 +14,13 @@ from toccata.agents.devices import resolve_device
 from toccata.agents.prior.fitting.report import markdown_table
 from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.fitting.job import FitJob
-from toccata.agents.rivals.fitting.state import load_optimizer, load_state, optimizer_tensors, save_state
+from toccata.agents.rivals.fitting.state import (
+    load_optimizer,
+    load_state,
+    optimizer_tensors,
+    reading_state,
+    save_state,
+)
 from toccata.agents.rivals.image_gan.losses import GAMES, Game
 from toccata.agents.rivals.image_gan.networks import LATENT, Discriminator, Generator, sample
 from toccata.agents.rivals.image_gan.pictures import LEVELS, training_pictures
@@ -159,8 +165,9 @@ def _fit_genre(job: FitJob, number: int, genre: str, pictures: np.ndarray) -> tu
     kept = load_state(job.checkpoint / genre, PARTS) if job.config.resume else None
     if kept is not None:
         tensors, about = kept
-        players.load_state(tensors)
-        losses, seconds = Losses(**about["losses"]), about["seconds"]
+        with reading_state(job.checkpoint / genre):
+            players.load_state(tensors)
+            losses, seconds = Losses(**about["losses"]), float(about["seconds"])
     started = time.monotonic() - seconds
     for epoch in range(len(losses.generator), epochs):
         if seconds >= job.seconds_per_genre:

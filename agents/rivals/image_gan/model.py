@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toccata.agents.devices import resolve_device
-from toccata.agents.rivals.composer import OnProgress, checked_genre
+from toccata.agents.rivals.composer import OnProgress, RivalError, check_count, checked_genre
 from toccata.agents.rivals.image_gan.networks import Generator, sample
 from toccata.agents.rivals.image_gan.pictures import SIZE, pictures_per_piece, score_of
 from toccata.agents.rivals.registry import Request
@@ -66,6 +66,7 @@ class PictureComposer:
         """
         request = self.request
         pieces: dict[int, Score] = {}
+        check_count(self.name, n, seed)
         wanted = checked_genre(self.name, genre, self.genres)
         for number, each in enumerate(genres := (wanted,) if wanted else self.genres):
             rows = range(number, n, len(genres))
@@ -80,7 +81,10 @@ class PictureComposer:
         """(n, SIZE, SIZE) float32 pictures in [0, 1] of one of `genres`.
 
         Raises:
-            RivalError: for a genre that it does not know.
+            RivalError: for a genre that it does not know, and for weights that give numbers that are not finite.
         """
         checked_genre(self.name, genre, self.genres)
-        return sample(self.generators[genre], n, seed) if n else np.empty((0, SIZE, SIZE), np.float32)
+        pictures = sample(self.generators[genre], n, seed) if n else np.empty((0, SIZE, SIZE), np.float32)
+        if not np.isfinite(pictures).all():
+            raise RivalError(f"{self.name}: the weights of genre {genre} give pictures that are not finite")
+        return pictures

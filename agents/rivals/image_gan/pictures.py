@@ -35,7 +35,7 @@ def picture_of(score: Score, start_step: int = 0) -> np.ndarray:
         score: of any grid.
         start_step: sixteenths of the score before the picture; notes that began before it are not shown.
     """
-    return _grid(score, start_step + SIZE)[:, start_step:].astype(np.float32) / LEVELS
+    return _grid(score, start_step + SIZE)[:, start_step : start_step + SIZE].astype(np.float32) / LEVELS
 
 
 def _grid(score: Score, least_steps: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from toccata.agents.prior.fitting.fit import fit_prior
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.rivals.composer import Composer, RivalError, WithLikelihood
 from toccata.agents.rivals.fitting.config import FitRivalConfig
-from toccata.agents.rivals.fitting.fit_rival import fit_rival
+from toccata.agents.rivals.fitting.fit_rival import fit_rival, minutes_to_fit
 from toccata.agents.rivals.registry import Request, load_rival
 from toccata.agents.runs.builders import environment_arguments, load_agent
 from toccata.agents.runs.config import TrainConfig
@@ -46,6 +46,7 @@ class Source:
         compose: pieces, of a number and a seed.
         log_prob: (steps,) nats of the actions of each of other pieces; None for sources without likelihood.
         composer: the composer; None for agents.
+        minutes: that the fit took for this genre; None for agents, and where nothing says.
     """
 
     family: str
@@ -54,6 +55,7 @@ class Source:
     compose: Callable[[int, int], list[Piece]]
     log_prob: Callable[[Sequence[Piece]], list[np.ndarray]] | None = None
     composer: Composer | None = None
+    minutes: float | None = None
 
 
 def fit_source(name: str, genre: str, music: Sequence[Path], config: StudyGenresConfig, console: Console) -> Path:
@@ -124,7 +126,10 @@ def fitted_source(name: str, genre: str, folder: Path, config: StudyGenresConfig
 
     identity = f"{__version__}-{name}-{genre}-{(folder / CONFIG_FILE).read_text()}"
     has_likelihood = isinstance(composer, WithLikelihood)
-    return Source(name, genre, identity, compose, log_prob if has_likelihood else None, composer)
+    minutes = minutes_to_fit(folder)
+    if minutes is not None and name not in PRIORS:
+        minutes /= len(composer.genres)  # one fit has all genres
+    return Source(name, genre, identity, compose, log_prob if has_likelihood else None, composer, minutes)
 
 
 def train_agent(genre: str, music: Sequence[Path], config: StudyGenresConfig, console: Console) -> Run:

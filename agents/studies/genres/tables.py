@@ -19,6 +19,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "## Music\n\n" + _music(summary["music"]),
         "## Classifier\n\n" + _classifier(summary["classifier"], genres),
     ]
+    if any(None not in minutes for minutes in summary["minutes"].values()):
+        parts.append("## Minutes to fit\n\n" + _minutes(summary["minutes"], genres))
     if summary["bits"]:
         parts.append("## Bits of held-out works\n\n" + _bits(summary["bits"], genres))
     if summary["chord_nats"]:
@@ -73,6 +75,11 @@ def _classifier(controls: Mapping[str, Any], genres: Sequence[str]) -> str:
     return (
         _table(head, rows) + "\n" + _table(["real excerpts of", *(f"taken for {each}" for each in genres)], confusion)
     )
+
+
+def _minutes(minutes: Mapping[str, Sequence[float | None]], genres: Sequence[str]) -> str:
+    rows = ([name, *(f"{each:.1f}" for each in own)] for name, own in minutes.items() if None not in own)
+    return _table(["composer", *genres], rows)
 
 
 def _bits(bits: Mapping[str, Any], genres: Sequence[str]) -> str:

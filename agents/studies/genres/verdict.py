@@ -56,8 +56,10 @@ def in_words(winners: list[Winner]) -> list[str]:
     if len({each.genre for each in winners}) == 1:
         lines.append("All measures agree." if best else "All measures agree, but none has intervals that are apart.")
     elif len(best) > 1:
+        *others, last = sorted(best)
         lines.append(
-            f"No genre is the most generative: measures whose intervals are apart favour {' and '.join(sorted(best))}."
+            "No genre is the most generative: measures whose intervals are apart favour "
+            f"{', '.join(others)} and {last}."
         )
     elif best:
         lines.append(f"Where intervals are apart, the best is {best.pop()}; elsewhere the measures disagree.")

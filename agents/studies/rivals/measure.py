@@ -21,6 +21,7 @@ from toccata.agents.studies.rivals.subjects import Compose, LogProb
 from toccata.envs.excerpts import ExcerptDataset, as_piece
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
+from toccata.files import FileError
 from toccata.music.corpus import Work
 from toccata.music.score import Score
 from toccata.reward_models import WeightedSum
@@ -134,12 +135,20 @@ def _composed(compose: Compose, size: int, number: int, bench: Bench) -> Arrays:
 
 
 def _pieces(arrays: Arrays, config: TrainConfig) -> list[Piece]:
-    """The pieces of `_composed`, as the piano plays them."""
+    """The pieces of `_composed`, as the piano plays them.
+
+    Raises:
+        FileError: for arrays that are no pieces.
+    """
     metre = config.beats_per_bar, config.tempo_bpm
-    notes = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
-    scores = [
-        Score(own, int(beat), *metre, int(length)) for own, (beat, length) in zip(notes, arrays["ticks"], strict=True)
-    ]
+    try:
+        notes = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
+        scores = [
+            Score(own, int(beat), *metre, int(length))
+            for own, (beat, length) in zip(notes, arrays["ticks"], strict=True)
+        ]
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileError(f"a file of the cache holds no pieces: {error}; delete the folder of the cache") from error
     return [as_piece(score, Piano(), *metre, config.genre)[0] for score in scores]
 
 

@@ -75,7 +75,7 @@ def rival_row(spec: str, study: StudyRivalsConfig, config: TrainConfig, device: 
     folder = Path(place) if place else shipped_folder(name)
     genre = config.genre if config.genre in composer.genres else None
     drafts = study.drafts if name == "best-of-n" else 1
-    return name, (
+    return spec, (
         Subject(
             f"{__version__}-{spec}-{drafts}-{_weights(folder)}-{genre}",
             lambda count, seed: _played(composer, count, seed, genre, config),

@@ -21,6 +21,8 @@ def check_genres(names: Iterable[str]) -> tuple[str, ...]:
         ValueError: for a name that is none, for one given twice, and for none or more than `MAX_GENRES`.
     """
     genres = tuple(names)
+    if not 1 <= len(genres) <= MAX_GENRES:
+        raise ValueError(f"there must be 1 to {MAX_GENRES} genres, got {len(genres)}")
     for name in genres:
         if not isinstance(name, str) or not _is_name(name):
             raise ValueError(
@@ -29,8 +31,6 @@ def check_genres(names: Iterable[str]) -> tuple[str, ...]:
             )
         if genres.count(name) > 1:
             raise ValueError(f"a genre must be named once, got {name!r} twice")
-    if not 1 <= len(genres) <= MAX_GENRES:
-        raise ValueError(f"there must be 1 to {MAX_GENRES} genres, got {len(genres)}")
     return genres
 
 

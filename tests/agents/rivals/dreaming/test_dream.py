@@ -110,7 +110,7 @@ def test_flatness_of_noise_tone_and_silence() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seconds", "0"], "seconds must be a number, at least 1 and at most 600, got 0"),
+        (["--seconds", "0"], "seconds must be a number, at least 1 and at most 300, got 0"),
         (["--corpus", "nowhere", "--with-realism"], "unknown corpus 'nowhere'"),
         (["--rating", "nowhere"], "nowhere"),
         (["--out", "."], ".: exists already; choose another --out"),

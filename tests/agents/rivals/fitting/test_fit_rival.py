@@ -76,6 +76,7 @@ def test_an_interrupted_fit_is_resumed(config: FitRivalConfig, monkeypatch: pyte
         fit_rival(config, quiet())
     with pytest.raises(ConfigError, match="is of a fit with seed 0, not 1; give the same options to resume it"):
         fit_rival(replace(config, seed=1, resume=True), quiet())
+    config.out.mkdir()  # as a fit leaves it that was killed
     fit_rival(replace(config, resume=True), quiet())
     assert "found done: classical.done" in (config.out / CARD).read_text()
     assert not checkpoint.exists()
@@ -88,3 +89,9 @@ def test_an_error_leaves_nothing_that_must_be_resumed(config: FitRivalConfig, mo
     assert not config.out.exists()
     monkeypatch.setitem(RIVALS, "markov", replace(RIVALS["markov"], fitter="helpers.rivals:fit"))
     assert fit_rival(config, quiet()).is_dir()
+
+
+@pytest.mark.parametrize("said", ["NaN", "Infinity", "-1", "1" + "0" * 400, '"3"', "null"])
+def test_minutes_that_are_none(tmp_path: Path, said: str) -> None:
+    (tmp_path / "fit.json").write_text(f'{{"minutes": {said}}}')
+    assert minutes_to_fit(tmp_path) in (None, 0)

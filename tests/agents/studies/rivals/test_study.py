@@ -79,3 +79,15 @@ def test_unknown_composers_are_refused_before_anything_is_composed(config: Study
     with pytest.raises(Exception, match="unknown composer 'scalse'"):
         study_rivals(replace(config, composers=("scales", "scalse")))
     assert not config.out.exists()
+
+
+def test_one_composer_with_weights_of_two_folders_is_two_rows(
+    config: StudyRivalsConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RIVALS, "scales", replace(RIVALS["scales"], fit="toccata fit-rival scales"))
+    folders = [config.out.with_name(name) for name in ("mine", "yours")]
+    for folder in folders:
+        folder.mkdir()
+    specs = tuple(f"scales:{folder}" for folder in folders)
+    rows = study_rivals(replace(config, composers=specs), Console(file=io.StringIO()))["rows"]
+    assert list(rows) == [*specs, REAL]
