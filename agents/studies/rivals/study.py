@@ -146,7 +146,7 @@ def _bench(config: StudyRivalsConfig, settings: TrainConfig, remarks: list[str])
     real = excerpt_dataset(settings, "test", remarks.append)
     held_out, held_out_works = _held_out(real, config.samples, np.random.default_rng([config.seed, 1]))
     works = training_works(settings)
-    metre = settings.bars, settings.beats_per_bar, settings.tempo_bpm
+    metre = settings.bars, float(settings.beats_per_bar), float(settings.tempo_bpm)  # a file of a run has 4.0 for 4
     key = repr([settings.genre, settings.corpus, metre, len(works), len(real.scores)])
     rewards = read_rewards(DEFAULT_REWARDS, settings, config.seed)
     return Bench(
