@@ -68,14 +68,6 @@ def test_a_low_melody_leaves_room_for_less():
     assert comp(lowest, spans(("C7",)), "whole") == lowest
 
 
-def test_a_chord_that_does_not_fit_below_the_melody_is_left_out():
-    """Not replaced by what fits of the chord before it."""
-    melody = Score([(0, BAR, 45, 80), (BAR, BAR, 38, 80)])
-    notes = below(comp(melody, spans(("C7", "B7")), "whole"), melody)
-    assert notes["pitch"][0] == 36
-    assert not notes["onset_tick"].any()
-
-
 def test_no_chord_is_silence_and_rhythms_fit_short_bars():
     melody = line(2)
     silent = [ChordSpan(0, None), ChordSpan(BAR, parse_chord("C7"))]

@@ -52,12 +52,10 @@ def study_rivals(config: StudyRivalsConfig, console: Console | None = None) -> F
     refuse_other_folder(config.out)
     device = resolve_device(config.device)
     settings = settings_of_pieces(config)
+    rows = [rival_row(spec, config, settings, device) for spec in config.composers]
     remarks: list[str] = []
     bench = _bench(config, settings, remarks)
-    rows = [
-        *(rival_row(spec, config, settings, device) for spec in config.composers),
-        *run_rows(config, device, bench.rewards),
-    ]
+    rows += run_rows(config, device, bench.rewards)
     bench.cache.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     samples: dict[str, list[Sample]] = {}
@@ -148,7 +146,7 @@ def _bench(config: StudyRivalsConfig, settings: TrainConfig, remarks: list[str])
     real = excerpt_dataset(settings, "test", remarks.append)
     held_out, held_out_works = _held_out(real, config.samples, np.random.default_rng([config.seed, 1]))
     works = training_works(settings)
-    metre = settings.bars, settings.beats_per_bar, settings.tempo_bpm
+    metre = settings.bars, float(settings.beats_per_bar), float(settings.tempo_bpm)  # a file of a run has 4.0 for 4
     key = repr([settings.genre, settings.corpus, metre, len(works), len(real.scores)])
     rewards = read_rewards(DEFAULT_REWARDS, settings, config.seed)
     return Bench(

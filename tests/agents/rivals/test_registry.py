@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from toccata.agents.rivals.composer import Composer, RivalError, WithLikelihood, checked_genre
+from toccata.agents.rivals.dreaming import piano_dream
 from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.rivals.registry import RIVALS, Request, load_rival
 from toccata.agents.rivals.weights import shipped_folder
@@ -55,7 +56,9 @@ def test_genres_are_checked() -> None:
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_every_composer_keeps_the_promises(name: str) -> None:
+def test_every_composer_keeps_the_promises(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(piano_dream, "STEPS", 2)
+    monkeypatch.setattr(piano_dream, "REAL_EXCERPTS", 4)
     request = Request(bars=2, beats_per_bar=3, tempo_bpm=100, drafts=2)
     composer = load_rival(name, request)
     assert isinstance(composer, Composer)

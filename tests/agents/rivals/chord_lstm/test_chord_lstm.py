@@ -39,7 +39,7 @@ def test_a_fit_learns(fitted: Path) -> None:
         assert losses["best_epoch"] == np.argmin(losses["valid"])
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])  # in the first genre, at its end, in the second genre
+@pytest.mark.parametrize("share", [0.2, 0.8])  # in the first and in the second genre
 def test_a_resumed_fit_equals_one_that_was_not_interrupted(fitted: Path, tmp_path: Path, share: float) -> None:
     with pytest.raises(StoppedError):
         fit(toy_job("chord-lstm", tmp_path, stop_at(share)))
