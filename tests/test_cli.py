@@ -70,6 +70,11 @@ def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str], monke
     cli.main()
     text = capsys.readouterr().out
     assert all(name in text for name in cli.COMMANDS)
+    monkeypatch.setattr(sys, "argv", ["toccata", "study"])
+    cli.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "usage: toccata study COMMAND ..."
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == ["rivals", "genres"]
     monkeypatch.setattr(sys, "argv", ["toccata", "--version"])
     cli.main()
     assert capsys.readouterr().out.startswith("toccata ")

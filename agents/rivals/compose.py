@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from rich.console import Console
 
 from toccata.agents.devices import resolve_device
-from toccata.agents.rivals.composer import RivalError, checked_genre
+from toccata.agents.rivals.composer import OnProgress, RivalError, checked_genre
 from toccata.agents.rivals.registry import Request, load_rival
 from toccata.agents.runs.compose import progress_bar, read_primer, say_where, write_composed
 from toccata.agents.runs.compose_config import ComposeConfig
@@ -22,7 +22,14 @@ from toccata.settings.options import check_length
 class Continuing(Protocol):
     """A composer that continues music."""
 
-    def continue_primer(self, primer: Score, n: int, seed: int = 0, genre: str | None = None) -> list[Score]:
+    def continue_primer(
+        self,
+        primer: Score,
+        n: int,
+        seed: int = 0,
+        genre: str | None = None,
+        on_progress: OnProgress = lambda done: None,
+    ) -> list[Score]:
         """`n` scores that begin with `primer`, followed by as many bars as were asked for."""
         ...
 
@@ -60,14 +67,19 @@ def compose_with(config: ComposeConfig, console: Console | None = None) -> list[
     check_length(request.bars, request.beats_per_bar, request.tempo_bpm)
     composer = load_rival(config.composer, request)
     genre = checked_genre(composer.name, config.genre, composer.genres)
+    if primer is not None and not isinstance(composer, Continuing):
+        others = "--with chord-lstm, --prior or --run"
+        raise RivalError(f"{composer.name}: cannot continue music; leave out --primer, or use {others}")
     with progress_bar(console) as bar:
         task = bar.add_task("composing", total=1.0)
-        if primer is None:
-            scores = composer.compose(config.pieces, config.seed, genre, lambda done: bar.update(task, completed=done))
-        elif isinstance(composer, Continuing):
-            scores = composer.continue_primer(primer, config.pieces, config.seed, genre)
+
+        def on_progress(done: float) -> None:
+            bar.update(task, completed=done)
+
+        if primer is not None and isinstance(composer, Continuing):
+            scores = composer.continue_primer(primer, config.pieces, config.seed, genre, on_progress)
         else:
-            raise RivalError(f"{composer.name}: cannot continue music; leave out --primer, or use --prior or --run")
+            scores = composer.compose(config.pieces, config.seed, genre, on_progress)
         start = 0 if primer is None else primer.bars * primer.ticks_per_bar
         pieces = [Piece(score, genre, start) for score in scores]
         place = write_composed(pieces, config, bar)

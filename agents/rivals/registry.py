@@ -137,7 +137,7 @@ def load_rival(spec: str, request: Request | None = None) -> Composer:
         request: what it is loaded for; its folder is replaced by that of the spec.
 
     Raises:
-        RivalError: for an unknown name, and a folder for a composer that is not fitted.
+        RivalError: for an unknown name, a folder that is not there, and one for a composer that is not fitted.
         WeightsError: for weights that are missing or damaged, naming the file.
     """
     request = request or Request()
@@ -148,6 +148,8 @@ def load_rival(spec: str, request: Request | None = None) -> Composer:
         raise RivalError(f"unknown composer {shown(name)}: it must be one of {', '.join(RIVALS)}{hint}")
     rival = RIVALS[name]
     if colon:
+        if not place:
+            raise RivalError(f"{shown(spec)}: has no folder after the colon; give {name}, or {name}:FOLDER")
         if not rival.fit:
             raise RivalError(f"{name}: is not fitted, so it takes no folder, got {shown(place)}")
         if not Path(place).is_dir():

@@ -29,8 +29,11 @@ def weights_of(name: str, folder: Path | None) -> tuple[Path, dict[str, Any], tu
     """
     folder = folder or shipped_folder(name)
     config = read_config(folder)
-    if config.get("rival") != name:
-        raise WeightsError(f"{folder / CONFIG_FILE}: is of the composer {shown(config.get('rival'))}, not of {name}")
+    of = config.get("rival")
+    if of is None:
+        raise WeightsError(f"{folder}: holds no weights of {name}; fit them with: toccata fit-rival {name}")
+    if of != name:
+        raise WeightsError(f"{folder / CONFIG_FILE}: is of the composer {shown(of)}, not of {name}")
     try:
         return folder, config, check_genres(config["genres"])
     except BROKEN as error:

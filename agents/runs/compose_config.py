@@ -42,11 +42,13 @@ class ComposeConfig:
     """
 
     primer: Path | None = None
-    """MIDI or MusicXML file to continue from its last bar line; the network is given at most its last 64 bars."""
+    """MIDI or MusicXML file to continue from its last bar line; the network is given at most its last 64 bars. Of
+    composers --with, only chord-lstm takes one."""
 
     genre: str | None = None
     """Genre to condition on: classical, folk, jazz, popular, rock, electronic, and those that the prior or the run has
-    in addition. By default none (unconditional); with --run the genre of the run."""
+    in addition; composers --with have their own (docs/rivals.md). By default none (unconditional); with --run the genre
+    of the run."""
 
     genres: tuple[str, ...] = ()
     """Names of further genres, which the network was not fitted to: their embeddings are the mean of the known ones."""
@@ -72,7 +74,8 @@ class ComposeConfig:
     """Of --with best-of-n: drafts that each piece is chosen from."""
 
     temperature: float = 1.0
-    """Of sampling: below 1 likely actions become likelier, above 1 less likely."""
+    """Of sampling: below 1 likely actions become likelier, above 1 less likely. Not of random, dreams and GANs, which
+    sample from no distribution over actions; nor is --top-p."""
 
     top_p: float = 0.95
     """Nucleus sampling: each action is drawn from the smallest set with this probability; the unlikely remainder holds

@@ -243,12 +243,13 @@ def main() -> None:
 def _usage(group: str = "") -> str:
     """The text of `toccata --help`, of the commands whose names begin with `group`."""
     described = {name: (command.__doc__ or "").strip() for name, (_, command) in COMMANDS.items()}
-    lines = [f"  {name:<12} {text}" for name, text in described.items() if name.startswith(group)]
+    lines = [f"  {name.removeprefix(group):<13} {text}" for name, text in described.items() if name.startswith(group)]
     return "\n".join(
         [
-            "usage: toccata COMMAND ...\n\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
+            f"usage: toccata {group}COMMAND ...",
+            "\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
             *lines,
-            "\ntoccata COMMAND --help lists the options of a command; toccata --version prints the version.",
+            f"\ntoccata {group}COMMAND --help lists the options of a command; toccata --version prints the version.",
             "With --debug a command prints the whole traceback of an error.",
         ]
     )

@@ -30,9 +30,16 @@ class Scales:
         checked_genre(self.name, genre, self.genres)
         return [self._walk(np.random.default_rng([seed, i])) for i in range(n)]
 
-    def continue_primer(self, primer: Score, n: int, seed: int = 0, genre: str | None = None) -> list[Score]:
+    def continue_primer(
+        self,
+        primer: Score,
+        n: int,
+        seed: int = 0,
+        genre: str | None = None,
+        on_progress: OnProgress = lambda done: None,
+    ) -> list[Score]:
         start = primer.bars * primer.ticks_per_bar
-        tails = self.compose(n, seed, genre)
+        tails = self.compose(n, seed, genre, on_progress)
         notes = [(onset + start, ticks, pitch, 64) for tail in tails for onset, ticks, pitch, _ in tail.notes.tolist()]
         return [
             Score([*primer.notes.tolist(), *notes], 24, primer.beats_per_bar, 120, start + tail.length_ticks)
@@ -71,6 +78,10 @@ def interrupted(job: FitJob) -> str:
         (job.checkpoint / f"{next(iter(job.works))}.done").write_text("")
         raise KeyboardInterrupt
     return fit(job)
+
+
+def interrupted_at_once(job: FitJob) -> str:
+    raise KeyboardInterrupt
 
 
 def broken(job: FitJob) -> str:

@@ -41,10 +41,10 @@ class DreamConfig:
     """Maximise realism too: the log-probability, by a discriminator that is trained along, of being real music."""
 
     realism_weight: float = 4.0
-    """Of the realism, beside the rating."""
+    """With --with-realism: weight of the realism, beside the rating."""
 
     corpus: tuple[str, ...] = ("bach", "folk")
-    """Real music of the discriminator: corpora and folders."""
+    """With --with-realism: real music of the discriminator, corpora and folders."""
 
     rating: Path | None = None
     """Folder of another rating than the one that comes with Toccata, as `toccata fit-rating` writes it."""

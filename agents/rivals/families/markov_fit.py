@@ -38,13 +38,10 @@ def fit(job: FitJob) -> str:
         the text of the model card.
 
     Raises:
-        RivalError: for options that a chain does not have, and for music that the piano cannot play.
+        RivalError: for music that the piano cannot play.
         WeightsError: for a damaged checkpoint.
     """
     config = job.config
-    for option in ("minutes", "epochs"):
-        if getattr(config, option) is not None:
-            raise RivalError(f"markov: is fitted by counting once, in seconds; leave out --{option}")
     works = {name: corpus.split("train").works for name, corpus in job.works.items()}
     works[ALL_GENRES] = tuple(work for of_genre in works.values() for work in of_genre)
     genres = with_added(job.works)

@@ -73,11 +73,16 @@ def fit_rival(config: FitRivalConfig, console: Console | None = None) -> Path:
             with naming(folder / CARD):
                 (folder / CARD).write_text(_card(config, body, works), encoding="utf-8")
     except KeyboardInterrupt as stop:
-        minutes = minutes_before + (time.monotonic() - start) / 60
-        write_atomically(checkpoint / MINUTES_FILE, json.dumps({"minutes": minutes}).encode())
-        kept = f"; go on with --resume ({checkpoint})" if _is_begun(checkpoint) else ""
+        kept = ""
+        if _is_begun(checkpoint):
+            minutes = minutes_before + (time.monotonic() - start) / 60
+            write_atomically(checkpoint / MINUTES_FILE, json.dumps({"minutes": minutes}).encode())
+            kept = f"; go on with --resume ({checkpoint})"
         message = f"stopped; nothing is written into {config.out}{kept}"
         raise Interrupted(message, stop.signal if isinstance(stop, Interrupted) else 2) from None
+    finally:
+        if not _is_begun(checkpoint):  # there is nothing to resume
+            shutil.rmtree(checkpoint, ignore_errors=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return config.out
 

@@ -7,11 +7,14 @@ import numpy as np
 from toccata.agents.devices import resolve_device
 from toccata.agents.rivals.composer import OnProgress, RivalError, check_count, checked_genre
 from toccata.agents.rivals.image_gan.networks import Generator, sample
-from toccata.agents.rivals.image_gan.pictures import SIZE, pictures_per_piece, score_of
+from toccata.agents.rivals.image_gan.pictures import LOWEST, SIZE, pictures_per_piece, score_of
 from toccata.agents.rivals.registry import Request
 from toccata.agents.rivals.weights import weights_of
+from toccata.music.reduction import HIGHEST_KEY
 from toccata.music.score import Score
 from toccata.weights import load_weights
+
+PIANO_ROWS = HIGHEST_KEY - LOWEST + 1  # of a picture: pitches above are on no piano
 
 
 def load_dcgan(request: Request) -> PictureComposer:
@@ -62,7 +65,7 @@ class PictureComposer:
     ) -> list[Score]:
         """See `Composer`. Without a genre the pieces are of each genre in turn.
 
-        A piece is joined from independent pictures, as many as its bars need.
+        A piece is joined from independent pictures, as many as its bars need. Pitches that no piano has are left out.
         """
         request = self.request
         pieces: dict[int, Score] = {}
@@ -70,7 +73,7 @@ class PictureComposer:
         wanted = checked_genre(self.name, genre, self.genres)
         for number, each in enumerate(genres := (wanted,) if wanted else self.genres):
             rows = range(number, n, len(genres))
-            pictures = self.pictures(len(rows) * self.per_piece, seed, each)
+            pictures = self.pictures(len(rows) * self.per_piece, seed, each)[:, :PIANO_ROWS]
             for row, index in enumerate(rows):
                 joined = pictures[row * self.per_piece : (row + 1) * self.per_piece]
                 pieces[index] = score_of(joined, request.bars, request.beats_per_bar, request.tempo_bpm)

@@ -101,7 +101,7 @@ def score_of(pictures: Sequence[np.ndarray] | np.ndarray, bars: int, beats_per_b
     could be held, in the first column too, it is an onset. In one picture this is the inverse of `picture_of`.
 
     Args:
-        pictures: (`pictures_per_piece`, SIZE, SIZE) with values in [0, 1].
+        pictures: (`pictures_per_piece`, rows, SIZE) with values in [0, 1]; the rows are the pitches from `LOWEST` on.
         bars: of the score.
         beats_per_bar: quarter notes in a bar.
         tempo_bpm: quarter notes a minute.

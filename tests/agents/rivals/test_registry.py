@@ -11,8 +11,10 @@ from toccata.agents.rivals.composer import Composer, RivalError, WithLikelihood,
 from toccata.agents.rivals.dreaming import piano_dream
 from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.rivals.registry import RIVALS, Request, load_rival
+from toccata.agents.rivals.weights import shipped_folder
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.studies.rivals.config import COMPOSERS
+from toccata.weights import WeightsError
 
 
 def test_every_entry_names_modules_that_are_there() -> None:
@@ -34,6 +36,12 @@ def test_unknown_names_and_folders_are_one_line(tmp_path: Path) -> None:
         load_rival("markof")
     with pytest.raises(RivalError, match="random: is not fitted, so it takes no folder, got 'x'"):
         load_rival("random:x")
+    with pytest.raises(RivalError, match="'markov:': has no folder after the colon; give markov, or markov:FOLDER"):
+        load_rival("markov:")
+    with pytest.raises(WeightsError, match=r"rival-markov: holds no weights of dcgan; fit them with: toccata"):
+        load_rival(f"dcgan:{shipped_folder('markov')}")
+    with pytest.raises(WeightsError, match="is of the composer 'wgan-gp', not of dcgan"):
+        load_rival(f"dcgan:{shipped_folder('wgan-gp')}")
     with pytest.raises(RivalError, match=r"markov: no such folder of weights: .*; fit them with: toccata fit"):
         load_rival(f"markov:{tmp_path / 'none'}")
 

@@ -14,7 +14,6 @@ from rich.console import Console
 
 from toccata.agents.prior.fitting import markov_chain
 from toccata.agents.prior.markov import Markov
-from toccata.agents.rivals.composer import RivalError
 from toccata.agents.rivals.families import markov_fit
 from toccata.agents.rivals.families.markov import load, read_chains, save_chains
 from toccata.agents.rivals.families.playing import steps_of
@@ -111,14 +110,6 @@ def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(
     assert len(fits) == 2, "of three chains the first was kept"
     files = [(folder / "chains.safetensors").read_bytes() for folder in (config.out, resumed.out)]
     assert files[0] == files[1]
-
-
-@pytest.mark.parametrize("changes", [{"minutes": 3.0}, {"epochs": 2}])
-def test_options_that_a_chain_does_not_have(config: FitRivalConfig, changes: dict[str, float]) -> None:
-    (option,) = changes
-    with pytest.raises(RivalError, match=f"markov: is fitted by counting once, in seconds; leave out --{option}"):
-        fit_rival(replace(config, **changes), quiet())  # type: ignore[arg-type]  # numbers, all of them
-    assert not config.out.exists()
 
 
 # Files

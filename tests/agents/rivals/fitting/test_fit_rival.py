@@ -64,6 +64,15 @@ def test_bad_input_is_one_line_and_writes_nothing(config: FitRivalConfig, tmp_pa
         fit_rival(config, quiet())
 
 
+def test_options_of_other_composers_are_refused(tmp_path: Path) -> None:
+    """Before any music is read."""
+    for option in ("minutes", "epochs"):
+        with pytest.raises(ConfigError, match=f"markov: is fitted by counting once, in seconds; leave out --{option}"):
+            FitRivalConfig("markov", tmp_path, **{option: 2})  # type: ignore[arg-type]  # a number, both of them
+    with pytest.raises(ConfigError, match="dcgan: has no order, which is of markov; leave out --order"):
+        FitRivalConfig("dcgan", tmp_path, order=2)
+
+
 def test_an_interrupted_fit_is_resumed(config: FitRivalConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RIVALS, "markov", replace(RIVALS["markov"], fitter="helpers.rivals:interrupted"))
     checkpoint = config.out.with_name("out.checkpoint")
@@ -82,11 +91,20 @@ def test_an_interrupted_fit_is_resumed(config: FitRivalConfig, monkeypatch: pyte
     assert not checkpoint.exists()
 
 
+def test_an_interruption_before_the_first_state_leaves_nothing(
+    config: FitRivalConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RIVALS, "markov", replace(RIVALS["markov"], fitter="helpers.rivals:interrupted_at_once"))
+    with pytest.raises(Interrupted, match=r"stopped; nothing is written into .*out$"):
+        fit_rival(config, quiet())
+    assert not list(config.out.parent.iterdir())
+
+
 def test_an_error_leaves_nothing_that_must_be_resumed(config: FitRivalConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RIVALS, "markov", replace(RIVALS["markov"], fitter="helpers.rivals:broken"))
     with pytest.raises(ValueError, match="a bug"):
         fit_rival(config, quiet())
-    assert not config.out.exists()
+    assert not list(config.out.parent.iterdir())
     monkeypatch.setitem(RIVALS, "markov", replace(RIVALS["markov"], fitter="helpers.rivals:fit"))
     assert fit_rival(config, quiet()).is_dir()
 

@@ -63,6 +63,7 @@ def test_pieces_are_what_is_asked_for(composer: PictureComposer) -> None:
     pieces = composer.compose(3, seed=1, genre="folk")
     assert [(piece.length_ticks, piece.beats_per_bar, piece.tempo_bpm) for piece in pieces] == [(672, 4, 90)] * 3
     assert pieces == composer.compose(3, seed=1, genre="folk")
+    assert max(piece.notes["pitch"].max() for piece in pieces) == 108  # what is drawn above is on no piano
     assert len(composer.compose(3)) == 3  # one of folk, two of classical
     assert composer.pictures(5, 0, "folk").shape == (5, SIZE, SIZE)
     assert (composer.pictures(5, 0, "folk") != composer.pictures(5, 1, "folk")).any()
