@@ -56,7 +56,7 @@ def picture_figures(pictures: np.ndarray) -> PictureFigures:
 
 
 @dataclass(frozen=True)
-class SquaredError:
+class MeanSquaredErrors:
     """Mean squared errors between a set of outputs and a set of real pictures, a pixel.
 
     Attributes:
@@ -75,7 +75,7 @@ class SquaredError:
     set_variance: float
 
 
-def mse_table(outputs: Mapping[str, np.ndarray], sets: Mapping[str, np.ndarray]) -> dict[str, dict[str, SquaredError]]:
+def mse_table(outputs: Mapping[str, np.ndarray], sets: Mapping[str, np.ndarray]) -> dict[str, dict[str, MeanSquaredErrors]]:
     """Mean squared errors of the outputs of each generator to each set of real pictures.
 
     For outputs x and pictures y the mean over all pairs is
@@ -106,7 +106,7 @@ def mse_table(outputs: Mapping[str, np.ndarray], sets: Mapping[str, np.ndarray])
     }
 
 
-def _squared_error(outputs: np.ndarray, real: np.ndarray) -> SquaredError:
+def _squared_error(outputs: np.ndarray, real: np.ndarray) -> MeanSquaredErrors:
     """The errors of one set of outputs to one set of pictures."""
     if outputs.shape[1:] != real.shape[1:]:
         raise ValueError(f"pictures must have one size, got {outputs.shape[1:]} and {real.shape[1:]}")
@@ -117,7 +117,7 @@ def _squared_error(outputs: np.ndarray, real: np.ndarray) -> SquaredError:
     ]
     between_means = float(((x.mean(axis=0) - y.mean(axis=0)) ** 2).mean())
     output_variance, set_variance = float(x.var(axis=0).mean()), float(y.var(axis=0).mean())
-    return SquaredError(
+    return MeanSquaredErrors(
         pairs=between_means + output_variance + set_variance,
         nearest=float(np.maximum(0.0, np.concatenate(nearest)).mean() / x.shape[1]),
         between_means=between_means,
