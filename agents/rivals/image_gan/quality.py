@@ -75,7 +75,9 @@ class MeanSquaredErrors:
     set_variance: float
 
 
-def mse_table(outputs: Mapping[str, np.ndarray], sets: Mapping[str, np.ndarray]) -> dict[str, dict[str, MeanSquaredErrors]]:
+def mse_table(
+    outputs: Mapping[str, np.ndarray], sets: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, MeanSquaredErrors]]:
     """Mean squared errors of the outputs of each generator to each set of real pictures.
 
     For outputs x and pictures y the mean over all pairs is
