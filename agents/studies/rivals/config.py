@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from toccata.settings.options import BEATS_PER_BAR, MAX_BARS, SEED, TEMPO_BPM, Range, check_fields
+from toccata.settings.options import BEATS_PER_BAR, MAX_BARS, SEED, TEMPO_BPM, ConfigError, Range, check_fields, shown
 
 RANGES = {
     "samples": Range(2, 65_536),
@@ -84,3 +84,5 @@ class StudyRivalsConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
+        if twice := [each for i, each in enumerate(self.composers) if each in self.composers[:i]]:
+            raise ConfigError(f"composers: {shown(twice[0])} is named twice")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from textwrap import fill
 from typing import Any
 
 from toccata.music.score import Score
 
 ACROSS = 4  # pieces of each
-LOWEST, HIGHEST = 33, 93  # of the keys that are drawn: nearly all notes of the corpora
+LABEL_CHARACTERS = 18  # of a line of a name, which has the height of a roll
+LOWEST, HIGHEST = 33, 93  # of the keys that are drawn at least: nearly all notes of the corpora
 
 
 def draw_roll(axis: Any, score: Score, colour: str = "C0") -> None:
@@ -23,17 +25,20 @@ def draw_roll(axis: Any, score: Score, colour: str = "C0") -> None:
 
 
 def draw_rolls(pieces: Mapping[str, Sequence[Score]]) -> bytes:
-    """A PNG: a line a composer, the first pieces of each from left to right, on one range of pitches."""
+    """A PNG: a line a composer, the first pieces of each from left to right, all on one range of pitches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 1.25 * len(pieces)), layout="constrained")
     axes = figure.subplots(len(pieces), ACROSS, squeeze=False)
+    pitches = [pitch for scores in pieces.values() for score in scores for pitch in score.notes["pitch"].tolist()]
+    keys = min([LOWEST, *pitches]) - 1, max([HIGHEST, *pitches]) + 1
     for row, (name, scores) in zip(axes, pieces.items(), strict=True):
         for axis in row[len(scores) :]:
             axis.set_axis_off()
         for axis, score in zip(row, scores, strict=False):
             draw_roll(axis, score)
-        row[0].set_ylabel(name.replace("$", r"\$"), fontsize=8)
+            axis.set_ylim(keys)
+        row[0].set_ylabel(fill(name, LABEL_CHARACTERS).replace("$", r"\$"), fontsize=8)
     png = BytesIO()
     figure.savefig(png, dpi=70)
     return png.getvalue()

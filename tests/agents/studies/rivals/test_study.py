@@ -18,6 +18,7 @@ from toccata.envs.excerpts import ExcerptDataset
 from toccata.files import FileError
 from toccata.music.score import Score
 from toccata.reward_models.judges.panel import JUDGEMENTS
+from toccata.settings.options import ConfigError
 
 FILES = {"rivals.json", "table.md", "table.csv", "rolls.png", "cache"}
 
@@ -79,6 +80,8 @@ def test_unknown_composers_are_refused_before_anything_is_composed(config: Study
     with pytest.raises(Exception, match="unknown composer 'scalse'"):
         study_rivals(replace(config, composers=("scales", "scalse")))
     assert not config.out.exists()
+    with pytest.raises(ConfigError, match="composers: 'scales' is named twice"):
+        replace(config, composers=("scales", "random", "scales"))
 
 
 def test_one_composer_with_weights_of_two_folders_is_two_rows(
