@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from os import PathLike
 
 from toccata.files import write_atomically
@@ -26,7 +27,8 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
         MidiError: when the score lasts 4 million ticks or more, or has more than 200,000 notes.
         OSError: when the file cannot be written.
     """
-    import pretty_midi
+    with redirect_stdout(io.StringIO()):  # its synthesizer prints the path of the library if the variable CI is set
+        import pretty_midi
 
     if score.length_ticks >= MAX_TICKS:
         raise MidiError(f"{path}: the score lasts {score.length_ticks:,} ticks, not below {MAX_TICKS:,}")

@@ -1,5 +1,8 @@
 """Writing of MIDI files, and reading them back."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pretty_midi
 import pytest
@@ -66,6 +69,13 @@ def test_time_signatures_return(folder, score, signatures):
 def test_corner_cases_round_trip(tmp_path, score):
     write_midi(score, tmp_path / "score.mid")
     assert read_midi(tmp_path / "score.mid") == score
+
+
+def test_nothing_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setenv("CI", "true")  # what pretty_midi loads prints a line then
+    program = "import sys; from toccata.music.score import Score; Score().to_midi(sys.argv[1])"
+    command = [sys.executable, "-c", program, str(tmp_path / "score.mid")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
 
 
 def test_every_tempo_of_two_decimals_survives(tmp_path):
