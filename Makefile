@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-LAYERS := music envs reward_models agents
+LAYERS := music envs reward_models agents listening
 
 # Chosen once, when make starts: a run folder that does not exist yet.
 ifndef RUN

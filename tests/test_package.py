@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ("music", "envs", "reward_models", "agents")  # each may import itself and those before it
+LAYERS = ("music", "envs", "reward_models", "agents", "listening")  # each may import itself and those before it
 TORCH_FREE = ("music", "envs")
 HEAVY = {"torch", "stable_baselines3", "music21", "matplotlib", "pretty_midi", "scipy", "numba", "fluidsynth"}
 
