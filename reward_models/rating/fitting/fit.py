@@ -84,6 +84,8 @@ def fit(
                 config.epochs,
                 seed=config.seed + number,
                 on_member=lambda: progress.advance(bar),
+                votes=rated.votes,
+                pair_weight=config.pair_weight,
             )
 
         results = (
@@ -94,20 +96,22 @@ def fit(
         console.print("fitting the support")
         fit_supports(members, *_support_statistics(config, members, rated, banks), config.seed)
     network_config = replace(network_config, skyline=rated.are_melodies, support=bool(config.supported))
+    counted = rated.popularity[rated.counted]
     facts = {
         "pieces": len(rated.preferences),
         "left_out": dict(Counter(row.reason for row in (*table.left_out, *left_out))),
         "sources": dict(Counter(preference.source for preference in rated.preferences if preference.source)),
         "groups": len(set(rated.groups)),
-        "p_mean": float(rated.popularity.mean()),
-        "p_std": float(rated.popularity.std()),
+        "p_mean": float(counted.mean()) if len(counted) else None,
+        "p_std": float(counted.std()) if len(counted) else None,
+        "votes": len(rated.votes),
         "transcription_f1": transcription_f1 or "transcribers of the shipped rating",
         "held_out": results,
         "sound_fonts": [bank.soundfont.name for bank in banks],
         "options": {
             key: value
             for key, value in asdict(config).items()
-            if key not in ("data", "out", "sound_fonts", "supported")
+            if key not in ("data", "out", "pairs", "sound_fonts", "supported")
         },
         "supported": [Path(name).name for name in config.supported],
     }
@@ -167,7 +171,7 @@ def main(config: FitRatingConfig) -> None:
     if (config.out / CONFIG_FILE).exists():
         raise FitRatingError(f"{config.out}: already holds a rating network; choose another folder")
     console = Console(stderr=True)
-    table = read_preferences(config.data)
+    table = read_preferences(config.data, config.pairs)
     console.print(f"{config.data}: {table.summary()}", soft_wrap=True, markup=False)
     with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
         model, facts, curves, rated = fit(config, table, console)
