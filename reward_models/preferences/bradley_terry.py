@@ -15,8 +15,8 @@ def bradley_terry(
     """Strengths of items, with `P(first is preferred to second) = 1 / (1 + exp(second's strength - first's))`.
 
     Bradley & Terry 1952, "Rank analysis of incomplete block designs", with a normal prior of standard deviation
-    `PRIOR_SD` on each strength, so that all are finite after any votes; the posterior's mode by Newton's method. A tie is
-    half a win of each: wins and half the ties are what Davidson's model of ties estimates strengths from, too (1970,
+    `PRIOR_SD` on each strength, so that all are finite after any votes; the posterior's mode by Newton's method. A tie
+    is half a win of each: wins and half the ties are what Davidson's model of ties estimates strengths from, too (1970,
     "On extending the Bradley-Terry model to accommodate ties in paired comparison experiments").
 
     Args:
@@ -36,8 +36,8 @@ def bradley_terry(
     for _ in range(STEPS):
         expected = 1 / (1 + np.exp(strengths[second] - strengths[first]))
         surprise = weights * (share - expected)
-        gradient = np.bincount(first, surprise, items) - np.bincount(second, surprise, items)
-        gradient -= strengths / PRIOR_SD**2
+        won = np.bincount(first, surprise, items) - np.bincount(second, surprise, items)
+        gradient = won - strengths / PRIOR_SD**2
         curvature = weights * expected * (1 - expected)
         hessian = precision.copy()
         np.add.at(hessian, (first, first), curvature)

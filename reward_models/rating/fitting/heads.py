@@ -46,8 +46,8 @@ def fit_head(
     """Fit one member of the ensemble by mean squared error, or the likelihood of votes, or both, with early stopping.
 
     The loss is the mean squared error of pieces with a target and of negatives, plus `pair_weight` times
-    `bradley_terry_loss`. Votes say nothing of where 0 is: without targets, the square of the mean rating of each batch is
-    added, so that it is the mean of the pieces, as with targets.
+    `bradley_terry_loss`. Votes say nothing of where 0 is: without targets, the square of the mean rating of each batch
+    is added, so that it is the mean of the pieces, as with targets.
 
     Args:
         pretrained: the member with its fitted transcriber; it is not changed.
