@@ -2,7 +2,7 @@
 
 From the root of the repository:
 
-    python examples/listening_study.py OUT
+    python -m examples.listening_study OUT
 
 A prior composes pieces in four genres, simulated listeners (`toccata.listening.simulation`) vote on pairs and like
 pieces of the radio, `toccata listen results` writes what they said, and `toccata fit-rating` fits ratings to likes, to
@@ -28,18 +28,15 @@ from toccata.envs.pieces import Piece, Pieces
 from toccata.listening.results.config import ListenResultsConfig
 from toccata.listening.results.results import listen_results
 from toccata.listening.simulation import SimulatedListener, new_database, simulate, taste
+from toccata.reward_models.preferences import read_preferences
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
-from toccata.reward_models.rating.fitting.fit import main as fit_rating
+from toccata.reward_models.rating.fitting.fit import fit
 from toccata.reward_models.rating.model import RatingModel
 from toccata.stats import Interval, bootstrap_clusters, spearman
 
 GENRES = ("classical", "folk", "jazz", "popular")
 RESAMPLES = 1000
-FITS: dict[str, dict[str, Any]] = {  # what each fit does without
-    "likes": {"without": "pairs.csv"},
-    "votes": {"without": "manifest.csv"},
-    "both": {"without": None},
-}
+FITS = {"likes": "pairs.csv", "votes": "manifest.csv", "both": None}  # each fit, and the file that it does without
 
 
 def composed(prior: str, count: int, bars: int, seed: int) -> dict[str, list[Piece]]:
@@ -63,6 +60,14 @@ def written(pieces: Mapping[str, Sequence[Piece]], folder: Path) -> dict[Path, t
     return files
 
 
+def fitted(config: FitRatingConfig) -> RatingModel:
+    """Fit a rating and write it, as `toccata fit-rating` does, but for the report."""
+    model, facts, _, _ = fit(config, read_preferences(config.data), Console(stderr=True))
+    config.out.mkdir()
+    model.save(config.out, facts)
+    return model
+
+
 def correlation(rating: RatingModel, held_out: Sequence[Piece]) -> Interval:
     """Rank correlation of a rating with the taste over pieces, with its 95 % interval, for which they are resampled."""
     scores, tastes = rating.score(Pieces(held_out)), np.array([taste(piece.score) for piece in held_out])
@@ -82,8 +87,8 @@ def study(out: Path, options: argparse.Namespace, **fit_options: Any) -> dict[st
     new_database(out / "listening.sqlite", files)
     listeners = [SimulatedListener.drawn(1000 * options.seed + number) for number in range(options.listeners)]
     simulate(out / "listening.sqlite", listeners, options.votes, options.plays, options.seed)
-    config = ListenResultsConfig(out / "listening.sqlite", out / "results", rewards=(), judges=False)
-    results = listen_results(config, quiet)
+    of_results = ListenResultsConfig(out / "listening.sqlite", out / "results", rewards=(), judges=False)
+    results = listen_results(of_results, quiet)
     tastes = [taste(piece.score) for each in heard.values() for piece in each]
     strength = {row["file"]: row["strength"] for row in results["pieces"]}
     known = [
@@ -96,13 +101,13 @@ def study(out: Path, options: argparse.Namespace, **fit_options: Any) -> dict[st
         "agreement of listeners": results["agreement"],
         "fits": {},
     }
-    for name, fit in FITS.items():
+    for name in options.fits:
         data = out / f"data-{name}"
         shutil.copytree(out / "results/data", data)
-        if fit["without"]:
-            (data / fit["without"]).unlink()
-        fit_rating(FitRatingConfig(data=data, out=out / f"rating-{name}", folds=0, seed=options.seed, **fit_options))
-        rating = RatingModel.load(out / f"rating-{name}")
+        if (without := FITS[name]) is not None:
+            (data / without).unlink(missing_ok=True)
+        config = FitRatingConfig(data=data, out=out / f"rating-{name}", folds=0, seed=options.seed, **fit_options)
+        rating = fitted(config)
         found["fits"][name] = {
             "all": correlation(rating, held_out)._asdict(),
             **{genre: correlation(rating, each)._asdict() for genre, each in unheard.items()},
@@ -137,6 +142,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--prior", default="transformer", help="that composes")
     parser.add_argument("--copies", type=int, default=3, help="augmented copies of a piece in the fits")
     parser.add_argument("--epochs", type=int, default=40, help="of the fits")
+    parser.add_argument("--fits", nargs="+", choices=FITS, default=list(FITS), help="to do")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -145,7 +151,7 @@ def main() -> None:
     """Read the arguments, run the study and print the table."""
     options = arguments().parse_args()
     options.out.mkdir(parents=True)
-    found = study(options.out, options, copies=options.copies, epochs=options.epochs)
+    found = study(options.out, options, copies=options.copies, epochs=options.epochs, supported=())
     print(f"strengths of heard pieces: {found['strengths of heard pieces']:.2f}\n\n{table_of(found)}")
 
 
