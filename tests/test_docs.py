@@ -32,6 +32,7 @@ from toccata.agents.runs.run_folder import Run
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
+from toccata.listening.results.config import ListenResultsConfig
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
@@ -58,6 +59,7 @@ COMMANDS = {
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "study rivals"): StudyRivalsConfig,
     ("toccata", "study genres"): StudyGenresConfig,
+    ("toccata", "listen results"): ListenResultsConfig,
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,
