@@ -54,7 +54,7 @@ class Ballots:
 
 
 @dataclass(frozen=True, eq=False)
-class Room:
+class Survey:
     """What a database says.
 
     Args:
@@ -90,7 +90,7 @@ class Room:
         return np.array([index[piece.source] for piece in self.pieces], np.int64)
 
 
-def read_room(path: Path, max_failed: float) -> Room:
+def read_survey(path: Path, max_failed: float) -> Survey:
     """Read a database, without changing it.
 
     Args:
@@ -109,7 +109,7 @@ def read_room(path: Path, max_failed: float) -> Room:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != VERSION:
                 raise ListenResultsError(f"{path}: is no database of toccata listen, version {VERSION}")
-            return _room(connection.execute, max_failed)
+            return _survey(connection.execute, max_failed)
         finally:
             connection.close()
     except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
@@ -120,7 +120,7 @@ def read_room(path: Path, max_failed: float) -> Room:
         ) from error
 
 
-def _room(query: Callable[..., sqlite3.Cursor], max_failed: float) -> Room:
+def _survey(query: Callable[..., sqlite3.Cursor], max_failed: float) -> Survey:
     """What the tables hold."""
     checks = query(
         "SELECT listener, attention = choice FROM pairs JOIN votes ON pair = pairs.id WHERE attention IS NOT NULL"
@@ -162,7 +162,7 @@ def _room(query: Callable[..., sqlite3.Cursor], max_failed: float) -> Room:
     voters = {who for (who,) in query("SELECT DISTINCT listener FROM pairs JOIN votes ON pair = pairs.id")}
     voters |= {who for (who,) in query("SELECT DISTINCT listener FROM plays")}
     plays = tally("plays")
-    return Room(
+    return Survey(
         pieces,
         ballots("better"),
         ballots("person"),

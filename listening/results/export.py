@@ -11,7 +11,7 @@ from shutil import copyfile
 import numpy as np
 
 from toccata.files import is_file, naming, write_atomically
-from toccata.listening.results.ballots import Room
+from toccata.listening.results.ballots import Survey
 from toccata.music.score import Score
 
 MANIFEST_FILE, PAIRS_FILE, PIECES_FOLDER = "manifest.csv", "pairs.csv", "pieces"
@@ -19,7 +19,7 @@ CHOICES = {1.0: "first", 0.0: "second", 0.5: "tie"}
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")  # that `fit-rating` reads
 
 
-def write_data(folder: Path, room: Room, scores: Sequence[Score | None], seed: int) -> int:
+def write_data(folder: Path, survey: Survey, scores: Sequence[Score | None], seed: int) -> int:
     """Write the data of `toccata fit-rating --data FOLDER`.
 
     manifest.csv has `file,plays,likes,genre` of the pieces that were played on the radio, pairs.csv
@@ -29,7 +29,7 @@ def write_data(folder: Path, room: Room, scores: Sequence[Score | None], seed: i
 
     Args:
         folder: that is there.
-        room: of the database.
+        survey: of the database.
         scores: (n,) of `heard_score`.
         seed: of the names.
 
@@ -40,20 +40,20 @@ def write_data(folder: Path, room: Room, scores: Sequence[Score | None], seed: i
         OSError: naming the file that cannot be written.
     """
     rng = np.random.default_rng(seed)
-    ballots = room.better
-    heard = sorted({*ballots.first.tolist(), *ballots.second.tolist(), *np.flatnonzero(room.plays).tolist()})
+    ballots = survey.better
+    heard = sorted({*ballots.first.tolist(), *ballots.second.tolist(), *np.flatnonzero(survey.plays).tolist()})
     numbers = rng.permutation(len(heard))
     (folder / PIECES_FOLDER).mkdir()
     files: dict[int, str] = {}
     for index, number in zip(heard, numbers.tolist(), strict=True):
-        if (name := _write_piece(folder, f"{PIECES_FOLDER}/{number:05d}", room, scores, index)) is not None:
+        if (name := _write_piece(folder, f"{PIECES_FOLDER}/{number:05d}", survey, scores, index)) is not None:
             files[index] = name
     in_order = sorted(files, key=files.__getitem__)
     manifest = [["file", "plays", "likes", "genre"]]
     manifest += [
-        [files[index], str(room.plays[index]), str(room.likes[index]), room.pieces[index].genre or ""]
+        [files[index], str(survey.plays[index]), str(survey.likes[index]), survey.pieces[index].genre or ""]
         for index in in_order
-        if room.plays[index]
+        if survey.plays[index]
     ]
     listeners = rng.permutation(int(ballots.listener.max(initial=-1)) + 1)
     votes = [
@@ -68,9 +68,9 @@ def write_data(folder: Path, room: Room, scores: Sequence[Score | None], seed: i
     return len(heard) - len(files)
 
 
-def _write_piece(folder: Path, stem: str, room: Room, scores: Sequence[Score | None], index: int) -> str | None:
+def _write_piece(folder: Path, stem: str, survey: Survey, scores: Sequence[Score | None], index: int) -> str | None:
     """Write a piece, and return its name in the folder; None where it cannot be read."""
-    score, file = scores[index], room.pieces[index].file
+    score, file = scores[index], survey.pieces[index].file
     if score is not None:
         name = f"{stem}.mid"
         with naming(folder / name):

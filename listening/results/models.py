@@ -11,7 +11,7 @@ from toccata.envs.excerpts import as_piece
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Pieces
 from toccata.errors import ToccataError
-from toccata.listening.results.ballots import HeardPiece, Room
+from toccata.listening.results.ballots import HeardPiece, Survey
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES
 from toccata.music.score import Score
 from toccata.reward_models import load_reward
@@ -76,7 +76,7 @@ def scores_of_models(
 
 
 def agreement_with_models(
-    room: Room, strengths: Sequence[dict[str, Any]], models: dict[str, np.ndarray], seed: int
+    survey: Survey, strengths: Sequence[dict[str, Any]], models: dict[str, np.ndarray], seed: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Rank correlation of what models say of pieces with what listeners say.
 
@@ -84,7 +84,7 @@ def agreement_with_models(
     that the sources are told apart; compare it with the table of sources.
 
     Args:
-        room: of the database.
+        survey: of the database.
         strengths: of `piece_strengths`.
         models: of `scores_of_models`.
         seed: of the bootstrap.
@@ -93,11 +93,11 @@ def agreement_with_models(
         by model, then "strength" and "like rate": `correlation`, Spearman's, with `low` and `high`, 95 % by resampling
         pieces, and `pieces`; the first three are None where there are fewer than `FEWEST_PIECES`.
     """
-    strength = np.full(len(room.pieces), np.nan)
+    strength = np.full(len(survey.pieces), np.nan)
     for row in strengths:
         strength[row["piece"]] = row["strength"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        rate = room.likes / room.plays  # NaN without plays
+        rate = survey.likes / survey.plays  # NaN without plays
     observed = {"strength": strength, "like rate": rate}
     return {
         name: {kind: _correlation(values, each, seed) for kind, each in observed.items()}

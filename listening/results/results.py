@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from toccata.errors import printable
 from toccata.files import refuse_existing, whole_folder, write_atomically
-from toccata.listening.results.ballots import Room, read_room
+from toccata.listening.results.ballots import Survey, read_survey
 from toccata.listening.results.config import ListenResultsConfig
 from toccata.listening.results.export import write_data
 from toccata.listening.results.models import agreement_with_models, heard_score, scores_of_models
@@ -39,19 +39,19 @@ def listen_results(config: ListenResultsConfig, console: Console | None = None) 
     """
     console = console or Console()
     refuse_existing(config.out, "another --out")
-    room = read_room(config.database, config.max_failed)
+    survey = read_survey(config.database, config.max_failed)
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("reading pieces", total=len(room.pieces))
+        bar = progress.add_task("reading pieces", total=len(survey.pieces))
         scores: list[Score | None] = []
-        for piece in room.pieces:
+        for piece in survey.pieces:
             scores.append(heard_score(piece))
             progress.advance(bar)
         progress.update(bar, description="asking models")
-        found = results_of(room, scores, config)
+        found = results_of(survey, scores, config)
     if config.out is not None:
         with whole_folder(config.out) as folder:
             (folder / DATA_FOLDER).mkdir()
-            found["left_out_of_data"] = write_data(folder / DATA_FOLDER, room, scores, config.seed)
+            found["left_out_of_data"] = write_data(folder / DATA_FOLDER, survey, scores, config.seed)
             text = json.dumps(found, indent=2, allow_nan=False) + "\n"
             write_atomically(folder / RESULTS_FILE, text.encode("utf-8", "backslashreplace"))
             write_atomically(folder / REPORT_FILE, markdown(found).encode("utf-8", "backslashreplace"))
@@ -66,20 +66,20 @@ def listen_results(config: ListenResultsConfig, console: Console | None = None) 
     return found
 
 
-def results_of(room: Room, scores: list[Score | None], config: ListenResultsConfig) -> dict[str, Any]:
+def results_of(survey: Survey, scores: list[Score | None], config: ListenResultsConfig) -> dict[str, Any]:
     """What results.json holds, of a database and the scores of its pieces."""
-    strengths = piece_strengths(room)
-    models = scores_of_models(room.pieces, scores, config.rewards, config.judges)
-    agreement = agreement_with_models(room, strengths, models, config.seed)
+    strengths = piece_strengths(survey)
+    models = scores_of_models(survey.pieces, scores, config.rewards, config.judges)
+    agreement = agreement_with_models(survey, strengths, models, config.seed)
     return {
-        "listeners": {"counted": room.listeners, "left_out": room.left_out},
-        "checks": {"answered": room.checks, "failed": room.failed},
-        "better": {"votes": len(room.better), **source_strengths(room, config.seed)},
-        "person": {"votes": len(room.person), **taken_for_person(room)},
-        "radio": _radio(room),
-        "agreement": agreement_of_listeners(room.better, config.seed),
+        "listeners": {"counted": survey.listeners, "left_out": survey.left_out},
+        "checks": {"answered": survey.checks, "failed": survey.failed},
+        "better": {"votes": len(survey.better), **source_strengths(survey, config.seed)},
+        "person": {"votes": len(survey.person), **taken_for_person(survey)},
+        "radio": _radio(survey),
+        "agreement": agreement_of_listeners(survey.better, config.seed),
         "models": agreement,
-        "pieces": _pieces(room, {row["piece"]: row for row in strengths}, models),
+        "pieces": _pieces(survey, {row["piece"]: row for row in strengths}, models),
         "unread": sum(score is None for score in scores),
         "left_out_of_data": 0,
         "settings": {"max_failed": config.max_failed, "seed": config.seed, "rewards": list(config.rewards)},
@@ -96,21 +96,23 @@ def say_where(out: Path, console: Console) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def _radio(room: Room) -> dict[str, dict[str, Any]]:
+def _radio(survey: Survey) -> dict[str, dict[str, Any]]:
     """Plays and likes of each source that was played, and the likes a play with Wilson's interval."""
-    source, rows = room.source_of_pieces(), {}
-    for number, name in enumerate(room.sources):
-        plays, likes = int(room.plays[source == number].sum()), int(room.likes[source == number].sum())
+    source, rows = survey.source_of_pieces(), {}
+    for number, name in enumerate(survey.sources):
+        plays, likes = int(survey.plays[source == number].sum()), int(survey.likes[source == number].sum())
         if plays:
             share = wilson(likes, plays)
             rows[name] = {"plays": plays, "likes": likes, "share": share.mean, "low": share.low, "high": share.high}
     return rows
 
 
-def _pieces(room: Room, strengths: dict[int, dict[str, Any]], models: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def _pieces(
+    survey: Survey, strengths: dict[int, dict[str, Any]], models: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
     """A row for each piece: file, source, votes, strength, plays, likes and what models say."""
     rows = []
-    for number, piece in enumerate(room.pieces):
+    for number, piece in enumerate(survey.pieces):
         fitted = strengths.get(number, {})
         said = {name: float(values[number]) for name, values in models.items() if np.isfinite(values[number])}
         rows.append(
@@ -119,8 +121,8 @@ def _pieces(room: Room, strengths: dict[int, dict[str, Any]], models: dict[str, 
                 "source": piece.source,
                 "votes": fitted.get("votes", 0),
                 **{name: fitted.get(name) for name in ("strength", "low", "high")},
-                "plays": int(room.plays[number]),
-                "likes": int(room.likes[number]),
+                "plays": int(survey.plays[number]),
+                "likes": int(survey.likes[number]),
                 "models": said,
             }
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from toccata.listening.results.ballots import Ballots, Room
+from toccata.listening.results.ballots import Ballots, Survey
 from toccata.reward_models.preferences.bradley_terry import bradley_terry
 from toccata.stats import percentile_interval, wilson
 
@@ -15,14 +15,14 @@ FEWEST_LISTENERS = 10  # that are resampled; of fewer a bootstrap's intervals ar
 Z = 1.959964  # of 95 %
 
 
-def piece_strengths(room: Room) -> list[dict[str, Any]]:
-    """The Bradley-Terry strength of each piece that was voted on, in the order of `Room.pieces`.
+def piece_strengths(survey: Survey) -> list[dict[str, Any]]:
+    """The Bradley-Terry strength of each piece that was voted on, in the order of `Survey.pieces`.
 
     Returns:
         of each piece `piece`, its index, `strength` in log-odds (0 is the mean of these pieces), `low` and `high` by
         Laplace's approximation (`bradley_terry`), and `votes`.
     """
-    ballots = room.better
+    ballots = survey.better
     voted, index = np.unique(np.concatenate([ballots.first, ballots.second]), return_inverse=True)
     strengths, deviations = _fitted(index[: len(ballots)], index[len(ballots) :], ballots.share, len(voted))
     votes = np.bincount(index, minlength=len(voted))
@@ -32,7 +32,7 @@ def piece_strengths(room: Room) -> list[dict[str, Any]]:
     ]
 
 
-def source_strengths(room: Room, seed: int) -> dict[str, Any]:
+def source_strengths(survey: Survey, seed: int) -> dict[str, Any]:
     """The Bradley-Terry strength of each source, from votes between pieces of two of them.
 
     Returns:
@@ -42,8 +42,8 @@ def source_strengths(room: Room, seed: int) -> dict[str, Any]:
         Laplace's approximation, for which votes are independent. Both are about these pieces, not about others that the
         sources could have been represented by.
     """
-    source, names = room.source_of_pieces(), room.sources
-    ballots = room.better
+    source, names = survey.source_of_pieces(), survey.sources
+    ballots = survey.better
     first, second = source[ballots.first], source[ballots.second]
     between = first != second
     first, second, ballots = first[between], second[between], ballots[between]
@@ -69,22 +69,22 @@ def source_strengths(room: Room, seed: int) -> dict[str, Any]:
     return {"sources": dict(sorted(rows.items(), key=lambda row: -row[1]["strength"])), "interval": kind}
 
 
-def taken_for_person(room: Room) -> dict[str, Any]:
+def taken_for_person(survey: Survey) -> dict[str, Any]:
     """How often a source's pieces were taken for the one of two that a person wrote; by chance 0.5.
 
     Returns:
         `sources`: by name `share`, `low`, `high` (Wilson's 95 % interval, for which votes are independent) and `votes`;
         `right`: the share of all answers that were right, likewise; None without votes.
     """
-    ballots, source = room.person, room.source_of_pieces()
+    ballots, source = survey.person, survey.source_of_pieces()
     sources = {}
-    for number, name in enumerate(room.sources):
+    for number, name in enumerate(survey.sources):
         chosen = np.concatenate(
             [ballots.share[source[ballots.first] == number], 1 - ballots.share[source[ballots.second] == number]]
         )
         if len(chosen):
             sources[name] = _share(float(chosen.sum()), len(chosen))
-    person = np.array([piece.by_person is True for piece in room.pieces], bool)
+    person = np.array([piece.by_person is True for piece in survey.pieces], bool)
     first_is_right = person[ballots.first] if len(ballots) else np.empty(0, bool)
     right = np.where(first_is_right, ballots.share, 1 - ballots.share)
     return {"sources": sources, "right": _share(float(right.sum()), len(right)) if len(right) else None}

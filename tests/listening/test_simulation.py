@@ -6,7 +6,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from toccata.listening.results.ballots import read_room
+from toccata.listening.results.ballots import read_survey
 from toccata.listening.results.strengths import piece_strengths
 from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.simulation import (
@@ -91,12 +91,12 @@ def test_votes_in_the_tables_say_what_the_taste_is(files, tmp_path):
     new_database(path, files)
     simulate(path, [SimulatedListener.drawn(number) for number in range(20)], votes=60, plays=8)
     simulate(path, [SimulatedListener.drawn(99, inattentive=1.0)], votes=60, plays=8, seed=1)
-    room = read_room(path, 0.25)
-    assert (room.listeners, room.left_out, room.checks) == (20, 1, 21 * 5)
-    assert len(room.pieces) == 10 and room.plays.sum() == 160
-    tastes = np.array([taste(Score.from_midi(piece.file)) for piece in room.pieces])
-    assert spearman(np.array([row["strength"] for row in piece_strengths(room)]), tastes) > 0.8
-    assert (room.likes <= room.plays).all()
+    survey = read_survey(path, 0.25)
+    assert (survey.listeners, survey.left_out, survey.checks) == (20, 1, 21 * 5)
+    assert len(survey.pieces) == 10 and survey.plays.sum() == 160
+    tastes = np.array([taste(Score.from_midi(piece.file)) for piece in survey.pieces])
+    assert spearman(np.array([row["strength"] for row in piece_strengths(survey)]), tastes) > 0.8
+    assert (survey.likes <= survey.plays).all()
 
 
 def test_equal_seeds_give_equal_databases(files, tmp_path):

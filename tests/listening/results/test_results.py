@@ -11,7 +11,7 @@ from rich.console import Console
 
 from toccata.cli import run_command
 from toccata.listening.results import models
-from toccata.listening.results.ballots import read_room
+from toccata.listening.results.ballots import read_survey
 from toccata.listening.results.config import ListenResultsConfig
 from toccata.listening.results.models import agreement_with_models, heard_score
 from toccata.listening.results.results import listen_results
@@ -62,9 +62,9 @@ def test_the_data_are_what_a_rating_is_fitted_to(busy, tmp_path):
     quietly(ListenResultsConfig(busy, tmp_path / "out", rewards=(), judges=False))
     data = tmp_path / "out/data"
     table = read_preferences(data)
-    room = read_room(busy, 0.25)
-    assert len(table) == 12 and len(table.pairs) == len(room.better) and not table.left_out
-    assert sorted((p.plays, p.likes) for p in table.preferences) == sorted(zip(room.plays, room.likes, strict=True))
+    survey = read_survey(busy, 0.25)
+    assert len(table) == 12 and len(table.pairs) == len(survey.better) and not table.left_out
+    assert sorted((p.plays, p.likes) for p in table.preferences) == sorted(zip(survey.plays, survey.likes, strict=True))
     with (data / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {int(row["listener"]) for row in rows} == set(range(12))
@@ -75,17 +75,17 @@ def test_the_data_are_what_a_rating_is_fitted_to(busy, tmp_path):
 
 
 def test_models_are_compared_with_listeners(busy):
-    room = read_room(busy, 0.25)
-    strengths = piece_strengths(room)
+    survey = read_survey(busy, 0.25)
+    strengths = piece_strengths(survey)
     values = {"same": np.arange(12.0), "opposite": -np.arange(12.0), "few": np.array([1.0] * 9 + [np.nan] * 3)}
-    found = agreement_with_models(room, strengths, values, 0)
+    found = agreement_with_models(survey, strengths, values, 0)
     assert found["same"]["strength"]["correlation"] > 0.95
     assert found["opposite"]["like rate"]["correlation"] == pytest.approx(-1)
     assert found["few"]["strength"] == {"correlation": None, "low": None, "high": None, "pieces": 9}
 
 
 def test_rewards_and_judges_are_asked_of_what_was_heard(busy):
-    pieces = read_room(busy, 0.25).pieces[:3]
+    pieces = read_survey(busy, 0.25).pieces[:3]
     scores = [heard_score(piece) for piece in pieces[:2]]
     asked = models.scores_of_models(pieces, [*scores, None], ("density", "rating"), True)
     assert set(asked) == {"density", "rating", "judge/bits", "judge/rating", "judge/realism"}
@@ -93,7 +93,7 @@ def test_rewards_and_judges_are_asked_of_what_was_heard(busy):
 
 
 def test_of_a_long_piece_the_beginning_was_heard(busy, tmp_path):
-    piece = read_room(busy, 0.25).pieces[0]
+    piece = read_survey(busy, 0.25).pieces[0]
     assert heard_score(piece).length_seconds == 8
     assert heard_score(replace(piece, seconds=3.0)).length_seconds == 3
     assert heard_score(replace(piece, file=tmp_path / "x.wav")) is None
