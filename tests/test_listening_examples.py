@@ -16,7 +16,7 @@ import pytest
 from toccata.reward_models.rating.fitting import fit
 from toccata.reward_models.rating.network import RatingConfig
 
-FIT: dict[str, Any] = {"folds": 0, "copies": 0, "epochs": 1, "members": 3, "supported": ()}
+FIT: dict[str, Any] = {"folds": 0, "negatives": 10, "copies": 0, "epochs": 1, "members": 3, "supported": ()}
 RUN: dict[str, Any] = {"total_timesteps": 128, "num_envs": 4, "batch_size": 64, "logger": ("csv",)}
 
 
@@ -33,10 +33,8 @@ def examples(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
 
 @pytest.fixture
 def quick_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small heads on the shipped transcribers, few negatives."""
+    """Small heads on the shipped transcribers."""
     monkeypatch.setattr(fit, "RatingConfig", partial(RatingConfig, bins=4, sound_channels=4, hidden=8))
-    monkeypatch.setattr(fit, "NEGATIVE_PIECES", 6)
-    monkeypatch.setattr(fit, "NEGATIVE_RECORDINGS", 2)
 
 
 def options_of(script: ModuleType, out: Path, *given: str) -> Namespace:
@@ -59,6 +57,7 @@ def test_the_loop_goes_round(examples: tuple[ModuleType, ModuleType], quick_fits
     assert "| refitted rating |" in script.table_of(found)
 
 
+@pytest.mark.slow
 def test_the_study_compares_three_fits(
     examples: tuple[ModuleType, ModuleType], quick_fits: None, tmp_path: Path
 ) -> None:
@@ -70,3 +69,26 @@ def test_the_study_compares_three_fits(
     )
     assert set(found["fits"]) == {"likes", "votes", "both", "shipped rating"}
     assert script.table_of(found).count("\n") == 5
+
+
+@pytest.mark.slow
+def test_fits_to_votes_find_the_taste(examples: tuple[ModuleType, ModuleType], tmp_path: Path) -> None:
+    """On pieces that nobody heard; ten minutes."""
+    script, _ = examples
+    options = options_of(script, tmp_path / "out", "--fits", "votes", "both")
+    found = script.study(tmp_path / "out", options, copies=2, negatives=200, supported=())
+    for name in options.fits:
+        assert found["fits"][name]["all"]["low"] > 0.8
+
+
+@pytest.mark.slow
+def test_listeners_prefer_what_was_trained_on_their_votes(
+    examples: tuple[ModuleType, ModuleType], tmp_path: Path
+) -> None:
+    """Ten minutes."""
+    _, script = examples
+    options = options_of(script, tmp_path / "out")
+    run = {"total_timesteps": options.total_timesteps, "logger": ("csv",)}
+    found = script.loop(tmp_path / "out", options, {"folds": 0, "copies": 2, "negatives": 200}, run)
+    assert found["second"]["better"]["sources"]["agent"]["low"] > 0
+    assert found["values"]["taste"]["difference"]["low"] > 0
