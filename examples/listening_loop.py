@@ -52,7 +52,7 @@ def listened(
     new_database(folder / "listening.sqlite", written(pieces, folder / "pieces"))
     listeners = [SimulatedListener.drawn(10_000 * seed + number) for number in range(options.listeners)]
     simulate(folder / "listening.sqlite", listeners, options.votes, options.plays, seed)
-    config = ListenResultsConfig(folder / "listening.sqlite", folder / "results", rewards=tuple(models), judges=False)
+    config = ListenResultsConfig(folder / "listening.sqlite", folder / "results", models=tuple(models), judges=False)
     return listen_results(config, Console(quiet=True))
 
 
@@ -160,7 +160,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--prior", default="lstm", help="that composes: lstm, transformer or wavenet")
     parser.add_argument("--genre", default="classical")
     parser.add_argument("--total-timesteps", type=int, default=150_000, help="of training")
-    parser.add_argument("--copies", type=int, default=3, help="augmented copies of a piece in the fit")
+    parser.add_argument("--negatives", type=int, default=200, help="synthetic negatives of a fit")
+    parser.add_argument("--copies", type=int, default=2, help="augmented copies of a piece in the fit")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -169,7 +170,7 @@ def main() -> None:
     """Read the arguments, go through the loop and print the table."""
     options = arguments().parse_args()
     options.out.mkdir(parents=True)
-    fit = {"folds": 0, "copies": options.copies}
+    fit = {"folds": 0, "copies": options.copies, "negatives": options.negatives}
     found = loop(options.out, options, fit, {"total_timesteps": options.total_timesteps, "logger": ("csv",)})
     print(table_of(found))
 

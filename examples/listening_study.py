@@ -87,7 +87,7 @@ def study(out: Path, options: argparse.Namespace, **fit_options: Any) -> dict[st
     new_database(out / "listening.sqlite", files)
     listeners = [SimulatedListener.drawn(1000 * options.seed + number) for number in range(options.listeners)]
     simulate(out / "listening.sqlite", listeners, options.votes, options.plays, options.seed)
-    of_results = ListenResultsConfig(out / "listening.sqlite", out / "results", rewards=(), judges=False)
+    of_results = ListenResultsConfig(out / "listening.sqlite", out / "results", models=(), judges=False)
     results = listen_results(of_results, quiet)
     tastes = [taste(piece.score) for each in heard.values() for piece in each]
     strength = {row["file"]: row["strength"] for row in results["pieces"]}
@@ -133,14 +133,15 @@ def arguments() -> argparse.ArgumentParser:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder to write; it must not exist")
-    parser.add_argument("--pieces", type=int, default=400, help="that listeners hear")
+    parser.add_argument("--pieces", type=int, default=300, help="that listeners hear")
     parser.add_argument("--held-out", type=int, default=200, help="pieces that nobody hears")
     parser.add_argument("--bars", type=int, default=4, help="of a piece")
     parser.add_argument("--listeners", type=int, default=40)
     parser.add_argument("--votes", type=int, default=100, help="of a listener, on pairs")
     parser.add_argument("--plays", type=int, default=100, help="of a listener, of the radio")
-    parser.add_argument("--prior", default="transformer", help="that composes")
-    parser.add_argument("--copies", type=int, default=3, help="augmented copies of a piece in the fits")
+    parser.add_argument("--prior", default="lstm", help="that composes")
+    parser.add_argument("--negatives", type=int, default=200, help="synthetic negatives of a fit")
+    parser.add_argument("--copies", type=int, default=2, help="augmented copies of a piece in the fits")
     parser.add_argument("--epochs", type=int, default=40, help="of the fits")
     parser.add_argument("--fits", nargs="+", choices=FITS, default=list(FITS), help="to do")
     parser.add_argument("--seed", type=int, default=0)
@@ -151,7 +152,9 @@ def main() -> None:
     """Read the arguments, run the study and print the table."""
     options = arguments().parse_args()
     options.out.mkdir(parents=True)
-    found = study(options.out, options, copies=options.copies, epochs=options.epochs, supported=())
+    found = study(
+        options.out, options, copies=options.copies, negatives=options.negatives, epochs=options.epochs, supported=()
+    )
     print(f"strengths of heard pieces: {found['strengths of heard pieces']:.2f}\n\n{table_of(found)}")
 
 

@@ -34,8 +34,8 @@ class ListenResultsConfig:
     max_failed: float = 0.25
     """Share of attention checks that a listener may fail; those who fail more are left out, votes and likes."""
 
-    rewards: tuple[str, ...] = ("rating", "realism")
-    """Reward models whose agreement with the listeners is measured, as in `train --rewards`, without weights."""
+    models: tuple[str, ...] = ("rating", "realism")
+    """Reward models whose agreement with the listeners is measured, named as in `train --rewards`, without weights."""
 
     judges: bool = True
     """Measure the agreement of the judges, too."""

@@ -69,7 +69,7 @@ def listen_results(config: ListenResultsConfig, console: Console | None = None) 
 def results_of(survey: Survey, scores: list[Score | None], config: ListenResultsConfig) -> dict[str, Any]:
     """What results.json holds, of a database and the scores of its pieces."""
     strengths = piece_strengths(survey)
-    models = scores_of_models(survey.pieces, scores, config.rewards, config.judges)
+    models = scores_of_models(survey.pieces, scores, config.models, config.judges)
     agreement = agreement_with_models(survey, strengths, models, config.seed)
     return {
         "listeners": {"counted": survey.listeners, "left_out": survey.left_out},
@@ -82,7 +82,7 @@ def results_of(survey: Survey, scores: list[Score | None], config: ListenResults
         "pieces": _pieces(survey, {row["piece"]: row for row in strengths}, models),
         "unread": sum(score is None for score in scores),
         "left_out_of_data": 0,
-        "settings": {"max_failed": config.max_failed, "seed": config.seed, "rewards": list(config.rewards)},
+        "settings": {"max_failed": config.max_failed, "seed": config.seed, "models": list(config.models)},
     }
 
 

@@ -16,6 +16,7 @@ RANGES = {
     "members": Range(1, 16),
     "pessimism": Range(0, 10, whole=False),
     "pair_weight": Range(0, 1000, whole=False),
+    "negatives": Range(10, 100_000),
     "min_notes": Range(1, 10_000),
     "synthetic_pieces": Range(10, 10**6),
     "transcriber_epochs": Range(1, 1000),
@@ -56,6 +57,8 @@ class FitRatingConfig:
     """Networks in the ensemble; of three or more the last is the sibling member, which no agent is trained against."""
     pessimism: float = 1.0
     """Standard deviations of the ensemble that are subtracted from its mean."""
+    negatives: int = 1_000
+    """Synthetic negatives that are scores, and a tenth as many recordings of noise; fewer take less time."""
     min_notes: int = 8
     """Scores of fewer notes are left out: their counts show how an interface was tried out rather than a preference."""
     sound_fonts: tuple[Path, ...] = ()

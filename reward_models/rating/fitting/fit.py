@@ -33,8 +33,7 @@ from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
 from toccata.weights import CONFIG_FILE
 
-NEGATIVE_PIECES = 1000  # synthetic negatives that are scores
-NEGATIVE_RECORDINGS = 100  # and those that are recordings of noise
+PIECES_A_RECORDING = 10  # of the synthetic negatives: scores for each recording of noise
 SUPPORT_BARS = 8
 SUPPORT_PIECES = 150  # of each source of music beside the data, and half as many negatives of each kind
 FINAL_FIT = 1000  # added to the seed for the fit to all pieces; those of the cross-validation come before
@@ -67,7 +66,7 @@ def fit(
             loaded = PreferenceTable(rated.preferences, tuple(left_out)).summary()
             console.print(f"loaded: {loaded}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
-        negatives = extract_features(transcribers, _negatives(banks, rng))
+        negatives = extract_features(transcribers, _negatives(config.negatives, banks, rng))
         targets = rated.targets()
         splits = make_splits(config, rated)
         bar = progress.add_task("fitting", total=config.members * (len(splits) + 1))
@@ -136,12 +135,12 @@ def _support_statistics(
     return {"rated pieces": rated.features.melody, **music}, others
 
 
-def _negatives(banks: Sequence[NoteBank], rng: np.random.Generator) -> Iterator[list[WindowMels]]:
+def _negatives(count: int, banks: Sequence[NoteBank], rng: np.random.Generator) -> Iterator[list[WindowMels]]:
     """Spectrograms of the synthetic negatives, of each unchanged and through random conditions."""
-    for _ in range(NEGATIVE_PIECES):
+    for _ in range(count):
         windows = score_windows(synthetic_negative(rng))
         yield [score_window_mels(windows), random_window_mels(windows, banks, rng)]
-    for _ in range(NEGATIVE_RECORDINGS):
+    for _ in range(count // PIECES_A_RECORDING):
         noise = noise_audio(rng)
         yield [audio_window_mels(noise), audio_window_mels(random_recording(noise[None], rng)[0])]
 

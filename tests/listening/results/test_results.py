@@ -42,7 +42,7 @@ def quietly(config):
 
 
 def test_the_results_of_a_database_are_written(busy, tmp_path):
-    config = ListenResultsConfig(busy, tmp_path / "out", rewards=("silence",), judges=False)
+    config = ListenResultsConfig(busy, tmp_path / "out", models=("silence",), judges=False)
     found, printed = quietly(config)
     assert found == json.loads((tmp_path / "out/results.json").read_text())
     assert list(found["better"]["sources"]) == ["folk [red]", "agent"]
@@ -59,7 +59,7 @@ def test_the_results_of_a_database_are_written(busy, tmp_path):
 
 
 def test_the_data_are_what_a_rating_is_fitted_to(busy, tmp_path):
-    quietly(ListenResultsConfig(busy, tmp_path / "out", rewards=(), judges=False))
+    quietly(ListenResultsConfig(busy, tmp_path / "out", models=(), judges=False))
     data = tmp_path / "out/data"
     table = read_preferences(data)
     survey = read_survey(busy, 0.25)
@@ -103,14 +103,14 @@ def test_of_a_long_piece_the_beginning_was_heard(busy, tmp_path):
 def test_lost_files_are_counted(database, tmp_path):
     path = database([("a", False), ("b", False)], [("l", "better", 100, 101, None, "first")], plays=[("l", 100)])
     (tmp_path / "00.mid").unlink()
-    found, printed = quietly(ListenResultsConfig(path, tmp_path / "out", rewards=(), judges=False))
+    found, printed = quietly(ListenResultsConfig(path, tmp_path / "out", models=(), judges=False))
     assert found["left_out_of_data"] == 1 and found["unread"] == 1
     assert not (tmp_path / "out/data/pairs.csv").exists()
     assert "not in data/, as their files cannot be read: 1." in printed
 
 
 def test_a_database_without_votes_gives_empty_tables(database, tmp_path):
-    found, printed = quietly(ListenResultsConfig(database(PIECES), tmp_path / "out", rewards=(), judges=False))
+    found, printed = quietly(ListenResultsConfig(database(PIECES), tmp_path / "out", models=(), judges=False))
     assert found["better"]["votes"] == 0 and found["agreement"]["alpha"] is None
     assert "0 listeners" in printed and not (tmp_path / "out/sources.png").exists()
 
@@ -120,7 +120,7 @@ def test_errors_of_the_command_are_one_line(busy, tmp_path, capsys):
     assert capsys.readouterr().err == f"error: {tmp_path}/gone.sqlite: no such file; `toccata listen --db` writes it\n"
     assert run_command("listen results", [str(busy), "--out", str(tmp_path)]) == 1
     assert "exists already; choose another --out" in capsys.readouterr().err
-    assert run_command("listen results", [str(busy), "--rewards", "ratting"]) == 1
+    assert run_command("listen results", [str(busy), "--models", "ratting"]) == 1
     assert "did you mean 'rating'" in capsys.readouterr().err
     assert run_command("listen results", [str(busy), "--max-failed", "2"]) == 1
     assert "max_failed must be a number, at least 0 and at most 1, got 2" in capsys.readouterr().err
