@@ -61,7 +61,7 @@ class Access:
     token: str | None = None
     names: tuple[str, ...] = ()
     listener_rate: Rate = Rate(100, 10)
-    address_rate: Rate = Rate(400, 20)
+    address_rate: Rate = Rate(400, 2)
     suffix: str = ""
 
     def cookie(self, name: str) -> str:
