@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import ipaddress
+import os
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,7 +29,7 @@ from toccata.listening.store import PieceRow, Store
 from toccata.music.sound.listening import check_soundfont
 
 if TYPE_CHECKING:
-    from toccata.listening.server.room import Room
+    from toccata.listening.server.state import ServerState
 
 STATIC = Path(__file__).parent / "static"
 BACKLOG = 512  # connections that wait to be accepted
@@ -64,11 +67,11 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
         stack.enter_context(_only_server_of(config.db))
         store = Store(config.db)
         stack.callback(store.close)
-        room = make_room(config, found, store, text, console)
+        state = make_state(config, found, store, text, console)
         # Behind a proxy, which --names is for, others are let in too
         token = None if _is_loopback(config.host) and not config.names else read_token(config.db)
         names = (*config.names, config.host, *(() if token is None else _own_names()))
-        app = make_app(room, Access(token, names), STATIC)
+        app = make_app(state, Access(token, names, suffix=_suffix(config.db)), STATIC)
         settings = uvicorn.Config(
             app,
             http="h11",
@@ -87,9 +90,9 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
         uvicorn.Server(settings).run([server_socket])
 
 
-def make_room(
+def make_state(
     config: ListenConfig, found: tuple[list[Found], list[str]], store: Store, text: str, console: Console
-) -> Room:
+) -> ServerState:
     """Render the pieces, and list them in the database.
 
     Args:
@@ -102,7 +105,7 @@ def make_room(
     Raises:
         SourceError: when no piece can be heard.
     """
-    from toccata.listening.server.room import Room, Served
+    from toccata.listening.server.state import Served, ServerState
 
     pieces, failures = found
     pairs = attention_pairs(pieces, config.seed) if len(pieces) > 1 else []
@@ -115,11 +118,7 @@ def make_room(
         rendered, unheard = render_all(
             everything, config.seconds, config.format, config.sound, lambda: progress.advance(task)
         )
-    failures += unheard
-    for line in failures[:MAX_FAILURES]:
-        console.print(f"left out: {line}", soft_wrap=True, markup=False, highlight=False)
-    if len(failures) > MAX_FAILURES:
-        console.print(f"... and {len(failures) - MAX_FAILURES:,} more left out")
+    failures = [*failures, *unheard]
     if not any(each.piece.digest in known for each in rendered):
         raise SourceError(f"no piece can be heard; {failures[0]}")
     ids = dict(zip((each.piece.digest for each in rendered), store.add_pieces(map(_row, rendered)), strict=True))
@@ -140,8 +139,8 @@ def make_room(
         for right, wrong in pairs
         if right.digest in ids and wrong.digest in ids
     ]
-    _say_what(rendered, known, console)
-    return Room(store, served, attention, text, config.seed)
+    _say_what([each.piece for each in rendered if each.piece.digest in known], failures, console)
+    return ServerState(store, served, attention, text, config.seed)
 
 
 def _row(rendered: Rendered) -> PieceRow:
@@ -156,15 +155,14 @@ def _row(rendered: Rendered) -> PieceRow:
     )
 
 
-def _say_what(rendered: Sequence[Rendered], known: set[str], console: Console) -> None:
-    """Print how many pieces each source has."""
-    sources: dict[str, list[Rendered]] = {}
-    for each in rendered:
-        if each.piece.digest in known:
-            sources.setdefault(each.piece.source, []).append(each)
-    for name, pieces in sources.items():
-        author = "people" if pieces[0].piece.by_person else "machine"
-        line = f"{name}: {len(pieces)} pieces, {author}"
+def _say_what(pieces: Sequence[Found], failures: Sequence[str], console: Console) -> None:
+    """Print what was left out, and how many pieces each source has."""
+    lines = [f"left out: {line}" for line in failures[:MAX_FAILURES]]
+    if len(failures) > MAX_FAILURES:
+        lines.append(f"... and {len(failures) - MAX_FAILURES:,} more were left out")
+    for source, count in Counter((piece.source, piece.by_person) for piece in pieces).items():
+        lines.append(f"{source[0]}: {count} pieces, {'people' if source[1] else 'machine'}")
+    for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -233,6 +231,11 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _suffix(database: Path) -> str:
+    """Of the cookies of a server: another one of each database, the same when it is started again."""
+    return "-" + hashlib.sha256(os.fsencode(database.resolve())).hexdigest()[:8]
 
 
 def _own_names() -> tuple[str, ...]:

@@ -55,8 +55,9 @@ def find_pieces(folders: Sequence[str], people: Sequence[str], most: int, seed: 
     failures: list[str] = []
     seen: set[str] = set()
     for place, source, by_person in _named([*((each, False) for each in folders), *((each, True) for each in people)]):
+        left_out: list[str] = []
         if _is_corpus(place):
-            found, left_out = _of_corpus(place, most, seed), []
+            found = _of_corpus(place, most, seed)
         else:
             found, left_out = _of_folder(Path(place), most, seed, seen)
         kept = [piece for piece in found if piece.digest not in seen]

@@ -1,9 +1,7 @@
-"""The web application: addresses, cookies, and what is answered to whom."""
+"""The web application: its addresses, and what each answers."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 import sqlite3
@@ -20,14 +18,20 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from toccata.listening.server import api
-from toccata.listening.server.access import LISTENER, Access, Guard
+from toccata.listening.server.access import Access, AccessMiddleware
 from toccata.listening.server.api import Body, Handler, RequestError
-from toccata.listening.server.room import Room, Served
+from toccata.listening.server.identity import (
+    checked_csrf,
+    cookie_of,
+    delete_cookie,
+    find_listener,
+    listener_of,
+    required_listener,
+    set_cookie,
+)
+from toccata.listening.server.state import Served, ServerState
 
-CSRF = "csrf"  # cookie
-CSRF_HEADER = "x-csrf-token"
 PIECE = re.compile(r"[0-9]{1,10}")  # id in an address
-COOKIE_SECONDS = 365 * 24 * 3600
 NO_DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 MAX_BODY = 16 * 2**10  # bytes of a request
 STATIC_TYPES = {
@@ -44,11 +48,11 @@ SOUND_TYPES = {".ogg": "audio/ogg", ".wav": "audio/wav"}
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(room: Room, access: Access, static: Path) -> Guard:
+def make_app(state: ServerState, access: Access, static: Path) -> AccessMiddleware:
     """The application, an ASGI callable.
 
     Args:
-        room: what is served.
+        state: what is served.
         access: who may ask.
         static: folder of the page; what is in it now is served, by name.
     """
@@ -60,13 +64,16 @@ def make_app(room: Room, access: Access, static: Path) -> Guard:
     routes = [
         Route("/", _file(lambda request: _static(files, "index.html"))),
         Route("/static/{name:path}", _file(lambda request: _static(files, request.path_params["name"]))),
-        Route("/sound/{piece}", _file(lambda request: _sound(room, request.path_params["piece"]))),
-        Route("/roll/{piece}", _file(lambda request: _roll(room, request.path_params["piece"]))),
-        Route("/api/session", _session(room), methods=["GET"]),
-        Route("/api/consent", _consent(room), methods=["POST"]),
-        Route("/api/withdraw", _withdraw(room), methods=["POST"]),
-        *(Route(f"/api/{name}", _read(room, handler), methods=["GET"]) for name, handler in api.READ.items()),
-        *(Route(f"/api/{name}", _write(room, handler), methods=["POST"]) for name, handler in api.WRITE.items()),
+        Route("/sound/{piece}", _file(lambda request: _sound(state, request.path_params["piece"]))),
+        Route("/roll/{piece}", _file(lambda request: _roll(state, request.path_params["piece"]))),
+        Route("/api/session", _session(state, access), methods=["GET"]),
+        Route("/api/consent", _consent(state, access), methods=["POST"]),
+        Route("/api/withdraw", _withdraw(state, access), methods=["POST"]),
+        *(Route(f"/api/{name}", _read(state, access, handler), methods=["GET"]) for name, handler in api.READ.items()),
+        *(
+            Route(f"/api/{name}", _write(state, access, handler), methods=["POST"])
+            for name, handler in api.WRITE.items()
+        ),
     ]
     handlers: dict[Any, Any] = {
         HTTPException: lambda _, error: _error(error.status_code, error.detail),
@@ -75,7 +82,7 @@ def make_app(room: Room, access: Access, static: Path) -> Guard:
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    return Guard(app, access)
+    return AccessMiddleware(app, access)
 
 
 # Files
@@ -95,18 +102,18 @@ def _static(files: Mapping[str, Path], name: str) -> FileResponse:
     return FileResponse(path, media_type=STATIC_TYPES[path.suffix], headers={"cache-control": "no-cache"})
 
 
-def _sound(room: Room, name: str) -> FileResponse:
-    path = _served(room, name).sound
+def _sound(state: ServerState, name: str) -> FileResponse:
+    path = _served(state, name).sound
     return _made(path, SOUND_TYPES[path.suffix])
 
 
-def _roll(room: Room, name: str) -> FileResponse:
-    return _made(_served(room, name).roll, "application/json")
+def _roll(state: ServerState, name: str) -> FileResponse:
+    return _made(_served(state, name).roll, "application/json")
 
 
-def _served(room: Room, name: str) -> Served:
+def _served(state: ServerState, name: str) -> Served:
     """The piece with this id."""
-    piece = room.served.get(int(name)) if PIECE.fullmatch(name) else None
+    piece = state.served.get(int(name)) if PIECE.fullmatch(name) else None
     if piece is None:
         raise RequestError(404, "no such piece")
     return piece
@@ -127,97 +134,66 @@ def _made(path: Path, media_type: str) -> FileResponse:
 # JSON
 
 
-def _session(room: Room) -> Endpoint:
+def _session(state: ServerState, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        listener = await _listener(room, request)
-        csrf = request.cookies.get(CSRF, "")
-        known = api.HEX.fullmatch(csrf) is not None
-        csrf = csrf if known else token_hex(16)
-        response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
-        if not known:
-            _set_cookie(response, CSRF, csrf)
+        listener = await find_listener(state, access, request)
+        csrf = cookie_of(access, request, "csrf") or token_hex(16)
+        response = JSONResponse(await run_in_threadpool(api.session, state, listener, csrf))
+        for name, value in (("csrf", csrf), ("listener", token_hex(16))):
+            if cookie_of(access, request, name) is None:
+                set_cookie(response, access.cookie(name), value)
         return response
 
     return endpoint
 
 
-def _consent(room: Room) -> Endpoint:
+def _consent(state: ServerState, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        csrf = await _checked_csrf(request)
+        csrf = checked_csrf(access, request)
         await _body(request)
-        listener = await _listener(room, request)
-        cookie = None
-        if listener is None:
-            cookie = token_hex(16)
-            listener = listener_of(cookie)
-            await run_in_threadpool(room.store.add_listener, listener)
-        response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
-        if cookie is not None:
-            _set_cookie(response, LISTENER, cookie)
+        # The browser has the cookie before it agrees: a consent whose answer was lost is sent again, of one listener
+        cookie = cookie_of(access, request, "listener")
+        new = cookie or token_hex(16)
+        listener = listener_of(new)
+        await run_in_threadpool(state.store.add_listener, listener)
+        response = JSONResponse(await run_in_threadpool(api.session, state, listener, csrf))
+        if cookie is None:
+            set_cookie(response, access.cookie("listener"), new)
         return response
 
     return endpoint
 
 
-def _withdraw(room: Room) -> Endpoint:
+def _withdraw(state: ServerState, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        await _checked_csrf(request)
+        checked_csrf(access, request)
         await _body(request)
-        listener = await _required_listener(room, request)
-        await run_in_threadpool(room.withdraw, listener)
+        listener = await required_listener(state, access, request)
+        await run_in_threadpool(state.withdraw, listener)
         response = JSONResponse({"ok": True})
-        response.delete_cookie(LISTENER, httponly=True, samesite="strict")
+        delete_cookie(response, access.cookie("listener"))
         return response
 
     return endpoint
 
 
-def _read(room: Room, handler: Handler) -> Endpoint:
+def _read(state: ServerState, access: Access, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        listener = await _required_listener(room, request)
-        answer = await run_in_threadpool(handler, room, listener, {})
+        listener = await required_listener(state, access, request)
+        answer = await run_in_threadpool(handler, state, listener, {})
         return Response(status_code=204) if answer is None else JSONResponse(answer)
 
     return endpoint
 
 
-def _write(room: Room, handler: Handler) -> Endpoint:
+def _write(state: ServerState, access: Access, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        await _checked_csrf(request)
-        listener = await _required_listener(room, request)
+        checked_csrf(access, request)
+        listener = await required_listener(state, access, request)
         body = await _body(request)
-        return JSONResponse(await run_in_threadpool(handler, room, listener, body))
+        return JSONResponse(await run_in_threadpool(handler, state, listener, body))
 
     return endpoint
-
-
-def listener_of(cookie: str) -> str:
-    """The id of the listener with this cookie. The database holds no cookies: nobody can vote as another from it."""
-    return hashlib.sha256(cookie.encode()).hexdigest()[:32]
-
-
-async def _listener(room: Room, request: Request) -> str | None:
-    """The listener that a request is from; None for one that has not agreed, or has withdrawn."""
-    cookie = request.cookies.get(LISTENER, "")
-    if not api.HEX.fullmatch(cookie):
-        return None
-    listener = listener_of(cookie)
-    return listener if await run_in_threadpool(room.store.has_listener, listener) else None
-
-
-async def _required_listener(room: Room, request: Request) -> str:
-    listener = await _listener(room, request)
-    if listener is None:
-        raise RequestError(403, "agree to take part first")
-    return listener
-
-
-async def _checked_csrf(request: Request) -> str:
-    """The token that both cookie and header have: a page of another site can read neither, nor send such a header."""
-    cookie, header = request.cookies.get(CSRF, ""), request.headers.get(CSRF_HEADER, "")
-    if not api.HEX.fullmatch(cookie) or not hmac.compare_digest(cookie.encode(), header.encode()):
-        raise RequestError(403, f"the header {CSRF_HEADER} must be the csrf of /api/session; reload the page")
-    return cookie
 
 
 async def _body(request: Request) -> Body:
@@ -236,10 +212,6 @@ async def _body(request: Request) -> Body:
     if not isinstance(body, dict):
         raise RequestError(422, "the request must be a JSON object")
     return body
-
-
-def _set_cookie(response: Response, name: str, value: str) -> None:
-    response.set_cookie(name, value, max_age=COOKIE_SECONDS, httponly=True, samesite="strict")
 
 
 def _error(status: int, message: str) -> JSONResponse:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from helpers.listening import piece_row
+from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.store import RefusedError, Store, StoreError
 
 ME, OTHER = "a" * 32, "b" * 32
@@ -61,6 +62,8 @@ def test_ids_of_pieces_are_random_and_stay(store: Store) -> None:
     renamed = [piece_row(number, source="new", by_person=True) for number in range(50)]
     assert store.add_pieces(renamed) == ids, "a piece is known by its digest"
     assert store.rows("SELECT DISTINCT source, by_person FROM pieces") == [("new", 1)]
+    store.add_pieces([piece_row(0, source=ATTENTION_SOURCE)])
+    assert store.rows("SELECT DISTINCT source FROM pieces") == [("new",)], "a check takes no piece from its source"
 
 
 def test_who_withdraws_leaves_nothing(store: Store, pieces: list[int]) -> None:
