@@ -11,6 +11,7 @@ from toccata.envs.excerpts import as_piece
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Pieces
 from toccata.errors import ToccataError
+from toccata.listening.rendering import excerpt
 from toccata.listening.results.ballots import HeardPiece, Survey
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES
 from toccata.music.score import Score
@@ -24,7 +25,7 @@ RESAMPLES = 1000
 
 
 def heard_score(piece: HeardPiece) -> Score | None:
-    """What was heard of a piece, from its beginning; None for sound files, and for files that cannot be read."""
+    """What was heard of a piece, from its first note on; None for sound files, and for files that cannot be read."""
     suffix = piece.file.suffix.lower()
     try:
         if suffix in MIDI_SUFFIXES:
@@ -35,8 +36,7 @@ def heard_score(piece: HeardPiece) -> Score | None:
             return None
     except (ToccataError, OSError):
         return None
-    ticks = int(np.ceil(piece.seconds / score.seconds_per_tick))
-    return score if score.length_ticks <= ticks else score.slice(0, ticks)
+    return excerpt(score, piece.seconds) if len(score) else None
 
 
 def scores_of_models(
@@ -58,7 +58,7 @@ def scores_of_models(
     """
     models = {spec: load_reward(spec) for spec in rewards}
     panel = Panel.load() if judges else None
-    readable = [number for number, score in enumerate(scores) if score is not None and len(score)]
+    readable = [number for number, score in enumerate(scores) if score is not None]
     played = []
     for number in readable:
         score, genre = scores[number], pieces[number].genre
