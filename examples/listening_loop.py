@@ -146,6 +146,12 @@ def table_of(found: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def run_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Settings of `TrainConfig` by the options."""
+    names = "total_timesteps", "learning_rate", "n_epochs"
+    return {name: getattr(options, name) for name in names} | {"logger": ("csv",)}
+
+
 def arguments() -> argparse.ArgumentParser:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -159,7 +165,11 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--plays", type=int, default=100, help="of a listener, of the radio")
     parser.add_argument("--prior", default="lstm", help="that composes: lstm, transformer or wavenet")
     parser.add_argument("--genre", default="classical")
-    parser.add_argument("--total-timesteps", type=int, default=150_000, help="of training")
+    parser.add_argument("--total-timesteps", type=int, default=100_000, help="of training")
+    parser.add_argument(
+        "--learning-rate", type=float, default=3e-4, help="of training; a small network needs a large one"
+    )
+    parser.add_argument("--n-epochs", type=int, default=4, help="passes over the pieces of a rollout")
     parser.add_argument("--negatives", type=int, default=200, help="synthetic negatives of a fit")
     parser.add_argument("--copies", type=int, default=2, help="augmented copies of a piece in the fit")
     parser.add_argument("--seed", type=int, default=0)
@@ -171,7 +181,7 @@ def main() -> None:
     options = arguments().parse_args()
     options.out.mkdir(parents=True)
     fit = {"folds": 0, "copies": options.copies, "negatives": options.negatives}
-    found = loop(options.out, options, fit, {"total_timesteps": options.total_timesteps, "logger": ("csv",)})
+    found = loop(options.out, options, fit, run_settings(options))
     print(table_of(found))
 
 

@@ -88,7 +88,7 @@ def test_listeners_prefer_what_was_trained_on_their_votes(
     """Ten minutes."""
     _, script = examples
     options = options_of(script, tmp_path / "out")
-    run = {"total_timesteps": options.total_timesteps, "logger": ("csv",)}
-    found = script.loop(tmp_path / "out", options, {"folds": 0, "copies": 2, "negatives": 200}, run)
+    fit_settings = {"folds": 0, "copies": 2, "negatives": 200}
+    found = script.loop(tmp_path / "out", options, fit_settings, script.run_settings(options))
     assert found["second"]["better"]["sources"]["agent"]["low"] > 0
     assert found["values"]["taste"]["difference"]["low"] > 0
