@@ -151,8 +151,12 @@ def _survey(query: Callable[..., sqlite3.Cursor], max_failed: float) -> Survey:
         ).fetchall()
         kept = [(piece[a], piece[b], SHARE[choice], number[who]) for a, b, choice, who in votes if who in number]
         first, second, share, listener = zip(*kept, strict=True) if kept else ((), (), (), ())
-        indices = (np.array(each, np.int64) for each in (first, second))
-        return Ballots(*indices, np.array(share, float), np.array(listener, np.int64))
+        return Ballots(
+            np.array(first, np.int64),
+            np.array(second, np.int64),
+            np.array(share, float),
+            np.array(listener, np.int64),
+        )
 
     def tally(table: str) -> np.ndarray:
         given = query(f"SELECT piece, listener FROM {table}").fetchall()  # the table's name is one of two below
