@@ -69,6 +69,7 @@ COMMANDS = {
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--with"}  # of compose; its field cannot be called so
 OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
+OTHER_FLAGS |= {"--listeners"}  # of examples/listening_study.py
 OTHER_FLAGS |= {"--head", "--port", "--address"}  # of Ray
 OTHER_FLAGS |= {"--works", "--seconds"}  # of benchmarks
 OTHER_FLAGS |= {"--doodle", "--billboard", "--run", "--pieces"}  # of benchmarks/dilemma.py

