@@ -92,6 +92,13 @@ def test_a_block_is_kept_whole_or_not_at_all(store: Store, pieces: list[int]) ->
     assert store.plays() == {}
 
 
+def test_a_transaction_is_on_disk_when_it_ends(tmp_path: Path) -> None:
+    store = Store(tmp_path / "my.sqlite")
+    settings = [store.rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys")]
+    assert settings == ["wal", 2, 1], "2 is FULL"
+    store.close()
+
+
 def test_what_is_kept_is_there_when_opened_again(store: Store, pieces: list[int]) -> None:
     pair = store.ask(ME, "better", pieces[0], pieces[1])
     store.vote(ME, pair.id, "first", 1.0)
