@@ -8,8 +8,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 LAYERS = ("music", "envs", "reward_models", "agents", "listening")
-NEVER = ("__pycache__", ".pyc", ".DS_Store", ".venv", ".hypothesis", "runs/")
+NEVER = ("__pycache__", ".pyc", ".DS_Store", ".venv", ".hypothesis")
 SDIST_ALSO = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff")
+NOT_IN_SDIST = ("tests/", "docs/", "benchmarks/", "runs/", "build/")
 MAX_BYTES = 100 * 2**20  # what PyPI takes of a file
 
 
@@ -37,7 +38,7 @@ def problems(dist: Path, tree: Path) -> list[str]:
     found += [f"{wheel.name}: lacks {name}" for name in sorted(expected - packaged)]
     found += [f"{wheel.name}: has {name}, which is none of the package" for name in sorted(packaged - expected)]
     found += [f"{sdist.name}: lacks {name}" for name in SDIST_ALSO if name not in in_sdist]
-    found += [f"{sdist.name}: has {name}" for name in sorted(in_sdist) if name.startswith(("tests/", "docs/"))]
+    found += [f"{sdist.name}: has {name}" for name in sorted(in_sdist) if name.startswith(NOT_IN_SDIST)]
     for file, names in ((wheel, in_wheel), (sdist, in_sdist)):
         found += [f"{file.name}: has {name}" for name in sorted(names) if any(part in name for part in NEVER)]
         size = file.stat().st_size
