@@ -10,9 +10,10 @@ from typing import Any
 
 from toccata.agents.evaluation.report.provenance import BIBTEX
 from toccata.agents.rivals.registry import RIVALS
+from toccata.agents.runs.config import SEQUENCE_POLICIES
 from toccata.agents.sharing.formats import CARD_FILE
 from toccata.agents.sharing.kinds import Shared
-from toccata.agents.sharing.run_card import run_metadata, run_sections
+from toccata.agents.sharing.run_card import bars_of, run_metadata, run_sections
 from toccata.files import sha256_of_file, write_atomically
 
 TAGS = ("toccata", "music", "music-generation", "piano", "symbolic-music")
@@ -80,7 +81,7 @@ def _summary(shared: Shared) -> str:
     if shared.run is not None:
         config = shared.run.config
         return (
-            f"An agent that composes piano music of {config.bars} bars ({config.genre}), note by note: policy "
+            f"An agent that composes piano music of {bars_of(config)} ({config.genre}), note by note: policy "
             f"`{config.policy}`, trained with {config.algorithm} for {shared.run.config.total_timesteps:,} steps on "
             "Toccata's Gymnasium piano `toccata/Piano-v0`, with "
             "[Stable-Baselines3](https://stable-baselines3.readthedocs.io/)."
@@ -113,7 +114,10 @@ def _samples(folder: Path, repo: str) -> list[str]:
 
 def _use(shared: Shared, repo: str, name: str) -> str:
     """How it is downloaded and used."""
-    command, code = (text.format(name=name, rival=shared.config.get("rival")) for text in USES[shared.kind])
+    command, code = USES[shared.kind]
+    if shared.run is not None and shared.run.config.policy in SEQUENCE_POLICIES:  # the others continue no music
+        command += "\ntoccata compose --run {name}"
+    command, code = (text.format(name=name, rival=shared.config.get("rival")) for text in (command, code))
     return (
         f'## Use\n\n```bash\npip install "toccata[hub]"\ntoccata pull {repo}\n{command}\n```\n\n'
         f"```python\n{code}\n```\n\n"

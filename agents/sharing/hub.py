@@ -85,9 +85,14 @@ def _errors(repo: str, doing: str) -> Iterator[Any]:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status in an error, if it has one."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else None
+    """The HTTP status in an error or in what caused it, if there is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status
+        cause = cause.__cause__
+    return None
 
 
 def _reason(error: BaseException) -> str:
@@ -124,7 +129,7 @@ def download(repository: Repository, name: str, into: Path) -> Path:
         SharingError: when that fails.
     """
     with _errors(repository.repo, f"downloading {name}") as hub:
-        return Path(hub.hf_hub_download(repository.repo, name, revision=repository.commit, local_dir=into))
+        return Path(hub.HfApi().hf_hub_download(repository.repo, name, revision=repository.commit, local_dir=into))
 
 
 def upload(

@@ -156,7 +156,7 @@ def _rewards(folder: Path) -> str:
     judges = read_json(metrics)["composers"]["agent"] if metrics.is_file() else {}
     names = ", ".join(name.removeprefix("judge/") for name in judges if name.startswith("judge/"))
     line = f"\n\nJudges, which reward no agent and were fitted on other evidence: {names}." if names else ""
-    return f"## Rewards and judges\n\nCombined as {how}.\n\n{markdown_table(rows)}{line}"
+    return f"## Rewards and judges\n\nCombined by `--combine {how}`.\n\n{markdown_table(rows)}{line}"
 
 
 def _training(config: TrainConfig, folder: Path) -> str:
@@ -173,11 +173,16 @@ def _training(config: TrainConfig, folder: Path) -> str:
     return f"## Training\n\nPolicy `{config.policy}`, algorithm {config.algorithm}, seed {config.seed}.\n{lines}{table}"
 
 
+def bars_of(config: TrainConfig) -> str:
+    """The length of its pieces in words."""
+    return "1 bar" if config.bars == 1 else f"{config.bars} bars"
+
+
 def _limits(config: TrainConfig) -> str:
     """What the figures do not say."""
     return (
         "## Limits\n\n"
-        f"- It was trained for pieces of {config.bars} bars, {config.beats_per_bar:g} beats each, at "
+        f"- It was trained for pieces of {bars_of(config)} of {config.beats_per_bar:g} beats, at "
         f"{config.tempo_bpm:g} bpm, of genre {config.genre}; others were not asked of it.\n"
         "- Rating and judges are models. A high rating is no listener's liking, and agents find what a reward model "
         "likes by mistake: compare the reward with the judges and the KL above.\n"
