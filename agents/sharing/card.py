@@ -86,13 +86,12 @@ def _summary(shared: Shared) -> str:
             "Toccata's Gymnasium piano `toccata/Piano-v0`, with "
             "[Stable-Baselines3](https://stable-baselines3.readthedocs.io/)."
         )
-    rival = str(shared.config.get("rival"))
     what = {
         "prior": "A prior: a sequence network fitted to real music by maximum likelihood, which agents start from",
         "rating": "A rating: an ensemble of networks that predicts from its sound how popular a piece is, a reward",
         "realism": "A realism: a discriminator of real from composed music, a reward",
         "typicality": "A typicality: a reward for pieces as predictable as real music",
-        "rival": f"A composer that agents are compared with: {RIVALS[rival].about if rival in RIVALS else rival}",
+        "rival": f"A composer that agents are compared with: {RIVALS[shared.rival].about if shared.rival else ''}",
     }[shared.kind]
     return f"{what}. For Toccata, a Gymnasium piano on which agents compose."
 
@@ -117,7 +116,7 @@ def _use(shared: Shared, repo: str, name: str) -> str:
     command, code = USES[shared.kind]
     if shared.run is not None and shared.run.config.policy in SEQUENCE_POLICIES:  # the others continue no music
         command += "\ntoccata compose --run {name}"
-    command, code = (text.format(name=name, rival=shared.config.get("rival")) for text in (command, code))
+    command, code = (text.format(name=name, rival=shared.rival) for text in (command, code))
     return (
         f'## Use\n\n```bash\npip install "toccata[hub]"\ntoccata pull {repo}\n{command}\n```\n\n'
         f"```python\n{code}\n```\n\n"

@@ -8,13 +8,12 @@ import shlex
 import shutil
 from collections.abc import Callable
 from io import StringIO
-from pathlib import Path, PurePath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from rich.console import Console
 
 from toccata.agents.rivals.compose import compose_with
-from toccata.agents.rivals.registry import RIVALS
 from toccata.agents.runs.compose import compose
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.rewards_file import REWARDS_FILE
@@ -111,10 +110,7 @@ def _collect_weights(shared: Shared, into: Path, samples: int) -> list[str]:
         return []
     chosen: dict[str, Any] = {"prior": str(shared.folder)}
     if shared.kind == "rival":
-        name = str(shared.config["rival"])
-        if name not in RIVALS:
-            return [f"no pieces: {name} is no composer of this version"]
-        chosen = {"composer": f"{name}:{shared.folder}"}
+        chosen = {"composer": f"{shared.rival}:{shared.folder}"}
     _compose(composes, ComposeConfig(pieces=samples, bars=SAMPLE_BARS, out=into / "samples", device="cpu", **chosen))
     return []
 
@@ -140,7 +136,7 @@ def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
 
 def short(path: str) -> str:
     """The last name of a path; what is no path stays."""
-    return PurePath(path).name if "/" in path or "\\" in path else path
+    return PureWindowsPath(path).name if "/" in path or "\\" in path else path  # which takes both slashes
 
 
 def _short_reward(text: str) -> str:

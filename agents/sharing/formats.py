@@ -134,6 +134,11 @@ def _begins(*parts: tuple[int, bytes]) -> Callable[[bytes], None]:
     return check
 
 
+def _check_musicxml(data: bytes) -> None:
+    _check_text(data)
+    _begins((0, b"<?xml"))(data)
+
+
 _CHECKS: dict[str, Callable[[bytes], None]] = {
     ".json": lambda data: json.loads(data.decode("utf-8")),
     ".safetensors": _check_safetensors,
@@ -141,7 +146,7 @@ _CHECKS: dict[str, Callable[[bytes], None]] = {
     ".md": _check_text,
     ".txt": _check_text,
     ".csv": _check_text,
-    ".musicxml": lambda data: (_check_text(data), _begins((0, b"<?xml"))(data))[0],
+    ".musicxml": _check_musicxml,
     ".png": _begins((0, b"\x89PNG\r\n\x1a\n")),
     ".wav": _begins((0, b"RIFF"), (8, b"WAVE")),
     ".mid": _begins((0, b"MThd")),

@@ -8,12 +8,15 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from toccata.agents.rivals.registry import RIVALS
 from toccata.agents.runs.run_folder import Run, seed_runs
 from toccata.agents.sharing.formats import SharingError
 from toccata.files import read_json, sha256_of_file
+from toccata.settings.options import shown
 from toccata.weights import CONFIG_FILE, MAX_CONFIG_BYTES, WeightsError
 
 WEIGHTS = ("prior", "rating", "realism", "typicality")  # kinds by the name of their safetensors file
+MARKOV = "chains.safetensors"  # of a Markov chain, whose config.json names no composer
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,21 @@ class Shared:
         kind: of `formats.KINDS`.
         config: its config.json.
         run: of the kind "run".
+        rival: of the kind "rival", the name of the composer.
     """
 
     folder: Path
     kind: str
     config: Mapping[str, Any]
     run: Run | None = None
+    rival: str = ""
 
     @property
     def usual_name(self) -> str:
         """The name of its repository by default; of a run ALGORITHM-ENVIRONMENT, as Stable-Baselines3 names models."""
         if self.run is not None:
             return f"{self.run.config.algorithm}-toccata-Piano-v0"
-        what = {"prior": f"prior-{self._network.get('backbone', 'network')}", "rival": str(self.config.get("rival"))}
+        what = {"prior": f"prior-{self._network.get('backbone', 'network')}", "rival": self.rival}
         return f"toccata-{what.get(self.kind, self.kind)}"
 
     @property
@@ -74,8 +79,13 @@ def recognised(folder: Path) -> Shared:
             raise WeightsError(
                 f"{folder / name}: its SHA-256 is not the one in {CONFIG_FILE}: it was damaged or exchanged"
             )
-    if isinstance(config.get("rival"), str):
-        return Shared(folder, "rival", config)
+    rival = config.get("rival", "markov" if MARKOV in config["sha256"] else None)
+    if isinstance(rival, str):
+        if rival not in RIVALS:
+            raise SharingError(
+                f"{folder / CONFIG_FILE}: is of the unknown composer {shown(rival)}; see {', '.join(RIVALS)}"
+            )
+        return Shared(folder, "rival", config, rival=rival)
     for kind in WEIGHTS:
         if f"{kind}.safetensors" in config["sha256"]:
             return Shared(folder, kind, config)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
 from helpers.hub import TOKEN, FakeHub, running_hub
 from helpers.runs import WritePrior
 from helpers.sharing import pushed
@@ -38,3 +40,9 @@ def hub(hub_server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     return hub_server
+
+
+@pytest.fixture
+def evaluated_run(evaluated: tuple[Path, dict[str, Any], str]) -> Path:
+    """A toy run with its evaluation; to be read only."""
+    return evaluated[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from helpers.hub import FakeHub
 from helpers.runs import WritePrior
 from helpers.sharing import files_of, pulled, pushed
-
 from toccata.agents.prior.prior import Prior
 from toccata.agents.sharing.formats import SharingError
 from toccata.files import FileError
@@ -29,7 +29,7 @@ def test_what_is_pushed_is_pulled(hub: FakeHub, prior: Path, tmp_path: Path) -> 
     there = hub.repositories["me/model"].files
     assert sorted(there) == [".gitattributes", "README.md", "config.json", "prior.safetensors", "toccata.json"]
     assert there["prior.safetensors"] == (prior / "prior.safetensors").read_bytes()
-    assert [data for data in hub.objects.values()] == [there["prior.safetensors"]]  # by Git LFS
+    assert list(hub.objects.values()) == [there["prior.safetensors"]]  # by Git LFS
     out = pulled("me/model", tmp_path / "out")
     assert files_of(out) == {name: data for name, data in there.items() if name != ".gitattributes"}
     assert Prior.load(out).network.config == Prior.load(prior).network.config
@@ -77,9 +77,7 @@ def test_nothing_of_others_is_replaced(hub: FakeHub, prior: Path) -> None:
         (418, "the Hub answers 418"),
     ],
 )
-def test_answers_of_the_hub_are_one_line(
-    hub: FakeHub, prior: Path, tmp_path: Path, status: int, message: str
-) -> None:
+def test_answers_of_the_hub_are_one_line(hub: FakeHub, prior: Path, tmp_path: Path, status: int, message: str) -> None:
     hub.answer = status
     for act in (lambda: pushed(prior, samples=0), lambda: pulled("me/model", tmp_path / "out")):
         with pytest.raises(SharingError, match=message) as caught:
@@ -103,7 +101,7 @@ def test_no_network(hub: FakeHub, prior: Path, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     for act in (lambda: pushed(prior, samples=0), lambda: pulled("me/model", tmp_path / "out")):
-        with pytest.raises(SharingError, match="me/model: .* failed: the Hub cannot be reached"):
+        with pytest.raises(SharingError, match=r"me/model: .* failed: the Hub cannot be reached"):
             act()
 
 
@@ -123,7 +121,9 @@ def test_nothing_is_downloaded_of_a_repository_that_is_not_as_it_should_be(
         hub.requests.clear()
         with pytest.raises(SharingError, match=message):
             pulled("me/model", tmp_path / "out")
-        got = {request.rpartition("/")[2] for request in hub.requests if request.startswith("GET") and "resolve" in request}
+        got = {
+            request.rpartition("/")[2] for request in hub.requests if request.startswith("GET") and "resolve" in request
+        }
         assert got <= {"toccata.json"}
         assert not (tmp_path / "out").exists()
 
@@ -132,7 +132,9 @@ def test_a_file_that_is_exchanged_on_the_way(hub: FakeHub, prior_repository: Pat
     files = files_of(prior_repository)
     files["prior.safetensors"] = files["prior.safetensors"][:-1] + b"x"
     hub.add("me/model", files)
-    with pytest.raises(SharingError, match=r"me/model: prior\.safetensors has another size or SHA-256 than toccata\.json"):
+    with pytest.raises(
+        SharingError, match=r"me/model: prior\.safetensors has another size or SHA-256 than toccata\.json"
+    ):
         pulled("me/model", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers.sharing import files_of, pulled, with_digests, write_files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.sharing import files_of, pulled, with_digests, write_files
 from toccata.agents.prior.prior import Prior
 from toccata.agents.sharing.formats import SharingError
 from toccata.agents.sharing.manifest import read_manifest
@@ -20,7 +20,7 @@ from toccata.errors import ToccataError
 DAMAGE = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def refused(files: dict[str, bytes], message: str = "") -> str:
+def refused(files: dict[str, bytes], message: str) -> str:
     """Pull from a folder of these files, see that it fails and leaves nothing; the message."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "out"
@@ -102,14 +102,14 @@ def test_manifests_that_tell_of_what_is_not_allowed(prior_repository: Path) -> N
     refused({**files, "toccata.json": json.dumps(outside).encode()}, r"'\.\./evil\.safetensors' is no file of a shared")
     refused(with_digests({**files, "prior.safetensors": b"\x80\x04."}, "prior"), "prior.safetensors is no safetensors")
     refused(with_digests(files, "rating"), "toccata.json calls it a rating, its files are of a prior")
-    refused(with_digests({"config.json": b"{}"}, "prior"), "")
+    refused(with_digests({"config.json": b"{}"}, "prior"), "has no model.zip")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "the format of toccata.json is 'None', this version reads 'toccata repository 1'"),
-        ({"format": "toccata repository 2"}, "the format of toccata.json is 'toccata repository 2'"),
+        ([], "toccata.json has the format 'None', this version reads 'toccata repository 1'"),
+        ({"format": "toccata repository 2"}, "toccata.json has the format 'toccata repository 2'"),
         ({"format": "toccata repository 1"}, "toccata.json is no list of files: KeyError"),
         ({"format": "toccata repository 1", "kind": "prior", "toccata": "1", "files": []}, "is no list of files"),
         ({"format": "toccata repository 1", "kind": 3, "toccata": "1", "files": {}}, "kind and toccata must be texts"),
