@@ -32,7 +32,7 @@ class PushConfig:
     replaced by one commit, if it came from `toccata push`."""
 
     private: bool = False
-    """Make a new repository private."""
+    """Make a new repository private; one that is there and public is refused."""
 
     to: Path | None = None
     """Folder to write the repository to instead of uploading it, to look at, or for `toccata pull FOLDER`; it must not

@@ -159,6 +159,10 @@ def upload(
         info = api.model_info(repo, files_metadata=True)
         there = Repository(repo, str(info.sha), {each.rfilename: each.size or 0 for each in info.siblings or ()})
         check(there)
+        if private and not info.private:  # the option is of new repositories, and nobody should be surprised
+            raise SharingError(
+                f"{repo}: is there already and public; make it private on its page, or choose another NAME"
+            )
         operations: list[Any] = [hub.CommitOperationAdd(name, folder / name) for name in names]
         gone = there.sizes.keys() - set(names) - {OF_THE_HUB}
         operations += [hub.CommitOperationDelete(name) for name in sorted(gone)]

@@ -61,6 +61,14 @@ def test_a_private_repository_needs_a_token(
         pushed(prior, samples=0)
 
 
+def test_a_public_repository_is_no_private_one(hub: FakeHub, prior: Path) -> None:
+    pushed(prior, samples=0)
+    before = dict(hub.repositories["me/model"].commits)
+    with pytest.raises(SharingError, match="me/model: is there already and public"):
+        pushed(prior, private=True, samples=0)
+    assert hub.repositories["me/model"].commits == before
+
+
 def test_nothing_of_others_is_replaced(hub: FakeHub, prior: Path) -> None:
     hub.add("me/model", {"pytorch_model.bin": b"weights"})
     with pytest.raises(SharingError, match="me/model: holds files that `toccata push` did not write"):
