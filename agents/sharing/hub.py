@@ -166,7 +166,7 @@ def upload(
         operations: list[Any] = [hub.CommitOperationAdd(name, folder / name) for name in names]
         gone = there.sizes.keys() - set(names) - {OF_THE_HUB}
         operations += [hub.CommitOperationDelete(name) for name in sorted(gone)]
-        commit = api.create_commit(repo, operations, commit_message=message, parent_commit=there.commit)
+        commit = api.create_commit(repo, operations, commit_message=message, parent_commit=info.sha)
         return str(commit.commit_url)
 
 

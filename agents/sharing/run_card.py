@@ -22,15 +22,7 @@ from toccata.reward_models import is_builtin
 
 ENVIRONMENT = "toccata/Piano-v0"
 RUN_TAGS = (ENVIRONMENT, "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3")
-SHOWN = (
-    "reward/total",
-    "score/",
-    "sibling_rating",
-    "judge/",
-    "diversity",
-    "originality_score",
-    "kl",
-)  # of metrics.json
+SHOWN = ("reward/total", "score/", "sibling_rating", "judge/", "diversity", "originality_score")  # of metrics.json
 NOT_SETTINGS = ("rewards", "corpus", "prior", "run_dir")  # have sections of their own
 
 
@@ -155,7 +147,8 @@ def _rewards(folder: Path) -> str:
     metrics = folder / "evaluation/metrics.json"
     judges = read_json(metrics)["composers"]["agent"] if metrics.is_file() else {}
     names = ", ".join(name.removeprefix("judge/") for name in judges if name.startswith("judge/"))
-    line = f"\n\nJudges, which reward no agent and were fitted on other evidence: {names}." if names else ""
+    said = f"Judges, which reward no agent and were fitted on other evidence: {names}. Compare each with the column *real*."
+    line = f"\n\n{said}" if names else ""
     return f"## Rewards and judges\n\nCombined by `--combine {how}`.\n\n{markdown_table(rows)}{line}"
 
 
