@@ -147,7 +147,7 @@ def _rewards(folder: Path) -> str:
     metrics = folder / "evaluation/metrics.json"
     judges = read_json(metrics)["composers"]["agent"] if metrics.is_file() else {}
     names = ", ".join(name.removeprefix("judge/") for name in judges if name.startswith("judge/"))
-    said = f"Judges, which reward no agent and were fitted on other evidence: {names}. Compare each with the column *real*."
+    said = f"Judges, which reward no agent and have other evidence: {names}. Compare each with the column *real*."
     line = f"\n\n{said}" if names else ""
     return f"## Rewards and judges\n\nCombined by `--combine {how}`.\n\n{markdown_table(rows)}{line}"
 
