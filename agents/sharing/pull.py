@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from toccata.agents.sharing.config import PullConfig
 from toccata.agents.sharing.formats import CARD_FILE, MANIFEST_FILE, SharingError, check_sizes
 from toccata.agents.sharing.hub import Repository, download, look
-from toccata.agents.sharing.kinds import recognised
+from toccata.agents.sharing.kinds import Shared, recognised
 from toccata.agents.sharing.manifest import MAX_MANIFEST_BYTES, Manifest, copy_verified, listing, read_manifest
 from toccata.files import refuse_existing, whole_folder
 from toccata.settings.options import ConfigError
@@ -24,7 +24,7 @@ USES = {  # by kind: what to do with it
     "rating": "toccata train --rewards rating:{0} 1.0 silence 1.0 repetition 3.0",
     "realism": "toccata train --rewards rating 1.0 realism:{0} 1.0 silence 1.0 repetition 3.0",
     "typicality": "toccata train --rewards rating 1.0 typicality:{0} 1.0",
-    "rival": "toccata compose --with NAME:{0}",
+    "rival": "toccata compose --with {1}:{0}",
 }
 
 
@@ -53,15 +53,17 @@ def pull(config: PullConfig, console: Console | None = None) -> Path:
     out = config.out or Path(source.resolve().name if is_folder else config.source.rpartition("/")[2])
     refuse_existing(out, "another OUT")
     if is_folder:
-        kind, whence = write_verified(source, out, str(source)), str(source)
+        shared, whence = write_verified(source, out, str(source)), str(source)
     else:
         repository = look(config.source, config.revision)
         whence = f"{repository.repo} at {repository.commit}"
         with tempfile.TemporaryDirectory(prefix="toccata-pull-") as name:
             fetch(repository, Path(name), console)
-            kind = write_verified(Path(name), out, repository.repo)
-    use = USES[kind].format(quote(str(out)))
-    console.print(f"pulled: {out} ({kind} of {whence})\nuse it: {use}", soft_wrap=True, markup=False, highlight=False)
+            shared = write_verified(Path(name), out, repository.repo)
+    use = USES[shared.kind].format(quote(str(out)), shared.rival)
+    console.print(
+        f"pulled: {out} ({shared.kind} of {whence})\nuse it: {use}", soft_wrap=True, markup=False, highlight=False
+    )
     return out
 
 
@@ -101,8 +103,8 @@ def _delete_cache(folder: Path) -> None:
     shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
-def write_verified(source: Path, out: Path, where: str) -> str:
-    """Copy a repository to `out`, whole or not at all, once every file is verified, and return its kind.
+def write_verified(source: Path, out: Path, where: str) -> Shared:
+    """Copy a repository to `out`, whole or not at all, once every file is verified, and return what it is.
 
     Raises:
         SharingError: naming the file that is not as it should be.
@@ -112,6 +114,7 @@ def write_verified(source: Path, out: Path, where: str) -> str:
     manifest: Manifest = read_manifest(source / MANIFEST_FILE, where)
     with whole_folder(out) as folder:
         copy_verified(source, manifest, folder, where)
-        if (kind := recognised(folder).kind) != manifest.kind:
-            raise SharingError(f"{where}: {MANIFEST_FILE} calls it a {manifest.kind}, its files are of a {kind}")
-    return manifest.kind
+        shared = recognised(folder)
+        if shared.kind != manifest.kind:
+            raise SharingError(f"{where}: {MANIFEST_FILE} calls it a {manifest.kind}, its files are of a {shared.kind}")
+    return shared
