@@ -10,7 +10,7 @@ import numpy as np
 from helpers.listening import Browser
 from toccata.listening.results.ballots import read_survey
 from toccata.listening.results.strengths import piece_strengths
-from toccata.listening.server.room import Room
+from toccata.listening.server.state import ServerState
 from toccata.listening.simulation import WEIGHTS, SimulatedListener
 from toccata.stats import spearman
 
@@ -36,15 +36,15 @@ def take_part(browser: Browser, listener: SimulatedListener, features: dict[int,
             assert browser.post("/api/like", {"piece": piece, "liked": True}).status_code == 200
 
 
-def test_their_votes_give_their_taste(room: Room, connect: Callable[..., Browser]) -> None:
+def test_their_votes_give_their_taste(state: ServerState, connect: Callable[..., Browser]) -> None:
     rng = np.random.default_rng(0)
-    features = {number: rng.normal(size=3) for number in room.served}
+    features = {number: rng.normal(size=3) for number in state.served}
     for number in range(LISTENERS):
         take_part(connect(), SimulatedListener.drawn(number), features)
-    survey = read_survey(room.store.path, max_failed=1.0)
+    survey = read_survey(state.store.path, max_failed=1.0)
     assert survey.listeners == LISTENERS and len(survey.pieces) == 9
     assert survey.plays.sum() == LISTENERS * PLAYS and 0 < survey.likes.sum() < survey.plays.sum()
-    ids = {str(row[1]): row[0] for row in room.store.rows("SELECT id, file FROM pieces")}
+    ids = {str(row[1]): row[0] for row in state.store.rows("SELECT id, file FROM pieces")}
     tastes = np.array([WEIGHTS @ features[ids[str(piece.file)]] for piece in survey.pieces])
     strengths = {row["piece"]: row["strength"] for row in piece_strengths(survey)}
     assert len(strengths) == 9
