@@ -57,7 +57,13 @@ def read_preferences(path: str | PathLike[str], pairs: str | PathLike[str] | Non
     pairs = None if pairs is None else Path(pairs)
     if path.is_dir() and pairs is None and (path / PAIRS_FILE).is_file():
         pairs = path / PAIRS_FILE
-    table = PreferenceTable(()) if _only_pairs(path, pairs) else _read_table(path)
+    table_path = _table_path(path)
+    if table_path is not None:
+        path, table = table_path, _read_table(table_path)
+    elif pairs is not None:
+        table = PreferenceTable(())
+    else:
+        raise PreferenceError(f"{path}: holds no preference data; it can be {SUPPORTED}")
     if pairs is not None:
         table = with_pairs(table, pairs)
     if not table.preferences:
@@ -65,18 +71,15 @@ def read_preferences(path: str | PathLike[str], pairs: str | PathLike[str] | Non
     return table
 
 
-def _only_pairs(path: Path, pairs: Path | None) -> bool:
-    """Whether a folder holds no other table than that of the pairs."""
-    return pairs is not None and path.is_dir() and not any((path / name).is_file() for name in TABLES)
+def _table_path(path: Path) -> Path | None:
+    """The table of plays and likes in a folder, None where there is none; any other path as it is."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in TABLES if (path / name).is_file()), None)
 
 
 def _read_table(path: Path) -> PreferenceTable:
-    """The table of plays and likes in a file or folder."""
-    if path.is_dir():
-        table_path = next((path / name for name in TABLES if (path / name).is_file()), None)
-        if table_path is None:
-            raise PreferenceError(f"{path}: holds no preference data; it can be {SUPPORTED}")
-        path = table_path
+    """The table of plays and likes in a file."""
     if not path.is_file():
         raise PreferenceError(f"{path}: no such file or folder; it can be {SUPPORTED}")
     try:
