@@ -6,6 +6,7 @@ import { post } from "./outbox.js";
 import { say } from "./messages.js";
 
 const HEARD_S = 10; // or half of a shorter piece: then it counts as played
+const ROUNDING_S = 0.01; // the length that the server tells is rounded
 const GO_ON_S = 3; // from the end of a piece to the next one
 const element = (id) => document.getElementById(id);
 
@@ -60,7 +61,7 @@ export function openRadio(room, state, signal) {
   }
 
   async function count(seconds) {
-    if (!playing || playing.counted || seconds < Math.min(HEARD_S, playing.piece.seconds / 2)) return;
+    if (!playing || playing.counted || seconds < Math.min(HEARD_S, playing.piece.seconds / 2) + ROUNDING_S) return;
     playing.counted = true;
     if (!signal.aborted) room.keep({ radio: playing });
     showLike();

@@ -1,0 +1,147 @@
+"""A server as users start it, and Chromium as listeners have it: playwright drives the browser of the system."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from helpers.listening_page import NETWORK_ERROR, PATIENCE_MS
+
+from toccata.music.score import Score
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FLAGS = [
+    "--no-sandbox",  # containers run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",  # nothing but the page asks for anything
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder need the browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+def write_tunes(folder: Path, seeds: range) -> None:
+    """Pieces of 2 s: all that the page waits for is over soon."""
+    folder.mkdir()
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        notes = [(12 * step, 12, int(rng.choice([60, 62, 64, 65, 67, 69, 71, 72])), 80) for step in range(8)]
+        Score([*notes, (0, 96, 48, 70)], tempo_bpm=120, length_ticks=96).to_midi(folder / f"{seed}.mid")
+
+
+@dataclass
+class Server:
+    """A running `toccata listen` and its database."""
+
+    process: subprocess.Popen[str]
+    address: str
+    database: Path
+
+
+@pytest.fixture(scope="session")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the folders `machine` and `people`."""
+    root = tmp_path_factory.mktemp("pieces")
+    write_tunes(root / "machine", range(5))
+    write_tunes(root / "people", range(5, 10))
+    return root
+
+
+@pytest.fixture(scope="session")
+def start(pieces: Path) -> Iterator[Callable[..., Server]]:
+    """Start `toccata listen` on a database; at a port of before if it is given."""
+    started: list[subprocess.Popen[str]] = []
+
+    def starter(database: Path, port: int = 0) -> Server:
+        command = [sys.executable, "-m", "toccata", "listen", str(pieces / "machine"), "--people", str(pieces / "people")]
+        command += ["--db", str(database), "--port", str(port)]
+        log = tempfile.TemporaryFile("w+")  # noqa: SIM115 — the process writes to it for as long as it runs
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1)
+        started.append(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http://[\w.:\[\]-]+/\S*", line):
+                return Server(process, found.group(), database)
+        log.seek(0)
+        raise AssertionError(f"no address, but {log.read()}")
+
+    yield starter
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def server(start: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """The server of most tests; each test is a listener of its own."""
+    return start(tmp_path_factory.mktemp("votes") / "votes.sqlite")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser that CHROMIUM names, or that the system has."""
+    api = pytest.importorskip("playwright.sync_api", reason='needs playwright: pip install "toccata[browser]"')
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not path:
+        pytest.skip("needs Chromium, on the path or named by the environment variable CHROMIUM")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def listener(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page as a new listener, with options of a browser context. No page may write an error to its console.
+
+    A request that did not get through is allowed where the test says `offline=True`: Chromium writes it by itself.
+    """
+    contexts = []
+    errors: list[str] = []
+
+    def opened(offline: bool = False, **options: object) -> Page:
+        context = chromium.new_context(**{"viewport": DESKTOP, **options})
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+
+        def watch(page: Page) -> None:
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on(
+                "console",
+                lambda message: (
+                    errors.append(message.text)
+                    if message.type in ("error", "warning") and not (offline and NETWORK_ERROR.search(message.text))
+                    else None
+                ),
+            )
+
+        context.on("page", watch)
+        return context.new_page()
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not errors, errors
