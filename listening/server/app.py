@@ -1,0 +1,240 @@
+"""The web application: addresses, cookies, and what is answered to whom."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from toccata.listening.server import api
+from toccata.listening.server.access import LISTENER, Access, Guard
+from toccata.listening.server.api import Body, Handler, RequestError
+from toccata.listening.server.room import Room, Served
+
+CSRF = "csrf"  # cookie
+CSRF_HEADER = "x-csrf-token"
+PIECE = re.compile(r"[0-9]{1,10}")  # id in an address
+COOKIE_SECONDS = 365 * 24 * 3600
+MAX_BODY = 16 * 2**10  # bytes of a request
+STATIC_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".webmanifest": "application/manifest+json",
+}
+SOUND_TYPES = {".ogg": "audio/ogg", ".wav": "audio/wav"}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(room: Room, access: Access, static: Path) -> Guard:
+    """The application, an ASGI callable.
+
+    Args:
+        room: what is served.
+        access: who may ask.
+        static: folder of the page; what is in it now is served, by name.
+    """
+    files = {
+        path.relative_to(static).as_posix(): path
+        for path in sorted(static.rglob("*"))
+        if path.suffix in STATIC_TYPES and path.is_file()
+    }
+    routes = [
+        Route("/", _file(lambda request: _static(files, "index.html"))),
+        Route("/static/{name:path}", _file(lambda request: _static(files, request.path_params["name"]))),
+        Route("/sound/{piece}", _file(lambda request: _sound(room, request.path_params["piece"]))),
+        Route("/roll/{piece}", _file(lambda request: _roll(room, request.path_params["piece"]))),
+        Route("/api/session", _session(room), methods=["GET"]),
+        Route("/api/consent", _consent(room), methods=["POST"]),
+        Route("/api/withdraw", _withdraw(room), methods=["POST"]),
+        *(Route(f"/api/{name}", _read(room, handler), methods=["GET"]) for name, handler in api.READ.items()),
+        *(Route(f"/api/{name}", _write(room, handler), methods=["POST"]) for name, handler in api.WRITE.items()),
+    ]
+    handlers: dict[Any, Any] = {
+        HTTPException: lambda _, error: _error(error.status_code, error.detail),
+        RequestError: lambda _, error: _error(error.status, str(error)),
+        sqlite3.Error: lambda _, error: _error(503, "the answer could not be saved; try again"),
+    }
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return Guard(app, access)
+
+
+# Files
+
+
+def _file(find: Callable[[Request], FileResponse]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return find(request)
+
+    return endpoint
+
+
+def _static(files: Mapping[str, Path], name: str) -> FileResponse:
+    if name not in files:
+        raise RequestError(404, "no such file")
+    path = files[name]
+    return FileResponse(path, media_type=STATIC_TYPES[path.suffix], headers={"cache-control": "no-cache"})
+
+
+def _sound(room: Room, name: str) -> FileResponse:
+    path = _served(room, name).sound
+    return _made(path, SOUND_TYPES[path.suffix])
+
+
+def _roll(room: Room, name: str) -> FileResponse:
+    return _made(_served(room, name).roll, "application/json")
+
+
+def _served(room: Room, name: str) -> Served:
+    """The piece with this id."""
+    piece = room.served.get(int(name)) if PIECE.fullmatch(name) else None
+    if piece is None:
+        raise RequestError(404, "no such piece")
+    return piece
+
+
+def _made(path: Path, media_type: str) -> FileResponse:
+    """A file of the cache."""
+    if not path.is_file():
+        raise RequestError(404, "this piece is gone from the cache; start toccata listen again")
+    return FileResponse(path, media_type=media_type, headers={"cache-control": "private, max-age=3600"})
+
+
+# JSON
+
+
+def _session(room: Room) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        listener = await _listener(room, request)
+        csrf = request.cookies.get(CSRF, "")
+        known = api.HEX.fullmatch(csrf) is not None
+        csrf = csrf if known else token_hex(16)
+        response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
+        if not known:
+            _set_cookie(response, CSRF, csrf)
+        return response
+
+    return endpoint
+
+
+def _consent(room: Room) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        csrf = await _checked_csrf(request)
+        await _body(request)
+        listener = await _listener(room, request)
+        cookie = None
+        if listener is None:
+            cookie = token_hex(16)
+            listener = listener_of(cookie)
+            await run_in_threadpool(room.store.add_listener, listener)
+        response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
+        if cookie is not None:
+            _set_cookie(response, LISTENER, cookie)
+        return response
+
+    return endpoint
+
+
+def _withdraw(room: Room) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        await _checked_csrf(request)
+        await _body(request)
+        listener = await _required_listener(room, request)
+        await run_in_threadpool(room.withdraw, listener)
+        response = JSONResponse({"ok": True})
+        response.delete_cookie(LISTENER, httponly=True, samesite="strict")
+        return response
+
+    return endpoint
+
+
+def _read(room: Room, handler: Handler) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        listener = await _required_listener(room, request)
+        answer = await run_in_threadpool(handler, room, listener, {})
+        return Response(status_code=204) if answer is None else JSONResponse(answer)
+
+    return endpoint
+
+
+def _write(room: Room, handler: Handler) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        await _checked_csrf(request)
+        listener = await _required_listener(room, request)
+        body = await _body(request)
+        return JSONResponse(await run_in_threadpool(handler, room, listener, body))
+
+    return endpoint
+
+
+def listener_of(cookie: str) -> str:
+    """The id of the listener with this cookie. The database holds no cookies: nobody can vote as another from it."""
+    return hashlib.sha256(cookie.encode()).hexdigest()[:32]
+
+
+async def _listener(room: Room, request: Request) -> str | None:
+    """The listener that a request is from; None for one that has not agreed, or has withdrawn."""
+    cookie = request.cookies.get(LISTENER, "")
+    if not api.HEX.fullmatch(cookie):
+        return None
+    listener = listener_of(cookie)
+    return listener if await run_in_threadpool(room.store.has_listener, listener) else None
+
+
+async def _required_listener(room: Room, request: Request) -> str:
+    listener = await _listener(room, request)
+    if listener is None:
+        raise RequestError(403, "agree to take part first")
+    return listener
+
+
+async def _checked_csrf(request: Request) -> str:
+    """The token that both cookie and header have: a page of another site can read neither, nor send such a header."""
+    cookie, header = request.cookies.get(CSRF, ""), request.headers.get(CSRF_HEADER, "")
+    if not api.HEX.fullmatch(cookie) or not hmac.compare_digest(cookie.encode(), header.encode()):
+        raise RequestError(403, f"the header {CSRF_HEADER} must be the csrf of /api/session; reload the page")
+    return cookie
+
+
+async def _body(request: Request) -> Body:
+    """The JSON object that a request sends."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise RequestError(415, "the content type must be application/json")
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY:
+            raise RequestError(413, f"a request may have at most {MAX_BODY:,} bytes")
+    try:
+        body = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise RequestError(400, "the request is not JSON") from None
+    if not isinstance(body, dict):
+        raise RequestError(422, "the request must be a JSON object")
+    return body
+
+
+def _set_cookie(response: Response, name: str, value: str) -> None:
+    response.set_cookie(name, value, max_age=COOKIE_SECONDS, httponly=True, samesite="strict")
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": message}, status)
