@@ -27,6 +27,7 @@ export function openPairs(room, state, signal) {
       if (!pair || enough.has(index) || seconds < Math.min(HEARD_S, pair[names[index]].seconds / 2)) return;
       enough.add(index);
       if (enough.size === 2) allow();
+      else forbid(`Listen to the ${names[1 - index]} piece too.`);
     },
   }, signal));
 

@@ -24,6 +24,7 @@ export function openRadio(room, state, signal) {
   const like = element("like");
   let playing = null; // {piece, play, counted}: the same as in the history entry
   let timer = null;
+  let asking = false; // for the next piece
 
   const player = makePlayer(element("radio-player"), "Radio", {
     started: () => clearTimeout(timer),
@@ -81,15 +82,19 @@ export function openRadio(room, state, signal) {
   }
 
   async function next(play) {
+    if (asking) return; // a piece is on its way
     clearTimeout(timer);
     player.pause();
     say("");
+    asking = true;
     let piece;
     try {
       piece = await load("/api/radio", signal);
     } catch (problem) {
       room.trouble(problem);
       return;
+    } finally {
+      asking = false;
     }
     if (signal.aborted) return;
     if (!piece) {

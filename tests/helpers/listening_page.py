@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 15_000
+POLL_MS = 50
+# Of the first player, which is enough of the short pieces of the tests.
+HALF = "(a => a.currentTime > a.duration / 2 + 0.1)(document.querySelector('audio'))"
 # What Chromium itself writes to the console when a request does not get through, whatever the page does about it.
 NETWORK_ERROR = re.compile(r"Failed to load resource: net::ERR_")
+
+
+@dataclass
+class Server:
+    """A running `toccata listen` and its database."""
+
+    process: subprocess.Popen[str]
+    address: str
+    database: Path
 
 
 def agree(page: Page, address: str, view: str = "start") -> None:
@@ -33,14 +49,21 @@ def sounding(page: Page) -> list[bool]:
 
 
 def wait_until(page: Page, condition: str) -> None:
-    """Wait for a condition in JavaScript, true within the patience of the tests."""
-    page.wait_for_function(condition, timeout=PATIENCE_MS)
+    """Wait for a condition in JavaScript, at most the patience of the tests.
+
+    Playwright's `wait_for_function` needs `eval`, which the page's Content-Security-Policy forbids.
+    """
+    for _ in range(PATIENCE_MS // POLL_MS):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(POLL_MS)
+    raise AssertionError(f"not within {PATIENCE_MS} ms: {condition}")
 
 
 def hear_both(page: Page) -> None:
     """Play both pieces of a pair until the answers are enabled."""
     page.get_by_role("button", name="Play the first piece").click()
-    wait_until(page, "document.querySelector('audio').currentTime > 1")  # half of the pieces of the tests
+    wait_until(page, HALF)
     page.get_by_role("button", name="Play the second piece").click()
     page.locator("#answers [data-choice=first]:enabled").wait_for(timeout=PATIENCE_MS)
 

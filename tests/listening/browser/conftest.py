@@ -7,16 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from helpers.listening_page import NETWORK_ERROR, PATIENCE_MS
 
+from helpers.listening_page import DESKTOP, NETWORK_ERROR, PATIENCE_MS, Server
 from toccata.music.score import Score
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,21 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def write_tunes(folder: Path, seeds: range) -> None:
-    """Pieces of 2 s: all that the page waits for is over soon."""
+    """Pieces whose sound is 3 s long: all that the page waits for is over soon."""
     folder.mkdir()
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        notes = [(12 * step, 12, int(rng.choice([60, 62, 64, 65, 67, 69, 71, 72])), 80) for step in range(8)]
-        Score([*notes, (0, 96, 48, 70)], tempo_bpm=120, length_ticks=96).to_midi(folder / f"{seed}.mid")
-
-
-@dataclass
-class Server:
-    """A running `toccata listen` and its database."""
-
-    process: subprocess.Popen[str]
-    address: str
-    database: Path
+        notes = [(12 * step, 12, int(rng.choice([60, 62, 64, 65, 67, 69, 71, 72])), 80) for step in range(4)]
+        Score([*notes, (0, 48, 48, 70)], tempo_bpm=120, length_ticks=48).to_midi(folder / f"{seed}.mid")
 
 
 @pytest.fixture(scope="session")
@@ -75,17 +62,23 @@ def start(pieces: Path) -> Iterator[Callable[..., Server]]:
     started: list[subprocess.Popen[str]] = []
 
     def starter(database: Path, port: int = 0) -> Server:
-        command = [sys.executable, "-m", "toccata", "listen", str(pieces / "machine"), "--people", str(pieces / "people")]
+        command = [
+            sys.executable,
+            "/tmp/fake/listen_cli.py",
+            str(pieces / "machine"),
+            "--people",
+            str(pieces / "people"),
+        ]
         command += ["--db", str(database), "--port", str(port)]
-        log = tempfile.TemporaryFile("w+")  # noqa: SIM115 — the process writes to it for as long as it runs
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1)
+        log = database.with_suffix(".log")
+        with log.open("w") as errors:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1)
         started.append(process)
         assert process.stdout is not None
         for line in process.stdout:
             if found := re.search(r"http://[\w.:\[\]-]+/\S*", line):
                 return Server(process, found.group(), database)
-        log.seek(0)
-        raise AssertionError(f"no address, but {log.read()}")
+        raise AssertionError(f"no address, but {log.read_text()}")
 
     yield starter
     for process in started:

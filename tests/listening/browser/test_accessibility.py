@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers.listening_page import agree, hear_both, wait_until
-from listening.browser.conftest import DESKTOP, PHONE
+
+from helpers.listening_page import DESKTOP, PHONE, agree, hear_both, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from listening.browser.conftest import Server  # for checkers only
+    from helpers.listening_page import Server
 
 AXE = "axe-core@4.14.1"
 SMALLEST = 44  # CSS pixels of what is touched (WCAG 2.5.5)
@@ -54,7 +54,9 @@ def opened(page: Page, address: str, view: str) -> None:
 def violations(page: Page, axe: str) -> list[str]:
     """Rules that the page breaks, with the elements."""
     page.evaluate(axe)
-    found = page.evaluate("axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })")
+    found = page.evaluate(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
+    )
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found["violations"] for node in rule["nodes"]]
 
 
@@ -108,7 +110,11 @@ def test_on_a_phone_a_pair_is_answered_without_scrolling(server: Server, listene
 
 ROLL = """async () => {
   const canvas = document.querySelector("canvas");
-  const pixels = () => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const pixels = () => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(0, 0, canvas.width, canvas.height).data;
+  };
   const before = pixels();
   await new Promise((resolve) => setTimeout(resolve, 400));
   const after = pixels();

@@ -12,7 +12,7 @@ from helpers.listening_page import agree, hear_both, rows
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-    from listening.browser.conftest import Server  # for checkers only
+    from helpers.listening_page import Server
 
 VOTES = "SELECT count(*) FROM votes"
 UNSAVED = "Not saved yet, trying again."
@@ -76,7 +76,9 @@ def test_an_acknowledgement_that_is_lost_doubles_nothing(server: Server, listene
 def test_plays_and_likes_wait_for_the_connection_too(server: Server, listener: Callable[..., Page]) -> None:
     page = listener(offline=True)
     agree(page, server.address, "radio")
-    page.locator("audio").evaluate("a => a.readyState >= 4 || new Promise((r) => a.addEventListener('canplaythrough', r))")
+    page.locator("audio").evaluate(
+        "a => a.readyState >= 4 || new Promise((r) => a.addEventListener('canplaythrough', r))"
+    )
     [(plays, likes)] = rows(server.database, "SELECT (SELECT count(*) FROM plays), (SELECT count(*) FROM likes)")
     page.context.set_offline(True)
     page.get_by_role("button", name="Play the radio piece").click()

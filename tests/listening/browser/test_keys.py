@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from helpers.listening_page import agree, position, rows, sounding, wait_until
+from helpers.listening_page import HALF, agree, position, rows, sounding, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from listening.browser.conftest import Server  # for checkers only
+    from helpers.listening_page import Server
 
 HEARD = "!document.querySelector('#answers [data-choice=first]').disabled"
 
@@ -46,7 +46,7 @@ def test_a_session_with_the_keyboard_alone(server: Server, listener: Callable[..
     page.locator("audio[src]").nth(1).wait_for(state="attached")
 
     page.keyboard.press("Space")
-    wait_until(page, "document.querySelector('audio').currentTime > 1")
+    wait_until(page, HALF)
     page.keyboard.press("Space")
     assert sounding(page) == [False, False]
     page.keyboard.press("ArrowLeft")

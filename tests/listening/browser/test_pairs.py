@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from helpers.listening_page import agree, hear_both, number, position, rows, sounding, wait_until
+from helpers.listening_page import HALF, agree, hear_both, number, position, rows, sounding, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from listening.browser.conftest import Server  # for checkers only
+    from helpers.listening_page import Server
 
 
 def test_a_listener_hears_two_pieces_and_answers(server: Server, listener: Callable[..., Page]) -> None:
@@ -27,7 +27,7 @@ def test_a_listener_hears_two_pieces_and_answers(server: Server, listener: Calla
     heard = position(page)
     wait_until(page, f"document.querySelector('audio').currentTime > {heard}")
     assert sounding(page) == [True, False]
-    wait_until(page, "document.querySelector('audio').currentTime > 1")
+    wait_until(page, HALF)
     assert page.locator("#answers button:enabled").count() == 0  # the second was not heard
 
     page.get_by_role("button", name="Play the second piece").click()
@@ -60,9 +60,7 @@ def test_the_same_pair_comes_again_after_a_reload_and_after_going_back(
     page.get_by_role("heading", name="Which").wait_for(state="detached")
 
 
-def test_an_answer_counts_once_when_two_tabs_show_the_same_pair(
-    server: Server, listener: Callable[..., Page]
-) -> None:
+def test_an_answer_counts_once_when_two_tabs_show_the_same_pair(server: Server, listener: Callable[..., Page]) -> None:
     page = listener()
     agree(page, server.address, "pairs")
     page.get_by_text("Question 1").wait_for()

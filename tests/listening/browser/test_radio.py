@@ -10,7 +10,7 @@ from helpers.listening_page import agree, rows, sounding, wait_until
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from listening.browser.conftest import Server  # for checkers only
+    from helpers.listening_page import Server
 
 SOUND = "document.querySelector('audio').getAttribute('src')"
 
