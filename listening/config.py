@@ -39,14 +39,14 @@ class ListenConfig:
     """Database of the votes, made where it does not exist."""
 
     host: str = "127.0.0.1"
-    """Address to listen at. Other than loopback, such as 0.0.0.0, lets other machines in, with the token of the printed
-    address only."""
+    """Address to listen at. Another than loopback, such as 0.0.0.0, lets other machines in, but only with the token of
+    the printed address."""
 
     port: int = 8420
     """Port; 0 is any free one."""
 
     names: tuple[str, ...] = ()
-    """Names of this machine that browsers may use beside its addresses, as behind a proxy: piano.example.org."""
+    """Names that browsers may use for this server, as behind a proxy: piano.example.org. The token is needed then."""
 
     pieces: int = 24
     """Most pieces of a source, chosen at random."""

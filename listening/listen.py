@@ -64,7 +64,8 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
         store = Store(config.db)
         stack.callback(store.close)
         room = make_room(config, store, text, console)
-        token = None if _is_loopback(config.host) else read_token(config.db)
+        # Behind a proxy, which --names is for, others are let in too
+        token = None if _is_loopback(config.host) and not config.names else read_token(config.db)
         names = (*config.names, config.host, *(() if token is None else _own_names()))
         app = make_app(room, Access(token, names), STATIC)
         settings = uvicorn.Config(
@@ -164,9 +165,8 @@ def _bound(host: str, port: int) -> socket.socket:
         ListenError: when the port is taken, may not be used, or there is no such address.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, _, _, address = found[0]
         server = socket.socket(family, kind)
     except OSError as error:
         raise ListenError(f"host {host}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""What is known of pieces from comparisons: a Gaussian posterior of their Bradley-Terry strengths, updated vote by vote.
+"""What comparisons tell of pieces: a Gaussian posterior of their Bradley-Terry strengths, updated vote by vote.
 
 It says which pair to ask next. What votes say in the end is fitted to all of them at once, by `toccata listen results`.
 """

@@ -125,9 +125,8 @@ class Selection:
         last = {asked[-1].first, asked[-1].second} if asked else set()
         for most in (CANDIDATES, None):
             first, second = self._candidates(question, most)
-            new = np.array(
-                [frozenset(pair) not in had for pair in zip(first.tolist(), second.tolist(), strict=True)], bool
-            )
+            pairs = zip(first.tolist(), second.tolist(), strict=True)
+            new = np.array([frozenset(pair) not in had for pair in pairs], bool)
             first, second = first[new], second[new]
             if len(first):
                 break

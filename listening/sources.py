@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,9 +55,10 @@ def find_pieces(folders: Sequence[str], people: Sequence[str], most: int, seed: 
     failures: list[str] = []
     seen: set[str] = set()
     for place, source, by_person in _named([*((each, False) for each in folders), *((each, True) for each in people)]):
-        found, left_out = (
-            _of_corpus(place, most, seed) if _is_corpus(place) else _of_folder(Path(place), most, seed, seen)
-        )
+        if _is_corpus(place):
+            found, left_out = _of_corpus(place, most, seed), []
+        else:
+            found, left_out = _of_folder(Path(place), most, seed, seen)
         kept = [piece for piece in found if piece.digest not in seen]
         seen |= {piece.digest for piece in kept}
         pieces += [replace(piece, source=source, by_person=by_person) for piece in kept]
@@ -96,29 +98,40 @@ def _of_folder(folder: Path, most: int, seed: int, seen: set[str]) -> tuple[list
     if not paths:
         reason = f"has no {EVALUATION}; toccata evaluate makes it" if _is_run(folder) else "has no music"
         raise SourceError(f"{folder}: {reason}")
-    digests: dict[str, Path] = {}
-    for path in paths:
-        try:
-            digests.setdefault(sha256_of_file(path), path)
-        except FileError as error:
-            failures.append(str(error))
+    digests = _digests_of(paths, failures)
     genre = _genre_of_run(folder)
     pieces: list[Found] = []
     left = [digest for digest in _shuffled(digests, seed) if digest not in seen]
     while left and len(pieces) < most:  # more than one round where files cannot be read
         chosen, left = left[: most - len(pieces)], left[most - len(pieces) :]
-        scores = {digest: digests[digest] for digest in chosen if digests[digest].suffix.lower() not in SOUND_SUFFIXES}
-        results = dict(
-            zip(scores, parse_all([Job(str(path)) for path in scores.values()], f"Reading {folder.name}"), strict=True)
-        )
-        for digest in chosen:
-            result = results.get(digest)
-            if result is not None and result.score is None:
-                failures.append(result.error)
-            else:
-                score = None if result is None else result.score
-                pieces.append(Found(digest, "", digests[digest], False, genre, score))
+        written = [digest for digest in chosen if digests[digest].suffix.lower() not in SOUND_SUFFIXES]
+        results = parse_all([Job(str(digests[digest])) for digest in written], f"Reading {printable(folder.name)}")
+        failures += [result.error for result in results if result.score is None]
+        scores = {digest: result.score for digest, result in zip(written, results, strict=True)}
+        pieces += [
+            Found(digest, "", digests[digest], False, genre, scores.get(digest))
+            for digest in chosen
+            if digest not in scores or scores[digest] is not None
+        ]
     return pieces, failures
+
+
+def _digests_of(paths: Iterable[Path], failures: list[str]) -> dict[str, Path]:
+    """The first file of each content; those that cannot be read are added to the failures."""
+    digests: dict[str, Path] = {}
+    for path in paths:
+        with _noting(failures):
+            digests.setdefault(sha256_of_file(path), path)
+    return digests
+
+
+@contextmanager
+def _noting(failures: list[str]) -> Iterator[None]:
+    """A block whose FileError is added to the failures."""
+    try:
+        yield
+    except FileError as error:
+        failures.append(str(error))
 
 
 def _files_of(folder: Path) -> tuple[list[Path], list[str]]:
@@ -154,7 +167,7 @@ def _genre_of_run(folder: Path) -> str | None:
     return genre if isinstance(genre, str) else None
 
 
-def _of_corpus(name: str, most: int, seed: int) -> tuple[list[Found], list[str]]:
+def _of_corpus(name: str, most: int, seed: int) -> list[Found]:
     """Works of a corpus, as MIDI files in the cache."""
     works = {hashlib.sha256(work.id.encode()).hexdigest(): work for work in load_corpus(name).works}
     folder = cache_folder() / "listening" / name
@@ -166,7 +179,7 @@ def _of_corpus(name: str, most: int, seed: int) -> tuple[list[Found], list[str]]
         if not path.is_file():
             work.score.to_midi(path)
         pieces.append(Found(sha256_of_file(path), "", path, True, work.genre, work.score))
-    return pieces, []
+    return pieces
 
 
 def _shuffled(digests: Iterable[str], seed: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -121,9 +121,7 @@ class Store:
 
     # Pieces and listeners
 
-    def add_pieces(
-        self, pieces: Iterable[PieceRow], draw_id: Callable[[], int] = lambda: randbelow(MAX_ID)
-    ) -> list[int]:
+    def add_pieces(self, pieces: Iterable[PieceRow]) -> list[int]:
         """The ids of pieces, in order. A piece of a known digest keeps its id and gets the new values."""
         ids = []
         with self.transaction():
@@ -131,7 +129,7 @@ class Store:
             for piece in pieces:
                 number = self._value("SELECT id FROM pieces WHERE digest = ?", piece.digest)
                 if number is None:
-                    while (number := draw_id()) in taken:
+                    while (number := randbelow(MAX_ID)) in taken:
                         pass
                     taken.add(number)
                 self._connection.execute(
@@ -168,13 +166,9 @@ class Store:
             self._connection.execute(
                 "DELETE FROM votes WHERE pair IN (SELECT id FROM pairs WHERE listener = ?)", (listener,)
             )
-            for table, column in {
-                "pairs": "listener",
-                "plays": "listener",
-                "likes": "listener",
-                "listeners": "id",
-            }.items():
-                self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (listener,))
+            for table in ("pairs", "plays", "likes"):
+                self._connection.execute(f"DELETE FROM {table} WHERE listener = ?", (listener,))
+            self._connection.execute("DELETE FROM listeners WHERE id = ?", (listener,))
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # Pairs and votes
@@ -278,9 +272,8 @@ class Store:
 
     def likes(self, listener: str) -> list[int]:
         """The pieces that the listener likes."""
-        return [
-            piece for (piece,) in self.rows("SELECT piece FROM likes WHERE listener = ? ORDER BY piece", (listener,))
-        ]
+        rows = self.rows("SELECT piece FROM likes WHERE listener = ? ORDER BY piece", (listener,))
+        return [piece for (piece,) in rows]
 
 
 def _without_comments(script: str) -> str:

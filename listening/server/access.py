@@ -31,7 +31,10 @@ HEADERS = {
 }
 # The cookie is not sent with a redirect from another site's link, since it is SameSite=Strict, but with a refresh of
 # our own page. The address with the token does not stay in the browser's history.
-ENTERED = b'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>Listening</title><p><a href="/">Go on</a></p></html>'
+ENTERED = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>Listening</title>
+<p><a href="/">Go on</a></p></html>
+"""
 NO_TOKEN = "open the address that was printed where toccata listen was started: it holds a token"
 
 
@@ -102,6 +105,7 @@ class Guard:
         self._listeners, self._addresses = Buckets(access.listener_rate), Buckets(access.address_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] != "http":  # no WebSockets
             return
 

@@ -28,6 +28,7 @@ CSRF = "csrf"  # cookie
 CSRF_HEADER = "x-csrf-token"
 PIECE = re.compile(r"[0-9]{1,10}")  # id in an address
 COOKIE_SECONDS = 365 * 24 * 3600
+NO_DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 MAX_BODY = 16 * 2**10  # bytes of a request
 STATIC_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -115,7 +116,12 @@ def _made(path: Path, media_type: str) -> FileResponse:
     """A file of the cache."""
     if not path.is_file():
         raise RequestError(404, "this piece is gone from the cache; start toccata listen again")
-    return FileResponse(path, media_type=media_type, headers={"cache-control": "private, max-age=3600"})
+    headers = {
+        "cache-control": "private, max-age=3600",
+        "etag": f'"{path.stem}"',
+        "last-modified": NO_DATE,  # the pieces of one source were rendered one after another
+    }
+    return FileResponse(path, media_type=media_type, headers=headers)
 
 
 # JSON
