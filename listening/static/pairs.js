@@ -88,6 +88,7 @@ export function openPairs(room, state, signal) {
     pair = null;
     players.forEach((player) => player.pause());
     forbid("");
+    say("");
     button.classList.add("chosen");
     try {
       const reply = await post(`vote/${answered}`, "/api/vote", { pair: answered, choice, seconds });

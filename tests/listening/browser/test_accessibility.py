@@ -87,13 +87,14 @@ def test_axe_finds_nothing_when_answers_are_enabled_and_in_the_dialogs(
     assert violations(page, axe) == []
 
 
+@pytest.mark.parametrize("width", [320, PHONE["width"]])  # 320: also 1280 magnified four times (WCAG 1.4.10)
 @pytest.mark.parametrize("view", VIEWS)
 def test_on_a_phone_everything_fits_and_can_be_touched(
-    server: Server, listener: Callable[..., Page], view: str
+    server: Server, listener: Callable[..., Page], view: str, width: int
 ) -> None:
-    page = listener(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = listener(viewport={**PHONE, "width": width}, has_touch=True, is_mobile=True)
     opened(page, server.address, view)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     targets = "all => all.filter(e => e.checkVisibility()).map(e => [e.textContent.trim(), e.getBoundingClientRect()])"
     for words, box in page.locator("button, main a, header a, input[type=range], label").evaluate_all(targets):
         assert min(box["width"], box["height"]) >= SMALLEST, (words, box)
