@@ -21,7 +21,7 @@ from toccata.listening.config import ListenConfig
 from toccata.listening.consent import read_consent
 from toccata.listening.rendering import Rendered, render_all
 from toccata.listening.selection import AttentionCheck
-from toccata.listening.sources import SourceError, find_pieces
+from toccata.listening.sources import Found, SourceError, find_pieces
 from toccata.listening.store import PieceRow, Store
 from toccata.music.sound.listening import check_soundfont
 
@@ -58,12 +58,13 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
     console = console or Console()
     text = read_consent(config.consent)
     check_soundfont(config.sound.soundfont)
+    found = find_pieces(config.folders, config.people, config.pieces, config.seed)
     with ExitStack() as stack:
         server_socket = stack.enter_context(_bound(config.host, config.port))
         stack.enter_context(_only_server_of(config.db))
         store = Store(config.db)
         stack.callback(store.close)
-        room = make_room(config, store, text, console)
+        room = make_room(config, found, store, text, console)
         # Behind a proxy, which --names is for, others are let in too
         token = None if _is_loopback(config.host) and not config.names else read_token(config.db)
         names = (*config.names, config.host, *(() if token is None else _own_names()))
@@ -86,15 +87,24 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
         uvicorn.Server(settings).run([server_socket])
 
 
-def make_room(config: ListenConfig, store: Store, text: str, console: Console) -> Room:
-    """Find and render the pieces, and list them in the database.
+def make_room(
+    config: ListenConfig, found: tuple[list[Found], list[str]], store: Store, text: str, console: Console
+) -> Room:
+    """Render the pieces, and list them in the database.
+
+    Args:
+        config: of the command.
+        found: pieces, and a line for each file that cannot be read, as `find_pieces` gives them.
+        store: the database.
+        text: that listeners agree to.
+        console: gets a line for each source, and each file that was left out.
 
     Raises:
         SourceError: when no piece can be heard.
     """
     from toccata.listening.server.room import Room, Served
 
-    pieces, failures = find_pieces(config.folders, config.people, config.pieces, config.seed)
+    pieces, failures = found
     pairs = attention_pairs(pieces, config.seed) if len(pieces) > 1 else []
     known = {piece.digest for piece in pieces}
     checks = list({each.digest: each for pair in pairs for each in pair if each.digest not in known}.values())

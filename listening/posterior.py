@@ -11,7 +11,7 @@ import numpy as np
 
 SOURCE_STD = 1.0  # prior standard deviation of the mean strength of a source, in logits
 PIECE_STD = 1.0  # and of the pieces about it: the better of two is preferred in about 80 % of the votes
-NODES = 15  # of Gauss-Hermite quadrature; the information is exact to 1e-4 bit for the variances of the prior
+NODES = 15  # of Gauss-Hermite quadrature; the information is exact to 2e-4 bit for the variances of the prior
 
 
 class Posterior:

@@ -76,17 +76,29 @@ class Store:
             raise StoreError(f"{path}: cannot be used as a database: {one_line(error)}") from error
 
     def _prepare(self) -> None:
-        """Set the connection up, and make the tables where there are none."""
+        """Set the connection up, and make the tables where there are none; another database is left as it is."""
+        self._is_new()
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         with self.transaction():
-            version = self._value("PRAGMA user_version")
-            if version == 0 and self._value("SELECT COUNT(*) FROM sqlite_master") == 0:
+            if self._is_new():
                 for statement in filter(str.strip, _without_comments(SCHEMA).split(";")):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
-            elif version != VERSION or not self._value("SELECT COUNT(*) FROM sqlite_master WHERE name = 'votes'"):
-                raise StoreError(f"{self.path}: is no database of listening, version {VERSION}; give another --db")
+
+    def _is_new(self) -> bool:
+        """Whether the database is empty.
+
+        Raises:
+            StoreError: when it has other tables than ours.
+        """
+        version = self._value("PRAGMA user_version")
+        tables = {name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables and version == 0:
+            return True
+        if version != VERSION or not {"pieces", "votes"} <= tables:
+            raise StoreError(f"{self.path}: is no database of listening, version {VERSION}; give another --db")
+        return False
 
     def close(self) -> None:
         """Close the connection; the write-ahead log is merged into the file."""

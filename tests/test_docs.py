@@ -32,6 +32,7 @@ from toccata.agents.runs.run_folder import Run
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
+from toccata.listening.config import ListenConfig
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
@@ -61,6 +62,7 @@ COMMANDS = {
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,
+    ("toccata", "listen"): ListenConfig,
 }
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--with"}  # of compose; its field cannot be called so
