@@ -64,7 +64,9 @@ def start(pieces: Path) -> Iterator[Callable[..., Server]]:
     def starter(database: Path, port: int = 0) -> Server:
         command = [
             sys.executable,
-            "/tmp/fake/listen_cli.py",
+            "-m",
+            "toccata",
+            "listen",
             str(pieces / "machine"),
             "--people",
             str(pieces / "people"),
