@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from helpers.listening_page import DESKTOP, NETWORK_ERROR, PATIENCE_MS, Server
+from helpers.listening_page import DESKTOP, PATIENCE_MS, Server
 from toccata.music.score import Score
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 FLAGS = [
     "--no-sandbox",  # containers run as root
@@ -58,10 +58,10 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def start(pieces: Path) -> Iterator[Callable[..., Server]]:
-    """Start `toccata listen` on a database; at a port of before if it is given."""
+    """Start `toccata listen` on a database, with further options."""
     started: list[subprocess.Popen[str]] = []
 
-    def starter(database: Path, port: int = 0) -> Server:
+    def starter(database: Path, *options: str) -> Server:
         command = [
             sys.executable,
             "-m",
@@ -71,7 +71,7 @@ def start(pieces: Path) -> Iterator[Callable[..., Server]]:
             "--people",
             str(pieces / "people"),
         ]
-        command += ["--db", str(database), "--port", str(port)]
+        command += ["--db", str(database), "--port", "0", *options]
         log = database.with_suffix(".log")
         with log.open("w") as errors:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1)
@@ -110,30 +110,26 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def listener(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page as a new listener, with options of a browser context. No page may write an error to its console.
+    """Open a page as a new listener, with options of a browser context.
 
-    A request that did not get through is allowed where the test says `offline=True`: Chromium writes it by itself.
+    No page may write a warning or an error to its console but those that the pattern `allow` finds something in.
     """
     contexts = []
     errors: list[str] = []
 
-    def opened(offline: bool = False, **options: object) -> Page:
-        context = chromium.new_context(**{"viewport": DESKTOP, **options})
-        context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
+    def opened(allow: re.Pattern[str] | None = None, **options: object) -> Page:
+        def note(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not (allow and allow.search(message.text)):
+                errors.append(message.text)
 
         def watch(page: Page) -> None:
+            page.on("console", note)
             page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on(
-                "console",
-                lambda message: (
-                    errors.append(message.text)
-                    if message.type in ("error", "warning") and not (offline and NETWORK_ERROR.search(message.text))
-                    else None
-                ),
-            )
 
+        context = chromium.new_context(**{"viewport": DESKTOP, **options})
+        context.set_default_timeout(PATIENCE_MS)
         context.on("page", watch)
+        contexts.append(context)
         return context.new_page()
 
     yield opened

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from helpers.listening_page import agree, hear_both, rows
+from helpers.listening_page import NETWORK_ERROR, agree, hear_both, rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -21,7 +21,7 @@ UNSAVED = "Not saved yet, trying again."
 def test_an_answer_given_without_a_connection_is_saved_when_it_is_back(
     server: Server, listener: Callable[..., Page]
 ) -> None:
-    page = listener(offline=True)
+    page = listener(allow=NETWORK_ERROR)
     agree(page, server.address, "pairs")
     hear_both(page)
     [(before,)] = rows(server.database, VOTES)
@@ -38,7 +38,7 @@ def test_an_answer_given_without_a_connection_is_saved_when_it_is_back(
 
 
 def test_an_unsaved_answer_survives_a_reload(server: Server, listener: Callable[..., Page]) -> None:
-    page = listener(offline=True)
+    page = listener(allow=NETWORK_ERROR)
     agree(page, server.address, "pairs")
     hear_both(page)
     [(before,)] = rows(server.database, VOTES)
@@ -52,7 +52,7 @@ def test_an_unsaved_answer_survives_a_reload(server: Server, listener: Callable[
 
 
 def test_an_acknowledgement_that_is_lost_doubles_nothing(server: Server, listener: Callable[..., Page]) -> None:
-    page = listener(offline=True)
+    page = listener(allow=NETWORK_ERROR)
     agree(page, server.address, "pairs")
     hear_both(page)
     [(before,)] = rows(server.database, VOTES)
@@ -74,7 +74,7 @@ def test_an_acknowledgement_that_is_lost_doubles_nothing(server: Server, listene
 
 
 def test_plays_and_likes_wait_for_the_connection_too(server: Server, listener: Callable[..., Page]) -> None:
-    page = listener(offline=True)
+    page = listener(allow=NETWORK_ERROR)
     agree(page, server.address, "radio")
     page.locator("audio").evaluate(
         "a => a.readyState >= 4 || new Promise((r) => a.addEventListener('canplaythrough', r))"
@@ -91,7 +91,7 @@ def test_plays_and_likes_wait_for_the_connection_too(server: Server, listener: C
 
 
 def test_sound_that_did_not_arrive_is_asked_for_again(server: Server, listener: Callable[..., Page]) -> None:
-    page = listener(offline=True)
+    page = listener(allow=NETWORK_ERROR)
     page.route("**/sound/*", lambda route: route.abort())
     agree(page, server.address, "pairs")
     page.get_by_text("The sound did not arrive, trying again.").wait_for()
@@ -104,16 +104,14 @@ def test_a_listener_goes_on_after_the_server_was_killed(
     start: Callable[..., Server], listener: Callable[..., Page], tmp_path: Path
 ) -> None:
     server = start(tmp_path / "votes.sqlite")
-    page = listener(offline=True)
+    page = listener(allow=NETWORK_ERROR)
     agree(page, server.address, "pairs")
     hear_both(page)
     server.process.kill()
     server.process.wait()
     page.locator("#answers [data-choice=first]").click()
     page.get_by_text(UNSAVED).wait_for()
-    port = urlsplit(server.address).port
-    assert port is not None
-    start(tmp_path / "votes.sqlite", port)
+    start(tmp_path / "votes.sqlite", "--port", str(urlsplit(server.address).port))
     page.get_by_text("Thank you, 1 answer.").wait_for(timeout=60_000)
     page.get_by_text("Question 2").wait_for()
     assert rows(server.database, VOTES) == [(1,)]
