@@ -52,7 +52,8 @@ class ListenConfig:
     """Most pieces of a source, chosen at random."""
 
     seconds: float = 30.0
-    """Longer pieces are heard as long as this, from their beginning."""
+    """Longer pieces are heard as long as this, from their first note. Music by people is heard as long as the median of
+    the others at most, so that its length tells nothing."""
 
     format: Literal["opus", "wav"] = "opus"
     """Of the sound: Opus in Ogg, or WAV, which is ten times as large and plays in Safari before 18.4 too."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import ipaddress
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -68,7 +70,7 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
         # Behind a proxy, which --names is for, others are let in too
         token = None if _is_loopback(config.host) and not config.names else read_token(config.db)
         names = (*config.names, config.host, *(() if token is None else _own_names()))
-        app = make_app(room, Access(token, names), STATIC)
+        app = make_app(room, Access(token, names, suffix=_suffix(config.db)), STATIC)
         settings = uvicorn.Config(
             app,
             http="h11",
@@ -233,6 +235,11 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _suffix(database: Path) -> str:
+    """Of the cookies of a server: another one of each database, the same when it is started again."""
+    return "-" + hashlib.sha256(os.fsencode(database.resolve())).hexdigest()[:8]
 
 
 def _own_names() -> tuple[str, ...]:

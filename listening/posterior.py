@@ -20,7 +20,7 @@ class Posterior:
     A vote between pieces i and j is Bernoulli, with P(i preferred) = 1 / (1 + exp(strength_j - strength_i)) (Bradley &
     Terry 1952, "Rank analysis of incomplete block designs"). The update is that of sequential logistic regression by a
     Gaussian approximation about the present mean (Spiegelhalter & Lauritzen 1990, "Sequential updating of conditional
-    probabilities on directed graphical structures", section 4). A tie is half a vote for each.
+    probabilities on directed graphical structures"). A tie is half a vote for each.
 
     Args:
         sources: of each piece, any label. Pieces of one source are correlated in the prior, so that votes on some tell
@@ -56,7 +56,7 @@ class Posterior:
 
         It is the mutual information of vote and strengths: the entropy of the vote, less its mean entropy were the
         strengths known (Houlsby et al. 2011, "Bayesian active learning for classification and preference learning",
-        equation 2), by Gauss-Hermite quadrature over the difference of the two strengths.
+        section 2), by Gauss-Hermite quadrature over the difference of the two strengths.
 
         Args:
             first: (pairs,) indices of pieces.

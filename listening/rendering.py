@@ -14,6 +14,7 @@ import numpy as np
 from toccata.agents.generation.sound_options import SoundOptions
 from toccata.errors import ToccataError
 from toccata.files import FileError, cache_folder, naming, read_json, sha256_of_file, write_atomically
+from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.sources import Found
 from toccata.music.expression import expressive
 from toccata.music.score import Score
@@ -24,6 +25,7 @@ from toccata.music.sound.loudness import at_loudness
 
 FORMAT = 1  # of what is in the cache; is counted up when it is made in another way
 SAMPLE_RATES = {"opus": 48_000, "wav": 44_100}  # Opus has no 44.1 kHz
+SILENCE = 0.001  # of the peak, -60 dB; what is below at the beginning of a recording is left out
 SUFFIXES = {"opus": ".ogg", "wav": ".wav"}
 
 
@@ -50,7 +52,7 @@ def render_all(
 
     Args:
         pieces: to render.
-        seconds: after which a longer piece fades out.
+        seconds: that are heard of a longer piece.
         format: of the sound, "opus" or "wav".
         options: of the sound. Recordings keep theirs, but for the loudness.
         on_piece: is called after each piece.
@@ -64,15 +66,17 @@ def render_all(
     """
     folder = cache_folder() / "listening"
     folder.mkdir(parents=True, exist_ok=True)
-    settings = FORMAT, seconds, format, replace(options, soundfont=None), _soundfont_digest(options)
+    settings = FORMAT, format, replace(options, soundfont=None), _soundfont_digest(options)
+    seconds_of_people = limit_for_people(pieces, seconds)
     rendered, failures = [], []
     for piece in pieces:
-        key = hashlib.sha256(repr((piece.digest, settings)).encode()).hexdigest()[:32]
+        limit = seconds_of_people if piece.by_person or piece.source == ATTENTION_SOURCE else seconds
+        key = hashlib.sha256(repr((piece.digest, limit, settings)).encode()).hexdigest()[:32]
         sound, roll = folder / f"{key}{SUFFIXES[format]}", folder / f"{key}.json"
         try:
             length = _length_in_cache(sound, roll)
             if length is None:
-                length = _render(piece, seconds, format, options, sound, roll)
+                length = _render(piece, limit, format, options, sound, roll)
             rendered.append(Rendered(piece, length, sound, roll))
         except ToccataError as error:
             failures.append(str(error))
@@ -80,14 +84,39 @@ def render_all(
     return rendered, failures
 
 
+def limit_for_people(pieces: Sequence[Found], seconds: float) -> float:
+    """Seconds that pieces by people, and those of attention checks, are heard at most.
+
+    It is the median of the pieces by machines: else length would tell who wrote a piece.
+    """
+    machines = [piece for piece in pieces if not piece.by_person and piece.source != ATTENTION_SOURCE]
+    lengths = [
+        min(excerpt(piece.score, seconds).length_seconds, seconds) for piece in machines if piece.score is not None
+    ]
+    return round(float(np.median(lengths)), 1) if lengths else seconds
+
+
 def excerpt(score: Score, seconds: float) -> Score:
-    """The score up to a time: later notes are left out, notes that sound then are cut."""
-    end = int(seconds / score.seconds_per_tick)
-    if score.length_ticks <= end:
-        return score
+    """What is heard of a score: from its first note to the end of its last, or to the last bar line in time.
+
+    Silence at both ends is left out, since it would tell sources apart: tunes with an upbeat begin with rests.
+
+    Args:
+        score: with at least one note.
+        seconds: of the excerpt at most. Where the first bar is longer, it is cut there.
+
+    Returns:
+        the notes, from tick 0, in one metre. Notes that sound at the end are cut.
+    """
+    begin, end = int(score.notes["onset_tick"][0]), int(score.offset_ticks.max())
+    limit = begin + int(seconds / score.seconds_per_tick)
+    if limit < end:
+        lines = score.bar_ticks[(score.bar_ticks > begin) & (score.bar_ticks <= limit)]
+        end = int(lines[-1]) if len(lines) else limit
     notes = score.notes[score.notes["onset_tick"] < end].copy()
     notes["duration_ticks"] = np.minimum(notes["duration_ticks"], end - notes["onset_tick"])
-    return replace(score, notes=notes, length_ticks=end)
+    notes["onset_tick"] -= begin
+    return Score(notes, score.ticks_per_beat, score.beats_per_bar, score.tempo_bpm, end - begin)
 
 
 def roll_of(score: Score, seconds: float) -> dict[str, object]:
@@ -104,10 +133,9 @@ def _render(piece: Found, seconds: float, format: str, options: SoundOptions, so
     """Write sound and roll of a piece, the roll last, and return the length of the sound in seconds."""
     rate = SAMPLE_RATES[format]
     if piece.score is None:
-        audio, score = _faded(read_audio(piece.file, rate), rate, seconds), Score()
+        audio, score = _cut(read_audio(piece.file, rate), rate, seconds), Score()
     else:
-        score = excerpt(piece.score, seconds)
-        score = expressive(score) if options.expression else score
+        score = excerpt(expressive(piece.score) if options.expression else piece.score, seconds)
         audio = render_for_listening(score, rate, options.soundfont, stereo=options.stereo, reverb=options.reverb)
     audio = at_loudness(audio, rate, options.loudness)
     length = len(audio) / rate
@@ -117,8 +145,10 @@ def _render(piece: Found, seconds: float, format: str, options: SoundOptions, so
     return length
 
 
-def _faded(audio: np.ndarray, rate: int, seconds: float) -> np.ndarray:
-    """The beginning of a recording, which fades out where it is cut."""
+def _cut(audio: np.ndarray, rate: int, seconds: float) -> np.ndarray:
+    """The beginning of a recording, without silence before it; it fades out where it is cut."""
+    loud = np.abs(audio) > SILENCE * np.abs(audio).max()
+    audio = audio[int(loud.argmax()) :]
     if len(audio) <= seconds * rate:
         return audio
     audio = audio[: round(seconds * rate)].copy()

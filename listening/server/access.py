@@ -15,8 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN = "token"  # parameter of the address, and cookie
-LISTENER = "listener"  # cookie
+TOKEN = "token"  # parameter of the address
 BY_ADDRESS = ("/api/session", "/api/consent")  # limited by address: nobody needs a listener for them
 LOOPBACK_NAMES = ("localhost",)
 HEADERS = {
@@ -55,12 +54,19 @@ class Access:
         names: host names that browsers may use, beside loopback and, with a token, every address of this machine.
         listener_rate: requests to /api by one listener.
         address_rate: those of an address without a listener, which include every consent.
+        suffix: of the names of cookies. Browsers send cookies to all ports of a machine: servers of two databases need
+            two suffixes.
     """
 
     token: str | None = None
     names: tuple[str, ...] = ()
     listener_rate: Rate = Rate(100, 10)
-    address_rate: Rate = Rate(400, 20)
+    address_rate: Rate = Rate(400, 2)
+    suffix: str = ""
+
+    def cookie(self, name: str) -> str:
+        """The name of a cookie of this server."""
+        return name + self.suffix
 
     def knows(self, host: str) -> bool:
         """Whether a Host header names this server.
@@ -121,10 +127,10 @@ class Guard:
         cookies = cookie_parser(headers.get("cookie", ""))
         if len(headers.getlist("host")) != 1 or not self.access.knows(headers["host"]):
             await _answer(with_headers, 421, "this server has another name; use --names to allow more")
-        elif self.access.token is not None and not self._has_token(cookies.get(TOKEN, "")):
+        elif self.access.token is not None and not self._has_token(cookies.get(self.access.cookie("token"), "")):
             given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get(TOKEN, [""])[0]
             if scope["method"] == "GET" and scope["path"] == "/" and self._has_token(given):
-                await _enter(with_headers, self.access.token)
+                await _enter(with_headers, self.access)
             elif wait := self._addresses.take(_address(scope)):  # nobody can try many tokens
                 await _answer(with_headers, 429, "too many requests", wait)
             else:
@@ -140,7 +146,7 @@ class Guard:
 
     def _wait(self, scope: Scope, cookies: dict[str, str]) -> float:
         """Seconds that a request comes too early."""
-        listener = cookies.get(LISTENER, "")
+        listener = cookies.get(self.access.cookie("listener"), "")
         if listener and scope["path"] not in BY_ADDRESS:
             return self._listeners.take(listener[:64])
         return self._addresses.take(_address(scope))
@@ -159,9 +165,9 @@ def _address(scope: Scope) -> str:
     return client[0] if client else ""
 
 
-async def _enter(send: Send, token: str) -> None:
+async def _enter(send: Send, access: Access) -> None:
     """Give a browser the token as a cookie, and let it load the page."""
-    cookie = f"{TOKEN}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"
+    cookie = f"{access.cookie('token')}={access.token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"
     headers = [(b"content-type", b"text/html; charset=utf-8"), (b"set-cookie", cookie.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": ENTERED})

@@ -1,9 +1,7 @@
-"""The web application: addresses, cookies, and what is answered to whom."""
+"""The web application: its addresses, and what each answers."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 import sqlite3
@@ -20,14 +18,20 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from toccata.listening.server import api
-from toccata.listening.server.access import LISTENER, Access, Guard
+from toccata.listening.server.access import Access, Guard
 from toccata.listening.server.api import Body, Handler, RequestError
+from toccata.listening.server.identity import (
+    checked_csrf,
+    csrf_of,
+    delete_cookie,
+    find_listener,
+    listener_of,
+    required_listener,
+    set_cookie,
+)
 from toccata.listening.server.room import Room, Served
 
-CSRF = "csrf"  # cookie
-CSRF_HEADER = "x-csrf-token"
 PIECE = re.compile(r"[0-9]{1,10}")  # id in an address
-COOKIE_SECONDS = 365 * 24 * 3600
 NO_DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 MAX_BODY = 16 * 2**10  # bytes of a request
 STATIC_TYPES = {
@@ -62,11 +66,14 @@ def make_app(room: Room, access: Access, static: Path) -> Guard:
         Route("/static/{name:path}", _file(lambda request: _static(files, request.path_params["name"]))),
         Route("/sound/{piece}", _file(lambda request: _sound(room, request.path_params["piece"]))),
         Route("/roll/{piece}", _file(lambda request: _roll(room, request.path_params["piece"]))),
-        Route("/api/session", _session(room), methods=["GET"]),
-        Route("/api/consent", _consent(room), methods=["POST"]),
-        Route("/api/withdraw", _withdraw(room), methods=["POST"]),
-        *(Route(f"/api/{name}", _read(room, handler), methods=["GET"]) for name, handler in api.READ.items()),
-        *(Route(f"/api/{name}", _write(room, handler), methods=["POST"]) for name, handler in api.WRITE.items()),
+        Route("/api/session", _session(room, access), methods=["GET"]),
+        Route("/api/consent", _consent(room, access), methods=["POST"]),
+        Route("/api/withdraw", _withdraw(room, access), methods=["POST"]),
+        *(Route(f"/api/{name}", _read(room, access, handler), methods=["GET"]) for name, handler in api.READ.items()),
+        *(
+            Route(f"/api/{name}", _write(room, access, handler), methods=["POST"])
+            for name, handler in api.WRITE.items()
+        ),
     ]
     handlers: dict[Any, Any] = {
         HTTPException: lambda _, error: _error(error.status_code, error.detail),
@@ -127,25 +134,24 @@ def _made(path: Path, media_type: str) -> FileResponse:
 # JSON
 
 
-def _session(room: Room) -> Endpoint:
+def _session(room: Room, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        listener = await _listener(room, request)
-        csrf = request.cookies.get(CSRF, "")
-        known = api.HEX.fullmatch(csrf) is not None
-        csrf = csrf if known else token_hex(16)
+        listener = await find_listener(room, access, request)
+        known = csrf_of(access, request)
+        csrf = known or token_hex(16)
         response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
-        if not known:
-            _set_cookie(response, CSRF, csrf)
+        if known is None:
+            set_cookie(response, access.cookie("csrf"), csrf)
         return response
 
     return endpoint
 
 
-def _consent(room: Room) -> Endpoint:
+def _consent(room: Room, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        csrf = await _checked_csrf(request)
+        csrf = checked_csrf(access, request)
         await _body(request)
-        listener = await _listener(room, request)
+        listener = await find_listener(room, access, request)
         cookie = None
         if listener is None:
             cookie = token_hex(16)
@@ -153,71 +159,42 @@ def _consent(room: Room) -> Endpoint:
             await run_in_threadpool(room.store.add_listener, listener)
         response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
         if cookie is not None:
-            _set_cookie(response, LISTENER, cookie)
+            set_cookie(response, access.cookie("listener"), cookie)
         return response
 
     return endpoint
 
 
-def _withdraw(room: Room) -> Endpoint:
+def _withdraw(room: Room, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        await _checked_csrf(request)
+        checked_csrf(access, request)
         await _body(request)
-        listener = await _required_listener(room, request)
+        listener = await required_listener(room, access, request)
         await run_in_threadpool(room.withdraw, listener)
         response = JSONResponse({"ok": True})
-        response.delete_cookie(LISTENER, httponly=True, samesite="strict")
+        delete_cookie(response, access.cookie("listener"))
         return response
 
     return endpoint
 
 
-def _read(room: Room, handler: Handler) -> Endpoint:
+def _read(room: Room, access: Access, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        listener = await _required_listener(room, request)
+        listener = await required_listener(room, access, request)
         answer = await run_in_threadpool(handler, room, listener, {})
         return Response(status_code=204) if answer is None else JSONResponse(answer)
 
     return endpoint
 
 
-def _write(room: Room, handler: Handler) -> Endpoint:
+def _write(room: Room, access: Access, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        await _checked_csrf(request)
-        listener = await _required_listener(room, request)
+        checked_csrf(access, request)
+        listener = await required_listener(room, access, request)
         body = await _body(request)
         return JSONResponse(await run_in_threadpool(handler, room, listener, body))
 
     return endpoint
-
-
-def listener_of(cookie: str) -> str:
-    """The id of the listener with this cookie. The database holds no cookies: nobody can vote as another from it."""
-    return hashlib.sha256(cookie.encode()).hexdigest()[:32]
-
-
-async def _listener(room: Room, request: Request) -> str | None:
-    """The listener that a request is from; None for one that has not agreed, or has withdrawn."""
-    cookie = request.cookies.get(LISTENER, "")
-    if not api.HEX.fullmatch(cookie):
-        return None
-    listener = listener_of(cookie)
-    return listener if await run_in_threadpool(room.store.has_listener, listener) else None
-
-
-async def _required_listener(room: Room, request: Request) -> str:
-    listener = await _listener(room, request)
-    if listener is None:
-        raise RequestError(403, "agree to take part first")
-    return listener
-
-
-async def _checked_csrf(request: Request) -> str:
-    """The token that both cookie and header have: a page of another site can read neither, nor send such a header."""
-    cookie, header = request.cookies.get(CSRF, ""), request.headers.get(CSRF_HEADER, "")
-    if not api.HEX.fullmatch(cookie) or not hmac.compare_digest(cookie.encode(), header.encode()):
-        raise RequestError(403, f"the header {CSRF_HEADER} must be the csrf of /api/session; reload the page")
-    return cookie
 
 
 async def _body(request: Request) -> Body:
@@ -236,10 +213,6 @@ async def _body(request: Request) -> Body:
     if not isinstance(body, dict):
         raise RequestError(422, "the request must be a JSON object")
     return body
-
-
-def _set_cookie(response: Response, name: str, value: str) -> None:
-    response.set_cookie(name, value, max_age=COOKIE_SECONDS, httponly=True, samesite="strict")
 
 
 def _error(status: int, message: str) -> JSONResponse:

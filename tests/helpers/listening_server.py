@@ -118,7 +118,7 @@ class Listener:
         try:
             self.connection.request(method, path, content, headers)
             answer = self.connection.getresponse()
-            data = answer.read()
+            data = answer.read() if "json" in answer.headers.get("content-type", "") else answer.read() and b""
         except (OSError, http.client.HTTPException):
             return None
         for cookie in answer.headers.get_all("set-cookie") or ():

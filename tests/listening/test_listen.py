@@ -194,7 +194,8 @@ def test_other_machines_need_the_token(tmp_path: Path) -> None:
         assert server.address.endswith(f"/?token={token}")
         listener = Listener(server, 0)
         assert listener.request("GET", "/api/session")[0] == 401
-        listener.cookies["token"] = token
+        assert listener.request("GET", f"/?token={token}")[0] == 200
+        assert set(listener.cookies.values()) == {token}
         listener.enter()
         assert listener.vote()
         listener.close()

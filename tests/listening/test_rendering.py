@@ -13,7 +13,7 @@ from toccata.agents.generation.sound_options import SoundOptions
 from toccata.listening import rendering
 from toccata.listening.attention import attention_pairs, randomised
 from toccata.listening.config import LOUDNESS
-from toccata.listening.rendering import Rendered, excerpt, render_all, roll_of
+from toccata.listening.rendering import Rendered, excerpt, limit_for_people, render_all, roll_of
 from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.sources import Found, find_pieces
 from toccata.music.score import Score
@@ -40,18 +40,40 @@ def rendered_of(pieces: list[Found], seconds: float = 30.0, format: str = "opus"
     return rendered
 
 
-def test_an_excerpt_ends_at_its_time() -> None:
-    score = Score([(0, 96, 60, 80), (72, 48, 64, 80), (96, 24, 67, 80)], tempo_bpm=60)  # a tick is 1/24 s
-    cut = excerpt(score, 4.0)
-    assert cut.notes.tolist() == [(0, 96, 60, 80), (72, 24, 64, 80)]
-    assert cut.length_seconds == 4.0
-    assert excerpt(score, 100.0) is score
+def test_an_excerpt_ends_at_the_last_bar_line_in_time() -> None:
+    score = Score([(0, 96, 60, 80), (72, 48, 64, 80), (96, 24, 67, 80)], tempo_bpm=60)  # a tick is 1/24 s, a bar 4 s
+    for seconds in (4.0, 4.9):
+        cut = excerpt(score, seconds)
+        assert cut.notes.tolist() == [(0, 96, 60, 80), (72, 24, 64, 80)]
+        assert cut.length_seconds == 4.0
+    assert excerpt(score, 3.0).length_seconds == 3.0, "the first bar is longer"
+
+
+def test_silence_at_both_ends_is_not_heard() -> None:
+    score = Score([(60, 24, 60, 80), (84, 12, 62, 80)], length_ticks=960)
+    cut = excerpt(score, 30.0)
+    assert cut.notes.tolist() == [(0, 24, 60, 80), (24, 12, 62, 80)]
+    assert cut.length_ticks == 36
+    upbeat = excerpt(Score([(72, 24, 60, 80), (96, 96, 62, 80), (192, 96, 64, 80)], tempo_bpm=60), 6.0)
+    assert upbeat.length_ticks == 120, "an upbeat of 1 s and a bar of 4 s"
+
+
+def test_music_by_people_is_heard_no_longer_than_that_of_machines(tmp_path: Path) -> None:
+    pieces, _ = find_pieces(
+        [str(write_tunes(tmp_path / "a", 3, bars=2))], [str(write_tunes(tmp_path / "b", 3, seed=1, bars=9))], 10, 0
+    )
+    assert limit_for_people(pieces, 30.0) == 4.0, "two bars of 2 s"
+    assert limit_for_people(pieces, 3.0) == 2.0, "one bar of 2 s"
+    assert limit_for_people([piece for piece in pieces if piece.by_person], 7.0) == 7.0
+    checks = [wrong for _, wrong in attention_pairs(pieces, 0)]
+    rendered, _ = render_all([*pieces, *checks], 30.0, "opus", OPTIONS)
+    assert {round(each.seconds) for each in rendered} == {6}, "and 2 s in which the last notes end"
 
 
 @given(st.floats(0.1, 20), st.integers(0, 50))
 def test_an_excerpt_is_never_longer(seconds: float, seed: int) -> None:
     cut = excerpt(tune(seed, bars=4), seconds)
-    assert cut.length_seconds <= max(seconds, 0)
+    assert cut.length_seconds <= max(seconds, 0.03)
     assert excerpt(cut, seconds) == cut
 
 

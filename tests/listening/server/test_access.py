@@ -70,6 +70,16 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(connect: Callable[...
     assert browser.enter()["consented"] is True
 
 
+def test_servers_of_two_databases_have_their_own_cookies(connect: Callable[..., Browser]) -> None:
+    browser = connect(Access(TOKEN, suffix="-a"))
+    browser.get(f"/?token={TOKEN}")
+    browser.enter()
+    assert set(browser.client.cookies) == {"token-a", "csrf-a", "listener-a"}
+    other = connect(Access(TOKEN, suffix="-b"))
+    other.client.cookies = browser.client.cookies  # of one machine, at another port
+    assert other.get("/api/session").status_code == 401
+
+
 def test_a_listener_who_asks_too_fast_waits(connect: Callable[..., Browser]) -> None:
     browser = connect(Access(listener_rate=Rate(5, 0.001), address_rate=Rate(100, 1)))
     browser.enter()

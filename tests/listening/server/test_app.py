@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.listening import Browser
-from toccata.listening.server.app import MAX_BODY, listener_of
+from toccata.listening.server.app import MAX_BODY
+from toccata.listening.server.identity import listener_of
 from toccata.listening.server.room import Room
 
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the application may be reused
