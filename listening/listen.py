@@ -28,7 +28,7 @@ from toccata.listening.store import PieceRow, Store
 from toccata.music.sound.listening import check_soundfont
 
 if TYPE_CHECKING:
-    from toccata.listening.server.room import Room
+    from toccata.listening.server.state import ServerState
 
 STATIC = Path(__file__).parent / "static"
 BACKLOG = 512  # connections that wait to be accepted
@@ -66,11 +66,11 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
         stack.enter_context(_only_server_of(config.db))
         store = Store(config.db)
         stack.callback(store.close)
-        room = make_room(config, found, store, text, console)
+        state = make_state(config, found, store, text, console)
         # Behind a proxy, which --names is for, others are let in too
         token = None if _is_loopback(config.host) and not config.names else read_token(config.db)
         names = (*config.names, config.host, *(() if token is None else _own_names()))
-        app = make_app(room, Access(token, names, suffix=_suffix(config.db)), STATIC)
+        app = make_app(state, Access(token, names, suffix=_suffix(config.db)), STATIC)
         settings = uvicorn.Config(
             app,
             http="h11",
@@ -89,9 +89,9 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
         uvicorn.Server(settings).run([server_socket])
 
 
-def make_room(
+def make_state(
     config: ListenConfig, found: tuple[list[Found], list[str]], store: Store, text: str, console: Console
-) -> Room:
+) -> ServerState:
     """Render the pieces, and list them in the database.
 
     Args:
@@ -104,7 +104,7 @@ def make_room(
     Raises:
         SourceError: when no piece can be heard.
     """
-    from toccata.listening.server.room import Room, Served
+    from toccata.listening.server.state import Served, ServerState
 
     pieces, failures = found
     pairs = attention_pairs(pieces, config.seed) if len(pieces) > 1 else []
@@ -143,7 +143,7 @@ def make_room(
         if right.digest in ids and wrong.digest in ids
     ]
     _say_what(rendered, known, console)
-    return Room(store, served, attention, text, config.seed)
+    return ServerState(store, served, attention, text, config.seed)
 
 
 def _row(rendered: Rendered) -> PieceRow:

@@ -23,7 +23,7 @@ from toccata.music.sound.bank import default_soundfont
 from toccata.music.sound.listening import FADE_SECONDS, render_for_listening
 from toccata.music.sound.loudness import at_loudness
 
-FORMAT = 1  # of what is in the cache; is counted up when it is made in another way
+FORMAT = 2  # of what is in the cache; is counted up when it is made in another way
 SAMPLE_RATES = {"opus": 48_000, "wav": 44_100}  # Opus has no 44.1 kHz
 SILENCE = 0.001  # of the peak, -60 dB; what is below at the beginning of a recording is left out
 SUFFIXES = {"opus": ".ogg", "wav": ".wav"}
@@ -97,13 +97,13 @@ def limit_for_people(pieces: Sequence[Found], seconds: float) -> float:
 
 
 def excerpt(score: Score, seconds: float) -> Score:
-    """What is heard of a score: from its first note to the end of its last, or to the last bar line in time.
+    """What is heard of a score: from its first note to the end of its last, or to the last beat in time.
 
     Silence at both ends is left out, since it would tell sources apart: tunes with an upbeat begin with rests.
 
     Args:
         score: with at least one note.
-        seconds: of the excerpt at most. Where the first bar is longer, it is cut there.
+        seconds: of the excerpt at most. Where the first beat is longer, it is cut there.
 
     Returns:
         the notes, from tick 0, in one metre. Notes that sound at the end are cut.
@@ -111,8 +111,8 @@ def excerpt(score: Score, seconds: float) -> Score:
     begin, end = int(score.notes["onset_tick"][0]), int(score.offset_ticks.max())
     limit = begin + int(seconds / score.seconds_per_tick)
     if limit < end:
-        lines = score.bar_ticks[(score.bar_ticks > begin) & (score.bar_ticks <= limit)]
-        end = int(lines[-1]) if len(lines) else limit
+        beat = limit - limit % score.ticks_per_beat
+        end = beat if beat > begin else max(limit, begin + 1)
     notes = score.notes[score.notes["onset_tick"] < end].copy()
     notes["duration_ticks"] = np.minimum(notes["duration_ticks"], end - notes["onset_tick"])
     notes["onset_tick"] -= begin

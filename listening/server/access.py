@@ -103,7 +103,7 @@ class Buckets:
         return wait
 
 
-class Guard:
+class AccessMiddleware:
     """ASGI middleware that answers what `access` forbids, and puts security headers on every answer."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from toccata.errors import ToccataError
 from toccata.listening.selection import CHOICES
-from toccata.listening.server.room import Room, Served
+from toccata.listening.server.state import Served, ServerState
 from toccata.listening.store import RefusedError
 
 PLAY_SECONDS = 10.0  # of a piece that were heard, or half of it: a play, as the rating's data counts them
@@ -32,34 +32,34 @@ class RequestError(ToccataError, ValueError):
         self.status = status
 
 
-def session(room: Room, listener: str | None, csrf: str) -> Body:
+def session(state: ServerState, listener: str | None, csrf: str) -> Body:
     """What a page needs to begin: GET /api/session, and the answer to a consent."""
     return {
         "csrf": csrf,
         "consented": listener is not None,
-        "consent_text": room.consent_text,
-        "pieces": len(room.asked_about),
-        "votes": 0 if listener is None else room.store.votes(listener),
-        "likes": [] if listener is None else room.store.likes(listener),
-        "modes": ["pairs", "radio"] if len(room.asked_about) > 1 else ["radio"],
+        "consent_text": state.consent_text,
+        "pieces": len(state.asked_about),
+        "votes": 0 if listener is None else state.store.votes(listener),
+        "likes": [] if listener is None else state.store.likes(listener),
+        "modes": ["pairs", "radio"] if len(state.asked_about) > 1 else ["radio"],
     }
 
 
-def pair(room: Room, listener: str, _: Body) -> Body | None:
+def pair(state: ServerState, listener: str, _: Body) -> Body | None:
     """GET /api/pair: what the listener is asked; None when nothing is left to ask."""
-    found = room.next_pair(listener)
+    found = state.next_pair(listener)
     if found is None:
         return None
     return {
         "pair": found.id,
         "question": found.question,
-        "first": _piece(room.served[found.first]),
-        "second": _piece(room.served[found.second]),
-        "number": room.store.votes(listener) + 1,
+        "first": _piece(state.served[found.first]),
+        "second": _piece(state.served[found.second]),
+        "number": state.store.votes(listener) + 1,
     }
 
 
-def vote(room: Room, listener: str, body: Body) -> Body:
+def vote(state: ServerState, listener: str, body: Body) -> Body:
     """POST /api/vote: an answer to a pair."""
     choice = body.get("choice")
     if not isinstance(choice, str) or choice not in CHOICES:
@@ -67,41 +67,41 @@ def vote(room: Room, listener: str, body: Body) -> Body:
     number = _text(body, "pair", HEX)
     seconds = min(_seconds(body, "seconds"), MAX_SECONDS)
     try:
-        return {"ok": True, "votes": room.vote(listener, number, choice, seconds)}
+        return {"ok": True, "votes": state.vote(listener, number, choice, seconds)}
     except RefusedError as error:
         raise RequestError(409, str(error)) from None
 
 
-def radio(room: Room, listener: str, _: Body) -> Body:
+def radio(state: ServerState, listener: str, _: Body) -> Body:
     """GET /api/radio: the next piece."""
-    piece = room.next_on_radio(listener)
-    return {**_piece(room.served[piece]), "liked": piece in room.store.likes(listener)}
+    piece = state.next_on_radio(listener)
+    return {**_piece(state.served[piece]), "liked": piece in state.store.likes(listener)}
 
 
-def play(room: Room, listener: str, body: Body) -> Body:
+def play(state: ServerState, listener: str, body: Body) -> Body:
     """POST /api/play: a piece was heard; counted after 10 s, or half of a shorter piece."""
-    piece = _served(room, body)
+    piece = _served(state, body)
     heard, needed = _seconds(body, "heard_seconds"), min(PLAY_SECONDS, piece.seconds / 2)
     number = _text(body, "id", UUID).lower()
     if heard < needed:
         raise RequestError(422, f"heard_seconds must be at least {needed:.1f} for a play")
-    room.store.play(listener, piece.id, number)
+    state.store.play(listener, piece.id, number)
     return {"ok": True}
 
 
-def like(room: Room, listener: str, body: Body) -> Body:
+def like(state: ServerState, listener: str, body: Body) -> Body:
     """POST /api/like: a piece is liked, or no longer; once a listener, after a play."""
-    piece, liked = _served(room, body), body.get("liked")
+    piece, liked = _served(state, body), body.get("liked")
     if not isinstance(liked, bool):
         raise RequestError(422, "liked must be true or false")
     try:
-        room.store.like(listener, piece.id, liked)
+        state.store.like(listener, piece.id, liked)
     except RefusedError as error:
         raise RequestError(422, str(error)) from None
     return {"ok": True, "liked": liked}
 
 
-Handler = Callable[[Room, str, Body], Body | None]
+Handler = Callable[[ServerState, str, Body], Body | None]
 READ: dict[str, Handler] = {"pair": pair, "radio": radio}  # GET
 WRITE: dict[str, Handler] = {"vote": vote, "play": play, "like": like}  # POST
 
@@ -116,10 +116,10 @@ def _piece(piece: Served) -> Body:
     }
 
 
-def _served(room: Room, body: Body) -> Served:
+def _served(state: ServerState, body: Body) -> Served:
     """The piece that a request names."""
     number = body.get("piece")
-    piece = room.served.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
+    piece = state.served.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
     if piece is None or piece.check:
         raise RequestError(404, "no such piece")
     return piece

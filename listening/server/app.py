@@ -18,18 +18,18 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from toccata.listening.server import api
-from toccata.listening.server.access import Access, Guard
+from toccata.listening.server.access import Access, AccessMiddleware
 from toccata.listening.server.api import Body, Handler, RequestError
 from toccata.listening.server.identity import (
     checked_csrf,
-    csrf_of,
+    cookie_of,
     delete_cookie,
     find_listener,
     listener_of,
     required_listener,
     set_cookie,
 )
-from toccata.listening.server.room import Room, Served
+from toccata.listening.server.state import Served, ServerState
 
 PIECE = re.compile(r"[0-9]{1,10}")  # id in an address
 NO_DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -48,11 +48,11 @@ SOUND_TYPES = {".ogg": "audio/ogg", ".wav": "audio/wav"}
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(room: Room, access: Access, static: Path) -> Guard:
+def make_app(state: ServerState, access: Access, static: Path) -> AccessMiddleware:
     """The application, an ASGI callable.
 
     Args:
-        room: what is served.
+        state: what is served.
         access: who may ask.
         static: folder of the page; what is in it now is served, by name.
     """
@@ -64,14 +64,14 @@ def make_app(room: Room, access: Access, static: Path) -> Guard:
     routes = [
         Route("/", _file(lambda request: _static(files, "index.html"))),
         Route("/static/{name:path}", _file(lambda request: _static(files, request.path_params["name"]))),
-        Route("/sound/{piece}", _file(lambda request: _sound(room, request.path_params["piece"]))),
-        Route("/roll/{piece}", _file(lambda request: _roll(room, request.path_params["piece"]))),
-        Route("/api/session", _session(room, access), methods=["GET"]),
-        Route("/api/consent", _consent(room, access), methods=["POST"]),
-        Route("/api/withdraw", _withdraw(room, access), methods=["POST"]),
-        *(Route(f"/api/{name}", _read(room, access, handler), methods=["GET"]) for name, handler in api.READ.items()),
+        Route("/sound/{piece}", _file(lambda request: _sound(state, request.path_params["piece"]))),
+        Route("/roll/{piece}", _file(lambda request: _roll(state, request.path_params["piece"]))),
+        Route("/api/session", _session(state, access), methods=["GET"]),
+        Route("/api/consent", _consent(state, access), methods=["POST"]),
+        Route("/api/withdraw", _withdraw(state, access), methods=["POST"]),
+        *(Route(f"/api/{name}", _read(state, access, handler), methods=["GET"]) for name, handler in api.READ.items()),
         *(
-            Route(f"/api/{name}", _write(room, access, handler), methods=["POST"])
+            Route(f"/api/{name}", _write(state, access, handler), methods=["POST"])
             for name, handler in api.WRITE.items()
         ),
     ]
@@ -82,7 +82,7 @@ def make_app(room: Room, access: Access, static: Path) -> Guard:
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    return Guard(app, access)
+    return AccessMiddleware(app, access)
 
 
 # Files
@@ -102,18 +102,18 @@ def _static(files: Mapping[str, Path], name: str) -> FileResponse:
     return FileResponse(path, media_type=STATIC_TYPES[path.suffix], headers={"cache-control": "no-cache"})
 
 
-def _sound(room: Room, name: str) -> FileResponse:
-    path = _served(room, name).sound
+def _sound(state: ServerState, name: str) -> FileResponse:
+    path = _served(state, name).sound
     return _made(path, SOUND_TYPES[path.suffix])
 
 
-def _roll(room: Room, name: str) -> FileResponse:
-    return _made(_served(room, name).roll, "application/json")
+def _roll(state: ServerState, name: str) -> FileResponse:
+    return _made(_served(state, name).roll, "application/json")
 
 
-def _served(room: Room, name: str) -> Served:
+def _served(state: ServerState, name: str) -> Served:
     """The piece with this id."""
-    piece = room.served.get(int(name)) if PIECE.fullmatch(name) else None
+    piece = state.served.get(int(name)) if PIECE.fullmatch(name) else None
     if piece is None:
         raise RequestError(404, "no such piece")
     return piece
@@ -134,43 +134,42 @@ def _made(path: Path, media_type: str) -> FileResponse:
 # JSON
 
 
-def _session(room: Room, access: Access) -> Endpoint:
+def _session(state: ServerState, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        listener = await find_listener(room, access, request)
-        known = csrf_of(access, request)
-        csrf = known or token_hex(16)
-        response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
-        if known is None:
-            set_cookie(response, access.cookie("csrf"), csrf)
+        listener = await find_listener(state, access, request)
+        csrf = cookie_of(access, request, "csrf") or token_hex(16)
+        response = JSONResponse(await run_in_threadpool(api.session, state, listener, csrf))
+        for name, value in (("csrf", csrf), ("listener", token_hex(16))):
+            if cookie_of(access, request, name) is None:
+                set_cookie(response, access.cookie(name), value)
         return response
 
     return endpoint
 
 
-def _consent(room: Room, access: Access) -> Endpoint:
+def _consent(state: ServerState, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         csrf = checked_csrf(access, request)
         await _body(request)
-        listener = await find_listener(room, access, request)
-        cookie = None
-        if listener is None:
-            cookie = token_hex(16)
-            listener = listener_of(cookie)
-            await run_in_threadpool(room.store.add_listener, listener)
-        response = JSONResponse(await run_in_threadpool(api.session, room, listener, csrf))
-        if cookie is not None:
-            set_cookie(response, access.cookie("listener"), cookie)
+        # The browser has the cookie before it agrees: a consent whose answer was lost is sent again, of one listener
+        cookie = cookie_of(access, request, "listener")
+        new = cookie or token_hex(16)
+        listener = listener_of(new)
+        await run_in_threadpool(state.store.add_listener, listener)
+        response = JSONResponse(await run_in_threadpool(api.session, state, listener, csrf))
+        if cookie is None:
+            set_cookie(response, access.cookie("listener"), new)
         return response
 
     return endpoint
 
 
-def _withdraw(room: Room, access: Access) -> Endpoint:
+def _withdraw(state: ServerState, access: Access) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         checked_csrf(access, request)
         await _body(request)
-        listener = await required_listener(room, access, request)
-        await run_in_threadpool(room.withdraw, listener)
+        listener = await required_listener(state, access, request)
+        await run_in_threadpool(state.withdraw, listener)
         response = JSONResponse({"ok": True})
         delete_cookie(response, access.cookie("listener"))
         return response
@@ -178,21 +177,21 @@ def _withdraw(room: Room, access: Access) -> Endpoint:
     return endpoint
 
 
-def _read(room: Room, access: Access, handler: Handler) -> Endpoint:
+def _read(state: ServerState, access: Access, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        listener = await required_listener(room, access, request)
-        answer = await run_in_threadpool(handler, room, listener, {})
+        listener = await required_listener(state, access, request)
+        answer = await run_in_threadpool(handler, state, listener, {})
         return Response(status_code=204) if answer is None else JSONResponse(answer)
 
     return endpoint
 
 
-def _write(room: Room, access: Access, handler: Handler) -> Endpoint:
+def _write(state: ServerState, access: Access, handler: Handler) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         checked_csrf(access, request)
-        listener = await required_listener(room, access, request)
+        listener = await required_listener(state, access, request)
         body = await _body(request)
-        return JSONResponse(await run_in_threadpool(handler, room, listener, body))
+        return JSONResponse(await run_in_threadpool(handler, state, listener, body))
 
     return endpoint
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from toccata.listening.server.access import Access
 from toccata.listening.server.api import HEX, RequestError
-from toccata.listening.server.room import Room
+from toccata.listening.server.state import ServerState
 
 CSRF_HEADER = "x-csrf-token"
 COOKIE_SECONDS = 365 * 24 * 3600
@@ -22,31 +22,29 @@ def listener_of(cookie: str) -> str:
     return hashlib.sha256(cookie.encode()).hexdigest()[:32]
 
 
-async def find_listener(room: Room, access: Access, request: Request) -> str | None:
+def cookie_of(access: Access, request: Request, name: str) -> str | None:
+    """The cookie that a browser has, "listener" or "csrf"; None where it has none yet."""
+    cookie = request.cookies.get(access.cookie(name), "")
+    return cookie if HEX.fullmatch(cookie) else None
+
+
+async def find_listener(state: ServerState, access: Access, request: Request) -> str | None:
     """The listener that a request is from; None for one that has not agreed, or has withdrawn."""
-    cookie = request.cookies.get(access.cookie("listener"), "")
-    if not HEX.fullmatch(cookie):
-        return None
-    listener = listener_of(cookie)
-    return listener if await run_in_threadpool(room.store.has_listener, listener) else None
+    cookie = cookie_of(access, request, "listener")
+    listener = None if cookie is None else listener_of(cookie)
+    return listener if listener is not None and await run_in_threadpool(state.store.has_listener, listener) else None
 
 
-async def required_listener(room: Room, access: Access, request: Request) -> str:
+async def required_listener(state: ServerState, access: Access, request: Request) -> str:
     """The listener that a request is from.
 
     Raises:
         RequestError: 403 where there is none.
     """
-    listener = await find_listener(room, access, request)
+    listener = await find_listener(state, access, request)
     if listener is None:
         raise RequestError(403, "agree to take part first")
     return listener
-
-
-def csrf_of(access: Access, request: Request) -> str | None:
-    """The token against cross-site requests that a browser has; None where it has none yet."""
-    cookie = request.cookies.get(access.cookie("csrf"), "")
-    return cookie if HEX.fullmatch(cookie) else None
 
 
 def checked_csrf(access: Access, request: Request) -> str:
@@ -55,7 +53,7 @@ def checked_csrf(access: Access, request: Request) -> str:
     Raises:
         RequestError: 403 where they differ.
     """
-    cookie, header = csrf_of(access, request), request.headers.get(CSRF_HEADER, "")
+    cookie, header = cookie_of(access, request, "csrf"), request.headers.get(CSRF_HEADER, "")
     if cookie is None or not hmac.compare_digest(cookie.encode(), header.encode()):
         raise RequestError(403, f"the header {CSRF_HEADER} must be the csrf of /api/session; reload the page")
     return cookie

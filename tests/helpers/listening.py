@@ -1,4 +1,4 @@
-"""What tests of the listening application share: pieces in tables only, a room, and what a browser sends."""
+"""What tests of the listening application share: pieces in tables only, the state of a server, a browser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from toccata.listening.selection import AttentionCheck
-from toccata.listening.server.room import Room, Served
+from toccata.listening.server.state import Served, ServerState
 from toccata.listening.store import PieceRow, Store
 from toccata.music.score import Score
 
@@ -36,8 +36,8 @@ def piece_row(number: int, source: str = "a", by_person: bool = False, seconds: 
     return PieceRow(f"{number:064x}", source, f"{number}.mid", by_person, None, seconds)
 
 
-def make_room(folder: Path, store: Store, each: int = 3, checks: int = 2, seconds: float = 12.0) -> Room:
-    """A room with `each` pieces of two machines and of people, and attention checks; the sounds are any bytes."""
+def make_state(folder: Path, store: Store, each: int = 3, checks: int = 2, seconds: float = 12.0) -> ServerState:
+    """The state of a server: `each` pieces of two machines and of people, attention checks; sounds are any bytes."""
     rows = [
         piece_row(100 * place + number, source, source == "people", seconds)
         for place, source in enumerate(SOURCES)
@@ -54,7 +54,7 @@ def make_room(folder: Path, store: Store, each: int = 3, checks: int = 2, second
     people = [piece for piece in served if piece.by_person]
     wrong = [piece for piece in served if piece.check]
     pairs = [AttentionCheck(right.id, other.id) for right, other in zip(people, wrong, strict=False)]
-    return Room(store, served, pairs, "Do you agree?")
+    return ServerState(store, served, pairs, "Do you agree?")
 
 
 class Browser:

@@ -1,4 +1,4 @@
-"""A database and a room that serves pieces without anything rendered."""
+"""A database, and the state of a server whose pieces are not rendered."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.listening import make_room
-from toccata.listening.server.room import Room
+from helpers.listening import make_state
+from toccata.listening.server.state import ServerState
 from toccata.listening.store import Store
 
 
@@ -21,5 +21,5 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def room(tmp_path: Path, store: Store) -> Room:
-    return make_room(tmp_path, store)
+def state(tmp_path: Path, store: Store) -> ServerState:
+    return make_state(tmp_path, store)

@@ -15,8 +15,8 @@ from toccata.files import FileError
 from toccata.listening import listen as module
 from toccata.listening.config import ListenConfig
 from toccata.listening.consent import CONSENT_TEXT, MAX_BYTES, ConsentError, read_consent
-from toccata.listening.listen import ListenError, listen, make_room, read_token
-from toccata.listening.server.room import Room
+from toccata.listening.listen import ListenError, listen, make_state, read_token
+from toccata.listening.server.state import ServerState
 from toccata.listening.sources import find_pieces
 from toccata.listening.store import Store, StoreError
 from toccata.settings.options import ConfigError
@@ -31,9 +31,9 @@ def printed(console: Console) -> str:
     return console.file.getvalue()
 
 
-def room_of(config: ListenConfig, store: Store, console: Console) -> Room:
+def state_of(config: ListenConfig, store: Store, console: Console) -> ServerState:
     found = find_pieces(config.folders, config.people, config.pieces, config.seed)
-    return make_room(config, found, store, "agree", console)
+    return make_state(config, found, store, "agree", console)
 
 
 def test_a_room_of_folders(tmp_path: Path, store: Store) -> None:
@@ -41,10 +41,10 @@ def test_a_room_of_folders(tmp_path: Path, store: Store) -> None:
     (machine / "letter.mid").write_text("Dear Clara,")
     config = ListenConfig((str(machine),), (str(people),), seconds=2.0)
     console = quiet()
-    room = room_of(config, store, console)
-    assert sorted(piece.source for piece in room.asked_about) == ["machine"] * 3 + ["people"] * 2
-    assert len(room.served) == 7, "and two pieces with their notes at random"
-    assert all(piece.sound.is_file() and piece.roll.is_file() for piece in room.served.values())
+    state = state_of(config, store, console)
+    assert sorted(piece.source for piece in state.asked_about) == ["machine"] * 3 + ["people"] * 2
+    assert len(state.served) == 7, "and two pieces with their notes at random"
+    assert all(piece.sound.is_file() and piece.roll.is_file() for piece in state.served.values())
     text = printed(console)
     assert "machine: 3 pieces, machine" in text
     assert "people: 2 pieces, people" in text
@@ -53,18 +53,18 @@ def test_a_room_of_folders(tmp_path: Path, store: Store) -> None:
     rows = store.rows("SELECT source, by_person, file FROM pieces")
     assert len(rows) == 7
     assert all(Path(file).is_absolute() and Path(file).is_file() for _, _, file in rows)
-    again = room_of(config, store, quiet())
-    assert again.served == room.served, "the same ids when it is started again"
+    again = state_of(config, store, quiet())
+    assert again.served == state.served, "the same ids when it is started again"
 
 
 def test_one_piece_is_radio_only(tmp_path: Path, store: Store) -> None:
     from toccata.listening.server import api
 
-    room = room_of(ListenConfig((str(write_tunes(tmp_path / "a", 1)),)), store, quiet())
-    assert api.session(room, None, "")["modes"] == ["radio"]
+    state = state_of(ListenConfig((str(write_tunes(tmp_path / "a", 1)),)), store, quiet())
+    assert api.session(state, None, "")["modes"] == ["radio"]
     store.add_listener("a" * 32)
-    assert room.next_pair("a" * 32) is None
-    assert room.next_on_radio("a" * 32) == room.next_on_radio("a" * 32)
+    assert state.next_pair("a" * 32) is None
+    assert state.next_on_radio("a" * 32) == state.next_on_radio("a" * 32)
 
 
 def test_settings_without_pieces_are_refused() -> None:

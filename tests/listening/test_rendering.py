@@ -40,13 +40,13 @@ def rendered_of(pieces: list[Found], seconds: float = 30.0, format: str = "opus"
     return rendered
 
 
-def test_an_excerpt_ends_at_the_last_bar_line_in_time() -> None:
-    score = Score([(0, 96, 60, 80), (72, 48, 64, 80), (96, 24, 67, 80)], tempo_bpm=60)  # a tick is 1/24 s, a bar 4 s
+def test_an_excerpt_ends_at_the_last_beat_in_time() -> None:
+    score = Score([(0, 96, 60, 80), (72, 48, 64, 80), (96, 24, 67, 80)], tempo_bpm=60)  # a tick is 1/24 s, a beat 1 s
     for seconds in (4.0, 4.9):
         cut = excerpt(score, seconds)
         assert cut.notes.tolist() == [(0, 96, 60, 80), (72, 24, 64, 80)]
         assert cut.length_seconds == 4.0
-    assert excerpt(score, 3.0).length_seconds == 3.0, "the first bar is longer"
+    assert excerpt(score, 0.5).length_seconds == 0.5, "the first beat is longer"
 
 
 def test_silence_at_both_ends_is_not_heard() -> None:
@@ -55,7 +55,7 @@ def test_silence_at_both_ends_is_not_heard() -> None:
     assert cut.notes.tolist() == [(0, 24, 60, 80), (24, 12, 62, 80)]
     assert cut.length_ticks == 36
     upbeat = excerpt(Score([(72, 24, 60, 80), (96, 96, 62, 80), (192, 96, 64, 80)], tempo_bpm=60), 6.0)
-    assert upbeat.length_ticks == 120, "an upbeat of 1 s and a bar of 4 s"
+    assert upbeat.length_ticks == 144, "six beats from the upbeat on"
 
 
 def test_music_by_people_is_heard_no_longer_than_that_of_machines(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_music_by_people_is_heard_no_longer_than_that_of_machines(tmp_path: Path
         [str(write_tunes(tmp_path / "a", 3, bars=2))], [str(write_tunes(tmp_path / "b", 3, seed=1, bars=9))], 10, 0
     )
     assert limit_for_people(pieces, 30.0) == 4.0, "two bars of 2 s"
-    assert limit_for_people(pieces, 3.0) == 2.0, "one bar of 2 s"
+    assert limit_for_people(pieces, 3.2) == 3.0, "six beats"
     assert limit_for_people([piece for piece in pieces if piece.by_person], 7.0) == 7.0
     checks = [wrong for _, wrong in attention_pairs(pieces, 0)]
     rendered, _ = render_all([*pieces, *checks], 30.0, "opus", OPTIONS)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.listening import make_room, piece_row
+from helpers.listening import make_state, piece_row
 from toccata.listening.selection import (
     ATTENTION_EVERY,
     BLOCK,
@@ -195,20 +195,20 @@ def test_the_radio_plays_all_before_it_repeats_one(count: int, seed: int) -> Non
 
 
 def test_the_radio_of_a_room_remembers_what_was_skipped(tmp_path: Path, store: Store) -> None:
-    room = make_room(tmp_path, store, each=2)
+    state = make_state(tmp_path, store, each=2)
     store.add_listener(EVEN)
-    assert len({room.next_on_radio(EVEN) for _ in range(6)}) == 6
-    assert len(room.asked_about) == 6, "no attention checks"
+    assert len({state.next_on_radio(EVEN) for _ in range(6)}) == 6
+    assert len(state.asked_about) == 6, "no attention checks"
 
 
 def test_who_withdraws_is_forgotten_by_the_selection(tmp_path: Path, store: Store) -> None:
-    room = make_room(tmp_path, store)
+    state = make_state(tmp_path, store)
     store.add_listener(EVEN)
-    pair = room.next_pair(EVEN)
+    pair = state.next_pair(EVEN)
     assert pair is not None
-    room.vote(EVEN, pair.id, "first", 1.0)
-    assert np.abs(room._selection._posteriors[pair.question].mean).max() > 0
-    room.withdraw(EVEN)
-    assert np.abs(room._selection._posteriors[pair.question].mean).max() == 0
+    state.vote(EVEN, pair.id, "first", 1.0)
+    assert np.abs(state._selection._posteriors[pair.question].mean).max() > 0
+    state.withdraw(EVEN)
+    assert np.abs(state._selection._posteriors[pair.question].mean).max() == 0
     with pytest.raises(Exception, match="not asked"):
-        room.vote(EVEN, pair.id, "first", 1.0)
+        state.vote(EVEN, pair.id, "first", 1.0)

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from helpers.listening import Browser
 from toccata.listening.server.access import Access, Rate
 from toccata.listening.server.app import make_app
-from toccata.listening.server.room import Room
+from toccata.listening.server.state import ServerState
 
 QUICK = Rate(100_000, 100_000)  # tests click fast
 
@@ -28,13 +28,13 @@ def static(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def connect(room: Room, static: Path) -> Callable[..., Browser]:
+def connect(state: ServerState, static: Path) -> Callable[..., Browser]:
     """Makes a browser that has no cookie yet; `access` says who may ask."""
     apps = {}
 
     def make(access: Access | None = None, **options: object) -> Browser:
         access = access or Access(listener_rate=QUICK, address_rate=QUICK)
-        app = apps.setdefault(access, make_app(room, access, static))
+        app = apps.setdefault(access, make_app(state, access, static))
         return Browser(TestClient(app, **{"base_url": "http://127.0.0.1", **options}))
 
     return make

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from helpers.listening import Browser
 from toccata.listening.server.app import MAX_BODY
 from toccata.listening.server.identity import listener_of
-from toccata.listening.server.room import Room
+from toccata.listening.server.state import ServerState
 
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the application may be reused
 JSON = st.recursive(
@@ -23,7 +23,7 @@ JSON = st.recursive(
 POSTS = ("vote", "play", "like", "withdraw", "consent")
 
 
-def test_a_listener_agrees_votes_plays_and_likes(connect: Callable[..., Browser], room: Room) -> None:
+def test_a_listener_agrees_votes_plays_and_likes(connect: Callable[..., Browser], state: ServerState) -> None:
     browser = connect()
     session = browser.get("/api/session").json()
     assert session | {"csrf": ""} == {
@@ -59,23 +59,23 @@ def test_a_listener_agrees_votes_plays_and_likes(connect: Callable[..., Browser]
     assert browser.get("/api/session").json()["likes"] == [radio["piece"]]
     assert browser.get("/api/radio").json()["piece"] != radio["piece"]
     tables = {
-        table: len(room.store.rows(f"SELECT * FROM {table}")) for table in ("listeners", "votes", "plays", "likes")
+        table: len(state.store.rows(f"SELECT * FROM {table}")) for table in ("listeners", "votes", "plays", "likes")
     }
     assert tables == {"listeners": 1, "votes": 1, "plays": 1, "likes": 1}
 
 
-def test_who_withdraws_is_a_stranger_again(browser: Browser, room: Room) -> None:
+def test_who_withdraws_is_a_stranger_again(browser: Browser, state: ServerState) -> None:
     pair = browser.get("/api/pair").json()
     browser.post("/api/vote", {"pair": pair["pair"], "choice": "first", "seconds": 1})
     assert browser.post("/api/withdraw").json() == {"ok": True}
     for table in ("listeners", "pairs", "votes", "plays", "likes"):
-        assert room.store.rows(f"SELECT * FROM {table}") == []
+        assert state.store.rows(f"SELECT * FROM {table}") == []
     assert browser.get("/api/session").json()["consented"] is False
     assert browser.get("/api/pair").status_code == 403
     assert browser.enter()["votes"] == 0
 
 
-def test_nothing_is_asked_of_who_has_not_agreed(connect: Callable[..., Browser], room: Room) -> None:
+def test_nothing_is_asked_of_who_has_not_agreed(connect: Callable[..., Browser], state: ServerState) -> None:
     browser = connect()
     browser.csrf = browser.get("/api/session").json()["csrf"]
     for path in ("pair", "radio"):
@@ -84,32 +84,40 @@ def test_nothing_is_asked_of_who_has_not_agreed(connect: Callable[..., Browser],
         assert browser.post(f"/api/{path}").json() == {"error": "agree to take part first"}
     browser.client.cookies.set("listener", "0" * 32)  # of nobody
     assert browser.get("/api/pair").status_code == 403
-    assert room.store.rows("SELECT * FROM listeners") == []
+    assert state.store.rows("SELECT * FROM listeners") == []
 
 
-def test_to_agree_twice_is_to_agree(browser: Browser, room: Room) -> None:
+def test_to_agree_twice_is_to_agree(browser: Browser, state: ServerState) -> None:
     assert browser.post("/api/consent").json()["consented"] is True
-    assert len(room.store.rows("SELECT * FROM listeners")) == 1
+    assert len(state.store.rows("SELECT * FROM listeners")) == 1
 
 
-def test_the_database_holds_no_cookie(browser: Browser, room: Room) -> None:
+def test_a_consent_whose_answer_is_lost_is_of_one_listener(connect: Callable[..., Browser], state: ServerState) -> None:
+    browser = connect()
+    browser.csrf = browser.get("/api/session").json()["csrf"]
+    before = dict(browser.client.cookies)
+    for _ in range(2):
+        browser.client.cookies.clear()
+        browser.client.cookies.update(before)  # what the first answer set has not arrived
+        assert browser.post("/api/consent").json()["consented"] is True
+    assert len(state.store.rows("SELECT * FROM listeners")) == 1
+
+
+def test_the_database_holds_no_cookie(browser: Browser, state: ServerState) -> None:
     cookie = browser.client.cookies["listener"]
-    assert room.store.rows("SELECT id FROM listeners") == [(listener_of(cookie),)]
-    assert cookie not in str(room.store.rows("SELECT * FROM listeners"))
+    assert state.store.rows("SELECT id FROM listeners") == [(listener_of(cookie),)]
+    assert cookie not in str(state.store.rows("SELECT * FROM listeners"))
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites(connect: Callable[..., Browser]) -> None:
-    browser = connect()
-    first = browser.get("/api/session")
-    browser.csrf = first.json()["csrf"]
-    for answer in (first, browser.post("/api/consent")):
-        assert "HttpOnly" in answer.headers["set-cookie"]
-        assert "SameSite=strict" in answer.headers["set-cookie"]
+    cookies = connect().get("/api/session").headers.get_list("set-cookie")
+    assert [cookie.partition("=")[0] for cookie in cookies] == ["csrf", "listener"]
+    assert all("HttpOnly" in cookie and "SameSite=strict" in cookie for cookie in cookies)
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_page_of_another_site_can_send_nothing(browser: Browser, room: Room, path: str) -> None:
-    before = room.store.rows("SELECT * FROM listeners")
+def test_a_page_of_another_site_can_send_nothing(browser: Browser, state: ServerState, path: str) -> None:
+    before = state.store.rows("SELECT * FROM listeners")
     for csrf in ("", "0" * 32, "\xff" * 32):
         answer = browser.client.post(f"/api/{path}", json={}, headers={"x-csrf-token": csrf.encode("latin-1")})
         assert answer.status_code == 403
@@ -117,10 +125,10 @@ def test_a_page_of_another_site_can_send_nothing(browser: Browser, room: Room, p
         f"/api/{path}", content="{}", headers={"x-csrf-token": browser.csrf, "content-type": "text/plain"}
     )
     assert plain.status_code == 415, "a form of another site can send text"
-    assert room.store.rows("SELECT * FROM listeners") == before
+    assert state.store.rows("SELECT * FROM listeners") == before
 
 
-def test_nothing_before_the_vote_tells_who_wrote_a_piece(browser: Browser, room: Room) -> None:
+def test_nothing_before_the_vote_tells_who_wrote_a_piece(browser: Browser, state: ServerState) -> None:
     told = []
     for _ in range(12):
         pair = browser.get("/api/pair")
@@ -139,7 +147,7 @@ def test_nothing_before_the_vote_tells_who_wrote_a_piece(browser: Browser, room:
     assert set(json.loads(told[0])) == {"pair", "question", "first", "second", "number"}
 
 
-def test_checks_are_asked_and_look_like_the_others(browser: Browser, room: Room) -> None:
+def test_checks_are_asked_and_look_like_the_others(browser: Browser, state: ServerState) -> None:
     shapes = Counter()
     while (answer := browser.get("/api/pair")).status_code == 200:
         pair = answer.json()
@@ -147,7 +155,7 @@ def test_checks_are_asked_and_look_like_the_others(browser: Browser, room: Room)
         assert browser.post("/api/vote", {"pair": pair["pair"], "choice": "first", "seconds": 1}).status_code == 200
     assert answer.status_code == 204
     assert len(shapes) == 1
-    assert len(room.store.rows("SELECT * FROM pairs WHERE attention IS NOT NULL")) == 2
+    assert len(state.store.rows("SELECT * FROM pairs WHERE attention IS NOT NULL")) == 2
     assert shapes.total() == 36 + 18 + 2, "9 pieces, 3 by people and 6 by machines, 2 checks"
 
 
@@ -239,12 +247,12 @@ def test_every_answer_has_the_headers_that_keep_strangers_out(browser: Browser) 
         (b'{"pad": "' + b"x" * MAX_BODY + b'"}', 413),
     ],
 )
-def test_votes_that_are_none(browser: Browser, room: Room, body: bytes, status: int) -> None:
+def test_votes_that_are_none(browser: Browser, state: ServerState, body: bytes, status: int) -> None:
     headers = {"x-csrf-token": browser.csrf, "content-type": "application/json"}
     answer = browser.client.post("/api/vote", content=body, headers=headers)
     assert answer.status_code == status
     assert set(answer.json()) == {"error"}
-    assert room.store.rows("SELECT * FROM votes") == []
+    assert state.store.rows("SELECT * FROM votes") == []
 
 
 def test_a_body_without_end_is_cut_off(browser: Browser) -> None:
@@ -268,9 +276,9 @@ def test_vote_of_another_listener(browser: Browser, connect: Callable[..., Brows
     assert (answer.status_code, answer.json()["error"]) == (409, "you were not asked this pair")
 
 
-def test_plays_and_likes_that_are_none(browser: Browser, room: Room) -> None:
+def test_plays_and_likes_that_are_none(browser: Browser, state: ServerState) -> None:
     piece = browser.get("/api/radio").json()["piece"]
-    check = next(each.id for each in room.served.values() if each.check)
+    check = next(each.id for each in state.served.values() if each.check)
     play = {"id": str(uuid4()), "piece": piece, "heard_seconds": 12}
     for change, status in [
         ({"piece": check}, 404),
@@ -285,17 +293,17 @@ def test_plays_and_likes_that_are_none(browser: Browser, room: Room) -> None:
         assert browser.post("/api/play", play | change).status_code == status, change
     assert browser.post("/api/like", {"piece": piece, "liked": 1}).status_code == 422
     assert browser.post("/api/like", {"piece": check, "liked": True}).status_code == 404
-    assert len(room.store.rows("SELECT * FROM plays")) == 1
+    assert len(state.store.rows("SELECT * FROM plays")) == 1
 
 
 @FIXTURES
 @given(st.sampled_from(POSTS[:3]), JSON)
-def test_whatever_is_sent_is_answered_in_words(browser: Browser, room: Room, path: str, body: object) -> None:
+def test_whatever_is_sent_is_answered_in_words(browser: Browser, state: ServerState, path: str, body: object) -> None:
     headers = {"x-csrf-token": browser.csrf, "content-type": "application/json"}
     answer = browser.client.post(f"/api/{path}", content=json.dumps(body), headers=headers)
     assert 400 <= answer.status_code < 500
     assert set(answer.json()) == {"error"}
-    assert room.store.rows("SELECT COUNT(*) FROM votes") == [(0,)]
+    assert state.store.rows("SELECT COUNT(*) FROM votes") == [(0,)]
 
 
 @FIXTURES
@@ -314,13 +322,13 @@ def test_whatever_is_sent_is_answered_in_words(browser: Browser, room: Room, pat
     ),
     st.sampled_from(POSTS[:3]),
 )
-def test_fields_of_any_kind_are_answered_in_words(browser: Browser, room: Room, body: dict, path: str) -> None:
+def test_fields_of_any_kind_are_answered_in_words(browser: Browser, state: ServerState, body: dict, path: str) -> None:
     headers = {"x-csrf-token": browser.csrf, "content-type": "application/json"}
     answer = browser.client.post(f"/api/{path}", content=json.dumps(body), headers=headers)
     if path == "like" and answer.status_code == 200:
         return  # nothing is liked no longer
     assert 400 <= answer.status_code < 500
-    assert room.store.rows("SELECT COUNT(*) FROM votes") == [(0,)]
+    assert state.store.rows("SELECT COUNT(*) FROM votes") == [(0,)]
 
 
 @FIXTURES
@@ -333,23 +341,23 @@ def test_any_path_is_answered(browser: Browser, path: str) -> None:
 
 
 def test_a_full_disk_is_said_and_the_vote_can_be_sent_again(
-    browser: Browser, room: Room, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, state: ServerState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = browser.get("/api/pair").json()
     vote = {"pair": pair["pair"], "choice": "first", "seconds": 1}
-    store_vote = room.store.vote
+    store_vote = state.store.vote
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(room.store, "vote", full)
+    monkeypatch.setattr(state.store, "vote", full)
     answer = browser.post("/api/vote", vote)
     assert (answer.status_code, answer.json()) == (503, {"error": "the answer could not be saved; try again"})
-    monkeypatch.setattr(room.store, "vote", store_vote)
+    monkeypatch.setattr(state.store, "vote", store_vote)
     assert browser.post("/api/vote", vote).json()["votes"] == 1
 
 
-def test_a_piece_whose_file_is_gone(browser: Browser, room: Room, tmp_path: Path) -> None:
+def test_a_piece_whose_file_is_gone(browser: Browser, state: ServerState, tmp_path: Path) -> None:
     piece = browser.get("/api/radio").json()
-    room.served[piece["piece"]].sound.unlink()
+    state.served[piece["piece"]].sound.unlink()
     assert browser.get(piece["sound"]).status_code == 404

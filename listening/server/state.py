@@ -37,7 +37,7 @@ class _Radio:
     last: int | None = None
 
 
-class Room:
+class ServerState:
     """Pieces, database and the choice of what is asked and played; its methods may be called from several threads.
 
     Args:
