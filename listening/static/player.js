@@ -69,25 +69,23 @@ export function makePlayer(parent, name, { heard, started, ended }, signal) {
     const going = root.classList.contains("playing");
     before += total(audio.played);
     failures += 1;
-    let reached = false;
+    let reply = null;
     try {
-      const reply = await fetch(loaded.sound, { headers: { Range: "bytes=0-1" }, signal: current.signal });
-      reached = true;
-      if (!reply.ok) failures = TRIES_OF_FORMAT;
+      reply = await fetch(loaded.sound, { headers: { Range: "bytes=0-1" }, signal: current.signal });
     } catch {
       if (current.signal.aborted) return;
     }
-    if (reached && failures >= TRIES_OF_FORMAT) {
+    if (reply && (!reply.ok || failures >= TRIES_OF_FORMAT)) {
       connection(audio, "");
-      problem.textContent = "This sound cannot be played here.";
+      problem.textContent = reply.ok ? "This browser cannot play this sound; another one may." : "The server has lost this sound.";
       show();
       return;
     }
-    if (!reached) {
+    if (!reply) {
       failures = 0;
       connection(audio, "The sound did not arrive, trying again.");
     }
-    await wait(reached ? 0.3 : 2);
+    await wait(reply ? 0.3 : 2);
     if (current.signal.aborted) return;
     audio.load();
     audio.currentTime = at;

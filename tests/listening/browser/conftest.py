@@ -31,13 +31,6 @@ FLAGS = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder need the browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-
-
 def write_tunes(folder: Path, seeds: range) -> None:
     """Pieces whose sound is 3 s long: all that the page waits for is over soon."""
     folder.mkdir()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from helpers.listening_page import Server
 
+pytestmark = pytest.mark.browser
+
 AXE = "axe-core@4.14.1"
 SMALLEST = 44  # CSS pixels of what is touched (WCAG 2.5.5)
 VIEWS = ("consent", "start", "pairs", "radio")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from helpers.listening_page import NETWORK_ERROR, agree, hear_both, rows
+import pytest
+
+from helpers.listening_page import NETWORK_ERROR, agree, hear_both, rows, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
     from helpers.listening_page import Server
 
+pytestmark = pytest.mark.browser
+
 VOTES = "SELECT count(*) FROM votes"
+NOT_FOUND = re.compile(r"^Failed to load resource: the server responded with a status of 404")
 UNSAVED = "Not saved yet, trying again."
 
 
@@ -37,7 +43,7 @@ def test_an_answer_given_without_a_connection_is_saved_when_it_is_back(
     assert rows(server.database, VOTES) == [(before + 1,)]
 
 
-def test_an_unsaved_answer_survives_a_reload(server: Server, listener: Callable[..., Page]) -> None:
+def test_an_unsaved_answer_is_saved_when_the_page_opens_again(server: Server, listener: Callable[..., Page]) -> None:
     page = listener(allow=NETWORK_ERROR)
     agree(page, server.address, "pairs")
     hear_both(page)
@@ -45,9 +51,10 @@ def test_an_unsaved_answer_survives_a_reload(server: Server, listener: Callable[
     page.route("**/api/vote", lambda route: route.abort())
     page.locator("#answers [data-choice=second]").click()
     page.get_by_text(UNSAVED).wait_for()
-    page.unroute("**/api/vote")
-    page.reload()
-    page.get_by_text("Question 2").wait_for()
+    page.close()
+    later = page.context.new_page()
+    later.goto(f"{server.address}#pairs")
+    later.get_by_text("Question 2").wait_for()
     assert rows(server.database, VOTES) == [(before + 1,)]
 
 
@@ -98,6 +105,24 @@ def test_sound_that_did_not_arrive_is_asked_for_again(server: Server, listener: 
     page.unroute("**/sound/*")
     page.get_by_text("The sound did not arrive, trying again.").wait_for(state="hidden")
     hear_both(page)
+
+
+def test_sound_that_is_gone_is_said_to_be_gone(server: Server, listener: Callable[..., Page]) -> None:
+    page = listener(allow=NOT_FOUND)
+    page.route("**/sound/*", lambda route: route.fulfill(status=404))
+    agree(page, server.address, "radio")
+    page.get_by_text("The server has lost this sound.").wait_for()
+    page.unroute("**/sound/*")
+    page.get_by_role("button", name="Next piece").click()
+    page.get_by_text("The server has lost this sound.").wait_for(state="hidden")
+    wait_until(page, "document.querySelector('audio').currentTime > 0.1")
+
+
+def test_sound_that_the_browser_cannot_play_is_given_up(server: Server, listener: Callable[..., Page]) -> None:
+    page = listener()
+    page.route("**/sound/*", lambda route: route.fulfill(body="no sound", content_type="audio/ogg"))
+    agree(page, server.address, "radio")
+    page.get_by_text("This browser cannot play this sound; another one may.").wait_for()
 
 
 def test_a_listener_goes_on_after_the_server_was_killed(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from helpers.listening_page import Server
 
+pytestmark = pytest.mark.browser
+
 # Chromium says of a header that it heeds it on localhost and under TLS only.
 ONLY_SECURE = re.compile(r"^The Cross-Origin-Opener-Policy header has been ignored")
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
 from helpers.listening_page import HALF, agree, hear_both, number, position, rows, sounding, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from helpers.listening_page import Server
+
+pytestmark = pytest.mark.browser
 
 
 def test_a_listener_hears_two_pieces_and_answers(server: Server, listener: Callable[..., Page]) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
 from helpers.listening_page import agree, rows, sounding, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from helpers.listening_page import Server
+
+pytestmark = pytest.mark.browser
 
 SOUND = "document.querySelector('audio').getAttribute('src')"
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from helpers.listening_page import Server
 
+pytestmark = pytest.mark.browser
+
 DEVICES = {
     "desktop": {"viewport": DESKTOP, "color_scheme": "light"},
     "phone": {"viewport": PHONE, "color_scheme": "dark", "is_mobile": True, "has_touch": True},
