@@ -7,6 +7,7 @@ import hashlib
 import ipaddress
 import os
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -117,11 +118,7 @@ def make_state(
         rendered, unheard = render_all(
             everything, config.seconds, config.format, config.sound, lambda: progress.advance(task)
         )
-    failures += unheard
-    for line in failures[:MAX_FAILURES]:
-        console.print(f"left out: {line}", soft_wrap=True, markup=False, highlight=False)
-    if len(failures) > MAX_FAILURES:
-        console.print(f"... and {len(failures) - MAX_FAILURES:,} more left out")
+    failures = [*failures, *unheard]
     if not any(each.piece.digest in known for each in rendered):
         raise SourceError(f"no piece can be heard; {failures[0]}")
     ids = dict(zip((each.piece.digest for each in rendered), store.add_pieces(map(_row, rendered)), strict=True))
@@ -142,7 +139,7 @@ def make_state(
         for right, wrong in pairs
         if right.digest in ids and wrong.digest in ids
     ]
-    _say_what(rendered, known, console)
+    _say_what([each.piece for each in rendered if each.piece.digest in known], failures, console)
     return ServerState(store, served, attention, text, config.seed)
 
 
@@ -158,15 +155,14 @@ def _row(rendered: Rendered) -> PieceRow:
     )
 
 
-def _say_what(rendered: Sequence[Rendered], known: set[str], console: Console) -> None:
-    """Print how many pieces each source has."""
-    sources: dict[str, list[Rendered]] = {}
-    for each in rendered:
-        if each.piece.digest in known:
-            sources.setdefault(each.piece.source, []).append(each)
-    for name, pieces in sources.items():
-        author = "people" if pieces[0].piece.by_person else "machine"
-        line = f"{name}: {len(pieces)} pieces, {author}"
+def _say_what(pieces: Sequence[Found], failures: Sequence[str], console: Console) -> None:
+    """Print what was left out, and how many pieces each source has."""
+    lines = [f"left out: {line}" for line in failures[:MAX_FAILURES]]
+    if len(failures) > MAX_FAILURES:
+        lines.append(f"... and {len(failures) - MAX_FAILURES:,} more were left out")
+    for source, count in Counter((piece.source, piece.by_person) for piece in pieces).items():
+        lines.append(f"{source[0]}: {count} pieces, {'people' if source[1] else 'machine'}")
+    for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 

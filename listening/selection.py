@@ -13,6 +13,7 @@ from toccata.listening.store import Pair, Store
 
 BLOCK = 6  # questions of one kind in a row: who is asked another thing every time mixes them up
 ATTENTION_EVERY = 12  # questions from one attention check to the next
+MOST_LEAD = 3  # times that a listener hears something oftener in one place than in the other
 CANDIDATES = 4096  # pairs whose information is computed for a question: some milliseconds
 CHOICES = {"first": 1.0, "tie": 0.5, "second": 0.0}  # share of a vote that is for the first piece
 QUESTIONS = ("better", "person")
@@ -111,7 +112,7 @@ class Selection:
             return None
         check = left[self.rng.integers(len(left))]
         answers = Counter(pair.attention for pair in asked)
-        right_first = self._lead(answers["first"] - answers["second"]) < 0
+        right_first = self._balanced_coin(answers["first"] - answers["second"])
         pair = (check.right, check.wrong) if right_first else (check.wrong, check.right)
         return self.store.ask(listener, "better", *pair, "first" if right_first else "second")
 
@@ -154,8 +155,8 @@ class Selection:
     def _ordered(self, question: str, one: int, other: int, asked: Sequence[Pair]) -> tuple[int, int]:
         """Ids of two pieces in the order in which they are heard.
 
-        The rarer order of this pair over all listeners; where both are as frequent, that which puts sources (or people
-        and machines) as often first as second for this listener; then by lot.
+        The rarer order of this pair over all listeners. Where both are as frequent, by lot, but so that sources (or
+        people and machines) are about as often first as second for this listener.
         """
         pieces = self.pieces[one], self.pieces[other]
         ids = pieces[0].id, pieces[1].id
@@ -166,12 +167,18 @@ class Selection:
                 if pair.question == question and pair.first in self._index and pair.second in self._index:
                     balance[_side(question, self.pieces[self._index[pair.first]])] += 1
                     balance[_side(question, self.pieces[self._index[pair.second]])] -= 1
-            lead = balance[_side(question, pieces[0])] - balance[_side(question, pieces[1])]
-        return ids if self._lead(lead) < 0 else (ids[1], ids[0])
+            leads = [balance[_side(question, piece)] for piece in pieces]
+            place = int(abs(leads[1]) > abs(leads[0]))  # of the piece whose side is further from balance
+            lead = -1 if self._balanced_coin(leads[place]) == (place == 0) else 1
+        return ids if lead < 0 else (ids[1], ids[0])
 
-    def _lead(self, lead: int) -> int:
-        """The lead, or 1 or -1 by lot where it is 0."""
-        return lead or int(self.rng.choice((-1, 1)))
+    def _balanced_coin(self, lead: int) -> bool:
+        """Whether something comes first that was `lead` times oftener first than second.
+
+        Fair unless that would exceed `MOST_LEAD` (the big stick design of Soares & Wu 1983, "Some restricted
+        randomization rules in sequential designs"): an order that only ever restored the balance could be foreseen.
+        """
+        return lead <= -MOST_LEAD if abs(lead) >= MOST_LEAD else bool(self.rng.integers(2))
 
     def _indices(self, ids: set[int]) -> list[int]:
         return [self._index[each] for each in ids if each in self._index]

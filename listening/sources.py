@@ -17,6 +17,7 @@ from toccata.music.score import Score
 SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
 EVALUATION = "evaluation"  # of a run, where its agent's pieces are
 AGENT_PIECES = "piece-*.mid"  # there; the others are of composers that the agent is compared with
+MAX_PIECES = 2_000  # of all sources: what is known of them is a matrix of all pairs
 
 
 class SourceError(ToccataError, ValueError):
@@ -48,21 +49,24 @@ def find_pieces(folders: Sequence[str], people: Sequence[str], most: int, seed: 
         seed: of the choice.
 
     Raises:
-        SourceError: when no piece is left, or there is no such folder.
+        SourceError: when no piece is left, there are more than 2,000, or there is no such folder.
         CorpusError: for a corpus that cannot be loaded.
     """
     pieces: list[Found] = []
     failures: list[str] = []
     seen: set[str] = set()
     for place, source, by_person in _named([*((each, False) for each in folders), *((each, True) for each in people)]):
+        left_out: list[str] = []
         if _is_corpus(place):
-            found, left_out = _of_corpus(place, most, seed), []
+            found = _of_corpus(place, most, seed)
         else:
             found, left_out = _of_folder(Path(place), most, seed, seen)
         kept = [piece for piece in found if piece.digest not in seen]
         seen |= {piece.digest for piece in kept}
         pieces += [replace(piece, source=source, by_person=by_person) for piece in kept]
         failures += left_out
+    if len(pieces) > MAX_PIECES:
+        raise SourceError(f"there are {len(pieces):,} pieces, and at most {MAX_PIECES:,} can be heard; lower --pieces")
     if not pieces:
         raise SourceError(f"no piece can be heard; {failures[0]}" if failures else "no piece can be heard")
     return pieces, failures

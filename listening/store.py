@@ -13,7 +13,7 @@ from threading import RLock
 from typing import Any
 
 from toccata.errors import ToccataError, one_line
-from toccata.listening.schema import SCHEMA, VERSION
+from toccata.listening.schema import ATTENTION_SOURCE, SCHEMA, VERSION
 
 MAX_ID = 2**31  # ids of pieces are random below it: their order tells nothing of the source
 BUSY_SECONDS = 10.0  # that a transaction waits for another process
@@ -134,7 +134,11 @@ class Store:
     # Pieces and listeners
 
     def add_pieces(self, pieces: Iterable[PieceRow]) -> list[int]:
-        """The ids of pieces, in order. A piece of a known digest keeps its id and gets the new values."""
+        """The ids of pieces, in order.
+
+        A piece of a known digest keeps its id and gets the new values; not those of an attention check, so that votes
+        on it stay votes on its source.
+        """
         ids = []
         with self.transaction():
             taken = {each for (each,) in self.rows("SELECT id FROM pieces")}
@@ -147,7 +151,8 @@ class Store:
                 self._connection.execute(
                     "INSERT INTO pieces (id, digest, source, file, by_person, genre, seconds) VALUES (?,?,?,?,?,?,?) "
                     "ON CONFLICT (digest) DO UPDATE SET source = excluded.source, file = excluded.file, "
-                    "by_person = excluded.by_person, genre = excluded.genre, seconds = excluded.seconds",
+                    "by_person = excluded.by_person, genre = excluded.genre, seconds = excluded.seconds "
+                    f"WHERE excluded.source != '{ATTENTION_SOURCE}'",
                     (
                         number,
                         piece.digest,

@@ -25,7 +25,6 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 # The cookie is not sent with a redirect from another site's link, since it is SameSite=Strict, but with a refresh of

@@ -33,18 +33,22 @@ class Server:
         self.folder, self.arguments, self.port = folder, arguments, port
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until browsers can connect; again at the same port."""
-        output = self.folder / "output.txt"
+    def launch(self) -> None:
+        """Start it, and do not wait for it."""
         command = [sys.executable, "-c", TOCCATA, "listen", "machine", "--people", "people", "--port", str(self.port)]
-        with output.open("wb") as file:
+        with (self.folder / "output.txt").open("wb") as file:
             self.process = subprocess.Popen(
                 [*command, *self.arguments], cwd=self.folder, stdout=file, stderr=subprocess.STDOUT
             )
+
+    def start(self) -> None:
+        """Start it, and wait until browsers can connect; again at the same port."""
+        self.launch()
+        assert self.process is not None
         began = time.monotonic()
-        while (found := ADDRESS.search(output.read_text())) is None:
+        while (found := ADDRESS.search(self.text())) is None:
             if self.process.poll() is not None or time.monotonic() - began > START_SECONDS:
-                raise AssertionError(f"no server: {output.read_text()}")
+                raise AssertionError(f"no server: {self.text()}")
             time.sleep(0.02)
         self.address = found[1]
         self.port = int(self.address.split(":")[2].split("/")[0])

@@ -11,6 +11,7 @@ from helpers.listening import make_state, piece_row
 from toccata.listening.selection import (
     ATTENTION_EVERY,
     BLOCK,
+    MOST_LEAD,
     Asked,
     AttentionCheck,
     Selection,
@@ -106,19 +107,24 @@ def test_the_first_pair_is_between_sources_and_later_ones_where_least_is_known(s
     assert place > len(asked) * 2 / 3
 
 
-def test_order_is_balanced_over_listeners_and_for_each(store: Store) -> None:
+def test_order_is_balanced_over_listeners(store: Store) -> None:
     chosen = selection(store)
-    listeners = [f"{number:08x}" + "0" * 24 for number in range(6)]
     orders: Counter[tuple[str, int, int]] = Counter()
-    for listener in listeners:
+    for listener in (f"{number:08x}" + "0" * 24 for number in range(6)):
         store.add_listener(listener)
-        asked = answer_all(chosen, listener)
-        orders.update((pair.question, pair.first, pair.second) for pair in asked)
-        people = {piece.id for piece in chosen.pieces if piece.by_person}
-        first = sum(pair.first in people for pair in asked if pair.question == "person")
-        assert abs(2 * first - sum(pair.question == "person" for pair in asked)) <= 8
+        orders.update((pair.question, pair.first, pair.second) for pair in answer_all(chosen, listener))
     for question, first, second in orders:
         assert abs(orders[question, first, second] - orders[question, second, first]) <= 1
+
+
+def test_order_is_balanced_for_a_listener_and_cannot_be_foreseen(store: Store) -> None:
+    chosen = selection(store, each=8)
+    people = {piece.id for piece in chosen.pieces if piece.by_person}
+    order = [pair.first in people for pair in answer_all(chosen, EVEN, most=200) if pair.question == "person"]
+    lead = np.cumsum([1 if first else -1 for first in order])
+    assert np.abs(lead).max() == MOST_LEAD
+    repeats = np.mean([one == other for one, other in pairwise(order)])
+    assert 0.3 < repeats < 0.7
 
 
 def test_attention_checks_have_their_place_and_a_balanced_answer(store: Store) -> None:
@@ -128,7 +134,7 @@ def test_attention_checks_have_their_place_and_a_balanced_answer(store: Store) -
     assert len(places) == 6
     assert {place % ATTENTION_EVERY for place in places} == {2}
     answers = Counter(pair.attention for pair in asked if pair.attention)
-    assert answers == {"first": 3, "second": 3}
+    assert min(answers["first"], answers["second"]) >= 2
     right = {check.right for check in chosen.checks}
     for pair in asked:
         if pair.attention:

@@ -115,6 +115,14 @@ def test_sources_without_a_piece(tmp_path: Path) -> None:
         found(tmp_path / "empty")
 
 
+def test_too_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toccata.listening.sources.MAX_PIECES", 3)
+    folder = write_tunes(tmp_path / "a", 4)
+    assert len(found(folder, most=3)) == 3
+    with pytest.raises(SourceError, match="there are 4 pieces, and at most 3 can be heard; lower --pieces"):
+        found(folder)
+
+
 def test_a_corpus_is_music_by_people_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from toccata.listening import sources
     from toccata.music.corpus.works import Corpus, Work

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from helpers.listening import piece_row
+from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.store import RefusedError, Store, StoreError
 
 ME, OTHER = "a" * 32, "b" * 32
@@ -61,6 +62,8 @@ def test_ids_of_pieces_are_random_and_stay(store: Store) -> None:
     renamed = [piece_row(number, source="new", by_person=True) for number in range(50)]
     assert store.add_pieces(renamed) == ids, "a piece is known by its digest"
     assert store.rows("SELECT DISTINCT source, by_person FROM pieces") == [("new", 1)]
+    store.add_pieces([piece_row(0, source=ATTENTION_SOURCE)])
+    assert store.rows("SELECT DISTINCT source FROM pieces") == [("new",)], "a check takes no piece from its source"
 
 
 def test_who_withdraws_leaves_nothing(store: Store, pieces: list[int]) -> None:
@@ -87,6 +90,13 @@ def test_a_block_is_kept_whole_or_not_at_all(store: Store, pieces: list[int]) ->
         raise ZeroDivisionError
     assert store.open_pairs(ME) == []
     assert store.plays() == {}
+
+
+def test_a_transaction_is_on_disk_when_it_ends(tmp_path: Path) -> None:
+    store = Store(tmp_path / "my.sqlite")
+    settings = [store.rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys")]
+    assert settings == ["wal", 2, 1], "2 is FULL"
+    store.close()
 
 
 def test_what_is_kept_is_there_when_opened_again(store: Store, pieces: list[int]) -> None:

@@ -40,7 +40,7 @@ def at_once(listeners: list[Listener], work: Callable[[Listener], None]) -> list
 
 
 def killed(server: Server, kills: int, count: int) -> tuple[int, int]:
-    """Kill the server while listeners vote, again and again; (votes, repeated requests)."""
+    """Kill the server while listeners vote, and sometimes while it starts; (votes, repeated requests)."""
     listeners = [Listener(server, seed) for seed in range(count)]
     stop = threading.Event()
 
@@ -56,9 +56,13 @@ def killed(server: Server, kills: int, count: int) -> tuple[int, int]:
     rng = np.random.default_rng(0)
     threads = at_once(listeners, work)
     try:
-        for _ in range(kills):
+        for number in range(kills):
             time.sleep(float(rng.uniform(0.1, 0.6)))
             server.kill()
+            if number % 5 == 2:
+                server.launch()
+                time.sleep(float(rng.uniform(0.2, 2.0)))
+                server.kill()
             server.start()
         time.sleep(0.2)
     finally:
