@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-# Chromium says of a header that it heeds it on localhost and under TLS only.
-ONLY_SECURE = re.compile(r"^The Cross-Origin-Opener-Policy header has been ignored")
-
 
 def test_a_listener_enters_with_the_token_and_likes_a_piece(
     start: Callable[..., Server], listener: Callable[..., Page], tmp_path: Path
@@ -33,7 +29,7 @@ def test_a_listener_enters_with_the_token_and_likes_a_piece(
         socket.gethostbyname(name or "")
     except OSError:
         pytest.skip(f"the name of this machine, {name}, has no address")
-    page = listener(allow=ONLY_SECURE)
+    page = listener()
     page.goto(server.address)
     page.get_by_role("button", name="I agree").click()
     assert page.evaluate("isSecureContext") is False
