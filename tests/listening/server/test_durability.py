@@ -13,6 +13,8 @@ import pytest
 from helpers.listening import write_tunes
 from helpers.listening_server import Listener, Server, check_kept
 
+PATIENCE_SECONDS = 60.0
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
@@ -57,19 +59,30 @@ def killed(server: Server, kills: int, count: int) -> tuple[int, int]:
     threads = at_once(listeners, work)
     try:
         for number in range(kills):
-            time.sleep(float(rng.uniform(0.1, 0.6)))
+            wait_for_votes(listeners, int(rng.integers(1, 2 * count)))
+            time.sleep(float(rng.uniform(0, 0.1)))
             server.kill()
             if number % 5 == 2:
                 server.launch()
                 time.sleep(float(rng.uniform(0.2, 2.0)))
                 server.kill()
             server.start()
-        time.sleep(0.2)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
     return check_kept(server.folder, listeners), sum(each.repeats for each in listeners)
+
+
+def wait_for_votes(listeners: list[Listener], votes: int) -> None:
+    """Wait until that many more votes and plays are acknowledged, however busy the machine is."""
+
+    def count() -> int:
+        return sum(len(each.acknowledged) + len(each.plays) for each in listeners)
+
+    began, before = time.monotonic(), count()
+    while count() < before + votes and time.monotonic() - began < PATIENCE_SECONDS:
+        time.sleep(0.002)
 
 
 def loaded(server: Server, count: int, votes: int) -> dict[str, np.ndarray]:
