@@ -9,7 +9,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** Lowest and highest pitch to show: what sounds and two keys more on both sides. */
-export function pitchRange(notes) {
+function pitchRange(notes) {
   if (!notes.length) return [48, 48 + SMALLEST_RANGE - 1];
   const pitches = notes.map((note) => note[2]);
   let low = Math.min(...pitches) - 2;

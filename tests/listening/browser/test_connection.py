@@ -97,6 +97,22 @@ def test_plays_and_likes_wait_for_the_connection_too(server: Server, listener: C
     assert rows(server.database, query) == [(plays + 1, likes + 1)]
 
 
+def test_the_next_piece_is_asked_for_until_the_connection_is_back(
+    server: Server, listener: Callable[..., Page]
+) -> None:
+    page = listener(allow=NETWORK_ERROR)
+    agree(page, server.address, "radio")
+    page.locator("audio[src]").wait_for(state="attached")
+    before = page.locator("audio").get_attribute("src")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Next piece").click()
+    page.get_by_text("The connection is lost, trying again.").wait_for()
+    page.context.set_offline(False)
+    playing = f"a => a.getAttribute('src') !== '{before}' && a.currentTime > 0.1"
+    wait_until(page, f"({playing})(document.querySelector('audio'))")
+    page.get_by_text("The connection is lost, trying again.").wait_for(state="hidden")
+
+
 def test_sound_that_did_not_arrive_is_asked_for_again(server: Server, listener: Callable[..., Page]) -> None:
     page = listener(allow=NETWORK_ERROR)
     page.route("**/sound/*", lambda route: route.abort())
