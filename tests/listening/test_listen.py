@@ -14,7 +14,6 @@ from toccata.agents.generation.sound_options import SoundOptions
 from toccata.files import FileError
 from toccata.listening import listen as module
 from toccata.listening.config import ListenConfig
-from toccata.listening.consent import CONSENT_TEXT, MAX_BYTES, ConsentError, read_consent
 from toccata.listening.listen import ListenError, listen, make_state, read_token
 from toccata.listening.server.state import ServerState
 from toccata.listening.sources import find_pieces
@@ -82,22 +81,6 @@ def test_the_token_of_a_database_stays(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(FileError, match=r"my\.sqlite\.token: holds no token; delete it"):
         read_token(database)
-
-
-def test_the_text_that_listeners_agree_to(tmp_path: Path) -> None:
-    assert read_consent(None) == CONSENT_TEXT
-    path = tmp_path / "consent.txt"
-    path.write_text("  Einverstanden?\n", encoding="utf-8")
-    assert read_consent(path) == "Einverstanden?"
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConsentError, match="is not UTF-8 text"):
-        read_consent(path)
-    path.write_text(" \n")
-    with pytest.raises(ConsentError, match="is empty"):
-        read_consent(path)
-    path.write_text("x" * (MAX_BYTES + 1))
-    with pytest.raises(FileError, match="larger than 20,000 bytes"):
-        read_consent(path)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from helpers.listening import tune, write_tunes
 from toccata.agents.generation.sound_options import SoundOptions
 from toccata.listening import rendering
-from toccata.listening.attention import attention_pairs, randomised
+from toccata.listening.attention import attention_pairs
 from toccata.listening.config import LOUDNESS
 from toccata.listening.rendering import Rendered, excerpt, limit_for_people, render_all, roll_of
-from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.sources import Found, find_pieces
 from toccata.music.score import Score
 from toccata.music.sound.audio_files import write_wav
@@ -145,41 +144,3 @@ def test_a_damaged_recording_is_left_out(tmp_path: Path) -> None:
     assert len(rendered) == 1
     assert len(failures) == 1
     assert "broken.wav" in failures[0]
-
-
-def test_random_notes_keep_durations_and_length() -> None:
-    score = tune(1, bars=8)
-    other = randomised(score, np.random.default_rng(0))
-    assert other.length_ticks == score.length_ticks
-    assert len(np.unique(other.notes["onset_tick"])) > 20
-    assert len(other) > 0.8 * len(score), "few are at one place with another of their pitch"
-    assert np.ptp(other.notes["pitch"]) > 40
-    assert randomised(score, np.random.default_rng(0)) == other
-
-
-def test_checks_are_of_music_by_people(tmp_path: Path) -> None:
-    machine, people = write_tunes(tmp_path / "a", 3), write_tunes(tmp_path / "b", 3, seed=1)
-    pieces, _ = find_pieces([str(machine)], [str(people)], 10, 0)
-    pairs = attention_pairs(pieces, seed=0)
-    assert len(pairs) == 3
-    for right, wrong in pairs:
-        assert right.by_person
-        assert (wrong.source, wrong.by_person) == (ATTENTION_SOURCE, False)
-        assert wrong.file.is_file()
-        assert wrong.score is not None
-        assert Score.from_midi(wrong.file) == wrong.score
-    assert attention_pairs(pieces, seed=0) == pairs
-    assert {wrong.digest for _, wrong in attention_pairs(pieces, seed=1)} != {wrong.digest for _, wrong in pairs}
-
-
-def test_without_music_by_people_chorales_are_heard_in_checks_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from toccata.listening import sources
-    from toccata.music.corpus.works import Corpus, Work
-
-    works = tuple(Work(f"bach/bwv{number}", "classical", tune(number)) for number in range(50, 60))
-    monkeypatch.setattr(sources, "load_corpus", lambda name: Corpus(name, works))
-    pairs = attention_pairs(pieces_of(tmp_path), seed=0)
-    assert len(pairs) == 8
-    assert {each.source for pair in pairs for each in pair} == {ATTENTION_SOURCE}
