@@ -73,8 +73,8 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
         notes = sum(syllable.notes for syllable in found)
         if notes > MAX_LINE_NOTES:
             raise LyricsError(
-                f"{place}: has {notes} syllables and notes of melismas; a line is a phrase, sung in one breath, and has "
-                f"at most {MAX_LINE_NOTES}: break it"
+                f"{place}: has {notes} syllables and notes of melismas; a line is a phrase, sung in one breath: break it, "
+                f"it has at most {MAX_LINE_NOTES}"
             )
         for i, syllable in enumerate(found, start=1):
             yield replace(syllable, line_end=i == len(found))
@@ -118,9 +118,8 @@ def _word(word: str, language: str, place: str) -> list[Syllable]:
         letters = [i for i, char in enumerate(body) if char.isalpha() or unicodedata.combining(char)]
         if not letters:
             if marks and not found:
-                raise LyricsError(
-                    f"{place}: {shortened(word, LONGEST_SHOWN)!r}: the mark {MELISMA} of a melisma must follow a syllable"
-                )
+                shown = shortened(word, LONGEST_SHOWN)
+                raise LyricsError(f"{place}: {shown!r}: the mark {MELISMA} of a melisma must follow a syllable")
             if found:
                 last = found[-1]
                 found[-1] = _with_notes(last, last.text + body, last.notes + marks, place)
