@@ -12,6 +12,7 @@ from toccata.music.lyrics.errors import LyricsError
 from toccata.music.lyrics.words import APOSTROPHES, ENGLISH, split_word
 
 MELISMA = "_"
+COMMENT = "#"  # a line that begins with it is not sung
 MAX_SYLLABLES = 2000  # of a text: about forty minutes of song
 MAX_LINE_NOTES = 64  # a line is a phrase, sung in one breath
 MAX_NOTES = 16  # of one syllable
@@ -57,7 +58,7 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
     """The syllables of a text whose lines are phrases.
 
     Args:
-        text: of any line ends. Lines without a word are left out.
+        text: of any line ends. Comments and lines without a word are left out.
         language: a code that `check_language` takes.
         source: of the text, for errors.
 
@@ -65,6 +66,8 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
         LyricsError: naming source, line and value.
     """
     for number, raw in enumerate(text.splitlines(), start=1):
+        if raw.lstrip().startswith(COMMENT):
+            continue
         place = f"{source}, line {number}"
         line = unicodedata.normalize("NFC", raw)
         _check_characters(line, language, place)
@@ -73,8 +76,8 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
         notes = sum(syllable.notes for syllable in found)
         if notes > MAX_LINE_NOTES:
             raise LyricsError(
-                f"{place}: has {notes} syllables and notes of melismas; a line is a phrase, sung in one breath: break it, "
-                f"it has at most {MAX_LINE_NOTES}"
+                f"{place}: has {notes} syllables and notes of melismas; a line is sung in one breath and has at most "
+                f"{MAX_LINE_NOTES}: break it"
             )
         for i, syllable in enumerate(found, start=1):
             yield replace(syllable, line_end=i == len(found))

@@ -15,10 +15,10 @@ from toccata.music.skyline import is_highest
 
 @dataclass(frozen=True, eq=False)
 class Underlay:
-    """The sung notes of a score in order, and their syllables.
+    """The sung notes of a score in order, and their syllables; of an unfinished piece the first n of them.
 
     Raises:
-        LyricsError: when the arrays have not one entry for each sung note of the lyrics.
+        LyricsError: when the arrays differ in length, or are longer than the sung notes of the lyrics.
     """
 
     lyrics: Lyrics
@@ -32,11 +32,11 @@ class Underlay:
     """(n,) integers, index into `lyrics.syllables`; the later notes of a melisma repeat it."""
 
     def __post_init__(self) -> None:
-        sung = len(self.lyrics.note_syllables)
+        sung = min(len(self.onset_ticks), len(self.lyrics.note_syllables))
         for name in ("onset_ticks", "duration_ticks", "pitches", "syllables"):
             array = np.array(getattr(self, name), np.int64)
             if array.shape != (sung,):
-                raise LyricsError(f"the lyrics are sung on {sung} notes, {name} has the shape {array.shape}")
+                raise LyricsError(f"the underlay has {sung} notes, {name} has the shape {array.shape}")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
@@ -73,7 +73,9 @@ def is_sung(score: Score, voice: str = "soprano", start_tick: int = 0) -> np.nda
     return is_highest(notes) & in_range & (notes["onset_tick"] >= start_tick)
 
 
-def underlay(score: Score, lyrics: Lyrics, voice: str = "soprano", start_tick: int = 0) -> Underlay:
+def underlay(
+    score: Score, lyrics: Lyrics, voice: str = "soprano", start_tick: int = 0, *, partial: bool = False
+) -> Underlay:
     """The text underlay of a score that was written for the lyrics: the n-th sung note carries the n-th syllable.
 
     Args:
@@ -81,13 +83,16 @@ def underlay(score: Score, lyrics: Lyrics, voice: str = "soprano", start_tick: i
         lyrics: a syllable has as many notes as its melisma.
         voice: a name of `VOICES`.
         start_tick: where the song begins, after a primer.
+        partial: whether the score may be of an unfinished piece, with fewer sung notes.
 
     Raises:
         LyricsError: when there are more or fewer sung notes, see `is_sung`, than the lyrics need.
     """
     notes = score.notes[is_sung(score, voice, start_tick)]
-    if len(notes) != len(lyrics.note_syllables):
+    count = len(notes)
+    if count > len(lyrics.note_syllables) or (count < len(lyrics.note_syllables) and not partial):
         raise LyricsError(
-            f"the lyrics are sung on {len(lyrics.note_syllables)} notes, the {voice} of the score has {len(notes)}"
+            f"the lyrics are sung on {len(lyrics.note_syllables)} notes, the {voice} of the score has {count}"
         )
-    return Underlay(lyrics, notes["onset_tick"], notes["duration_ticks"], notes["pitch"], lyrics.note_syllables)
+    syllables = lyrics.note_syllables[:count]
+    return Underlay(lyrics, notes["onset_tick"], notes["duration_ticks"], notes["pitch"], syllables)
