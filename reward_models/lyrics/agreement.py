@@ -18,6 +18,7 @@ from toccata.weights import load_weights, save_weights, sha256
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "lyric-agreement"
 WEIGHTS_NAME = "agreement"
+SCALE = 3.0  # of mean log-odds: songs kept out have then a median of about 2/3
 
 
 def linear(weights: torch.Tensor | None = None, bias: torch.Tensor | float = 0.0) -> torch.nn.Linear:
@@ -31,7 +32,7 @@ def linear(weights: torch.Tensor | None = None, bias: torch.Tensor | float = 0.0
 class LyricAgreement:
     """How likely each note carries its own syllable rather than another one of the song.
 
-    tanh of the mean log-odds of the pairs of note and syllable under a logistic regression that was fitted to songs
+    tanh of 3 times the mean log-odds of the pairs of note and syllable under a logistic regression that was fitted to songs
     against the same songs with their words in another order; see the model card. Pieces without words have 0.
 
     Args:
@@ -54,7 +55,7 @@ class LyricAgreement:
 
     def agreement(self, sung: SungSyllables) -> float:
         """The score of one song, in [-1, 1]; 0 without a syllable."""
-        return float(np.tanh(self.log_odds(sung).mean())) if len(sung) else NO_WORDS
+        return float(np.tanh(SCALE * self.log_odds(sung).mean())) if len(sung) else NO_WORDS
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-1, 1]."""

@@ -22,7 +22,7 @@ from rich.progress import Progress
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from toccata.music.songs.corpus import Song, corpus_songs
-from toccata.music.songs.prosody import SungSyllables, sung_syllables
+from toccata.music.songs.prosody import SungSyllables, stress_on_beats, sung_syllables
 from toccata.reward_models.lyrics.agreement import LyricAgreement, linear
 from toccata.reward_models.lyrics.features import COUNT, note_features, products, syllable_features
 from toccata.stats import auc, bootstrap_clusters
@@ -101,22 +101,22 @@ def fit(songs: Sequence[SungSyllables], seed: int) -> LyricAgreement:
         logits = features @ weights[:-1] + weights[-1]
         value = binary_cross_entropy_with_logits(logits, label) + PENALTY * (weights[:-1] ** 2).sum()
         value.backward()
-        return float(value)
+        return float(value.detach())
 
     optimizer.step(loss)
     slope = weights[:-1].detach() / deviation
     return LyricAgreement(linear(slope, weights[-1].detach() - slope @ mean))
 
 
-def aucs(model: LyricAgreement, songs: Sequence[tuple[Song, SungSyllables]], seed: int) -> dict[str, list[float]]:
+def aucs(
+    score: Callable[[SungSyllables], float], songs: Sequence[tuple[Song, SungSyllables]], seed: int
+) -> dict[str, list[float]]:
     """AUC of songs against the same songs reordered, by kind, with its interval; whole groups are resampled."""
     rng = np.random.default_rng(seed)
-    real = np.array([model.agreement(sung) for _, sung in songs])
+    real = np.array([score(sung) for _, sung in songs])
     found = {}
     for name in ORDERS:
-        fake = np.array(
-            [[model.agreement(reordered(sung, name, rng)) for _ in range(TESTED_ORDERS)] for _, sung in songs]
-        )
+        fake = np.array([[score(reordered(sung, name, rng)) for _ in range(TESTED_ORDERS)] for _, sung in songs])
 
         def of(chosen: np.ndarray, fake: np.ndarray = fake) -> float:
             return auc(real[chosen], fake[chosen].ravel())
@@ -154,7 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "songs": {"fitted": len(fitted), **{language: len(songs) for language, songs in held_out.items()}},
         "syllables": sum(len(sung) for _, sung in fitted),
         "seed": options.seed,
-        "auc": {language: aucs(model, songs, options.seed) for language, songs in held_out.items()},
+        "auc": {language: aucs(model.agreement, songs, options.seed) for language, songs in held_out.items()},
+        "auc_of_stress_on_beats": {
+            language: aucs(stress_on_beats, songs, options.seed) for language, songs in held_out.items()
+        },
         "score": {language: _quantiles(model, songs) for language, songs in held_out.items()},
         "held_out": sorted({song.work for songs in held_out.values() for song, _ in songs}),
     }

@@ -31,9 +31,9 @@ WEIGHTS = {
 class LyricsReward:
     """The weighted mean of what makes words and notes a song, in [-1, 1]; each term is in [-1, 1] too.
 
-    Terms: `stress_on_beats`, `stress_on_length`, `line_end_degree`, `line_end_length`, `phrase_arch`, see `terms.py`, and
-    the learnt `lyric_agreement`, see `agreement.py`. A piece without words has 0 in all of them, and so has one whose
-    notes do not fit its words; of an unfinished piece the words so far count.
+    Terms: `stress_on_beats`, `stress_on_length`, `line_end_degree`, `line_end_length`, `phrase_arch`, see `terms.py`,
+    and the learnt `lyric_agreement`, see `agreement.py`. A piece without words has 0 in all of them, and so has one
+    whose notes do not fit its words; of an unfinished piece the words so far count.
 
     Args:
         agreement: the learnt term.
