@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -19,6 +20,7 @@ from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, check_model, contributions, total
 from toccata.music.lyrics import Lyrics
+from toccata.music.lyrics.voices import checked_voice
 from toccata.music.score import Score
 from toccata.settings.genres import GENRES, check_genres, genre_index
 from toccata.settings.options import MAX_BARS
@@ -93,11 +95,10 @@ class PianoCore:
         self.num_envs = _positive_int("num_envs", num_envs)
         self.piano = piano or Piano()
         self.lyrics = () if lyrics is None else texts_of(lyrics)
-        self.voice = voice
+        self.voice = checked_voice(voice)
         self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
         self.bars = DEFAULT_BARS if bars is None else _positive_int("bars", bars)
-        if self.lyrics:
-            self.bars = most_bars(self.lyrics, self.piano, self.ticks_per_bar, bars)
+        self.bars = most_bars(self.lyrics, self.piano, self.ticks_per_bar, bars) if self.lyrics else self.bars
         self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * self.bars if max_steps is None else max_steps)
         self.genres = check_genres(genres)
         self.genre = None if genre is None else self.genres[genre_index(genre, self.genres)]
@@ -112,12 +113,8 @@ class PianoCore:
         self._end_tick(self.ticks_per_bar, self.bars)
         self.primer = None if primer is None else self._read_primer(primer)
 
-        keep_roll = observation == "full"
-        if self.lyrics:
-            songs = SongDynamics(num_envs, self.piano, self.max_steps, self.lyrics, voice, bars, keep_roll=keep_roll)
-            self.dynamics: Dynamics = songs
-        else:
-            self.dynamics = Dynamics(num_envs, self.piano, self.max_steps, keep_roll=keep_roll)
+        kind = partial(SongDynamics, self.lyrics, voice, bars) if self.lyrics else Dynamics
+        self.dynamics: Dynamics = kind(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
         self.time_limit: float = np.inf
         self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
         self._rewarded: dict[str, np.ndarray] = {}  # (n,) by term: the sum of the rewards of this episode so far
@@ -209,18 +206,14 @@ class PianoCore:
             tempo_bpm = Score(tempo_bpm=options["tempo_bpm"]).tempo_bpm
 
         ticks_per_bar = self.ticks_per_bar if primer is None else primer.ticks_per_bar
-        primer_bars = 0 if primer is None else primer.bars
+        if isinstance(self.dynamics, SongDynamics):
+            self.dynamics.begin_songs(rows, rngs, ticks_per_bar=ticks_per_bar, primer=primer)
+        else:
+            end_tick = self._end_tick(ticks_per_bar, self.bars + (0 if primer is None else primer.bars))
+            self.dynamics.begin(rows, ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
         self.dynamics.states["genre"][rows] = [
             rng.integers(len(self.genres)) if number is None else number for rng in rngs
         ]
-        if isinstance(self.dynamics, SongDynamics):
-            for row, rng in zip(rows, rngs, strict=True):
-                text = int(rng.integers(len(self.lyrics))) if len(self.lyrics) > 1 else 0
-                self._end_tick(ticks_per_bar, primer_bars + self.dynamics.schedule(text, ticks_per_bar).bars)
-                self.dynamics.begin_song(row, text, ticks_per_bar=ticks_per_bar, primer=primer)
-        else:
-            end_tick = self._end_tick(ticks_per_bar, primer_bars + self.bars)
-            self.dynamics.begin(rows, ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
         self.tempos_bpm[rows] = tempo_bpm
         self._bars_rewarded[rows] = 0
         for rewarded in self._rewarded.values():
@@ -366,10 +359,7 @@ class PianoCore:
         last = [states["what"], states["value"]]
         if self.piano.velocities is not None:
             last.append(self.dynamics.last_velocity(rows))
-        shared = {
-            "last": np.stack(last, axis=1, dtype=np.int64),
-            "genre": states["genre"].astype(np.int64),
-        }
+        shared = {"last": np.stack(last, axis=1, dtype=np.int64), "genre": states["genre"].astype(np.int64)}
         if self.observation_mask:
             shared["action_mask"] = self.action_masks()[rows].astype(np.int8)
         if isinstance(self.dynamics, SongDynamics):

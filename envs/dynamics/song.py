@@ -16,6 +16,7 @@ from toccata.music.lyrics import Lyrics, LyricsError
 from toccata.music.lyrics.parsing import MAX_NOTES, MAX_SYLLABLES
 from toccata.music.lyrics.voices import LARGEST_LEAP, voice_range
 from toccata.music.score import TICKS_PER_BEAT, Score
+from toccata.settings.options import MAX_BARS
 
 SYLLABLES_AHEAD = 8  # sung notes in an observation: a line of most songs
 SYLLABLE_FEATURES = 6
@@ -77,12 +78,12 @@ class SongDynamics(Dynamics):
 
     def __init__(
         self,
+        lyrics: Sequence[Lyrics],
+        voice: str,
+        bars: int | None,
         num_envs: int,
         piano: Piano,
         max_steps: int,
-        lyrics: Sequence[Lyrics],
-        voice: str,
-        bars: int | None = None,
         *,
         keep_roll: bool = False,
     ) -> None:
@@ -90,9 +91,8 @@ class SongDynamics(Dynamics):
         kernels = _load_kernels()
         sung = voice_range(voice)
         if max(sung.lowest, piano.lowest) > min(sung.highest, piano.highest):
-            raise LyricsError(
-                f"the {voice} sings {sung.lowest}..{sung.highest}, the piano has the keys {piano.lowest}..{piano.highest}"
-            )
+            keys = f"the piano has the keys {piano.lowest}..{piano.highest}"
+            raise LyricsError(f"the {voice} sings {sung.lowest}..{sung.highest}, {keys}")
         self.lyrics = tuple(lyrics)
         self.bars = bars
         self._schedules: dict[tuple[int, int], Schedule] = {}
@@ -125,11 +125,39 @@ class SongDynamics(Dynamics):
             self._schedules[text, ticks_per_bar] = windows
         return self._schedules[text, ticks_per_bar]
 
-    def begin_song(self, row: int, text: int, *, ticks_per_bar: int, primer: Score | None = None) -> None:
-        """Reset env `row` to a piece for the text of that index, after the primer if there is one."""
+    def begin_songs(
+        self,
+        rows: Sequence[int] | np.ndarray,
+        rngs: Sequence[np.random.Generator],
+        *,
+        ticks_per_bar: int,
+        primer: Score | None = None,
+    ) -> None:
+        """Reset the envs `rows` to songs, after the primer if there is one; of several texts each draws one.
+
+        Args:
+            rows: (k,) indices.
+            rngs: one random number generator for each of them, which a single text leaves alone.
+            ticks_per_bar: of the songs.
+            primer: of all of them, in the same metre.
+
+        Raises:
+            LyricsError: when a primer and a song together have too many bars, or `max_steps` may be too few.
+        """
+        for row, rng in zip(rows, rngs, strict=True):
+            text = int(rng.integers(len(self.lyrics))) if len(self.lyrics) > 1 else 0
+            self._begin_song(int(row), text, ticks_per_bar, primer)
+        self._restrict(np.asarray(rows, np.int64))
+
+    def _begin_song(self, row: int, text: int, ticks_per_bar: int, primer: Score | None) -> None:
+        """Reset env `row` to a song of the text of that index, all but its masks."""
         windows = self.schedule(text, ticks_per_bar)
+        start, bars = (0, 0) if primer is None else (primer.length_ticks, primer.bars)
+        if bars + windows.bars > MAX_BARS:
+            raise LyricsError(
+                f"a piece has at most {MAX_BARS:,} bars, its primer included, got {bars + windows.bars:,}"
+            )
         lyrics = self.lyrics[text]
-        start = 0 if primer is None else primer.length_ticks
         notes = lyrics.note_syllables
         count = len(notes)
         self.text[row] = text
@@ -139,14 +167,14 @@ class SongDynamics(Dynamics):
         self.rest_after[row, :count] = windows.rest_after
         self.stress[row, :count] = [OBSERVED_STRESS[lyrics.syllables[k].stress] for k in notes]
         self.melisma[row, :count] = np.diff(notes, prepend=-1) == 0
-        ends = np.append(np.diff(notes) > 0, True) & [lyrics.syllables[k].line_end for k in notes]
-        self.lines_left[row, : count + 1] = np.append(ends[::-1].cumsum()[::-1], 0)
-        super().begin([row], ticks_per_bar=ticks_per_bar, end_tick=int(self.latest[row, count]), primer=primer)
-        self._restrict(np.array([row]))
+        last_of_line = np.append(np.diff(notes) > 0, True) & [lyrics.syllables[k].line_end for k in notes]
+        self.lines_left[row, : count + 1] = np.append(last_of_line[::-1].cumsum()[::-1], 0)
+        end_tick = int(self.latest[row, count])
+        super().begin([row], ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
 
     def begin(self, rows: ArrayLike, *, ticks_per_bar: int, end_tick: int, primer: Score | None = None) -> None:
-        """Not for songs, whose length follows from their text: `begin_song`."""
-        raise TypeError("a song begins with begin_song")
+        """Not for songs, whose length follows from their text: `begin_songs`."""
+        raise TypeError("songs begin with begin_songs")
 
     def step(self, actions: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Play `actions` as `Dynamics.step` does, after `song_kernels.choose` has replaced some of them."""

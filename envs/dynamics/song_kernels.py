@@ -69,9 +69,15 @@ def _due(voice: Record, clock: int, earliest: np.ndarray, rest_after: np.ndarray
 
 
 @jit
-def _next_limit(voice: Record, latest: np.ndarray) -> int:
-    """The tick that no rest may pass: the last at which the next sung note can begin, or the end of the piece."""
-    return latest[voice.sung]
+def _deadline(voice: Record, earliest: np.ndarray, latest: np.ndarray, rest_after: np.ndarray) -> int:
+    """The tick that no rest may pass: the last at which the next sung note can begin, or the end of the piece.
+
+    Inside a line of the text that is the end of the note before it, unless its window begins later.
+    """
+    note = voice.sung
+    if note == 0 or note == voice.total or rest_after[note - 1] > 0:
+        return latest[note]
+    return max(earliest[note], voice.end_tick)
 
 
 @jit
@@ -101,9 +107,9 @@ def choose(
 ) -> None:
     """Replace the actions of the envs `rows` by what they become, and move their voices on.
 
-    An illegal action becomes a rest of its value; where the next syllable is due and a rest is not legal, it repeats the
-    pitch of the last sung note with its value or the nearest legal one. A rest that would pass the last tick at which
-    the next sung note can begin becomes the longest one that does not.
+    An illegal action becomes a rest of its value; where the next syllable is due and a rest is not legal, it repeats
+    the pitch of the last sung note with its value or the nearest legal one. A rest that would pass the last tick at
+    which the next sung note can begin becomes the longest one that does not.
 
     Args:
         actions: (n, 2) or (n, 3), replaced.
@@ -137,7 +143,8 @@ def choose(
                     value += 1
         note = _due(voice, state.clock, windows.earliest[i], windows.rest_after[i])
         if what == 0:
-            room = _next_limit(voice, windows.latest[i]) - state.clock
+            earliest, latest, rest_after = windows.earliest[i], windows.latest[i], windows.rest_after[i]
+            room = _deadline(voice, earliest, latest, rest_after) - state.clock
             while value > 0 and values[value] > room:
                 value -= 1
         else:
@@ -176,17 +183,22 @@ def restrict_masks(
         clock = state.clock
         if clock >= state.end_tick:
             continue
+        if voice.sung == voice.total and clock >= voice.end_tick:  # the piece ends with the words
+            mask[1:whats] = False
+            continue
         note = _due(voice, clock, windows.earliest[i], windows.rest_after[i])
         is_due = note != NONE_DUE
         struck = voice.onset_tick == clock  # a sung note at this tick; a higher one may take its place
         sings = voice.end_tick > clock
         hurry = _in_a_hurry(state, voice, values[-1], limits.max_steps)
         if is_due:
-            mask[0] = struck or clock < windows.latest[i, note]
-            room = windows.latest[i, note + 1] - windows.rest_after[i, note] - clock
-            for v in range(len(values)):
-                if values[v] < limits.shortest or values[v] > room:
-                    mask[whats + v] = False
+            earliest, latest, rest_after = windows.earliest[i], windows.latest[i], windows.rest_after[i]
+            mask[0] = struck or clock < _deadline(voice, earliest, latest, rest_after)
+            room = latest[note + 1] - rest_after[note] - clock
+            least = limits.shortest
+            if note + 1 < voice.total and rest_after[note] == 0:
+                least = max(least, earliest[note + 1] - clock)  # it lasts until the next may begin
+            _keep_between(mask[whats : whats + len(values)], values, least, room)
         if hurry:
             _keep_the_longest(mask[whats : whats + len(values)])
             if is_due and not struck:
@@ -196,10 +208,8 @@ def restrict_masks(
                 mask[0] = True
                 continue
 
-        # Highest sung pitch; -1 where only accompaniment below the voice is legal. Keys from `floor` on are right of it.
         before = voice.pitch_before if struck else voice.pitch
-        top_low = limits.lowest
-        top_high = -1  # range of the highest note of an action that has any from `floor` on
+        top_low, top_high = floor, -1  # range of the highest note of an action that has any from `floor` on
         left_lowest, left_highest, left_count = 128, -1, 0
         right_lowest, right_count = 128, 0
         for k in range(state.sounding):
@@ -259,6 +269,20 @@ def restrict_masks(
                 fits &= top_low <= top <= top_high and right_count + size - below <= fingers
                 fits &= outermost - min(right_lowest, chords[c, below]) <= span
             mask[what] = fits
+
+
+@jit
+def _keep_between(mask: np.ndarray, values: np.ndarray, least: int, most: int) -> None:
+    """Leave only the values in `least..most` in a mask (values,); the longest up to `most` if there is none."""
+    found = False
+    for v in range(len(values)):
+        mask[v] &= values[v] <= most
+        found |= mask[v] and values[v] >= least
+    if not found:
+        _keep_the_longest(mask)
+        return
+    for v in range(len(values)):
+        mask[v] &= values[v] >= least
 
 
 @jit

@@ -11,7 +11,7 @@ from toccata.music.lyrics import Lyrics, LyricsError
 from toccata.music.score import TICKS_PER_BEAT
 from toccata.settings.options import MAX_BARS
 
-SHORTEST_TICKS = TICKS_PER_BEAT // 4  # of a sung note: a sixteenth
+SHORTEST_TICKS = TICKS_PER_BEAT // 2  # of a sung note: an eighth
 BREATH_TICKS = TICKS_PER_BEAT // 2  # of rest between two lines, at least: an eighth
 CLOSEST_TICKS = TICKS_PER_BEAT // 2  # from one sung note to the next, on average, where a line has the fewest bars
 EARLY_TICKS = TICKS_PER_BEAT  # before its even place
@@ -55,8 +55,8 @@ def schedule(lyrics: Lyrics, piano: Piano, ticks_per_bar: int, bars: int | None 
     words always end in time.
 
     Without `bars` a line has three quarters of a beat for each note and one beat more, rounded up to bars. With `bars`
-    each line has the fewest bars that its notes fit in, an eighth for each; the remaining bars go one by one to the line
-    with the most notes a bar.
+    each line has the fewest bars that its notes fit in, an eighth for each and one for the breath; the remaining bars
+    go one by one to the line with the most notes a bar.
 
     Args:
         lyrics: the text.
@@ -78,9 +78,8 @@ def schedule(lyrics: Lyrics, piano: Piano, ticks_per_bar: int, bars: int | None 
             raise LyricsError(f"the lyrics need {bars_of_lines.sum():,} bars, a piece has at most {MAX_BARS:,}")
     else:
         if bars < fewest.sum():
-            raise LyricsError(
-                f"bars must be at least {fewest.sum()} for lyrics of {len(notes)} lines and {notes.sum()} notes, got {bars}"
-            )
+            text = f"lyrics of {len(notes)} lines and {notes.sum()} notes"
+            raise LyricsError(f"bars must be at least {fewest.sum()} for {text}, got {bars}")
         bars_of_lines = fewest.copy()
         for _ in range(bars - int(fewest.sum())):
             bars_of_lines[np.argmax(notes / bars_of_lines)] += 1

@@ -27,13 +27,18 @@ VOICES = {
 
 
 def voice_range(voice: str) -> VoiceRange:
-    """The range of a voice by its name.
+    """The range of a voice by its name; raises LyricsError as `checked_voice`."""
+    return VOICES[checked_voice(voice)]
+
+
+def checked_voice(voice: str) -> str:
+    """`voice`, a name of `VOICES`.
 
     Raises:
         LyricsError: for an unknown voice, with the nearest known one.
     """
     if isinstance(voice, str) and voice in VOICES:
-        return VOICES[voice]
+        return voice
     near = get_close_matches(str(voice), VOICES, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise LyricsError(f"unknown voice {voice!r}: it must be one of {', '.join(VOICES)}{hint}")

@@ -21,14 +21,13 @@ DIGRAPHS = frozenset({"th", "sh", "ch", "ph", "gh", "wh", "rh", "ck", "qu"})  # 
 
 # Words of the closed classes: in verse their single syllable is unstressed unless the metre stresses it. The dictionary
 # gives many of them a primary stress, because it has them as they are said alone.
-UNSTRESSED = frozenset(
-    """
-    a an the and but or nor for so yet if as than that though till of to in on at by from with up out off down when while
-    i me my you your thou thee thy ye he him his she her it its we us our they them their who whom whose which some is am
-    are was were be been art wast has have had hath hast do does did doth dost can could shall shalt should will wilt
-    would may might must 'tis 'twas
-    """.split()
-)
+_CLOSED_CLASSES = """
+a an the and but or nor for so yet if as than that though till when while of to in on at by from with up out off down
+i me my you your thou thee thy ye he him his she her it its we us our they them their who whom whose which some
+is am are was were be been art wast has have had hath hast do does did doth dost can could shall shalt should will
+wilt would may might must 'tis 'twas
+"""
+UNSTRESSED = frozenset(_CLOSED_CLASSES.split())
 
 # Costs of a boundary and of a piece; their order matters, not their size.
 BETWEEN_CONSONANTS = BEFORE_CONSONANT = 1
