@@ -180,7 +180,7 @@ class _Study:
         return found | {REWARD: self.reward.score(Pieces(pieces)).astype(float)}
 
     def _real_values(self, works: Sequence[str]) -> Arrays:
-        """Without originality: chorales may be among the training works, where they would be found to copy themselves."""
+        """Without originality: chorales may be among the training works, and would be found to copy themselves."""
         songs = corpus_songs(works)
         rows = [values_of(song.score, song.underlay, self.lyrics_reward, None) for song in songs]
         groups = np.unique([song.group for song in songs], return_inverse=True)[1]

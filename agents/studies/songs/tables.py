@@ -71,8 +71,8 @@ def _about(summary: Summary) -> str:
     rewards = " + ".join(f"{weight:g} x {name}" for name, weight in settings["rewards"])
     return (
         f"{summary['poems']} poems, {settings['voice']}; for each {settings['random_drafts']} songs of random legal "
-        f"play, {settings['drafts']} of the prior ({settings['prior']}, {settings['genre']}) and the best by {rewards}; "
-        f"{summary['real']} groups of real songs. Means over poems or groups, with 95 % bootstrap intervals."
+        f"play, {settings['drafts']} of the prior ({settings['prior']}, {settings['genre']}), and of these the best by "
+        f"{rewards}; {summary['real']} groups of real songs. Means over poems or groups, with 95 % bootstrap intervals."
     )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.songs import song, words
 
+from helpers.songs import song, words
 from toccata.agents.generation.song_files import sung_words, write_song
 from toccata.envs.pieces import Piece
 from toccata.music.lyrics.errors import LyricsError
