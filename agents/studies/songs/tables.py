@@ -27,14 +27,7 @@ COLUMNS = {  # figures of the table, and what it calls them
     "shared_ngram_share": "shared n-grams",
     "longest_passage": "longest shared passage, notes",
 }
-IN_TERMINAL = (
-    "stressed_on_strong",
-    "unstressed_on_strong",
-    "breaths",
-    "line_end_degree",
-    "lyrics",
-    "originality_score",
-)
+IN_TERMINAL = ("stressed_on_strong", "unstressed_on_strong", "stress_on_beats", "breaths", "line_end_degree", "lyrics")
 WHOLE = ("range", "largest_leap", "longest_passage")  # of one decimal
 
 Summary = Mapping[str, Any]
