@@ -161,7 +161,7 @@ class SongDynamics(Dynamics):
         notes = lyrics.note_syllables
         count = len(notes)
         self.text[row] = text
-        self.voices[row] = (0, count, -1, start, -1, -1)
+        self.voices[row] = (0, count, -1, start, -1, -1, start - 1, start - 1)
         self.earliest[row, :count] = windows.earliest + start
         self.latest[row, : count + 1] = windows.latest + start
         self.rest_after[row, :count] = windows.rest_after

@@ -23,6 +23,8 @@ VOICE_DTYPE = np.dtype(
         ("end_tick", np.int32),  # of the latest sung note
         ("pitch", np.int32),  # of the latest sung note; -1 before the first
         ("pitch_before", np.int32),  # of the sung note before that; -1 without one
+        ("below_tick", np.int32),  # latest onset of a note below the voice; before the song if there was none
+        ("together_tick", np.int32),  # latest tick whose accompaniment the next sung note must begin with
     ]
 )
 Record = Any  # of VOICE_DTYPE and STATE_DTYPE; mypy knows no fields of a NumPy record
@@ -150,6 +152,10 @@ def choose(
         else:
             chord = what - 1 - keys  # if not negative
             top = keyboard.lowest + what - 1 if chord < 0 else chords[chord, chord_sizes[chord] - 1]
+            if (top if chord < 0 else chords[chord, 0]) < limits.lowest:
+                voice.below_tick = state.clock
+                if not mask[0]:
+                    voice.together_tick = state.clock
             if note != NONE_DUE and top >= limits.lowest:
                 if note == voice.sung:
                     voice.pitch_before = voice.pitch
@@ -192,8 +198,10 @@ def restrict_masks(
         sings = voice.end_tick > clock
         hurry = _in_a_hurry(state, voice, values[-1], limits.max_steps)
         if is_due:
+            whole_values = mask[whats : whats + len(values)].copy()
             earliest, latest, rest_after = windows.earliest[i], windows.latest[i], windows.rest_after[i]
-            mask[0] = struck or clock < _deadline(voice, earliest, latest, rest_after)
+            waits = clock < _deadline(voice, earliest, latest, rest_after) and voice.together_tick < clock
+            mask[0] = struck or waits
             room = latest[note + 1] - rest_after[note] - clock
             least = limits.shortest
             if note + 1 < voice.total and rest_after[note] == 0:
@@ -230,6 +238,17 @@ def restrict_masks(
             top_high = voice.pitch - 1
         free = most_keys - state.sounding
         free_below = free if sings else free - 1  # one key is kept for the voice
+
+        bar_line = clock - (clock - state.start_tick) % state.ticks_per_bar
+        bare = is_due and not struck and not hurry and left_count == 0 and voice.below_tick < bar_line
+        if bare:  # a bar without accompaniment so far: it comes first, if the hands can hold any
+            bare = False
+            for what in range(1, min(floor, highest_key + 1) - lowest_key + 1):
+                bare |= mask[what] and free_below > 0
+        if bare:
+            top_high = -1
+            mask[0] = False
+            mask[whats : whats + len(values)] = whole_values
 
         for pitch in range(lowest_key, highest_key + 1):
             what = 1 + pitch - lowest_key

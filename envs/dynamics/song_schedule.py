@@ -83,26 +83,27 @@ def schedule(lyrics: Lyrics, piano: Piano, ticks_per_bar: int, bars: int | None 
         bars_of_lines = fewest.copy()
         for _ in range(bars - int(fewest.sum())):
             bars_of_lines[np.argmax(notes / bars_of_lines)] += 1
-    return _windows(notes, bars_of_lines * ticks_per_bar, int(bars_of_lines.sum()), step)
+    return _windows(notes, bars_of_lines * ticks_per_bar, int(bars_of_lines.sum()), closest, step)
 
 
-def _windows(notes: np.ndarray, ticks: np.ndarray, bars: int, step: int) -> Schedule:
-    """The windows of lines with `notes` (lines,) in `ticks` (lines,) each."""
+def _windows(notes: np.ndarray, ticks: np.ndarray, bars: int, grid: int, step: int) -> Schedule:
+    """The windows of lines with `notes` (lines,) in `ticks` (lines,) each; their ends are on the grid, an eighth."""
     parts = ticks / (notes + 1)
     late = (
-        int(min(LATE_TICKS, parts.min())) // step * step
+        int(min(LATE_TICKS, parts.min())) // grid * grid
     )  # one for all, so that the order of the latest ticks is kept
     starts = np.cumsum(ticks) - ticks
-    even = [
-        start + np.arange(n) * whole // (n + 1) // step * step
-        for start, n, whole in zip(starts, notes, ticks, strict=True)
-    ]
-    places = np.concatenate(even)
+    places = np.concatenate(
+        [
+            start + np.arange(n) * whole // (n + 1) // grid * grid
+            for start, n, whole in zip(starts, notes, ticks, strict=True)
+        ]
+    )
     rest_after = np.zeros(len(places), np.int32)
     rest_after[np.cumsum(notes)[:-1] - 1] = _up(BREATH_TICKS, step)
     return Schedule(
         bars=bars,
-        earliest=np.maximum(places - EARLY_TICKS, 0).astype(np.int32),
+        earliest=np.maximum(places - _up(EARLY_TICKS, grid), 0).astype(np.int32),
         latest=np.append(places + late, ticks.sum()).astype(np.int32),
         rest_after=rest_after,
     )
