@@ -135,9 +135,9 @@ def save_piano_roll(
 ) -> None:
     """Write the score as a piano roll for a paper or a report, wrapped into lines.
 
-    A line has `BARS_PER_LINE` bars, with words half as many; in a piece that would need more than `MAX_LINES` lines it has more, narrower ones.
-    The range of pitches is that of the piece in whole octaves. An existing file is replaced once the new
-    one is complete.
+    A line has `BARS_PER_LINE` bars, with words half as many; in a piece that would need more than `MAX_LINES` lines it
+    has more, narrower ones. The range of pitches is that of the piece in whole octaves. An existing file is replaced
+    once the new one is complete.
 
     Args:
         score: any score; an empty one gives an empty bar.

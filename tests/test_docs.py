@@ -31,6 +31,7 @@ from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_
 from toccata.agents.runs.run_folder import Run
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
+from toccata.agents.studies.songs.config import StudySongsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
@@ -58,6 +59,7 @@ COMMANDS = {
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "study rivals"): StudyRivalsConfig,
     ("toccata", "study genres"): StudyGenresConfig,
+    ("toccata", "study songs"): StudySongsConfig,
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,

@@ -32,8 +32,8 @@ def linear(weights: torch.Tensor | None = None, bias: torch.Tensor | float = 0.0
 class LyricAgreement:
     """How likely each note carries its own syllable rather than another one of the song.
 
-    tanh of 3 times the mean log-odds of the pairs of note and syllable under a logistic regression that was fitted to songs
-    against the same songs with their words in another order; see the model card. Pieces without words have 0.
+    tanh of 3 times the mean log-odds of the pairs of note and syllable under a logistic regression that was fitted to
+    songs against the same songs with their words in another order; see the model card. Pieces without words have 0.
 
     Args:
         layer: what `linear` makes.

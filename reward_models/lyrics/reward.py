@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
@@ -60,6 +61,10 @@ class LyricsReward:
     def terms(self, sung: SungSyllables, score: Score) -> dict[str, float]:
         """The unweighted terms of one song, each in [-1, 1], by name."""
         return {name: term_of(name, sung, score) for name in FIGURES} | {AGREEMENT: self.agreement.agreement(sung)}
+
+    def total(self, terms: Mapping[str, float]) -> float:
+        """The weighted mean of the terms of one song, in [-1, 1]."""
+        return sum(terms[name] * weight for name, weight in self.weights.items()) / sum(self.weights.values())
 
     def contributions(self, pieces: Pieces) -> dict[str, np.ndarray]:
         """The weighted terms, (n,) float32 by name, whose sum is the score."""

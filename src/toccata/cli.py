@@ -124,6 +124,13 @@ def study_genres(config: Any) -> None:
     run_study(config)
 
 
+def study_songs(config: Any) -> None:
+    """Compose songs for poems, and measure words, melody and originality beside random play and real songs."""
+    from toccata.agents.studies.songs.study import study_songs as run_study
+
+    run_study(config)
+
+
 def metrics(config: Any) -> None:
     """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
     from toccata.agents.evaluation.metrics_of_files import measure_to_table
@@ -144,6 +151,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "dream": ("toccata.agents.rivals.dreaming.config:DreamConfig", dream),
     "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
     "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
+    "study songs": ("toccata.agents.studies.songs.config:StudySongsConfig", study_songs),
     "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),

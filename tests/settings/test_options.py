@@ -34,6 +34,8 @@ from toccata.agents.studies.genres import config as study_genres_config
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals import config as study_rivals_config
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
+from toccata.agents.studies.songs import config as study_songs_config
+from toccata.agents.studies.songs.config import StudySongsConfig
 from toccata.envs import core
 from toccata.reward_models.rating.fitting import config as rating_config
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
@@ -52,6 +54,7 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (FitRivalConfig, {"rival": "markov", "out": Path("out")}, fit_rival_config.RANGES),
     (StudyRivalsConfig, {"out": Path("out")}, study_rivals_config.RANGES),
     (StudyGenresConfig, {"out": Path("out")}, study_genres_config.RANGES),
+    (StudySongsConfig, {"out": Path("out")}, study_songs_config.RANGES),
     (FitRatingConfig, {"data": Path("data"), "out": Path("out")}, rating_config.RANGES),
 ]
 WRONG = [True, "8", 10**30, -(10**30), 10**400, float("nan"), float("inf"), [8], {}, None, b"8", 1j, "\ud800"]

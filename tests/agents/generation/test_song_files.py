@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.songs import song, words
 
+from helpers.songs import song, words
+from toccata.agents.generation import song_files
 from toccata.agents.generation.song_files import sung_words, write_song
 from toccata.envs.pieces import Piece
 from toccata.music.lyrics.errors import LyricsError
 from toccata.music.picture import save_piano_roll
 from toccata.music.score import Score
+from toccata.music.songs.sketch import SketchError
 
 
 def test_a_song_has_its_words_in_every_file_that_shows_them(tmp_path: Path) -> None:
@@ -56,3 +58,19 @@ def test_words_with_marks_of_mathematics_are_drawn_as_they_are(tmp_path: Path) -
     score, underlay = song("$a^2$ b", [60, 62], [1, 1])
     save_piano_roll(score, tmp_path / "song.png", words=sung_words(underlay))
     assert np.frombuffer((tmp_path / "song.png").read_bytes()[:4], np.uint8)[1] == ord("P")
+
+
+def test_a_sketch_is_another_file_and_needs_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score, underlay = song("Ah-men", [60, 62], [1, 1])
+    piece = Piece(score, lyrics=underlay.lyrics)
+    monkeypatch.setattr(song_files, "sung_sketch", lambda *_: np.full(1000, 0.5, np.float32))
+    write_song(piece, tmp_path, "song", sketch=True)
+    assert (tmp_path / "song-sketch.wav").stat().st_size > (tmp_path / "song.mid").stat().st_size
+
+    def fail(*_: object) -> None:
+        raise SketchError("no program")
+
+    monkeypatch.setattr(song_files, "sung_sketch", fail)
+    with pytest.raises(SketchError):
+        write_song(piece, tmp_path, "other", sketch=True)
+    assert not list(tmp_path.glob("other*"))

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import mido
 import pytest
-from helpers.songs import song
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.songs import song
 from toccata.music.score import Score
 from toccata.music.songs.midi import write_song_midi
 

@@ -3,10 +3,10 @@ from xml.etree import ElementTree
 
 import music21
 import pytest
-from helpers.songs import song
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.songs import song
 from toccata.music.score import Score
 from toccata.music.songs.musicxml import write_song_musicxml
 

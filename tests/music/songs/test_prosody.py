@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.songs import song
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.songs import song
 from toccata.music.songs.prosody import (
     UNKNOWN,
     line_end_degree,

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.songs import song
 
+from helpers.songs import song
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModelError, RewardSpecError, contributions
 from toccata.music.songs.corpus import corpus_songs
@@ -103,5 +103,5 @@ def test_weights_are_saved_and_read_back(tmp_path: Path) -> None:
     spec = f"lyric_agreement:{tmp_path / 'weights'}"
     np.testing.assert_array_equal(load_reward(spec).score(Pieces([trochees()])), model.score(Pieces([trochees()])))
     (tmp_path / "weights" / "agreement.safetensors").write_bytes(b"broken")
-    with pytest.raises(RewardModelError, match="agreement.safetensors"):
+    with pytest.raises(RewardModelError, match=r"agreement\.safetensors"):
         load_reward(spec)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from helpers.songs import song, words
 
+from helpers.songs import song, words
 from toccata.envs.pieces import Piece, Pieces
 from toccata.music.score import Score
 from toccata.reward_models import load_reward
