@@ -109,9 +109,9 @@ def choose(
 ) -> None:
     """Replace the actions of the envs `rows` by what they become, and move their voices on.
 
-    An illegal action becomes a rest of its value; where the next syllable is due and a rest is not legal, it repeats
-    the pitch of the last sung note with its value or the nearest legal one. A rest that would pass the last tick at
-    which the next sung note can begin becomes the longest one that does not.
+    An illegal action becomes a rest of its value. Where a rest is not legal, it repeats the last sung pitch, or plays
+    the highest legal key, with its value or the nearest legal one. A rest that would pass the last tick at which the
+    next sung note can begin becomes the longest one that does not.
 
     Args:
         actions: (n, 2) or (n, 3), replaced.
@@ -137,7 +137,7 @@ def choose(
             if not mask[0]:
                 repeated = voice.pitch - keyboard.lowest + 1
                 what = repeated if voice.pitch >= 0 and mask[repeated] else keys
-                while not mask[what]:  # the highest legal key is always a sung one
+                while not mask[what]:  # a sung one, if the bar has accompaniment
                     what -= 1
                 while value > 0 and not mask[whats + value]:
                     value -= 1

@@ -199,7 +199,7 @@ def _boundary_cost(letters: str, i: int, positions: frozenset[int]) -> int:
     """The cost of a boundary before letter `i`, from 0: one of the patterns."""
     if i in positions or re.fullmatch("[^aeiouyl]le[sd]?", letters[i:]):  # "ta-ble"
         return 0
-    if re.fullmatch("le[sd]?", letters[i:]) and not _is_vowel(letters[i - 1]):
+    if re.fullmatch("[^aeiouyl]le[sd]?", letters[i - 1 :]):  # "tab-le"
         return OTHER_BOUNDARY
     before, after = letters[i - 1], letters[i]
     if before + after in DIGRAPHS:
