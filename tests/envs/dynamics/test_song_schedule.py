@@ -51,7 +51,7 @@ def test_bars_that_are_given_go_where_the_most_notes_are() -> None:
 def test_songs_that_cannot_be() -> None:
     with pytest.raises(LyricsError, match=r"a sung note has at least 12 ticks; the piano's values are \(1, 6\)"):
         schedule(words("a"), Piano(values=(1, 6)), BAR)
-    with pytest.raises(LyricsError, match="the lyrics need 12,000 bars, a piece has at most 10,000"):
+    with pytest.raises(LyricsError, match="the lyrics need 11,200 bars, a piece has at most 10,000"):
         schedule(words(" / ".join(["a a a a a a a a"] * 200)), Piano(values=(1, 12)), 3)
 
 
