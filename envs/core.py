@@ -171,7 +171,7 @@ class PianoCore:
             size = int(np.prod(self.piano.nvec) if self.flat else np.sum(self.piano.nvec))
             shared["action_mask"] = spaces.Box(0, 1, (size,), np.int8)
         if self.lyrics:
-            shared |= song_spaces(keys)
+            shared |= song_spaces()
         if self.observation == "actions":
             highest = np.array([MAX_TICKS_PER_BAR, MAX_TICKS_PER_BAR, MAX_BARS, MAX_BARS], np.int32)
             place = spaces.Box(np.zeros(4, np.int32), highest, dtype=np.int32)

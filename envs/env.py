@@ -67,15 +67,16 @@ class PianoEnv(gym.Env[Any, Any]):
     |-----|-------|-------|-------|-----|-----|---------|
     | action_mask | Box | (366,) | int8 | 0 | 1 | 1 for a legal `what`, then for a legal value |
 
-    With `lyrics` the words are in the observation: `voice` has the `what` of the latest sung note, the ticks that it
-    still sounds, sung notes left, lines left; `syllables` has six columns for each of the next eight sung notes: 1
-    (rows after the last are 0), stress (1 primary, 0.5 secondary, 0 none, -1 unknown), 1 in a melisma after its first
-    note, 1 at the end of a line, and the beats until the note may begin, and until it must:
+    With `lyrics` the words are in the observation. `syllables` has six columns for each of the next eight sung notes: 1
+    (a row after the last is 0); stress, 1 primary, 0.5 secondary, 0 none, -1 unknown; 1 for a later note of a melisma;
+    1 at the end of a line; beats until the note may begin, and until it must. `voice` has the `what` of the latest sung
+    note / 88; beats that it still sounds / 16; of the sung notes that are left the share, and those of the line / 64;
+    lines left / 64:
 
     | Key | Space | Shape | Dtype | Min | Max | Meaning |
     |-----|-------|-------|-------|-----|-----|---------|
     | syllables | Box | (8, 6) | float32 | -1 | 16 | the next sung notes |
-    | voice | Box | (4,) | int32 | 0 | [88, 32768, 32000, 2000] | the sung line, and what is left |
+    | voice | Box | (5,) | float32 | 0 | 1 | the sung line, and what is left |
 
     ## Rewards
 

@@ -15,7 +15,7 @@ from toccata.envs.reward_model import RewardModel
 from toccata.music.lyrics import Lyrics
 
 AT_ONCE = 64  # drafts in one batch: more need more memory and are hardly faster on a processor
-RANKING = (("lyrics", 1.0),)  # the rewards that choose among drafts by default
+RANKING = (("lyrics", 2.0), ("rating", 1.0), ("realism", 1.0), ("silence", 1.0), ("repetition", 3.0))
 
 
 def best_songs(

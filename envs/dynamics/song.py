@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from types import ModuleType
 
 import numpy as np
@@ -13,16 +14,14 @@ from toccata.envs.dynamics.batch import STATE_ARRAYS, Dynamics
 from toccata.envs.dynamics.song_schedule import Schedule, schedule, shortest_sung
 from toccata.envs.instrument import Piano
 from toccata.music.lyrics import Lyrics, LyricsError
-from toccata.music.lyrics.parsing import MAX_NOTES, MAX_SYLLABLES
+from toccata.music.lyrics.parsing import MAX_LINE_NOTES
 from toccata.music.lyrics.voices import LARGEST_LEAP, voice_range
 from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.settings.options import MAX_BARS
 
 SYLLABLES_AHEAD = 8  # sung notes in an observation: a line of most songs
-SYLLABLE_FEATURES = 6
+SYLLABLE_FEATURES, VOICE_FEATURES = 6, 5
 MOST_BEATS_AHEAD = 16.0  # in an observation
-MOST_TICKS = 2**15  # of a note in an observation, as of a bar
-MOST_NOTES = MAX_SYLLABLES * MAX_NOTES
 OBSERVED_STRESS = {None: -1.0, 0: 0.0, 2: 0.5, 1: 1.0}
 WINDOW_ARRAYS = ("earliest", "latest", "rest_after", "stress", "melisma", "lines_left")
 
@@ -55,13 +54,11 @@ def most_bars(lyrics: Sequence[Lyrics], piano: Piano, ticks_per_bar: int, bars: 
     return max(schedule(each, piano, ticks_per_bar, bars).bars for each in lyrics)
 
 
-def song_spaces(keys: int) -> dict[str, spaces.Space]:
-    """The spaces of what is observed of the words, on a piano of that many keys."""
-    shape = SYLLABLES_AHEAD, SYLLABLE_FEATURES
-    highest = np.array([keys, MOST_TICKS, MOST_NOTES, MAX_SYLLABLES], np.int32)
+def song_spaces() -> dict[str, spaces.Space]:
+    """The spaces of what is observed of the words."""
     return {
-        "syllables": spaces.Box(-1, MOST_BEATS_AHEAD, shape, np.float32),
-        "voice": spaces.Box(np.zeros(4, np.int32), highest, dtype=np.int32),
+        "syllables": spaces.Box(-1, MOST_BEATS_AHEAD, (SYLLABLES_AHEAD, SYLLABLE_FEATURES), np.float32),
+        "voice": spaces.Box(0, 1, (VOICE_FEATURES,), np.float32),
     }
 
 
@@ -74,7 +71,7 @@ class SongDynamics(Dynamics):
         voices: (n,) records of `song_kernels.VOICE_DTYPE`.
     """
 
-    state_arrays = (*STATE_ARRAYS, "text", "voices", *WINDOW_ARRAYS)
+    state_arrays = (*STATE_ARRAYS, "words", "text", "voices", *WINDOW_ARRAYS)
 
     def __init__(
         self,
@@ -97,6 +94,8 @@ class SongDynamics(Dynamics):
         self.bars = bars
         self._schedules: dict[tuple[int, int], Schedule] = {}
         most = max(len(each.note_syllables) for each in self.lyrics)
+        digest = sha256(repr((self.lyrics, voice, bars)).encode()).digest()
+        self.words = np.frombuffer(digest, np.uint8)  # tells whether a state is of the same words
         self.text = np.zeros(num_envs, np.int32)
         self.voices = np.zeros(num_envs, kernels.VOICE_DTYPE)
         self.earliest = np.zeros((num_envs, most), np.int32)
@@ -176,6 +175,12 @@ class SongDynamics(Dynamics):
         """Not for songs, whose length follows from their text: `begin_songs`."""
         raise TypeError("songs begin with begin_songs")
 
+    def set_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """As `Dynamics.set_arrays`; raises ValueError for the state of other words, voice or bars, too."""
+        if not np.array_equal(arrays.get("words", ()), self.words):
+            raise ValueError("the state is of other lyrics, another voice or other bars")
+        super().set_arrays(arrays)
+
     def step(self, actions: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Play `actions` as `Dynamics.step` does, after `song_kernels.choose` has replaced some of them."""
         playing = self._all if rows is None else rows
@@ -234,7 +239,18 @@ class SongDynamics(Dynamics):
         return syllables
 
     def voice(self, rows: np.ndarray) -> np.ndarray:
-        """(k, 4) int32: `what` of the latest sung note, ticks that it still sounds, sung notes left, lines left."""
-        voice = np.empty((len(rows), 4), np.int32)
-        _load_kernels().write_voice(voice, self.states, self.voices, self._windows, rows, self.piano.lowest)
+        """(k, 5) float32 in [0, 1] for the envs `rows` (k,): the sung line and what is left; see `write_voice`."""
+        voice = np.empty((len(rows), VOICE_FEATURES), np.float32)
+        _load_kernels().write_voice(
+            voice,
+            self.states,
+            self.voices,
+            self._windows,
+            rows,
+            self.piano.lowest,
+            self.piano.keys,
+            TICKS_PER_BEAT,
+            MOST_BEATS_AHEAD,
+            MAX_LINE_NOTES,
+        )
         return voice

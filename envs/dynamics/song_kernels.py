@@ -109,9 +109,9 @@ def choose(
 ) -> None:
     """Replace the actions of the envs `rows` by what they become, and move their voices on.
 
-    An illegal action becomes a rest of its value; where the next syllable is due and a rest is not legal, it repeats
-    the pitch of the last sung note with its value or the nearest legal one. A rest that would pass the last tick at
-    which the next sung note can begin becomes the longest one that does not.
+    An illegal action becomes a rest of its value. Where a rest is not legal, it repeats the last sung pitch, or plays
+    the highest legal key, with its value or the nearest legal one. A rest that would pass the last tick at which the
+    next sung note can begin becomes the longest one that does not.
 
     Args:
         actions: (n, 2) or (n, 3), replaced.
@@ -137,7 +137,7 @@ def choose(
             if not mask[0]:
                 repeated = voice.pitch - keyboard.lowest + 1
                 what = repeated if voice.pitch >= 0 and mask[repeated] else keys
-                while not mask[what]:  # the highest legal key is always a sung one
+                while not mask[what]:  # a sung one, if the bar has accompaniment
                     what -= 1
                 while value > 0 and not mask[whats + value]:
                     value -= 1
@@ -342,12 +342,30 @@ def write_syllables(
 
 @jit
 def write_voice(
-    voice_state: np.ndarray, states: np.ndarray, voices: np.ndarray, windows: Windows, rows: np.ndarray, lowest: int
+    voice_state: np.ndarray,
+    states: np.ndarray,
+    voices: np.ndarray,
+    windows: Windows,
+    rows: np.ndarray,
+    lowest: int,
+    keys: int,
+    ticks_per_beat: int,
+    most_beats: float,
+    most_left: int,
 ) -> None:
-    """(k, 4) int32: `what` of the latest sung note, ticks that it still sounds, sung notes left, lines left."""
+    """(k, 5) float32 in [0, 1].
+
+    `what` of the latest sung note in `keys`; beats that it still sounds, in `most_beats`; the share of the sung notes
+    that are left; those of the line and the lines that are left, in `most_left`.
+    """
     for row, i in enumerate(rows):
-        voice = voices[i]
-        voice_state[row, 0] = voice.pitch - lowest + 1 if voice.pitch >= 0 else 0
-        voice_state[row, 1] = max(0, voice.end_tick - states[i].clock)
-        voice_state[row, 2] = voice.total - voice.sung
-        voice_state[row, 3] = windows.lines_left[i, voice.sung]
+        voice, lines_left = voices[i], windows.lines_left[i]
+        of_line = 0
+        while voice.sung + of_line < voice.total and lines_left[voice.sung + of_line] == lines_left[voice.sung]:
+            of_line += 1
+        voice_state[row, 0] = (voice.pitch - lowest + 1) / keys if voice.pitch >= 0 else 0
+        beats = max(0, voice.end_tick - states[i].clock) / ticks_per_beat
+        voice_state[row, 1] = min(beats, most_beats) / most_beats
+        voice_state[row, 2] = (voice.total - voice.sung) / voice.total
+        voice_state[row, 3] = min(of_line, most_left) / most_left
+        voice_state[row, 4] = min(lines_left[voice.sung], most_left) / most_left

@@ -115,3 +115,18 @@ class Lyrics:
         indices = np.repeat(np.arange(len(self.syllables)), [syllable.notes for syllable in self.syllables])
         indices.setflags(write=False)
         return indices
+
+
+def load_texts(path: str | PathLike[str], language: str = ENGLISH) -> tuple[Lyrics, ...]:
+    """The lyrics in a text file, or those of every file *.txt in a folder, by their names.
+
+    Raises:
+        FileError, LyricsError: as `Lyrics.load`; and for a folder without such a file.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return (Lyrics.load(path, language),)
+    files = sorted(path.glob("*.txt"))
+    if not files:
+        raise LyricsError(f"{path}: has no file *.txt")
+    return tuple(Lyrics.load(file, language) for file in files)

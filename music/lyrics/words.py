@@ -197,9 +197,9 @@ def _piece_cost(piece: str, is_last: bool) -> int:
 
 def _boundary_cost(letters: str, i: int, positions: frozenset[int]) -> int:
     """The cost of a boundary before letter `i`, from 0: one of the patterns."""
-    if i in positions or re.fullmatch("[^aeiouy]le[sd]?", letters[i:]):  # "ta-ble"
+    if i in positions or re.fullmatch("[^aeiouyl]le[sd]?", letters[i:]):  # "ta-ble"
         return 0
-    if re.fullmatch("le[sd]?", letters[i:]) and not _is_vowel(letters[i - 1]):
+    if re.fullmatch("[^aeiouyl]le[sd]?", letters[i - 1 :]):  # "tab-le"
         return OTHER_BOUNDARY
     before, after = letters[i - 1], letters[i]
     if before + after in DIGRAPHS:
@@ -208,7 +208,7 @@ def _boundary_cost(letters: str, i: int, positions: frozenset[int]) -> int:
         return WITHIN_VOWELS
     if _is_vowel(after):
         return BEFORE_VOWEL
-    follows = _is_vowel(letters[i + 1]) if i + 1 < len(letters) else False
-    if not follows:
+    following = letters[i + 2 : i + 3] if letters[i : i + 2] in DIGRAPHS else letters[i + 1 : i + 2]
+    if not following or not _is_vowel(following):
         return OTHER_BOUNDARY
     return BEFORE_CONSONANT if _is_vowel(before) else BETWEEN_CONSONANTS
