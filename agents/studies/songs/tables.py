@@ -65,8 +65,8 @@ def _about(summary: Summary) -> str:
     return (
         f"{summary['poems']} poems, {settings['voice']}; for each {settings['random_drafts']} songs of random legal "
         f"play and {settings['drafts']} of the prior ({settings['prior']}, {settings['genre']}). Of these the best by "
-        f"`lyrics`, and of the first {settings['rewarded']} the best by {rewards}. {summary['real']} groups of real songs. "
-        "Means over poems or groups, with 95 % bootstrap intervals."
+        f"`lyrics`, and of the first {settings['rewarded']} the best by {rewards}. {summary['real']} groups of real "
+        "songs. Means over poems or groups, with 95 % bootstrap intervals."
     )
 
 
