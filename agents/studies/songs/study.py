@@ -224,11 +224,11 @@ def _pieces(arrays: Arrays, lyrics: Lyrics, config: StudySongsConfig) -> list[Pi
     Raises:
         FileError: for arrays that are no songs.
     """
-    metre = {"beats_per_bar": config.beats_per_bar, "tempo_bpm": config.tempo_bpm}
     try:
         notes = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
         scores = [
-            Score(own, length_ticks=int(length), **metre) for own, length in zip(notes, arrays["ticks"], strict=True)
+            Score(own, beats_per_bar=config.beats_per_bar, tempo_bpm=config.tempo_bpm, length_ticks=int(length))
+            for own, length in zip(notes, arrays["ticks"], strict=True)
         ]
     except (KeyError, ValueError, TypeError) as error:
         raise FileError(f"a file of the cache holds no songs: {error}; delete the folder of the cache") from error
