@@ -62,7 +62,7 @@ def best_songs(
 
         batch_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         pieces = sample_pieces(network, piano, size, lyrics=lyrics, seed=batch_seed, on_progress=on_batch, **arguments)
-        scores = rewards.score(Pieces(pieces, piano)).tolist() if drafts > 1 else [0.0] * size
+        scores = rewards.score(Pieces(pieces)).tolist() if drafts > 1 else [0.0] * size
         for k, (piece, score) in enumerate(zip(pieces, scores, strict=True), start=start):
             if k % drafts == 0:
                 best.append(piece)

@@ -28,7 +28,7 @@ from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
 from toccata.files import refuse_existing, whole_folder
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
-from toccata.music.lyrics import Lyrics
+from toccata.music.lyrics import Lyrics, LyricsError
 from toccata.music.score import Score
 from toccata.music.sound.listening import check_soundfont
 from toccata.reward_models import parse_rewards
@@ -109,14 +109,16 @@ def with_song_bars(config: ComposeConfig, lyrics: Lyrics, piano: Piano, beats_pe
     """The configuration with the bars of a song, where none are given.
 
     Raises:
-        ComposeError: naming the file of the words, when these need more bars than are given, and for a metre that the
-            piano cannot play.
+        ComposeError: naming the file of the words, when these need more bars than are given; and for a metre that is
+            no whole number of ticks.
     """
     try:
         ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
         return replace(config, bars=most_bars([lyrics], piano, ticks_per_bar, config.bars))
-    except ValueError as error:
+    except LyricsError as error:
         raise ComposeError(f"{config.lyrics}: {error}") from error
+    except ValueError as error:
+        raise ComposeError(str(error)) from error
 
 
 def progress_bar(console: Console) -> Progress:

@@ -92,7 +92,7 @@ class SongDynamics(Dynamics):
             raise LyricsError(f"the {voice} sings {sung.lowest}..{sung.highest}, {keys}")
         self.lyrics = tuple(lyrics)
         self.bars = bars
-        self._schedules: dict[tuple[int, int], Schedule] = {}
+        self._schedules: dict[tuple[int, int, int | None], Schedule] = {}
         most = max(len(each.note_syllables) for each in self.lyrics)
         digest = sha256(repr((self.lyrics, voice, bars)).encode()).digest()
         self.words = np.frombuffer(digest, np.uint8)  # tells whether a state is of the same words
@@ -106,23 +106,21 @@ class SongDynamics(Dynamics):
         self.lines_left = np.zeros((num_envs, most + 1), np.int32)
         self._limits = kernels.VoiceLimits(sung.lowest, sung.highest, LARGEST_LEAP, shortest_sung(piano), max_steps)
 
-    def schedule(self, text: int, ticks_per_bar: int) -> Schedule:
-        """The windows of the text of that index in this metre.
+    def schedule(self, text: int, ticks_per_bar: int, bars: int | None = None) -> Schedule:
+        """The windows of the text of that index in this metre, in `bars` or those of all songs.
 
         Raises:
-            LyricsError: when `max_steps` may be too few for the words.
+            LyricsError: as the function `schedule`, and when `max_steps` may be too few for the words.
         """
-        if (text, ticks_per_bar) not in self._schedules:
-            lyrics = self.lyrics[text]
-            windows = schedule(lyrics, self.piano, ticks_per_bar, self.bars)
-            needed = _load_kernels().steps_needed(len(windows.earliest), windows.latest[-1], self.piano.values[-1])
-            if self._limits.max_steps < needed:
-                notes = len(windows.earliest)
-                raise LyricsError(
-                    f"max_steps must be at least {needed} for lyrics of {notes} notes, got {self._limits.max_steps}"
-                )
-            self._schedules[text, ticks_per_bar] = windows
-        return self._schedules[text, ticks_per_bar]
+        key = text, ticks_per_bar, self.bars if bars is None else bars
+        if key not in self._schedules:
+            windows = schedule(self.lyrics[text], self.piano, *key[1:])
+            notes, most = len(windows.earliest), self._limits.max_steps
+            needed = _load_kernels().steps_needed(notes, windows.latest[-1], self.piano.values[-1])
+            if most < needed:
+                raise LyricsError(f"max_steps must be at least {needed} for lyrics of {notes} notes, got {most}")
+            self._schedules[key] = windows
+        return self._schedules[key]
 
     def begin_songs(
         self,
@@ -132,29 +130,31 @@ class SongDynamics(Dynamics):
         ticks_per_bar: int,
         primer: Score | None = None,
     ) -> None:
-        """Reset the envs `rows` to songs, after the primer if there is one; of several texts each draws one.
-
-        Args:
-            rows: (k,) indices.
-            rngs: one random number generator for each of them, which a single text leaves alone.
-            ticks_per_bar: of the songs.
-            primer: of all of them, in the same metre.
-
-        Raises:
-            LyricsError: when a primer and a song together have too many bars, or `max_steps` may be too few.
-        """
+        """Reset the envs `rows` (k,) to songs, as `begin_song`; of several texts each draws one with its generator."""
         for row, rng in zip(rows, rngs, strict=True):
             text = int(rng.integers(len(self.lyrics))) if len(self.lyrics) > 1 else 0
-            self._begin_song(int(row), text, ticks_per_bar, primer)
-        self._restrict(np.asarray(rows, np.int64))
+            self.begin_song(int(row), text, ticks_per_bar=ticks_per_bar, primer=primer)
 
-    def _begin_song(self, row: int, text: int, ticks_per_bar: int, primer: Score | None) -> None:
-        """Reset env `row` to a song of the text of that index, all but its masks."""
-        windows = self.schedule(text, ticks_per_bar)
-        start, bars = (0, 0) if primer is None else (primer.length_ticks, primer.bars)
-        if bars + windows.bars > MAX_BARS:
+    def begin_song(
+        self, row: int, text: int, *, ticks_per_bar: int, bars: int | None = None, primer: Score | None = None
+    ) -> None:
+        """Reset env `row` to a song of the text of that index, after the primer if there is one.
+
+        Args:
+            row: index of the env.
+            text: index in `lyrics`.
+            ticks_per_bar: of the song.
+            bars: of the song, without the primer; by default those of all songs.
+            primer: in the same metre.
+
+        Raises:
+            LyricsError: as `schedule`, and when primer and song together have too many bars.
+        """
+        windows = self.schedule(text, ticks_per_bar, bars)
+        start, before = (0, 0) if primer is None else (primer.length_ticks, primer.bars)
+        if before + windows.bars > MAX_BARS:
             raise LyricsError(
-                f"a piece has at most {MAX_BARS:,} bars, its primer included, got {bars + windows.bars:,}"
+                f"a piece has at most {MAX_BARS:,} bars, its primer included, got {before + windows.bars:,}"
             )
         lyrics = self.lyrics[text]
         notes = lyrics.note_syllables
@@ -170,6 +170,7 @@ class SongDynamics(Dynamics):
         self.lines_left[row, : count + 1] = np.append(last_of_line[::-1].cumsum()[::-1], 0)
         end_tick = int(self.latest[row, count])
         super().begin([row], ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
+        self._restrict(np.array([row]))
 
     def begin(self, rows: ArrayLike, *, ticks_per_bar: int, end_tick: int, primer: Score | None = None) -> None:
         """Not for songs, whose length follows from their text: `begin_songs`."""
@@ -206,6 +207,14 @@ class SongDynamics(Dynamics):
             self.states[name][illegal] = chosen[illegal, dimension]
         self._restrict(playing)
         return legal
+
+    def allow_rests(self, actions: np.ndarray) -> None:
+        """Make the values of those `actions` (n, 2) legal that are rests where a rest is legal.
+
+        For actions that were recorded: a rest that was shortened may have a value that is not in the mask of its step.
+        """
+        rests = (actions[:, 0] == 0) & self.masks[:, 0]
+        self.masks[rests, self.whats + actions[rests, 1]] = True
 
     def _all_legal_in(self, rows: np.ndarray) -> np.ndarray:
         """The masks, with every action legal in the envs `rows`, whose actions are legal as they are."""

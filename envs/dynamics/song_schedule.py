@@ -54,9 +54,9 @@ def schedule(lyrics: Lyrics, piano: Piano, ticks_per_bar: int, bars: int | None 
     place to a beat after it, or to that part where it is shorter. So the first note of a line may be an upbeat, and the
     words always end in time.
 
-    Without `bars` a line has three quarters of a beat for each note and one beat more, rounded up to bars. With `bars`
-    each line has the fewest bars that its notes fit in, an eighth for each and one for the breath; the remaining bars
-    go one by one to the line with the most notes a bar.
+    Without `bars` the song has those of three quarters of a beat for each note of a line and one beat more, rounded up
+    to bars. Each line has the fewest bars that its notes fit in, an eighth for each and one for the breath; the
+    remaining bars go one by one to the line with the most notes a bar.
 
     Args:
         lyrics: the text.
@@ -70,19 +70,17 @@ def schedule(lyrics: Lyrics, piano: Piano, ticks_per_bar: int, bars: int | None 
     step, shortest = piano.values[0], shortest_sung(piano)
     closest = _up(max(CLOSEST_TICKS, shortest), step)
     notes = np.array([sum(syllable.notes for syllable in line) for line in lyrics.lines])
-    fewest = -(-(notes + 1) * closest // ticks_per_bar)
+    bars_of_lines = -(-(notes + 1) * closest // ticks_per_bar)  # the fewest
     if bars is None:
         ticks = ((notes * BEATS_PER_NOTE + BEATS_PER_LINE) * TICKS_PER_BEAT).astype(np.int64)
-        bars_of_lines = np.maximum(fewest, -(-ticks // ticks_per_bar))
-        if bars_of_lines.sum() > MAX_BARS:
-            raise LyricsError(f"the lyrics need {bars_of_lines.sum():,} bars, a piece has at most {MAX_BARS:,}")
-    else:
-        if bars < fewest.sum():
-            text = f"lyrics of {len(notes)} lines and {notes.sum()} notes"
-            raise LyricsError(f"bars must be at least {fewest.sum()} for {text}, got {bars}")
-        bars_of_lines = fewest.copy()
-        for _ in range(bars - int(fewest.sum())):
-            bars_of_lines[np.argmax(notes / bars_of_lines)] += 1
+        bars = int(np.maximum(bars_of_lines, -(-ticks // ticks_per_bar)).sum())
+        if bars > MAX_BARS:
+            raise LyricsError(f"the lyrics need {bars:,} bars, a piece has at most {MAX_BARS:,}")
+    if bars < bars_of_lines.sum():
+        text = f"lyrics of {len(notes)} lines and {notes.sum()} notes"
+        raise LyricsError(f"bars must be at least {bars_of_lines.sum()} for {text}, got {bars}")
+    for _ in range(bars - int(bars_of_lines.sum())):
+        bars_of_lines[np.argmax(notes / bars_of_lines)] += 1
     return _windows(notes, bars_of_lines * ticks_per_bar, int(bars_of_lines.sum()), closest, step)
 
 
