@@ -108,7 +108,7 @@ def record_trajectories(
 
 
 def _side_by_side(pieces: Sequence[Piece], lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """The indices of the pieces that are played in one batch: those of one voice, or without words, of similar length."""
+    """The indices of the pieces that are played in one batch: of one voice, or without words, and similar length."""
     voices = np.array([piece.voice if _is_song(piece) else "" for piece in pieces])
     for voice in np.unique(voices):
         of_voice = np.flatnonzero(voices == voice)
