@@ -30,6 +30,7 @@ from toccata.files import refuse_existing, whole_folder
 from toccata.music.corpus.parsing import NOTATION_SUFFIXES
 from toccata.music.lyrics import Lyrics, LyricsError
 from toccata.music.score import Score
+from toccata.music.songs.sketch import check_espeak
 from toccata.music.sound.listening import check_soundfont
 from toccata.reward_models import parse_rewards
 from toccata.settings.genres import check_genres, genre_index, with_added
@@ -54,13 +55,15 @@ def compose(config: ComposeConfig, console: Console | None = None) -> list[Piece
         the pieces that were written.
 
     Raises:
-        ComposeError, FileError, LyricsError, MidiError, MusicXMLError, PriorError, RunError, ConfigError, SoundError:
-            before anything is written.
+        ComposeError, FileError, LyricsError, MidiError, MusicXMLError, PriorError, RunError, ConfigError, SoundError,
+            SketchError: before anything is written.
         OSError: naming the file that cannot be read or written; nothing is left of the folder then.
     """
     console = console or Console()
     refuse_existing(config.out, "another --out")
     check_soundfont(config.sound.soundfont)
+    if config.sketch:
+        check_espeak()
     primer = None if config.primer is None else read_primer(config)
     lyrics = None if config.lyrics is None else Lyrics.load(config.lyrics, config.language)
     network, piano, run = load_composer(config)
@@ -139,7 +142,8 @@ def write_composed(pieces: Sequence[Piece], config: ComposeConfig, bar: Progress
     task = bar.add_task("writing", total=len(pieces))
     with whole_folder(place) as folder:
         for number, piece in enumerate(pieces):
-            write_song(piece, folder, f"piece-{number:03d}", config.sound, f"Toccata, seed {config.seed}")
+            composer = f"Toccata, seed {config.seed}"
+            write_song(piece, folder, f"piece-{number:03d}", config.sound, composer, sketch=config.sketch)
             bar.advance(task)
     return place
 

@@ -65,6 +65,10 @@ class ComposeConfig:
     """Of --lyrics: code of the language, such as de or it. English has syllables and stress from a dictionary, others
     are hyphenated."""
 
+    sketch: bool = False
+    """Of --lyrics: write piece-000-sketch.wav too, the words at the pitches of their notes by the speech synthesizer
+    eSpeak NG (the program espeak-ng): a sketch of where the words are, not singing."""
+
     bars: int | None = None
     """Bars to compose, after the primer. By default 8, with --lyrics as many as the words need."""
 
@@ -124,5 +128,7 @@ class ComposeConfig:
         for name, value in (("primer", self.primer), ("with", self.composer)):
             if self.lyrics is not None and value is not None:
                 raise ConfigError(f"--lyrics is for a prior or a run, without a primer; got --{name} {value} too")
+        if self.sketch and self.lyrics is None:
+            raise ConfigError("--sketch is of the words of --lyrics, of which there are none")
         if self.composer is not None and self.genres:
             raise ConfigError(f"--genres adds to a prior or a run; --with {self.composer} has its own genres")

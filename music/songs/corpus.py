@@ -95,7 +95,9 @@ def sung_line(score: Score, underlay: Underlay) -> Score:
 
 def _songs(stream: Stream, name: str, language: str) -> Iterator[Song]:
     """The stanzas of one work."""
-    part = next((part for part in stream.parts if any(note.lyrics for note in part.flatten().notes)), None)
+    part = next(
+        (part for part in getattr(stream, "parts", ()) if any(note.lyrics for note in part.flatten().notes)), None
+    )
     if part is None:
         return
     score, melody = score_from_stream(stream, "written"), score_from_stream(part, "written")

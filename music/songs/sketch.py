@@ -41,6 +41,12 @@ def has_espeak() -> bool:
     return shutil.which(PROGRAM) is not None
 
 
+def check_espeak() -> None:
+    """Raise SketchError unless the program is installed."""
+    if not has_espeak():
+        raise SketchError(INSTALL)
+
+
 def sung_sketch(score: Score, underlay: Underlay) -> np.ndarray:
     """The words of a song at the pitches and times of its notes, (samples,) float32 at `RATE` in [-0.5, 0.5].
 

@@ -18,7 +18,7 @@ from toccata.weights import load_weights, save_weights, sha256
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "lyric-agreement"
 WEIGHTS_NAME = "agreement"
-SCALE = 3.0  # of mean log-odds: songs kept out have then a median of about 2/3
+SCALE = 3.0  # of the gain in log-odds
 
 
 def linear(weights: torch.Tensor | None = None, bias: torch.Tensor | float = 0.0) -> torch.nn.Linear:
@@ -32,8 +32,10 @@ def linear(weights: torch.Tensor | None = None, bias: torch.Tensor | float = 0.0
 class LyricAgreement:
     """How likely each note carries its own syllable rather than another one of the song.
 
-    tanh of 3 times the mean log-odds of the pairs of note and syllable under a logistic regression that was fitted to
-    songs against the same songs with their words in another order; see the model card. Pieces without words have 0.
+    tanh of 3 times the mean log-odds of the pairs of note and syllable, minus what they would be on average with the
+    syllables in random order: so notes that do not depend on the words have 0 on average. The log-odds are those of a
+    logistic regression that was fitted to songs against the same songs with their words in another order; see the model
+    card. Pieces without words have 0.
 
     Args:
         layer: what `linear` makes.
@@ -53,9 +55,20 @@ class LyricAgreement:
         """(n,) float64 log-odds that each of n syllables is sung to its own note."""
         return products(note_features(sung), syllable_features(sung)) @ self._weights + self._bias
 
+    def gain(self, sung: SungSyllables) -> float:
+        """The mean log-odds minus their mean over all orders of the syllables, which is that of the mean features.
+
+        Args:
+            sung: syllables, at least one.
+        """
+        notes, syllables = note_features(sung), syllable_features(sung)
+        pairs = products(notes, syllables).mean(0)
+        unrelated = products(notes.mean(0, keepdims=True), syllables.mean(0, keepdims=True))[0]
+        return float((pairs - unrelated) @ self._weights)
+
     def agreement(self, sung: SungSyllables) -> float:
         """The score of one song, in [-1, 1]; 0 without a syllable."""
-        return float(np.tanh(SCALE * self.log_odds(sung).mean())) if len(sung) else NO_WORDS
+        return float(np.tanh(SCALE * self.gain(sung))) if len(sung) else NO_WORDS
 
     def score(self, pieces: Pieces) -> np.ndarray:
         """(n,) float32 in [-1, 1]."""

@@ -1,4 +1,7 @@
-"""What the agreement of note and syllable is computed from: products of features of both."""
+"""What the agreement of note and syllable is computed from: products of features of both.
+
+Rests and the ends of lines are left out: an environment with words has a rest after each line, whatever is played.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,9 @@ NOTE_FEATURES = (
     "leap",  # size of the interval from the note before
     "height",  # of the pitch, in standard deviations of the song, in [-3, 3]
     "melisma",  # 1 for a syllable on several notes
-    "rest_after",  # 1 for a rest, or the end
-    "rest_before",
     "weight_and_length",  # product
 )
-SYLLABLE_FEATURES = ("stressed", "unstressed", "word_begin", "word_end", "line_end", "stressed_monosyllable")
+SYLLABLE_FEATURES = ("stressed", "unstressed", "word_begin", "word_end", "stressed_monosyllable")
 COUNT = len(NOTE_FEATURES) * len(SYLLABLE_FEATURES)
 THIRD = 3.5  # semitones
 WIDEST = 2.0  # thirds
@@ -40,7 +41,6 @@ def note_features(sung: SungSyllables) -> np.ndarray:
     pitches = sung.first_pitches.astype(float)
     length = np.clip(np.log2(sung.ticks / np.median(sung.ticks)), -LONGEST, LONGEST)
     step = np.clip(np.diff(pitches, prepend=pitches[0]) / THIRD, -WIDEST, WIDEST)
-    rest_after = np.append(sung.onset_ticks[1:] > sung.end_ticks[:-1], True).astype(float)
     columns = [
         sung.weights,
         *_over_neighbours(sung.weights),
@@ -51,8 +51,6 @@ def note_features(sung: SungSyllables) -> np.ndarray:
         np.abs(step),
         np.clip((pitches - pitches.mean()) / max(pitches.std(), LEAST_SPREAD), -HIGHEST, HIGHEST),
         (sung.notes > 1).astype(float),
-        rest_after,
-        np.insert(rest_after[:-1], 0, 1.0),
         sung.weights * length,
     ]
     return np.stack(columns, axis=1)
@@ -66,7 +64,6 @@ def syllable_features(sung: SungSyllables) -> np.ndarray:
         sung.stress == 0,
         sung.word_begins,
         sung.word_ends,
-        sung.line_ends,
         stressed & sung.word_begins & sung.word_ends,
     ]
     return np.stack(columns, axis=1).astype(float)

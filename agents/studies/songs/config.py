@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from toccata.settings.options import BEATS_PER_BAR, SEED, TEMPO_BPM, Range, check_fields
+from toccata.settings.options import BEATS_PER_BAR, SEED, TEMPO_BPM, ConfigError, Range, check_fields
 
 RANGES = {
     "drafts": Range(2, 4096),
+    "rewarded": Range(1, 4096),
     "random_drafts": Range(1, 4096),
     "temperature": Range(0, 1000, whole=False, open_low=True),
     "top_p": Range(0, 1, whole=False, open_low=True),
@@ -46,11 +47,15 @@ class StudySongsConfig:
     genre: str = "classical"
     """Of the prior."""
 
-    drafts: int = 16
-    """Songs of the prior for each poem, of which the best is chosen."""
+    drafts: int = 64
+    """Songs of the prior for each poem, of which the best by the reward `lyrics` is one row."""
 
-    rewards: tuple[tuple[str, float], ...] = (("lyrics", 1.0),)
-    """Reward models and their weights, by whose sum the best draft is chosen."""
+    rewards: tuple[tuple[str, float], ...] = ()
+    """Reward models and their weights: the best of --rewarded drafts by their sum is another row. By default those that
+    `toccata compose --lyrics` chooses by."""
+
+    rewarded: int = 16
+    """The first so many drafts are scored by the rewards."""
 
     random_drafts: int = 4
     """Songs of random legal play for each poem."""
@@ -78,3 +83,5 @@ class StudySongsConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
+        if self.rewarded > self.drafts:
+            raise ConfigError(f"rewarded must be at most drafts, {self.drafts}, got {self.rewarded}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from toccata.agents.devices import resolve_device
 from toccata.agents.evaluation.overoptimise.samples import CACHE, Arrays, cached
 from toccata.agents.generation.song_files import write_song
+from toccata.agents.generation.songs import RANKING
 from toccata.agents.prior.prior import Prior
 from toccata.agents.studies.rivals.study import refuse_other_folder
 from toccata.agents.studies.songs.composers import Compose, prior_composer, random_composer
@@ -38,7 +40,7 @@ POEMS = Path(__file__).parent / "poems"
 RANDOM, PRIOR, REAL = "random legal play", "prior", "real songs"
 SUMMARY_FILE = "songs.json"
 SONGS = "songs"  # folder of the best songs
-REWARD, GROUP = "reward", "group"  # in the cache, beside figures
+GROUP = "group"  # in the cache, beside figures
 
 Figures = dict[str, Any]
 Values = dict[str, np.ndarray]  # (n,) by name
@@ -61,7 +63,8 @@ def study_songs(config: StudySongsConfig, console: Console | None = None) -> Fig
     poems = read_poems(config.poems or POEMS, config.language)
     study = _Study(config, Prior.load(config.prior, resolve_device(config.device)))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    by_row: dict[str, list[Values]] = {RANDOM: [], PRIOR: [], study.best: []}
+    by_words, by_rewards = f"best of {config.drafts} by lyrics", f"best of {config.rewarded} by rewards"
+    by_row: dict[str, list[Values]] = {RANDOM: [], PRIOR: [], by_words: [], by_rewards: []}
     best: dict[str, Piece] = {}
     try:
         with Progress(*columns, console=console, transient=True) as progress:
@@ -70,9 +73,10 @@ def study_songs(config: StudySongsConfig, console: Console | None = None) -> Fig
                 progress.update(task, description=name)
                 by_row[RANDOM].append(study.drafts(name, RANDOM, lyrics)[1])
                 pieces, values = study.drafts(name, PRIOR, lyrics)
-                chosen = int(np.argmax(values[REWARD]))
                 by_row[PRIOR].append(values)
-                by_row[study.best].append({key: value[[chosen]] for key, value in values.items()})
+                chosen = int(np.argmax(study.rewards(name, pieces)))
+                for row, number in ((by_words, int(np.argmax(values["lyrics"]))), (by_rewards, chosen)):
+                    by_row[row].append({key: value[[number]] for key, value in values.items()})
                 best[name] = pieces[chosen]
                 progress.advance(task)
             progress.update(task, description=REAL)
@@ -87,9 +91,12 @@ def study_songs(config: StudySongsConfig, console: Console | None = None) -> Fig
         "poems": len(poems),
         "real": len(study.real()),
         "settings": {
-            **{name: getattr(config, name) for name in ("voice", "prior", "genre", "drafts", "random_drafts")},
+            **{
+                name: getattr(config, name)
+                for name in ("voice", "prior", "genre", "drafts", "rewarded", "random_drafts")
+            },
             **{name: getattr(config, name) for name in ("temperature", "top_p", "beats_per_bar", "tempo_bpm", "seed")},
-            "rewards": [list(each) for each in config.rewards],
+            "rewards": [list(each) for each in study.ranking],
         },
     }
     files = {
@@ -121,17 +128,13 @@ def read_poems(folder: Path, language: str) -> dict[str, Lyrics]:
 
 
 class _Study:
-    """What is the same for all poems.
-
-    Attributes:
-        best: name of the row of the best drafts.
-    """
+    """What is the same for all poems."""
 
     def __init__(self, config: StudySongsConfig, prior: Prior) -> None:
         self.config = config
-        self.best = f"best of {config.drafts}"
         self.cache = config.out / CACHE
-        self.reward, self.lyrics_reward = parse_rewards(config.rewards), LyricsReward.load()
+        self.ranking = config.rewards or RANKING
+        self.reward, self.lyrics_reward = parse_rewards(self.ranking), LyricsReward.load()
         composers: dict[str, tuple[Compose, int]] = {
             RANDOM: (random_composer(config), config.random_drafts),
             PRIOR: (prior_composer(config, prior), config.drafts),
@@ -143,7 +146,7 @@ class _Study:
         self._index: OriginalityIndex | None = None
 
     def drafts(self, name: str, composer: str, lyrics: Lyrics) -> tuple[list[Piece], Values]:
-        """Songs of a composer for a poem, and their figures, with `reward`, by which the best is chosen.
+        """Songs of a composer for a poem, and their figures.
 
         Raises:
             FileError: naming a file of the cache that is damaged.
@@ -153,9 +156,15 @@ class _Study:
         key = [self.keys[composer], str(lyrics), lyrics.language, count, seed]
         songs = cached(self.cache, "songs", key, lambda: _arrays(compose(lyrics, count, seed)))
         pieces = _pieces(songs, lyrics, self.config)
-        rewards = [list(each) for each in self.config.rewards]
-        measured = [key, rewards, self.lyrics_reward.weights_hash(), list(self.config.corpus)]
+        measured = [key, self.lyrics_reward.weights_hash(), list(self.config.corpus)]
         return pieces, cached(self.cache, "values", measured, partial(self._values, pieces))
+
+    def rewards(self, name: str, drafts: Sequence[Piece]) -> np.ndarray:
+        """(rewarded,) float64, the sum of the rewards of the first drafts for a poem."""
+        pieces = Pieces(drafts[: self.config.rewarded])
+        music = [hash_of(piece.score) for piece in pieces]
+        key = [name, music, [list(each) for each in self.ranking], self.lyrics_reward.weights_hash()]
+        return cached(self.cache, "rewards", key, lambda: {"total": self.reward.score(pieces).astype(float)})["total"]
 
     def real(self) -> list[Values]:
         """The figures of the songs of music21's corpus that the reward is not fitted to, one group after the other."""
@@ -176,8 +185,7 @@ class _Study:
     def _values(self, pieces: list[Piece]) -> Arrays:
         sung = [(piece.score, piece.underlay) for piece in pieces]
         rows = [values_of(score, words, self.lyrics_reward, self.index) for score, words in sung if words is not None]
-        found = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
-        return found | {REWARD: self.reward.score(Pieces(pieces)).astype(float)}
+        return {name: np.array([row[name] for row in rows], float) for name in rows[0]}
 
     def _real_values(self, works: Sequence[str]) -> Arrays:
         """Without originality: chorales may be among the training works, and would be found to copy themselves."""
@@ -190,10 +198,15 @@ class _Study:
 def _means(values: Sequence[Mapping[str, np.ndarray]], seed: int) -> dict[str, dict[str, float]]:
     """The mean over poems, or groups of real songs, of the mean of each figure, with its bootstrap interval."""
     found = {}
-    for name in (each for each in values[0] if each != REWARD):
+    for name in values[0]:
         means = np.array([each[name].mean() for each in values])
         found[name] = bootstrap_mean(means, np.random.default_rng(seed))._asdict()
     return found
+
+
+def hash_of(score: Score) -> str:
+    """SHA-256 of the notes of a score, 64 hexadecimal digits."""
+    return hashlib.sha256(score.notes.tobytes()).hexdigest()
 
 
 def _arrays(pieces: Sequence[Piece]) -> Arrays:
@@ -211,11 +224,11 @@ def _pieces(arrays: Arrays, lyrics: Lyrics, config: StudySongsConfig) -> list[Pi
     Raises:
         FileError: for arrays that are no songs.
     """
-    metre = {"beats_per_bar": config.beats_per_bar, "tempo_bpm": config.tempo_bpm}
     try:
         notes = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
         scores = [
-            Score(own, length_ticks=int(length), **metre) for own, length in zip(notes, arrays["ticks"], strict=True)
+            Score(own, beats_per_bar=config.beats_per_bar, tempo_bpm=config.tempo_bpm, length_ticks=int(length))
+            for own, length in zip(notes, arrays["ticks"], strict=True)
         ]
     except (KeyError, ValueError, TypeError) as error:
         raise FileError(f"a file of the cache holds no songs: {error}; delete the folder of the cache") from error

@@ -64,8 +64,9 @@ def _about(summary: Summary) -> str:
     rewards = " + ".join(f"{weight:g} x {name}" for name, weight in settings["rewards"])
     return (
         f"{summary['poems']} poems, {settings['voice']}; for each {settings['random_drafts']} songs of random legal "
-        f"play, {settings['drafts']} of the prior ({settings['prior']}, {settings['genre']}), and of these the best by "
-        f"{rewards}; {summary['real']} groups of real songs. Means over poems or groups, with 95 % bootstrap intervals."
+        f"play and {settings['drafts']} of the prior ({settings['prior']}, {settings['genre']}). Of these the best by "
+        f"`lyrics`, and of the first {settings['rewarded']} the best by {rewards}. {summary['real']} groups of real "
+        "songs. Means over poems or groups, with 95 % bootstrap intervals."
     )
 
 

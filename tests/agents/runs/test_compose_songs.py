@@ -32,7 +32,7 @@ def command(
     written: list[tuple[Piece, str]] = []
     monkeypatch.setattr(
         "toccata.agents.runs.compose.write_song",
-        lambda piece, folder, stem, options, composer: written.append((piece, stem)),
+        lambda piece, folder, stem, options, composer, *, sketch: written.append((piece, stem + "+" * sketch)),
     )
 
     def call(*arguments: str) -> tuple[int, str, list[tuple[Piece, str]]]:
@@ -62,6 +62,18 @@ def test_metre_bars_and_language(command: Callable) -> None:
     assert (piece.score.bars, piece.score.beats_per_bar, piece.score.tempo_bpm) == (5, 3, 80)
     assert piece.lyrics.language == "de"
     assert {syllable.stress for syllable in piece.lyrics.syllables} == {None}
+
+
+def test_a_sketch_needs_words_and_the_program(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--lyrics", "words.txt", "--pieces", "1", "--drafts", "1", "--sketch")
+    monkeypatch.setattr("toccata.music.songs.sketch.has_espeak", lambda: True)
+    assert [stem for _, stem in command(*arguments)[2]] == ["piece-000+"]
+    monkeypatch.setattr("toccata.music.songs.sketch.has_espeak", lambda: False)
+    status, error, _ = command(*arguments)
+    assert status == 1
+    assert error.startswith("error: the sung sketch needs the program espeak-ng")
+    with pytest.raises(ConfigError, match="--sketch is of the words of --lyrics"):
+        ComposeConfig(sketch=True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.songs import song
 from toccata.music.songs import sketch
-from toccata.music.songs.sketch import RATE, SketchError, has_espeak, sung_sketch
+from toccata.music.songs.sketch import RATE, SketchError, check_espeak, has_espeak, sung_sketch
 
 needs_espeak = pytest.mark.skipif(not has_espeak(), reason="the program espeak-ng is not installed")
 
@@ -78,8 +78,9 @@ def test_a_program_that_is_missing_or_fails_is_named(monkeypatch: pytest.MonkeyP
     score, underlay = song("a", [60], [1])
     sketch._speech.cache_clear()
     monkeypatch.setattr(sketch, "PROGRAM", "no-such-program")
-    with pytest.raises(SketchError, match="needs the program espeak-ng"):
-        sung_sketch(score, underlay)
+    for call in (lambda: sung_sketch(score, underlay), check_espeak):
+        with pytest.raises(SketchError, match="needs the program espeak-ng"):
+            call()
     monkeypatch.setattr(sketch, "PROGRAM", "false")
     with pytest.raises(SketchError, match="false cannot say 'a'"):
         sung_sketch(score, underlay)

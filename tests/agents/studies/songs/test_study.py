@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.songs import song
 from rich.console import Console
 
+from helpers.songs import song
 from toccata.agents.studies.songs import study
 from toccata.agents.studies.songs.composers import random_composer
 from toccata.agents.studies.songs.config import StudySongsConfig
@@ -24,6 +24,7 @@ from toccata.music.score import Score
 from toccata.music.songs.corpus import Song
 from toccata.music.songs.prosody import sung_syllables
 from toccata.reward_models.lyrics.reward import LyricsReward
+from toccata.settings.options import ConfigError
 
 
 def as_musicxml(piece: Piece, folder: Path, stem: str, **_: object) -> None:
@@ -48,7 +49,9 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudySongsConfig:
     real = [Song(f"song {i}", "song", "en", score, underlay, f"group {i % 2}") for i in range(3)]
     monkeypatch.setattr(study, "corpus_songs", lambda works: real)
     monkeypatch.setattr(study, "write_song", as_musicxml)
-    return StudySongsConfig(tmp_path / "study", poems, drafts=3, random_drafts=2, device="cpu")
+    return StudySongsConfig(
+        tmp_path / "study", poems, drafts=3, rewarded=2, rewards=(("lyrics", 1.0),), random_drafts=2, device="cpu"
+    )
 
 
 def test_a_study_measures_words_and_melodies_and_is_resumed(
@@ -58,13 +61,15 @@ def test_a_study_measures_words_and_melodies_and_is_resumed(
     summary = study_songs(config, console)
     assert {path.name for path in config.out.iterdir()} == {"songs.json", "table.md", "melody.md", "songs", "cache"}
     rows = summary["rows"]
-    assert list(rows) == [RANDOM, PRIOR, "best of 3", REAL]
+    assert list(rows) == [RANDOM, PRIOR, "best of 3 by lyrics", "best of 2 by rewards", REAL]
     assert rows[RANDOM]["breaths"]["mean"] == 1.0
     assert all(np.isfinite(list(figure.values())).all() for row in rows.values() for figure in row.values())
     assert {f"melody/{name}" for name in METRICS} <= set(rows[REAL])
     assert "originality_score" in rows[PRIOR]
     assert "originality_score" not in rows[REAL]
-    assert rows["best of 3"]["lyrics"]["mean"] >= rows[PRIOR]["lyrics"]["mean"]
+    best, second = (rows[name]["lyrics"]["mean"] for name in ("best of 3 by lyrics", "best of 2 by rewards"))
+    assert best >= second
+    assert best >= rows[PRIOR]["lyrics"]["mean"]
     assert json.loads((config.out / "songs.json").read_text()) == summary
     assert "| breaths at line ends | 1.00 [1.00, 1.00] |" in (config.out / "table.md").read_text()
     assert "| `pitch_range` |" in (config.out / "melody.md").read_text()
@@ -72,6 +77,11 @@ def test_a_study_measures_words_and_melodies_and_is_resumed(
 
     monkeypatch.setattr(study, "values_of", lambda *_: pytest.fail("it is in the cache"))
     assert study_songs(config, console)["rows"] == rows
+
+
+def test_no_more_drafts_are_scored_than_there_are() -> None:
+    with pytest.raises(ConfigError, match="rewarded must be at most drafts, 4, got 5"):
+        StudySongsConfig(Path("out"), drafts=4, rewarded=5)
 
 
 def test_texts_that_cannot_be_read_are_refused_before_anything_is_composed(config: StudySongsConfig) -> None:
