@@ -138,6 +138,20 @@ def metrics(config: Any) -> None:
     measure_to_table(config)
 
 
+def push(config: Any) -> None:
+    """Share a run, prior, rating, realism or composer on the Hugging Face Hub."""
+    from toccata.agents.sharing.push import push as run_push
+
+    run_push(config)
+
+
+def pull(config: Any) -> None:
+    """Download what `toccata push` shared, verified."""
+    from toccata.agents.sharing.pull import pull as run_pull
+
+    run_pull(config)
+
+
 DEBUG = "--debug"  # an option of every command
 WITH_REWARDS = ("train", "evaluate")  # commands that take --rewards
 LONGEST_MESSAGE = 2000  # characters of an error that are printed
@@ -156,6 +170,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
+    "push": ("toccata.agents.sharing.config:PushConfig", push),
+    "pull": ("toccata.agents.sharing.config:PullConfig", pull),
 }
 
 
