@@ -115,7 +115,7 @@ def _model_player(model: Any, environment: Mapping[str, Any]) -> Player:
         arguments["observation_mask"] = True
     env = _env(1, arguments)
     unread = set(song_spaces()) - set(observed)  # of words: Toccata's own policies know them by the masks alone
-    read = {key: space for key, space in env.observation_space.items() if key not in unread}
+    read = {key: space for key, space in env.core.observation_space.items() if key not in unread}
     for kind, space in (("action_space", env.action_space), ("observation_space", spaces.Dict(read))):
         if getattr(model, kind, None) != space:
             raise EvaluationError(

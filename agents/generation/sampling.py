@@ -83,6 +83,7 @@ def sample_pieces(
     genre_number = NO_GENRE if genre is None else genre_index(genre, network.config.genres)
     prepared = PreparedPrimer.from_score(primer, piano, beats_per_bar, tempo_bpm)
     context = prepared.context
+    steps = max_steps if max_steps is not None or bars is None else STEPS_PER_BAR * bars  # None: those of a song
     env = PianoVecEnv(
         count,
         bars=None if bars is None else context.bars + bars,
@@ -90,9 +91,7 @@ def sample_pieces(
         piano=piano,
         beats_per_bar=context.beats_per_bar,
         tempo_bpm=context.tempo_bpm,
-        max_steps=None
-        if lyrics is not None and max_steps is None
-        else len(prepared.actions) + (STEPS_PER_BAR * bars if max_steps is None else max_steps),
+        max_steps=None if steps is None else len(prepared.actions) + steps,
         lyrics=lyrics,
         voice=voice,
     )
