@@ -34,6 +34,7 @@ from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.agents.studies.songs.config import StudySongsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
+from toccata.listening.config import ListenConfig
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
@@ -64,6 +65,7 @@ COMMANDS = {
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,
+    ("toccata", "listen"): ListenConfig,
     ("toccata", "push"): PushConfig,
     ("toccata", "pull"): PullConfig,
 }

@@ -76,7 +76,7 @@ class LyricAgreement:
         return np.array([self.agreement(sung) if sung is not None else NO_WORDS for sung in found], np.float32)
 
     def to(self, device: torch.device | str) -> LyricAgreement:
-        """This model: 85 numbers, which stay where they are."""
+        """This model: 61 numbers, which stay where they are."""
         return self
 
     # Files

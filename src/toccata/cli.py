@@ -131,6 +131,13 @@ def study_songs(config: Any) -> None:
     run_study(config)
 
 
+def listen(config: Any) -> None:
+    """Let people compare and like pieces in their browsers, and keep their votes."""
+    from toccata.listening.listen import listen as run_server
+
+    run_server(config)
+
+
 def metrics(config: Any) -> None:
     """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
     from toccata.agents.evaluation.metrics_of_files import measure_to_table
@@ -170,6 +177,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
+    "listen": ("toccata.listening.config:ListenConfig", listen),
     "push": ("toccata.agents.sharing.config:PushConfig", push),
     "pull": ("toccata.agents.sharing.config:PullConfig", pull),
 }
@@ -246,8 +254,9 @@ def _settings_of(folder: Path) -> Any:
 def main() -> None:
     """`toccata COMMAND ...`."""
     arguments = sys.argv[1:]
-    grouped = {name.split()[0] for name in COMMANDS if " " in name}  # such as `study genres`
-    if arguments and arguments[0] in grouped and arguments[1:2] not in ([], ["-h"], ["--help"]):
+    grouped = {name.split()[0] for name in COMMANDS if " " in name} - set(COMMANDS)  # such as `study genres`
+    in_group = bool(arguments) and arguments[0] in grouped and arguments[1:2] not in ([], ["-h"], ["--help"])
+    if in_group or " ".join(arguments[:2]) in COMMANDS:  # a folder of a command's name is given as ./results
         arguments = [" ".join(arguments[:2]), *arguments[2:]]
     if arguments and arguments[0] in COMMANDS:
         sys.exit(run_command(arguments[0], arguments[1:], prog=f"toccata {arguments[0]}"))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_features_do_not_mix_notes_and_words() -> None:
     assert note_features(sung).shape == (6, len(NOTE_FEATURES))
     assert products(np.ones((6, len(NOTE_FEATURES))), np.ones((6, len(SYLLABLE_FEATURES)))).shape == (6, COUNT)
     named = dict(zip(NOTE_FEATURES, note_features(sung)[3], strict=True))
-    assert (named["weight"], named["length"], named["rest_after"]) == (0.5, 1.0, 1.0)
+    assert (named["weight"], named["length"], named["step_up"]) == (0.5, 1.0, 5 / 3.5)
 
 
 @pytest.mark.parametrize("name", ORDERS)
@@ -77,10 +78,22 @@ def test_a_fit_learns_what_agrees() -> None:
     songs = []
     for seed in range(6):
         pitches = np.random.default_rng(seed).integers(60, 72, 16).tolist()
-        songs.append(sung_syllables(*song("A-b C D-e-F g / H-i J K-l-M n", pitches[:14], [1] * 14)))
+        songs.append(sung_syllables(*song("A b C d E f G / h I j K l M n", pitches[:14], [1, 1, 1, 1, 1, 1, 3] * 2)))
     model = fit(songs, 0)
     swapped = replace(songs[0], stress=1 - songs[0].stress)
     assert model.agreement(songs[0]) > 0 > model.agreement(swapped)
+
+
+def test_the_gain_is_0_on_average_over_all_orders_of_the_syllables() -> None:
+    score, underlay = song("A-b C d", [60, 67, 64, 72], [1, 0.5, 2, 1])
+    sung = sung_syllables(score, underlay)
+    model = LyricAgreement.load()
+    gains = []
+    for order in map(list, permutations(range(4))):
+        names = ("stress", "word_begins", "word_ends")
+        gains.append(model.gain(replace(sung, **{name: getattr(sung, name)[order] for name in names})))
+    assert np.mean(gains) == pytest.approx(0, abs=1e-12)
+    assert np.std(gains) > 0.1
 
 
 def test_the_weights_that_come_with_toccata_know_songs_kept_out() -> None:
