@@ -18,7 +18,6 @@ from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.settings.genres import GENRES
 
 Starts = dict[tuple[int, int, Score | None], list[int]]  # rows by ticks of a bar, end tick and primer
-NO_STEP_LIMIT = 2**30  # the masks of an environment say no more of a piece that came near its own limit
 FEW_PIECES = 64  # which are played side by side, whatever their lengths
 
 
@@ -151,7 +150,8 @@ def _begun(pieces: Sequence[Piece], piano: Piano) -> Dynamics:
 def _songs_begun(pieces: Sequence[Piece], piano: Piano, rows_by_start: Starts) -> SongDynamics:
     """As `_begun`, for pieces with words of one voice."""
     lyrics = [piece.lyrics for piece in pieces if piece.lyrics is not None]
-    dynamics = SongDynamics(lyrics, pieces[0].voice, None, len(pieces), piano, NO_STEP_LIMIT)
+    # The limit of the episodes is not known; the masks differ only in pieces that came near it
+    dynamics = SongDynamics(lyrics, pieces[0].voice, None, len(pieces), piano, max_steps=1, is_limited=False)
     for (bar, end_tick, primer), group in rows_by_start.items():
         bars = (end_tick - (0 if primer is None else primer.length_ticks)) // bar
         for row in group:

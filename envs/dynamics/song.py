@@ -23,6 +23,7 @@ SYLLABLES_AHEAD = 8  # sung notes in an observation: a line of most songs
 SYLLABLE_FEATURES, VOICE_FEATURES = 6, 5
 MOST_BEATS_AHEAD = 16.0  # in an observation
 OBSERVED_STRESS = {None: -1.0, 0: 0.0, 2: 0.5, 1: 1.0}
+NO_LIMIT = 2**30  # steps, when those of an episode are not known
 WINDOW_ARRAYS = ("earliest", "latest", "rest_after", "stress", "melisma", "lines_left")
 
 
@@ -65,6 +66,19 @@ def song_spaces() -> dict[str, spaces.Space]:
 class SongDynamics(Dynamics):
     """`Dynamics` whose masks make the highest line carry the syllables of a text.
 
+    Args:
+        lyrics: the texts that an episode can have.
+        voice: who sings them, a name of `VOICES`.
+        bars: of each song; None: as many as its text needs.
+        num_envs: as of `Dynamics`, like `piano`, `max_steps` and `keep_roll`.
+        piano: must have keys of the voice.
+        max_steps: of an episode; when few are left the words come first.
+        keep_roll: for the observation of the roll.
+        is_limited: whether episodes end after `max_steps`; otherwise these are only how many actions are kept.
+
+    Raises:
+        LyricsError: for an unknown voice, and for a piano that has none of its keys or no value for a sung note.
+
     Attributes:
         lyrics: the texts that an episode can have.
         text: (n,) int32, index of the text of each env.
@@ -83,6 +97,7 @@ class SongDynamics(Dynamics):
         max_steps: int,
         *,
         keep_roll: bool = False,
+        is_limited: bool = True,
     ) -> None:
         super().__init__(num_envs, piano, max_steps, keep_roll=keep_roll)
         kernels = _load_kernels()
@@ -104,7 +119,9 @@ class SongDynamics(Dynamics):
         self.stress = np.zeros((num_envs, most), np.float32)
         self.melisma = np.zeros((num_envs, most), np.bool_)
         self.lines_left = np.zeros((num_envs, most + 1), np.int32)
-        self._limits = kernels.VoiceLimits(sung.lowest, sung.highest, LARGEST_LEAP, shortest_sung(piano), max_steps)
+        self._limits = kernels.VoiceLimits(
+            sung.lowest, sung.highest, LARGEST_LEAP, shortest_sung(piano), max_steps if is_limited else NO_LIMIT
+        )
 
     def schedule(self, text: int, ticks_per_bar: int, bars: int | None = None) -> Schedule:
         """The windows of the text of that index in this metre, in `bars` or those of all songs.

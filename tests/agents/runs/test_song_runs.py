@@ -40,9 +40,9 @@ def texts(toy: Toy, write_prior: WritePrior) -> Path:
 @pytest.mark.parametrize("algorithm", ["ppo", pytest.param("grpo", marks=pytest.mark.slow)])
 def test_a_resumed_run_equals_an_uninterrupted_one(toy: Toy, texts: Path, algorithm: str) -> None:
     changes = {**CHANGES, "algorithm": algorithm}
-    uninterrupted = train_quietly(toy("uninterrupted", total_timesteps=288, **changes))
+    uninterrupted = train_quietly(toy("uninterrupted", total_timesteps=192, **changes))
     half = train_quietly(toy("half", total_timesteps=96, **changes))
-    resumed = train_quietly(resumed_config(half.folder, total_timesteps=288))
+    resumed = train_quietly(resumed_config(half.folder, total_timesteps=192))
     assert_equal_runs(uninterrupted.folder, resumed.folder)
     assert "reward/lyrics" in rows_of(resumed.folder)[-1] or any(
         key.startswith("reward/") and "stress" in key for key in rows_of(resumed.folder)[-1]
