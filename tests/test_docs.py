@@ -32,6 +32,7 @@ from toccata.agents.runs.run_folder import Run
 from toccata.agents.sharing.config import PullConfig, PushConfig
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
+from toccata.agents.studies.songs.config import StudySongsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.listening.config import ListenConfig
 from toccata.listening.results.config import ListenResultsConfig
@@ -61,6 +62,7 @@ COMMANDS = {
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "study rivals"): StudyRivalsConfig,
     ("toccata", "study genres"): StudyGenresConfig,
+    ("toccata", "study songs"): StudySongsConfig,
     ("toccata", "listen results"): ListenResultsConfig,
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,

@@ -143,6 +143,17 @@ class TrainConfig:
     tempo_bpm: float = 120.0
     """Quarter notes a minute."""
 
+    lyrics: str | None = None
+    """Text file of words to sing, or a folder of such files *.txt, of which each piece draws one (docs/lyrics.md); bars
+    follow from the words then, and --bars is the length of real music only. `--rewards + lyrics 1.0` rewards what fits
+    the words. For transformer, lstm and wavenet, and policies of your own."""
+
+    voice: Literal["soprano", "alto", "tenor", "bass"] = "soprano"
+    """Of --lyrics: who sings."""
+
+    language: str = "en"
+    """Of --lyrics: code of the language, such as de or it."""
+
     policy: str = "transformer"
     """Network: transformer, lstm or wavenet (convolutions), on the actions of the episode so far; mlp or cnn, on the
     recent piano roll; or a policy class of your own, package.module:Class, with arguments as in
@@ -255,6 +266,8 @@ class TrainConfig:
         object.__setattr__(self, "genres", checked_additions(self.genres))
         self._check_command()
         self._check_policy()
+        if self.lyrics is not None and self.policy in POLICIES and self.policy not in SEQUENCE_POLICIES:
+            raise ConfigError(f"lyrics need policy {SEQUENCE_NAMES}, or one of your own, got {self.policy!r}")
         self._check_algorithm()
         self._fill_in_reference()
         if not self.rewards:

@@ -124,6 +124,13 @@ def study_genres(config: Any) -> None:
     run_study(config)
 
 
+def study_songs(config: Any) -> None:
+    """Compose songs for poems, and measure words, melody and originality beside random play and real songs."""
+    from toccata.agents.studies.songs.study import study_songs as run_study
+
+    run_study(config)
+
+
 def listen(config: Any) -> None:
     """Let people compare and like pieces in their browsers, and keep their votes."""
     from toccata.listening.listen import listen as run_server
@@ -172,6 +179,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "dream": ("toccata.agents.rivals.dreaming.config:DreamConfig", dream),
     "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
     "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
+    "study songs": ("toccata.agents.studies.songs.config:StudySongsConfig", study_songs),
     "listen results": ("toccata.listening.results.config:ListenResultsConfig", listen_results),
     "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
