@@ -18,6 +18,7 @@ import tyro
 from toccata._version import __version__
 from toccata.errors import ToccataError, one_line
 from toccata.interrupts import Interrupted, on_signals
+from toccata.settings.examples import EXAMPLES, examples_of
 from toccata.settings.options import refuse_empty
 from toccata.user_code import user_line
 
@@ -131,6 +132,7 @@ def metrics(config: Any) -> None:
     measure_to_table(config)
 
 
+FIRST_STEPS = ("compose", "train", "evaluate")  # commands whose first examples `toccata --help` prints
 DEBUG = "--debug"  # an option of every command
 WITH_REWARDS = ("train", "evaluate")  # commands that take --rewards
 LONGEST_MESSAGE = 2000  # characters of an error that are printed
@@ -181,6 +183,10 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
         with on_signals():
             command(config)
+    except SystemExit as stop:
+        if {"-h", "--help"} & set(arguments) and not stop.code:  # tyro has printed the help
+            print(f"\nexamples:\n{examples_of(name)}")
+        raise
     except KeyboardInterrupt as stop:
         print(" ".join(str(stop).split()) or "stopped", file=sys.stderr)
         return 128 + (stop.signal if isinstance(stop, Interrupted) else signal.SIGINT)
@@ -222,6 +228,8 @@ def _settings_of(folder: Path) -> Any:
 def main() -> None:
     """`toccata COMMAND ...`."""
     arguments = sys.argv[1:]
+    if arguments[:1] == ["help"]:  # `toccata help compose` is `toccata compose --help`
+        arguments = [*arguments[1:], "--help"]
     grouped = {name.split()[0] for name in COMMANDS if " " in name}  # such as `study genres`
     if arguments and arguments[0] in grouped and arguments[1:2] not in ([], ["-h"], ["--help"]):
         arguments = [" ".join(arguments[:2]), *arguments[2:]]
@@ -249,7 +257,9 @@ def _usage(group: str = "") -> str:
             f"usage: toccata {group}COMMAND ...",
             "\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
             *lines,
-            f"\ntoccata {group}COMMAND --help lists the options of a command; toccata --version prints the version.",
+            *([] if group else [f"\nexamples:\n" + "\n".join(f"  {EXAMPLES[name][0][0]}" for name in FIRST_STEPS)]),
+            f"\ntoccata help {group}COMMAND lists the options of a command, with examples; so does its --help.",
+            "toccata --version prints the version.",
             "With --debug a command prints the whole traceback of an error.",
         ]
     )
