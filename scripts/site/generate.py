@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 from data_sheets import data_sheets_page
 from notebooks import notebook_text
 from options import options_page

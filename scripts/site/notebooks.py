@@ -6,13 +6,11 @@ it; the rest of the page, printed output included, is text.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-sys.path.insert(0, str(Path(__file__).parent))
 from pages import Block, at_toy_size, blocks, toy_sizes
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

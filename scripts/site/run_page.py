@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 from pages import at_toy_size, blocks, toy_sizes
 
 RUN = ("sh", "python")
