@@ -103,7 +103,7 @@ def outside_files(pages: dict[str, str]) -> dict[str, str]:
 
 def exported(package: str) -> dict[str, str]:
     """The names in `__all__` of a package of Toccata, with the module that each is imported from."""
-    source = PACKAGE / package.replace(".", "/") / "__init__.py"
+    source = ROOT / package.replace(".", "/") / "__init__.py"
     tree = ast.parse(source.read_text(encoding="utf-8"))
     modules = {
         alias.asname or alias.name: node.module
@@ -121,7 +121,7 @@ def exported(package: str) -> dict[str, str]:
 
 def api_page(package: str) -> str:
     """A page with the docstring of a package and of everything in its `__all__` that no package before it has."""
-    source = PACKAGE / package.replace(".", "/") / "__init__.py"
+    source = ROOT / package.replace(".", "/") / "__init__.py"
     docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
     parts = [f"# toccata.{package}\n\n{docstring}\n"]
     earlier = {place: each for each in API[: API.index(package)] for place in exported(each).items()}
@@ -130,7 +130,7 @@ def api_page(package: str) -> str:
             page = f"toccata.{earlier[name, module]}"
             parts.append(f"`{name}` is documented as [`{page}.{name}`]({page}.md#{module}.{name}).\n")
             continue
-        is_module = (PACKAGE / module.removeprefix("toccata.").replace(".", "/") / f"{name}.py").is_file()
+        is_module = (ROOT / module.removeprefix("toccata.").replace(".", "/") / f"{name}.py").is_file()
         options = "\n    options:\n      members: true" if is_module else ""
         parts.append(f"::: {module}.{name}{options}\n")
     return "\n".join(parts)

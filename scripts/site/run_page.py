@@ -18,6 +18,12 @@ from pages import at_toy_size, blocks, toy_sizes
 RUN = ("sh", "python")
 
 
+def cpu_seconds() -> float:
+    """Seconds of processor time of this process and of those that it has waited for."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def run_page(page: Path, folder: Path, toy: bool = False) -> None:
     """Run a page in `folder`, which becomes the working directory.
 
@@ -34,14 +40,14 @@ def run_page(page: Path, folder: Path, toy: bool = False) -> None:
             continue
         code = at_toy_size(block.text, toy_sizes()) if toy and block.language == "sh" else block.text
         print(f"```{block.language}\n{code}```", flush=True)
-        start = time.monotonic()
+        start, cpu = time.monotonic(), cpu_seconds()
         if block.file is not None:
             Path(block.file).write_text(code, encoding="utf-8")
         elif block.language == "sh":
             subprocess.run(["bash", "-euc", code], check=True)
         else:
             exec(compile(code, f"{page.name}", "exec"), names)
-        print(f"({time.monotonic() - start:.1f} s)\n", flush=True)
+        print(f"({time.monotonic() - start:.1f} s, {cpu_seconds() - cpu:.1f} s of a core)\n", flush=True)
 
 
 if __name__ == "__main__":
