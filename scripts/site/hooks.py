@@ -158,10 +158,12 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Put a player below every link to a sound."""
+    """Put players below the paragraphs that link to sounds, and beside such links in lists and tables."""
 
-    def player(match: re.Match[str]) -> str:
-        label = html.escape(re.sub(r"<[^>]+>", "", match[2]), quote=True)
-        return f'{match[0]}<audio controls preload="none" src="{match[1]}" aria-label="{label}"></audio>'
+    def players(part: str) -> str:
+        found = [(place, html.escape(re.sub(r"<[^>]+>", "", text), quote=True)) for place, text in SOUND.findall(part)]
+        return "".join(
+            f'<audio controls preload="none" src="{place}" aria-label="{label}"></audio>' for place, label in found
+        )
 
-    return SOUND.sub(player, content)
+    return re.sub(rf"<p>.*?</p>|{SOUND.pattern}", lambda match: match[0] + players(match[0]), content, flags=re.DOTALL)

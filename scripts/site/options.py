@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from dataclasses import MISSING, Field, fields, is_dataclass
 from importlib import import_module
@@ -36,14 +37,14 @@ def field_docstrings(config: type) -> dict[str, str]:
 
 
 def flag_of(field: Field[Any], hint: Any) -> str:
-    """What is typed for a field: `--flag`, both forms of a switch, or the name of a positional argument."""
+    """What is typed for a field, in backquotes: `--flag`, both forms of a switch, the name of a positional argument."""
     name = field.name.replace("_", "-")
     for mark in getattr(hint, "__metadata__", ()):
         if getattr(mark, "name", None):
             name = mark.name
         if "ositional" in repr(mark):
-            return field.name.upper()
-    return f"--{name}, --no-{name}" if isinstance(field.default, bool) else f"--{name}"
+            return f"`{field.name.upper()}`"
+    return f"`--{name}` `--no-{name}`" if isinstance(field.default, bool) else f"`--{name}`"
 
 
 def typed(value: Any) -> str:
@@ -71,8 +72,10 @@ def default_of(field: Field[Any], value: Any) -> str:
 
 
 def cell(text: str) -> str:
-    """Text for a cell of a table."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    """Text for a cell of a table, flags in backquotes."""
+    parts = text.split("`")  # every second one is in backquotes already
+    parts[::2] = [re.sub(r"(?<![\w-])--[a-z][a-z-]*", r"`\g<0>`", each.replace("*", "\\*")) for each in parts[::2]]
+    return "`".join(parts).replace("|", "\\|")
 
 
 def rows(config: type) -> list[str]:
@@ -86,7 +89,7 @@ def rows(config: type) -> list[str]:
             found += rows(inner)  # type: ignore[arg-type]  # a class, as it is an annotation
         else:
             default = default_of(field, getattr(defaults, field.name, None))
-            found.append(f"| `{flag_of(field, hint)}` | {default} | {cell(docstrings[field.name])} |")
+            found.append(f"| {flag_of(field, hint)} | {default} | {cell(docstrings[field.name])} |")
     return found
 
 
