@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
 from pages import Block, at_toy_size, blocks, toy_sizes
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

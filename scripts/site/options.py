@@ -8,6 +8,7 @@ import re
 import textwrap
 from dataclasses import MISSING, Field, fields, is_dataclass
 from importlib import import_module
+from itertools import pairwise
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from toccata.cli import COMMANDS
@@ -30,7 +31,7 @@ def field_docstrings(config: type) -> dict[str, str]:
     """The string below each field of a dataclass, by its name, in one line."""
     body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0].body  # type: ignore[attr-defined]  # a class
     found = {}
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
             found[field.target.id] = " ".join(str(below.value.value).split())  # type: ignore[union-attr]  # a name
     return found

@@ -1,4 +1,4 @@
-"""Pages of the documentation as prose and fenced blocks: what runs them and what makes notebooks of them begins here."""
+"""Pages of the documentation as prose and fenced blocks, to run them and to make notebooks of them."""
 
 from __future__ import annotations
 
@@ -62,15 +62,18 @@ def at_toy_size(shell: str, sizes: Mapping[str, Mapping[str, Any]]) -> str:
     """Shell commands at the size of a test.
 
     Args:
-        shell: text of a `sh` block.
+        shell: text of a `sh` block; lines that go on after a backslash are joined.
         sizes: `replace`, numbers by flag, which take the place of those in the text; `append`, options by command, each
             put at the end of that command where the text does not have the flag.
     """
+    shell = re.sub(r"\s*\\\n\s*", " ", shell)
     for flag, number in sizes["replace"].items():
         shell = re.sub(rf"(?<=\s{flag} )[\w.]+", str(number), shell)
 
     def appended(match: re.Match[str]) -> str:
         command, options = match[0], sizes["append"].get(match[1], {})
-        return command + "".join(f" {flag} {value}" for flag, value in options.items() if f"{flag} " not in f"{command} ")
+        return command + "".join(
+            f" {flag} {value}" for flag, value in options.items() if f"{flag} " not in f"{command} "
+        )
 
     return re.sub(r"toccata ([a-z-]+)[^;#\n]*?(?=\s*(?:;|#|$))", appended, shell, flags=re.MULTILINE)

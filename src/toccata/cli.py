@@ -257,7 +257,7 @@ def _usage(group: str = "") -> str:
             f"usage: toccata {group}COMMAND ...",
             "\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
             *lines,
-            *([] if group else [f"\nexamples:\n" + "\n".join(f"  {EXAMPLES[name][0][0]}" for name in FIRST_STEPS)]),
+            *([] if group else ["\nexamples:\n" + "\n".join(f"  {EXAMPLES[name][0][0]}" for name in FIRST_STEPS)]),
             f"\ntoccata help {group}COMMAND lists the options of a command, with examples; so does its --help.",
             "toccata --version prints the version.",
             "With --debug a command prints the whole traceback of an error.",

@@ -52,7 +52,9 @@ def test_names_of_flags() -> None:
 
 def test_data_sheets_are_those_of_the_environments() -> None:
     found = environments()
-    assert [name.partition("/")[2] for name in found] == [f"{each.__name__.removesuffix('Env')}-v0" for each in found.values()]
+    assert [name.partition("/")[2] for name in found] == [
+        f"{each.__name__.removesuffix('Env')}-v0" for each in found.values()
+    ]
     text = sheet(*next(iter(found.items())))
     assert text.startswith("## toccata/Piano-v0\n")
     assert "\n### Action Space\n" in text

@@ -14,7 +14,15 @@ pytest.importorskip("mkdocs", reason="of the extra docs")
 
 from hooks import as_page, exported, outside_files, place_of, relinked
 
-LOADED = {"script": "src", "img": "src", "audio": "src", "source": "src", "iframe": "src", "embed": "src", "object": "data"}
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "audio": "src",
+    "source": "src",
+    "iframe": "src",
+    "embed": "src",
+    "object": "data",
+}
 
 
 class Addresses(HTMLParser):
@@ -47,7 +55,9 @@ def test_the_site(repository: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    pages = {path: Addresses(path.read_text(encoding="utf-8")) for path in site.rglob("*.html") if path.name != "404.html"}
+    pages = {
+        path: Addresses(path.read_text(encoding="utf-8")) for path in site.rglob("*.html") if path.name != "404.html"
+    }
     assert len(pages) > 40
     for path, page in pages.items():
         for address in page.loaded:

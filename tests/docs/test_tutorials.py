@@ -26,9 +26,13 @@ SIZES = {"replace": {"--bars": 1, "--samples": 4}, "append": {"train": {"--num-e
         ("toccata train --bars 8  # all", "toccata train --bars 1 --num-envs 4 --seed 7  # all"),
         ("toccata train --seed 1", "toccata train --seed 1 --num-envs 4"),
         ("toccata train --seeds 1 2", "toccata train --seeds 1 2 --num-envs 4 --seed 7"),
-        ("for r in a b; do toccata evaluate $r --samples 64; done", "for r in a b; do toccata evaluate $r --samples 4; done"),
+        (
+            "for r in a b; do toccata evaluate $r --samples 64; done",
+            "for r in a b; do toccata evaluate $r --samples 4; done",
+        ),
         ("toccata train\ntoccata evaluate r\n", "toccata train --num-envs 4 --seed 7\ntoccata evaluate r\n"),
         ("cp --bars 8", "cp --bars 1"),
+        ("toccata train --seed 1 \\\n    --bars 8\n", "toccata train --seed 1 --bars 1 --num-envs 4\n"),
     ],
 )
 def test_commands_at_toy_size(full: str, toy: str) -> None:
@@ -69,7 +73,7 @@ def test_commands_of_a_tutorial_parse_at_both_sizes(page: Path) -> None:
     shells = [block.text for block in blocks(page.read_text(encoding="utf-8")) if block.language == "sh"]
     assert shells
     for text in (*shells, *(at_toy_size(shell, toy_sizes()) for shell in shells)):
-        for command in re.findall(r"toccata [^;#\n]+", text):
+        for command in re.findall(r"toccata [^;#\n]+", text.replace("\\\n", " ")):
             _, name, *arguments = shlex.split(command)
             module, _, attribute = COMMANDS[name][0].partition(":")
             tyro.cli(getattr(import_module(module), attribute), args=with_added_rewards(arguments, DEFAULT_REWARDS))
