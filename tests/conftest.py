@@ -14,7 +14,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
     os.environ.setdefault(variable, "1")  # unless the user sets another number
 os.environ["MPLBACKEND"] = "Agg"
 
-EXAMPLES = 100 if "CI" in os.environ else 40  # of properties that do not say how many: the suite must be quick at hand
+EXAMPLES = 50 if "CI" in os.environ else 25  # of properties that do not say how many: the suite must be quick at hand
 hypothesis.settings.register_profile("toccata", deadline=None, derandomize="CI" in os.environ, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("toccata")
 

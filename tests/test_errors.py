@@ -10,7 +10,11 @@ import pytest
 from toccata.errors import ToccataError, one_line
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [path for room in ("music", "envs", "reward_models", "agents", "listening", "src") for path in (ROOT / room).rglob("*.py")]
+SOURCES = [
+    path
+    for room in ("music", "envs", "reward_models", "agents", "listening", "src")
+    for path in (ROOT / room).rglob("*.py")
+]
 
 
 def error_classes() -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from toccata.settings.options import SEED, Range, check_fields, check_product
+from toccata.settings.options import SEED, ConfigError, Range, check_fields, check_product
 
 MAX_SECONDS_OF_PIECES = 300  # of all dreams, which are ascended together: some 15 GB; 8 s need about 400 MB
 RANGES = {
@@ -21,6 +21,7 @@ RANGES = {
     "blur": Range(0, 20, whole=False),
     "seed": SEED,
 }
+REGULARISERS = ("jitter_frames", "jitter_bands", "total_variation", "frequency_penalty", "blur", "decorrelated")
 
 
 @dataclass(frozen=True)
@@ -85,3 +86,9 @@ class DreamConfig:
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
         check_product(self, ("pieces", "seconds"), MAX_SECONDS_OF_PIECES, "seconds of all dreams")
+        for name in REGULARISERS if not self.regularise else ():
+            if getattr(self, name) != getattr(DreamConfig, name):
+                raise ConfigError(f"{name} is one of the regularisers: leave it out, or --no-regularise")
+        for name in ("realism_weight", "corpus") if not self.with_realism else ():
+            if getattr(self, name) != getattr(DreamConfig, name):
+                raise ConfigError(f"{name} is of the realism: leave it out, or give --with-realism too")

@@ -74,14 +74,14 @@ def fit_rival(config: FitRivalConfig, console: Console | None = None) -> Path:
                 (folder / CARD).write_text(_card(config, body, works), encoding="utf-8")
     except KeyboardInterrupt as stop:
         kept = ""
-        if _is_begun(checkpoint):
+        if is_begun(checkpoint):
             minutes = minutes_before + (time.monotonic() - start) / 60
             write_atomically(checkpoint / MINUTES_FILE, json.dumps({"minutes": minutes}).encode())
             kept = f"; go on with --resume ({checkpoint})"
         message = f"stopped; nothing is written into {config.out}{kept}"
         raise Interrupted(message, stop.signal if isinstance(stop, Interrupted) else 2) from None
     finally:
-        if not _is_begun(checkpoint):  # there is nothing to resume
+        if not is_begun(checkpoint):  # there is nothing to resume
             shutil.rmtree(checkpoint, ignore_errors=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return config.out
@@ -122,14 +122,14 @@ def prepare_checkpoint(checkpoint: Path, config: FitRivalConfig) -> None:
     options = json.loads(json.dumps(options, default=str))
     file = checkpoint / OPTIONS_FILE
     if not config.resume:
-        if _is_begun(checkpoint):
+        if is_begun(checkpoint):
             raise ConfigError(
                 f"{checkpoint}: holds an interrupted fit; go on with it by --resume, delete it, or choose another --out"
             )
         checkpoint.mkdir(parents=True, exist_ok=True)
         write_atomically(file, json.dumps(options, indent=2).encode())
         return
-    if not _is_begun(checkpoint) or not file.is_file():
+    if not is_begun(checkpoint) or not file.is_file():
         raise ConfigError(f"{checkpoint}: there is no checkpoint to resume from; leave out --resume")
     kept = read_json(file)
     for name, value in options.items():
@@ -165,7 +165,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and 0 <= value < 1e300  # which NaN is not, and JSON may say
 
 
-def _is_begun(checkpoint: Path) -> bool:
+def is_begun(checkpoint: Path) -> bool:
     """Whether a fitter has written into the folder."""
     return checkpoint.is_dir() and any(path.name not in (OPTIONS_FILE, MINUTES_FILE) for path in checkpoint.iterdir())
 

@@ -49,7 +49,7 @@ class Excerpts:
     titles: tuple[str, ...]
 
 
-class Bench:
+class Setup:
     """What all sources are measured with.
 
     Args:
@@ -107,19 +107,19 @@ class Sample:
     features: np.ndarray
 
 
-def sample(source: Source, count: int, bench: Bench) -> Sample:
+def sample(source: Source, count: int, setup: Setup) -> Sample:
     """`count` pieces of a source and their features; what is in the cache is read from there.
 
     Raises:
         FileError: naming a file of the cache that is damaged.
     """
-    key = [source.identity, count, bench.seed]
-    pieces = _pieces(cached(bench.cache, "pieces", key, partial(_composed, source, count, bench.seed)), source.genre)
+    key = [source.identity, count, setup.seed]
+    pieces = _pieces(cached(setup.cache, "pieces", key, partial(_composed, source, count, setup.seed)), source.genre)
 
     def make() -> Arrays:
-        return {"features": genre_features(pieces, bench.judge)}
+        return {"features": genre_features(pieces, setup.judge)}
 
-    features = cached(bench.cache, "features", key, make)["features"]
+    features = cached(setup.cache, "features", key, make)["features"]
     return Sample(tuple(piece.score for piece in pieces), features)
 
 
@@ -143,19 +143,19 @@ def _pieces(arrays: Arrays, genre: str) -> list[Piece]:
     return [as_piece(score, Piano(), BEATS_PER_BAR, TEMPO_BPM, genre)[0] for score in scores]
 
 
-def bits_of_works(source: Source, bench: Bench) -> dict[str, Bits]:
+def bits_of_works(source: Source, setup: Setup) -> dict[str, Bits]:
     """Bits of held-out works of each genre under a source with likelihood; works are resampled for the intervals."""
     assert source.log_prob is not None
-    held_out = bench.real["test"]
+    held_out = setup.real["test"]
 
     def make() -> Arrays:
         assert source.log_prob is not None
         log_probs = source.log_prob(held_out.pieces)
         return {"log_probs": np.concatenate(log_probs), "lengths": np.array([len(each) for each in log_probs])}
 
-    arrays = cached(bench.cache, "bits", [source.identity, bench.excerpts_key], make)
+    arrays = cached(setup.cache, "bits", [source.identity, setup.excerpts_key], make)
     log_probs = np.split(arrays["log_probs"], np.cumsum(arrays["lengths"])[:-1])
-    return bits(log_probs, held_out.pieces, held_out.works.astype(str).tolist(), bench.seed)
+    return bits(log_probs, held_out.pieces, held_out.works.astype(str).tolist(), setup.seed)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class ChordNats:
     classes: int
 
 
-def chord_nats(source: Source, music: BySplit, bench: Bench) -> ChordNats:
+def chord_nats(source: Source, music: BySplit, setup: Setup) -> ChordNats:
     """The cross-entropy of the held-out works of a genre under its chord LSTM."""
     composer = source.composer
     assert isinstance(composer, ChordLSTMComposer)
@@ -190,10 +190,10 @@ def chord_nats(source: Source, music: BySplit, bench: Bench) -> ChordNats:
                 rows.append([found.chord_nats, found.unigram_nats, found.unknown, found.events])
         return {"rows": np.array(rows)}
 
-    rows = cached(bench.cache, "chord-nats", [source.identity, bench.excerpts_key], make)["rows"]
+    rows = cached(setup.cache, "chord-nats", [source.identity, setup.excerpts_key], make)["rows"]
     nats, unigram, unknown, events = rows.T
     count = len(rows)
-    drawn = np.random.default_rng(bench.seed).multinomial(count, np.full(count, 1 / count), 2000)
+    drawn = np.random.default_rng(setup.seed).multinomial(count, np.full(count, 1 / count), 2000)
     resampled = (drawn @ (nats * events)) / (drawn @ events)
     interval = percentile_interval(float(np.average(nats, weights=events)), resampled)
     return ChordNats(

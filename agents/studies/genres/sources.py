@@ -17,7 +17,7 @@ from toccata.agents.prior.fitting.fit import fit_prior
 from toccata.agents.prior.fitting.fit_config import FitPriorConfig
 from toccata.agents.rivals.composer import Composer, RivalError, WithLikelihood
 from toccata.agents.rivals.fitting.config import FitRivalConfig
-from toccata.agents.rivals.fitting.fit_rival import fit_rival, minutes_to_fit
+from toccata.agents.rivals.fitting.fit_rival import fit_rival, is_begun, minutes_to_fit
 from toccata.agents.rivals.registry import Request, load_rival
 from toccata.agents.runs.builders import environment_arguments, load_agent
 from toccata.agents.runs.config import TrainConfig
@@ -103,8 +103,7 @@ def fit_source(name: str, genre: str, music: Sequence[Path], config: StudyGenres
             device=config.device,
         )
         checkpoint = out.with_name(f"{out.name}.checkpoint")
-        begun = checkpoint.is_dir() and len(list(checkpoint.iterdir())) > 1
-        fit_rival(replace(fit, resume=begun), console)
+        fit_rival(replace(fit, resume=is_begun(checkpoint)), console)
     return out
 
 

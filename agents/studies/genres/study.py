@@ -20,8 +20,8 @@ from toccata.agents.studies.genres.classifier import Accuracy, GenreClassifier, 
 from toccata.agents.studies.genres.config import PRIORS, RENEWABLE, StudyGenresConfig
 from toccata.agents.studies.genres.features import CONTROLS
 from toccata.agents.studies.genres.measure import (
-    Bench,
     Sample,
+    Setup,
     bits_of_works,
     chord_nats,
     distances,
@@ -82,13 +82,13 @@ def study_genres(config: StudyGenresConfig, console: Console | None = None) -> F
         sources = _sources(config, folders, runs, device, console)
         _say(console, "measuring real music")
         judge = Typicality.load()
-        bench = Bench(music, judge, config.out / CACHE, config.excerpts, config.bars, config.seed)
-        classifiers = {control: bench.classifier(control) for control in CONTROLS}
+        setup = Setup(music, judge, config.out / CACHE, config.excerpts, config.bars, config.seed)
+        classifiers = {control: setup.classifier(control) for control in CONTROLS}
         samples: Named = {}
         for number, source in enumerate(sources, 1):
             _say(console, f"composing and measuring, {number} of {len(sources)}: {source.family}, {source.genre}")
-            samples[source.family, source.genre] = sample(source, config.pieces, bench)
-        summary = _summary(config, music, bench, classifiers, sources, samples)
+            samples[source.family, source.genre] = sample(source, config.pieces, setup)
+        summary = _summary(config, music, setup, classifiers, sources, samples)
     except KeyboardInterrupt as stop:
         message = f"stopped; what was fitted and measured stays in {config.out}: the same command goes on from there"
         raise Interrupted(message, stop.signal if isinstance(stop, Interrupted) else 2) from None
@@ -154,18 +154,18 @@ def _sources(
 def _summary(
     config: StudyGenresConfig,
     music: Mapping[str, BySplit],
-    bench: Bench,
+    setup: Setup,
     classifiers: Mapping[str, GenreClassifier],
     sources: Sequence[Source],
     samples: Named,
 ) -> Figures:
     """All figures of the study."""
-    genres = bench.genres
-    held_out = bench.real["test"]
+    genres = setup.genres
+    held_out = setup.real["test"]
     checked = {
         control: accuracy(
             classifier,
-            bench.features_of_real("test", control),
+            setup.features_of_real("test", control),
             held_out.classes,
             held_out.works,
             np.random.default_rng(config.seed),
@@ -175,17 +175,17 @@ def _summary(
     bits: dict[str, Figures] = {}
     for source in sources:
         if source.log_prob is not None:
-            found = bits_of_works(source, bench)
+            found = bits_of_works(source, setup)
             bits.setdefault(source.family, {})[source.genre] = {
                 genre: {"per_action": found[genre].per_action, "per_note": found[genre].per_note} for genre in genres
             }
     chords = {
-        source.genre: chord_nats(source, music[source.genre], bench)
+        source.genre: chord_nats(source, music[source.genre], setup)
         for source in sources
         if source.family == "chord-lstm"
     }
-    sets = [_rows_of(bench, "train", index, config.pieces) for index in range(len(genres))]
-    rows = {(REAL, genre): _rows_of(bench, "test", index, config.pieces) for index, genre in enumerate(genres)}
+    sets = [_rows_of(setup, "train", index, config.pieces) for index in range(len(genres))]
+    rows = {(REAL, genre): _rows_of(setup, "test", index, config.pieces) for index, genre in enumerate(genres)}
     rows |= {key: each.features for key, each in samples.items()}
     recognised, far = [], []
     for (family, genre), features in rows.items():
@@ -214,31 +214,31 @@ def _summary(
             "chord_nats": {genre: vars(each) for genre, each in chords.items()},
             "recognised": recognised,
             "distances": far,
-            "mse": _errors_of_pictures(bench, samples),
-            "works": _works(bench, classifiers[WHOLE]),
+            "mse": _errors_of_pictures(setup, samples),
+            "works": _works(setup, classifiers[WHOLE]),
             "winners": [vars(each) for each in winners],
             "verdict": in_words(winners) if winners else [],
         }
     )
 
 
-def _rows_of(bench: Bench, split: str, genre: int, count: int) -> np.ndarray:
+def _rows_of(setup: Setup, split: str, genre: int, count: int) -> np.ndarray:
     """(n, d) features of at most `count` excerpts of a genre, spread over its works."""
-    own = np.flatnonzero(bench.real[split].classes == genre)
-    drawn = np.random.default_rng([bench.seed, genre]).permutation(own)[:count]
-    return bench.features_of_real(split, WHOLE)[np.sort(drawn)]
+    own = np.flatnonzero(setup.real[split].classes == genre)
+    drawn = np.random.default_rng([setup.seed, genre]).permutation(own)[:count]
+    return setup.features_of_real(split, WHOLE)[np.sort(drawn)]
 
 
-def _works(bench: Bench, classifier: GenreClassifier) -> list[Figures]:
+def _works(setup: Setup, classifier: GenreClassifier) -> list[Figures]:
     """What the excerpts of each held-out work are taken for."""
-    held_out = bench.real["test"]
-    found = classifier.probabilities(bench.features_of_real("test", WHOLE)).argmax(axis=1)
+    held_out = setup.real["test"]
+    found = classifier.probabilities(setup.features_of_real("test", WHOLE)).argmax(axis=1)
     rows = []
     for number, title in enumerate(held_out.titles):
         own = held_out.works == number
-        shares = np.bincount(found[own], minlength=len(bench.genres)) / own.sum()
-        genre = bench.genres[held_out.classes[own][0]]
-        rows.append({"title": title, "genre": genre, "shares": dict(zip(bench.genres, shares.tolist(), strict=True))})
+        shares = np.bincount(found[own], minlength=len(setup.genres)) / own.sum()
+        genre = setup.genres[held_out.classes[own][0]]
+        rows.append({"title": title, "genre": genre, "shares": dict(zip(setup.genres, shares.tolist(), strict=True))})
     return rows
 
 
@@ -289,7 +289,7 @@ def _beyond_held_out(far: Sequence[Figures]) -> list[Figures]:
     ]
 
 
-def _errors_of_pictures(bench: Bench, samples: Named) -> list[Figures]:
+def _errors_of_pictures(setup: Setup, samples: Named) -> list[Figures]:
     """Mean squared errors between the pictures of what is composed, and of held-out works, and those of real works."""
     outputs = {key: _pictures(each.scores) for key, each in samples.items()}
     size = min((len(each) for each in outputs.values()), default=0)
@@ -297,13 +297,13 @@ def _errors_of_pictures(bench: Bench, samples: Named) -> list[Figures]:
         return []
 
     def real(split: str, genre: int) -> np.ndarray:
-        pieces = bench.real[split].pieces
-        own = np.flatnonzero(bench.real[split].classes == genre)
-        drawn = np.random.default_rng([bench.seed, genre]).permutation(own)[:size]
+        pieces = setup.real[split].pieces
+        own = np.flatnonzero(setup.real[split].classes == genre)
+        drawn = np.random.default_rng([setup.seed, genre]).permutation(own)[:size]
         return _pictures([pieces[index].score for index in drawn])
 
-    sets = {genre: real("train", index) for index, genre in enumerate(bench.genres)}
-    held_out = {(REAL, genre): real("test", index) for index, genre in enumerate(bench.genres)}
+    sets = {genre: real("train", index) for index, genre in enumerate(setup.genres)}
+    held_out = {(REAL, genre): real("test", index) for index, genre in enumerate(setup.genres)}
     nothing = {("black picture", "none"): np.zeros_like(next(iter(outputs.values()))[:1])}
     rows = []
     for (family, genre), pictures in (held_out | outputs | nothing).items():

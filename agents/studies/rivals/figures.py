@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toccata.agents.evaluation.measuring.set_metrics import FLOOR
-from toccata.agents.studies.rivals.measure import MINUTES, REAL_BITS, SECONDS, Bench, Sample, bits_of_real
+from toccata.agents.studies.rivals.measure import MINUTES, REAL_BITS, SECONDS, Sample, Setup, bits_of_real
 from toccata.agents.studies.rivals.subjects import Subject
 from toccata.reward_models.judges.panel import beside_real
 from toccata.stats import bootstrap_mean, mean_of_clusters
@@ -43,10 +43,10 @@ def row_of(samples: Sequence[Sample], real: Sample, seed: int) -> dict[str, Figu
     return row
 
 
-def fits_of(subjects: Sequence[Subject], bench: Bench) -> dict[str, Figure]:
+def fits_of(subjects: Sequence[Subject], setup: Setup) -> dict[str, Figure]:
     """Bits of real music under the subjects of a row, and minutes of their fits, where they are known."""
     row: dict[str, Figure] = {}
-    own = [bits_of_real(each.identity, each.log_prob, bench) for each in subjects if each.log_prob is not None]
+    own = [bits_of_real(each.identity, each.log_prob, setup) for each in subjects if each.log_prob is not None]
     if len(own) == len(subjects):
         row[REAL_BITS] = own[0]._asdict() if len(own) == 1 else _of_runs([each.mean for each in own])
     minutes = [each.minutes for each in subjects if each.minutes is not None]

@@ -32,7 +32,7 @@ SECONDS, MINUTES, REAL_BITS = "seconds", "minutes", "real_bits"
 
 
 @dataclass(frozen=True)
-class Bench:
+class Setup:
     """What all subjects are measured with.
 
     Attributes:
@@ -45,7 +45,7 @@ class Bench:
         config: length, metre, tempo and genre.
         seed: of everything.
         cache: folder.
-        key: differs between benches that measure otherwise.
+        key: differs between setups that measure otherwise.
     """
 
     rewards: WeightedSum
@@ -76,7 +76,7 @@ class Sample:
 
 
 def measured(
-    identity: str, compose: Compose, count: int, bench: Bench, on_chunk: Callable[[], object] = lambda: None
+    identity: str, compose: Compose, count: int, setup: Setup, on_chunk: Callable[[], object] = lambda: None
 ) -> Sample:
     """Pieces of a subject, composed and measured; what is in the cache is read from there.
 
@@ -84,7 +84,7 @@ def measured(
         identity: of the subject.
         compose: composes a chunk.
         count: pieces; from 64 on they are the first of a longer sample with the same seed.
-        bench: what they are measured with.
+        setup: what they are measured with.
         on_chunk: called after each chunk, and after the sets.
 
     Raises:
@@ -94,35 +94,35 @@ def measured(
     chunks: list[Arrays] = []
     size = min(CHUNK, count)
     for number in range(chunk_count(count)):
-        key = [identity, bench.seed, number, size, bench.config.bars]
-        found = cached(bench.cache, "pieces", key, partial(_composed, compose, size, number, bench))
-        some = _pieces(found, bench.config)
-        values = cached(bench.cache, "values", [key, bench.key], partial(_values, some, bench))
+        key = [identity, setup.seed, number, size, setup.config.bars]
+        found = cached(setup.cache, "pieces", key, partial(_composed, compose, size, number, setup))
+        some = _pieces(found, setup.config)
+        values = cached(setup.cache, "values", [key, setup.key], partial(_values, some, setup))
         chunks.append({**values, SECONDS: np.full(len(some), float(found[SECONDS]) / len(some))})
         pieces += some
         on_chunk()
     pieces = pieces[:count]
-    key = [identity, bench.seed, count, bench.key]
-    sets = cached(bench.cache, "sets", key, partial(_sets, pieces, bench))
+    key = [identity, setup.seed, count, setup.key]
+    sets = cached(setup.cache, "sets", key, partial(_sets, pieces, setup))
     values = {name: np.concatenate([each[name] for each in chunks])[:count] for name in chunks[0]}
     on_chunk()
     return Sample(tuple(piece.score for piece in pieces), values, {name: float(value) for name, value in sets.items()})
 
 
-def bits_of_real(identity: str, log_prob: LogProb, bench: Bench) -> Interval:
+def bits_of_real(identity: str, log_prob: LogProb, setup: Setup) -> Interval:
     """Bits an action of held-out works under a subject; works are resampled for the interval."""
 
     def make() -> Arrays:
-        found = bits(log_prob(bench.held_out), bench.held_out, bench.held_out_works, bench.seed)[ALL].per_action
+        found = bits(log_prob(setup.held_out), setup.held_out, setup.held_out_works, setup.seed)[ALL].per_action
         return {name: np.array(value) for name, value in found._asdict().items()}
 
-    kept = cached(bench.cache, "bits-over-works", [identity, bench.key, bench.seed], make)
+    kept = cached(setup.cache, "bits-over-works", [identity, setup.key, setup.seed], make)
     return Interval(*(float(kept[name]) for name in Interval._fields))
 
 
-def _composed(compose: Compose, size: int, number: int, bench: Bench) -> Arrays:
+def _composed(compose: Compose, size: int, number: int, setup: Setup) -> Arrays:
     """A chunk of pieces, and the processor time that it took."""
-    seed = int(np.random.SeedSequence([bench.seed, number]).generate_state(1)[0])
+    seed = int(np.random.SeedSequence([setup.seed, number]).generate_state(1)[0])
     start = time.process_time()
     pieces = compose(size, seed)
     seconds = time.process_time() - start
@@ -152,20 +152,20 @@ def _pieces(arrays: Arrays, config: TrainConfig) -> list[Piece]:
     return [as_piece(score, Piano(), *metre, config.genre)[0] for score in scores]
 
 
-def _values(pieces: Sequence[Piece], bench: Bench) -> Arrays:
+def _values(pieces: Sequence[Piece], setup: Setup) -> Arrays:
     """What each piece has, (n,) by name."""
     batch = Pieces(pieces)
-    values = measurements(batch, bench.rewards, None) | bench.panel.judge(batch)
-    values |= originality_of({"own": list(pieces)}, bench.works)[0]["own"]
+    values = measurements(batch, setup.rewards, None) | setup.panel.judge(batch)
+    values |= originality_of({"own": list(pieces)}, setup.works)[0]["own"]
     return {name: np.asarray(each, np.float64) for name, each in values.items() if name != "diversity"}
 
 
-def _sets(pieces: Sequence[Piece], bench: Bench) -> Arrays:
+def _sets(pieces: Sequence[Piece], setup: Setup) -> Arrays:
     """What all pieces have together."""
-    rng = np.random.default_rng(bench.seed)
+    rng = np.random.default_rng(setup.seed)
     size = min(SIZE, len(pieces))
     scores = [piece.score for piece in pieces]
     found = {VENDI: float(diversity_of_sets(scores, random_sets(len(pieces), size, rng))[VENDI][0])}
-    distances = set_metrics({"own": list(pieces)}, bench.real, bench.panel.typicality, bench.seed)
+    distances = set_metrics({"own": list(pieces)}, setup.real, setup.panel.typicality, setup.seed)
     found |= distances["own"] | {f"{FLOOR}/{name}": value for name, value in distances[FLOOR].items()}
     return {name: np.array(value) for name, value in found.items()}

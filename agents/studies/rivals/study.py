@@ -20,7 +20,7 @@ from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig
 from toccata.agents.runs.run_folder import Run, seed_runs
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.agents.studies.rivals.figures import fits_of, row_of
-from toccata.agents.studies.rivals.measure import SECONDS, Bench, Sample, measured
+from toccata.agents.studies.rivals.measure import SECONDS, Sample, Setup, measured
 from toccata.agents.studies.rivals.rolls import ACROSS, draw_rolls
 from toccata.agents.studies.rivals.subjects import Compose, rival_row, run_rows
 from toccata.agents.studies.rivals.tables import markdown, table_csv, table_of
@@ -54,9 +54,9 @@ def study_rivals(config: StudyRivalsConfig, console: Console | None = None) -> F
     settings = settings_of_pieces(config)
     rows = [rival_row(spec, config, settings, device) for spec in config.composers]
     remarks: list[str] = []
-    bench = _bench(config, settings, remarks)
-    rows += run_rows(config, device, bench.rewards)
-    bench.cache.mkdir(parents=True, exist_ok=True)
+    setup = _setup(config, settings, remarks)
+    rows += run_rows(config, device, setup.rewards)
+    setup.cache.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     samples: dict[str, list[Sample]] = {}
     try:
@@ -67,24 +67,24 @@ def study_rivals(config: StudyRivalsConfig, console: Console | None = None) -> F
             def on_chunk() -> None:
                 progress.advance(task)
 
-            real = measured("real", _real_player(bench), config.samples, bench, on_chunk)
+            real = measured("real", _real_player(setup), config.samples, setup, on_chunk)
             figures: dict[str, Figures] = {}
             for name, subjects in rows:
                 progress.update(task, description=name)
                 samples[name] = [
-                    measured(each.identity, each.compose, config.samples, bench, on_chunk) for each in subjects
+                    measured(each.identity, each.compose, config.samples, setup, on_chunk) for each in subjects
                 ]
-                figures[name] = row_of(samples[name], real, config.seed) | fits_of(subjects, bench)
+                figures[name] = row_of(samples[name], real, config.seed) | fits_of(subjects, setup)
             figures[REAL] = row_of([real], real, config.seed)
             del figures[REAL][SECONDS]  # nobody composed it
     except KeyboardInterrupt as stop:
-        message = f"stopped; what was measured stays in {bench.cache}: the same command goes on from there"
+        message = f"stopped; what was measured stays in {setup.cache}: the same command goes on from there"
         raise Interrupted(message, stop.signal if isinstance(stop, Interrupted) else 2) from None
     first = {name: each[0].scores[:ACROSS] for name, each in samples.items()} | {REAL: real.scores[:ACROSS]}
     summary = {
         "rows": figures,
         "set_size": min(SIZE, config.samples),
-        "rewards": " + ".join(f"{weight:g} x {term}" for term, weight in bench.rewards.weights.items()),
+        "rewards": " + ".join(f"{weight:g} x {term}" for term, weight in setup.rewards.weights.items()),
         "settings": {
             "samples": config.samples,
             "seed": config.seed,
@@ -141,7 +141,7 @@ def refuse_other_folder(out: Path) -> None:
         raise FileError(f"{out}: exists already, and is no folder of toccata study; choose another --out")
 
 
-def _bench(config: StudyRivalsConfig, settings: TrainConfig, remarks: list[str]) -> Bench:
+def _setup(config: StudyRivalsConfig, settings: TrainConfig, remarks: list[str]) -> Setup:
     """What everything is measured with."""
     real = excerpt_dataset(settings, "test", remarks.append)
     held_out, held_out_works = _held_out(real, config.samples, np.random.default_rng([config.seed, 1]))
@@ -149,7 +149,7 @@ def _bench(config: StudyRivalsConfig, settings: TrainConfig, remarks: list[str])
     metre = settings.bars, float(settings.beats_per_bar), float(settings.tempo_bpm)  # a file of a run has 4.0 for 4
     key = repr([settings.genre, settings.corpus, metre, len(works), len(real.scores)])
     rewards = read_rewards(DEFAULT_REWARDS, settings, config.seed)
-    return Bench(
+    return Setup(
         rewards=rewards,
         panel=Panel.load(),
         real=real,
@@ -174,10 +174,10 @@ def _held_out(real: ExcerptDataset, count: int, rng: np.random.Generator) -> tup
     return tuple(pieces), tuple(works)
 
 
-def _real_player(bench: Bench) -> Compose:
+def _real_player(setup: Setup) -> Compose:
     """Composes excerpts of held-out works, in their own keys."""
 
     def compose(count: int, seed: int) -> list[Piece]:
-        return list(bench.real.sample(count, np.random.default_rng(seed), transpose=False))
+        return list(setup.real.sample(count, np.random.default_rng(seed), transpose=False))
 
     return compose

@@ -98,6 +98,7 @@ def test_rounds_are_written_resumed_and_added_to(tmp_path: Path, corpus_folder: 
     assert more["rounds"][1]["fitted"] and not first["rounds"][1]["fitted"]
 
 
+@pytest.mark.slow  # the test above resumes a call that ended
 def test_a_stopped_call_is_resumed(
     tmp_path: Path, corpus_folder: Path, attackers: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from toccata.agents.rivals.registry import RIVALS, Request, load_rival
 from toccata.agents.rivals.weights import shipped_folder
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.studies.rivals.config import COMPOSERS
+from toccata.music.score import Score
 from toccata.weights import WeightsError
 
 
@@ -56,7 +57,13 @@ def test_genres_are_checked() -> None:
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_every_composer_keeps_the_promises(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_composer_keeps_the_promises(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "folk"
+    folder.mkdir()
+    for number in range(4):  # the embedded corpora take a minute to parse
+        score = Score([(12 * i, 12, 60 + (i * i + number) % 12, 80) for i in range(24)], beats_per_bar=3)
+        score.to_midi(folder / f"{number}.mid")
+    monkeypatch.setattr(piano_dream, "CORPORA", {"folk": tmp_path})
     monkeypatch.setattr(piano_dream, "STEPS", 2)
     monkeypatch.setattr(piano_dream, "REAL_EXCERPTS", 4)
     request = Request(bars=2, beats_per_bar=3, tempo_bpm=100, drafts=2)

@@ -113,6 +113,8 @@ def test_flatness_of_noise_tone_and_silence() -> None:
         (["--seconds", "0"], "seconds must be a number, at least 1 and at most 300, got 0"),
         (["--corpus", "nowhere", "--with-realism"], "unknown corpus 'nowhere'"),
         (["--rating", "nowhere"], "nowhere"),
+        (["--no-regularise", "--blur", "3"], "blur is one of the regularisers: leave it out, or --no-regularise"),
+        (["--realism-weight", "2"], "realism_weight is of the realism: leave it out, or give --with-realism too"),
         (["--out", "."], ".: exists already; choose another --out"),
     ],
 )
