@@ -9,7 +9,7 @@ ifndef RUN
 RUN := $(shell n=1; while [ -e runs/compose-$$n ]; do n=$$((n + 1)); done; echo runs/compose-$$n)
 endif
 
-.PHONY: help compose test test-slow test-frameworks test-processors lint format bench bench-gpu setup sound clean
+.PHONY: help compose test test-slow test-frameworks test-processors test-browser release-check lint format bench bench-gpu setup sound clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -27,6 +27,12 @@ test-slow: sound  ## run the tests that need minutes
 
 test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md and docs/scale.md with RLlib, TorchRL, Tianshou, RL Zoo and MO-Gymnasium, in .venv-frameworks
 	.venv-frameworks/bin/pytest -m frameworks tests/frameworks $(ARGS)
+
+test-browser: sound  ## listeners' sessions on the page of toccata listen, in Chromium (the system's, or CHROMIUM=PATH); npm fetches axe-core
+	$(BIN)/pytest -m browser tests/listening/browser $(ARGS)
+
+release-check:  ## build wheel and sdist, and use each in a fresh environment away from the checkout (minutes)
+	@PYTHON="$(PYTHON)" bash scripts/check_release.sh
 
 test-processors: sound  ## run the test suite with the arithmetic of other x86-64 processors, five times
 	bash scripts/test_processors.sh $(ARGS)

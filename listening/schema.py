@@ -1,6 +1,7 @@
 """Tables of the database that holds pieces, listeners and their votes."""
 
 VERSION = 1  # of the tables; kept in `PRAGMA user_version`
+ATTENTION_SOURCE = "attention check"  # `pieces.source` of what is in attention checks only: no composer, in no results
 
 SCHEMA = """
 CREATE TABLE pieces (
@@ -39,4 +40,6 @@ CREATE TABLE likes (
     piece INTEGER NOT NULL REFERENCES pieces(id),
     PRIMARY KEY (listener, piece)  -- one like a listener
 );
+CREATE INDEX pairs_of_listeners ON pairs (listener);
+CREATE INDEX plays_of_listeners ON plays (listener, piece);
 """

@@ -51,6 +51,7 @@ TOCCATA = "import sys; sys.argv = ['toccata', *sys.argv[1:]]; from toccata.cli i
         ["-c", TOCCATA, "fit-prior", "--help"],
         ["-c", TOCCATA, "dream", "--help"],
         ["-c", TOCCATA, "harden", "--help"],
+        ["-c", TOCCATA, "listen", "--help"],
     ],
 )
 def test_help_is_instant(arguments: list[str], repository: Path) -> None:
@@ -83,6 +84,30 @@ def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str], monke
         cli.main()
     assert stop.value.code == 2
     assert "error: unknown command 'trian'; did you mean 'train'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "rest"),
+    [
+        (["listen", "runs/a"], "listen", ["runs/a"]),
+        (["listen", "results", "my.sqlite"], "listen results", ["my.sqlite"]),
+        (["listen", "./results"], "listen", ["./results"]),
+        (["listen", "--port", "0", "results"], "listen", ["--port", "0", "results"]),
+        (["listen", "--help"], "listen", ["--help"]),
+        (["listen"], "listen", []),
+        (["study", "rivals", "--help"], "study rivals", ["--help"]),
+    ],
+)
+def test_commands_of_one_word_and_of_two(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], name: str, rest: list[str]
+) -> None:
+    calls = []
+    monkeypatch.setitem(cli.COMMANDS, "listen results", cli.COMMANDS["listen"])
+    monkeypatch.setattr(cli, "run_command", lambda *given, **options: calls.append((given, options)) or 0)
+    monkeypatch.setattr(sys, "argv", ["toccata", *arguments])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert calls == [((name, rest), {"prog": f"toccata {name}"})]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +212,10 @@ def test_words_that_cannot_be_read(command) -> None:
             "pieces must be a whole number, at least 1 and at most 10,000",
         ),
         ("evaluate", [""], "an argument must not be empty"),
+        ("push", ["run", "me/a/b"], "repository must be OWNER/NAME or OWNER, of letters, digits, '-', '_' and '.'"),
+        ("push", ["run", "me/x", "--licence", "My licence"], "licence must be a name such as mit or cc-by-4.0"),
+        ("push", ["run", "me/x", "--samples", "-1"], "samples must be a whole number, at least 0 and at most 16"),
+        ("pull", ["nowhere"], "repository must be OWNER/NAME, or a folder that is there, of letters"),
         ("fit-prior", ["--out", "x", "--width", "1000000000"], "width must be a whole number"),
         ("fit-prior", ["--out="], "--out must not be empty"),
         ("fit-rating", ["--data", "x", "--out", ""], "--out must not be empty"),

@@ -29,9 +29,11 @@ from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import DEFAULT_REWARDS, TrainConfig, with_added_rewards
 from toccata.agents.runs.run_folder import Run
+from toccata.agents.sharing.config import PullConfig, PushConfig
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
+from toccata.listening.config import ListenConfig
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
@@ -62,6 +64,9 @@ COMMANDS = {
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,
+    ("toccata", "listen"): ListenConfig,
+    ("toccata", "push"): PushConfig,
+    ("toccata", "pull"): PullConfig,
 }
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--with"}  # of compose; its field cannot be called so

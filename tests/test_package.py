@@ -71,6 +71,8 @@ def test_every_module_lies_in_a_package() -> None:
 
 def test_version_is_stated_once() -> None:
     assert toccata.__version__ == version("toccata")
+    assert f"\nversion: {toccata.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"## [{toccata.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("module", ["toccata", "toccata.music", "toccata.envs"])

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from toccata.cli import COMMANDS
 from toccata.settings.examples import EXAMPLES
+from toccata.settings.options import ConfigError
 
 INTRODUCTION = """# Options
 
@@ -55,21 +56,32 @@ def typed(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def filled_in(config: type) -> Any:
+def instance_of(config: type) -> Any:
     """The settings when nothing is given, or None where a command needs arguments."""
-    needs = any(field.default is MISSING for field in fields(config))
-    return None if needs else config()
+    if any(field.default is MISSING and field.default_factory is MISSING for field in fields(config)):
+        return None
+    try:
+        return config()
+    except ConfigError:  # such as one of two that must be given
+        return None
 
 
-def default_of(field: Field[Any], value: Any) -> str:
-    """The default of a field as a cell of a table; `value` is what it becomes when nothing else is given."""
-    if field.default is MISSING:
+def default_of(field: Field[Any], given: Any) -> Any:
+    """The default of a field; of settings inside others, what `given` has."""
+    if given is not None:
+        return getattr(given, field.name)
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def default_cell(default: Any, value: Any) -> str:
+    """A default as a cell of a table; `value` is what it becomes when nothing else is given."""
+    if default is MISSING:
         return REQUIRED
-    if field.default is None or field.default == ():
+    if default is None or default == ():
         return "–" if value in (None, ()) else f"– (`{typed(value)}`)"
-    if isinstance(field.default, bool):
-        return "on" if field.default else "off"
-    return f"`{typed(field.default)}`"
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return f"`{typed(default)}`"
 
 
 def cell(text: str) -> str:
@@ -79,18 +91,23 @@ def cell(text: str) -> str:
     return "`".join(parts).replace("|", "\\|")
 
 
-def rows(config: type) -> list[str]:
-    """The rows of the table of a command; settings of a nested dataclass are its own flags."""
+def rows(config: type, given: Any = None) -> list[str]:
+    """The rows of the table of a command; settings inside it, such as those of sound, are its own flags.
+
+    Args:
+        config: a dataclass.
+        given: an instance whose values are the defaults, where they are not those of the class.
+    """
     hints, docstrings = get_type_hints(config, include_extras=True), field_docstrings(config)
-    defaults, found = filled_in(config), []
+    values, found = instance_of(config), []
     for field in fields(config):
-        hint = hints[field.name]
+        hint, default = hints[field.name], default_of(field, given)
         inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         if is_dataclass(inner):
-            found += rows(inner)  # type: ignore[arg-type]  # a class, as it is an annotation
+            found += rows(inner, default)  # type: ignore[arg-type]  # a class, as it is an annotation
         else:
-            default = default_of(field, getattr(defaults, field.name, None))
-            found.append(f"| {flag_of(field, hint)} | {default} | {cell(docstrings[field.name])} |")
+            cells = flag_of(field, hint), default_cell(default, getattr(values, field.name, None))
+            found.append(f"| {' | '.join(cells)} | {cell(docstrings[field.name])} |")
     return found
 
 

@@ -125,11 +125,32 @@ def study_genres(config: Any) -> None:
     run_study(config)
 
 
+def listen(config: Any) -> None:
+    """Let people compare and like pieces in their browsers, and keep their votes."""
+    from toccata.listening.listen import listen as run_server
+
+    run_server(config)
+
+
 def metrics(config: Any) -> None:
     """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
     from toccata.agents.evaluation.metrics_of_files import measure_to_table
 
     measure_to_table(config)
+
+
+def push(config: Any) -> None:
+    """Share a run, prior, rating, realism or composer on the Hugging Face Hub."""
+    from toccata.agents.sharing.push import push as run_push
+
+    run_push(config)
+
+
+def pull(config: Any) -> None:
+    """Download what `toccata push` shared, verified."""
+    from toccata.agents.sharing.pull import pull as run_pull
+
+    run_pull(config)
 
 
 FIRST_STEPS = ("compose", "train", "evaluate")  # commands whose first examples `toccata --help` prints
@@ -150,6 +171,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
+    "listen": ("toccata.listening.config:ListenConfig", listen),
+    "push": ("toccata.agents.sharing.config:PushConfig", push),
+    "pull": ("toccata.agents.sharing.config:PullConfig", pull),
 }
 
 
@@ -230,8 +254,9 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["help"]:  # `toccata help compose` is `toccata compose --help`
         arguments = [*arguments[1:], "--help"]
-    grouped = {name.split()[0] for name in COMMANDS if " " in name}  # such as `study genres`
-    if arguments and arguments[0] in grouped and arguments[1:2] not in ([], ["-h"], ["--help"]):
+    grouped = {name.split()[0] for name in COMMANDS if " " in name} - set(COMMANDS)  # such as `study genres`
+    in_group = bool(arguments) and arguments[0] in grouped and arguments[1:2] not in ([], ["-h"], ["--help"])
+    if in_group or " ".join(arguments[:2]) in COMMANDS:  # a folder of a command's name is given as ./results
         arguments = [" ".join(arguments[:2]), *arguments[2:]]
     if arguments and arguments[0] in COMMANDS:
         sys.exit(run_command(arguments[0], arguments[1:], prog=f"toccata {arguments[0]}"))

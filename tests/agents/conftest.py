@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
+from toccata.agents.evaluation.config import EvaluateConfig
+from toccata.agents.evaluation.evaluate import evaluate_folder
 from toccata.agents.policies.sequence_network import NetworkConfig, SequenceNetwork
 from toccata.agents.prior.prior import Prior, frozen
 from toccata.agents.runs.config import TrainConfig
@@ -108,3 +112,15 @@ def toy_run(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         make_toy(patch)
         config = toy_config(tmp_path_factory.mktemp("whole") / "run", corpus_folder, logger=("csv", "tensorboard"))
         return train(config, ["python", "train.py"], Console(file=StringIO())).folder
+
+
+@pytest.fixture(scope="session")
+def evaluated(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    """A run folder with an evaluation, what that returned and what it printed."""
+    run = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(toy_run, run)
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "old.txt").write_text("of an earlier evaluation")
+    printed = StringIO()
+    summary = evaluate_folder(EvaluateConfig(run, pieces=2, samples=6, device="cpu"), Console(file=printed, width=100))
+    return run, summary, printed.getvalue()

@@ -20,12 +20,16 @@ def missing(citations: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def test_citations_are_found() -> None:
-    text = "Source: Wu & Yang 2020, so Gao et al. (2022) and Yin, Reuben & Collins 2022, as Vitter 1985. arXiv 1909.08593"
+    text = (
+        "Source: Wu & Yang 2020, so Gao et al. (2022) and Yin, Reuben & Collins 2022, as Vitter 1985. arXiv 1909.08593"
+    )
     assert cited(text) == {("Wu", "2020"), ("Gao", "2022"), ("Reuben", "2022"), ("Vitter", "1985")}
     assert missing({("Wu", "2020"), ("Nobody", "2020")}) == {("Nobody", "2020")}
 
 
-@pytest.mark.parametrize("page", ["metrics", "sets", "agents", "overoptimisation", "originality", "notation", "rewards"])
+@pytest.mark.parametrize(
+    "page", ["metrics", "sets", "agents", "overoptimisation", "originality", "notation", "rewards"]
+)
 def test_the_sources_of_a_page_are_references(page: str) -> None:
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     assert not missing(cited(text))

@@ -30,11 +30,15 @@ from toccata.agents.rivals.fitting.config import FitRivalConfig
 from toccata.agents.runs import compose_config
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.runs.config import TRAIN_RANGES, TrainConfig
+from toccata.agents.sharing import config as sharing_config
+from toccata.agents.sharing.config import PullConfig, PushConfig
 from toccata.agents.studies.genres import config as study_genres_config
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals import config as study_rivals_config
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import core
+from toccata.listening import config as listen_config
+from toccata.listening.config import ListenConfig
 from toccata.reward_models.rating.fitting import config as rating_config
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 from toccata.settings.options import MAX_BARS, ConfigError, Range, refuse_empty, shown
@@ -52,6 +56,9 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (FitRivalConfig, {"rival": "markov", "out": Path("out")}, fit_rival_config.RANGES),
     (StudyRivalsConfig, {"out": Path("out")}, study_rivals_config.RANGES),
     (StudyGenresConfig, {"out": Path("out")}, study_genres_config.RANGES),
+    (ListenConfig, {"folders": ("pieces",)}, listen_config.RANGES),
+    (PushConfig, {"folder": Path("run"), "repo": "me/run"}, sharing_config.PUSH_RANGES),
+    (PullConfig, {"source": "me/run"}, {}),
     (FitRatingConfig, {"data": Path("data"), "out": Path("out")}, rating_config.RANGES),
 ]
 WRONG = [True, "8", 10**30, -(10**30), 10**400, float("nan"), float("inf"), [8], {}, None, b"8", 1j, "\ud800"]

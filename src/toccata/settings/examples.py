@@ -68,6 +68,18 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: command line
         ),
         ("toccata fit-prior --data my_midi/ --backbone lstm --minutes 30 --out my-lstm", "from nothing, half an hour"),
     ),
+    "listen": (
+        ("toccata listen runs/folk composed/markov-1 --people bach", "blind pairs of an agent, a composer and people"),
+        ("toccata listen my_midi/ --db votes.sqlite --host 0.0.0.0", "for other machines, which need a token"),
+    ),
+    "push": (
+        ("toccata push runs/folk OWNER", "a run, to the usual name on the Hub"),
+        ("toccata push my-rating OWNER/my-rating --licence mit --to look", "to a folder, to look at first"),
+    ),
+    "pull": (
+        ("toccata pull OWNER/grpo-toccata-Piano-v0 runs/theirs", "a run that somebody shared, verified"),
+        ("toccata pull OWNER/my-rating --revision v1", "a rating, by tag or commit"),
+    ),
 }
 
 

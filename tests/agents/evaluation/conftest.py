@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from io import StringIO
@@ -10,20 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from toccata.agents.evaluation.config import EvaluateConfig
-from toccata.agents.evaluation.evaluate import evaluate, evaluate_folder
-
-
-@pytest.fixture(scope="session")
-def evaluated(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
-    """A run folder with an evaluation, what that returned and what it printed."""
-    run = tmp_path_factory.mktemp("evaluated") / "run"
-    shutil.copytree(toy_run, run)
-    (run / "evaluation").mkdir()
-    (run / "evaluation" / "old.txt").write_text("of an earlier evaluation")
-    printed = StringIO()
-    summary = evaluate_folder(EvaluateConfig(run, pieces=2, samples=6, device="cpu"), Console(file=printed, width=100))
-    return run, summary, printed.getvalue()
+from toccata.agents.evaluation.evaluate import evaluate
 
 
 @pytest.fixture
