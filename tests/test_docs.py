@@ -34,6 +34,7 @@ from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.listening.config import ListenConfig
+from toccata.listening.results.config import ListenResultsConfig
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
@@ -61,6 +62,7 @@ COMMANDS = {
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "study rivals"): StudyRivalsConfig,
     ("toccata", "study genres"): StudyGenresConfig,
+    ("toccata", "listen results"): ListenResultsConfig,
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,
@@ -71,6 +73,7 @@ COMMANDS = {
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--with"}  # of compose; its field cannot be called so
 OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
+OTHER_FLAGS |= {"--listeners"}  # of examples/listening_study.py
 OTHER_FLAGS |= {"--head", "--port", "--address"}  # of Ray
 OTHER_FLAGS |= {"--works", "--seconds"}  # of benchmarks
 OTHER_FLAGS |= {"--doodle", "--billboard", "--run", "--pieces"}  # of benchmarks/dilemma.py
@@ -164,7 +167,7 @@ def test_commands_can_be_typed_as_they_stand(page: Path, workdir: Path) -> None:
     for words in commands(page):
         if words[0] == "make":
             assert all(word in targets or "=" in word for word in words[1:]), words
-        count = 3 if words[1:2] == ["study"] else 2  # words of the command's name
+        count = 3 if (words[0], " ".join(words[1:3])) in COMMANDS else 2  # words of the command's name
         config_type = COMMANDS.get((words[0], " ".join(words[1:count])))
         if config_type is None:
             continue

@@ -139,6 +139,13 @@ def metrics(config: Any) -> None:
     measure_to_table(config)
 
 
+def listen_results(config: Any) -> None:
+    """Say what listeners preferred and liked, and write it as data that a rating can be fitted to."""
+    from toccata.listening.results.results import listen_results as run_results
+
+    run_results(config)
+
+
 def push(config: Any) -> None:
     """Share a run, prior, rating, realism or composer on the Hugging Face Hub."""
     from toccata.agents.sharing.push import push as run_push
@@ -167,6 +174,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "dream": ("toccata.agents.rivals.dreaming.config:DreamConfig", dream),
     "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
     "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
+    "listen results": ("toccata.listening.results.config:ListenResultsConfig", listen_results),
     "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),

@@ -39,6 +39,8 @@ from toccata.agents.studies.rivals.config import StudyRivalsConfig
 from toccata.envs import core
 from toccata.listening import config as listen_config
 from toccata.listening.config import ListenConfig
+from toccata.listening.results import config as listen_results_config
+from toccata.listening.results.config import ListenResultsConfig
 from toccata.reward_models.rating.fitting import config as rating_config
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 from toccata.settings.options import MAX_BARS, ConfigError, Range, refuse_empty, shown
@@ -56,6 +58,7 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (FitRivalConfig, {"rival": "markov", "out": Path("out")}, fit_rival_config.RANGES),
     (StudyRivalsConfig, {"out": Path("out")}, study_rivals_config.RANGES),
     (StudyGenresConfig, {"out": Path("out")}, study_genres_config.RANGES),
+    (ListenResultsConfig, {"database": Path("listening.sqlite")}, listen_results_config.RANGES),
     (ListenConfig, {"folders": ("pieces",)}, listen_config.RANGES),
     (PushConfig, {"folder": Path("run"), "repo": "me/run"}, sharing_config.PUSH_RANGES),
     (PullConfig, {"source": "me/run"}, {}),
