@@ -72,6 +72,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: command line
         ("toccata listen runs/folk composed/markov-1 --people bach", "blind pairs of an agent, a composer and people"),
         ("toccata listen my_midi/ --db votes.sqlite --host 0.0.0.0", "for other machines, which need a token"),
     ),
+    "listen results": (
+        ("toccata listen results listening.sqlite", "tables: what listeners prefer, and who agrees with them"),
+        ("toccata listen results listening.sqlite --out votes", "files too; votes/data is for `toccata fit-rating`"),
+    ),
     "push": (
         ("toccata push runs/folk OWNER", "a run, to the usual name on the Hub"),
         ("toccata push my-rating OWNER/my-rating --licence mit --to look", "to a folder, to look at first"),
