@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: command line
         ("toccata compose --primer song.mid --genre jazz", "continue a piece of yours"),
         ("toccata compose --run runs/folk --pieces 10", "ten pieces by a trained agent"),
         ("toccata compose --with markov --genre classical", "another composer"),
+        ("toccata compose --lyrics words.txt --genre folk --voice alto", "songs with these words"),
     ),
     "dream": (
         ("toccata dream", "two sounds that the rating likes, to the next free dreams/NAME"),
@@ -48,6 +49,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: command line
     "study genres": (
         ("toccata study genres --out studies/genres", "classical and folk, from the music that music21 brings"),
         ("toccata study genres --data my_midi/ --agent-steps 0 --out studies/mine", "your own genres, no agents"),
+    ),
+    "study songs": (
+        ("toccata study songs --out studies/songs", "thirty poems: do words and notes fit?"),
+        ("toccata study songs --poems my-poems --voice tenor --genre folk --out studies/mine", "your own"),
     ),
     "fit-rival": (
         ("toccata fit-rival markov --data my_midi/ --out my-markov", "a Markov chain of your own music"),
