@@ -45,7 +45,7 @@ def push(config: PushConfig, console: Console | None = None) -> str:
         with whole_folder(config.to) as folder:
             manifest = write_repository(shared, config, folder, _printer(console))
         _list(console, manifest)
-        _say(console, f"written: {config.to}\nread it with: toccata pull {config.to} OUT")
+        _say(console, f"written: {config.to}\nread it with: toccata pull {quote(str(config.to))} OUT")
         return str(config.to)
     with tempfile.TemporaryDirectory(prefix="toccata-push-") as name:
         folder = Path(name)
