@@ -104,10 +104,22 @@ def _reason(error: BaseException) -> str:
         return "your token may not do this (403); it needs the permission to write, and OWNER must be you or yours"
     if status is not None:
         return f"the Hub answers {status}: {one_line(error)}"
+    if isinstance(error, UnicodeEncodeError):  # of the header that has the token
+        return f"the token has characters that no token has; {LOG_IN}"
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & UNREACHABLE:
         return f"the Hub cannot be reached: {one_line(error)}"
     return one_line(error)
+
+
+def check_token(repo: str) -> None:
+    """Refuse an upload without a token; whether it is a good one, only the Hub can say.
+
+    Raises:
+        SharingError: when there is none, or `huggingface_hub` is not installed.
+    """
+    if not _library().get_token():
+        raise SharingError(f"{repo}: uploading needs a token with the permission to write; {LOG_IN}")
 
 
 def look(repo: str, revision: str | None = None) -> Repository:
@@ -151,9 +163,8 @@ def upload(
     Raises:
         SharingError: when there is no token, or the Hub refuses; nothing of the repository is changed then.
     """
+    check_token(repo)
     with _errors(repo, "uploading") as hub:
-        if not hub.get_token():
-            raise SharingError(f"{repo}: uploading needs a token with the permission to write; {LOG_IN}")
         api = hub.HfApi()
         api.create_repo(repo, private=private or None, exist_ok=True)
         info = api.model_info(repo, files_metadata=True)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 
@@ -14,7 +15,7 @@ from toccata.agents.sharing.card import write_card
 from toccata.agents.sharing.collecting import collect
 from toccata.agents.sharing.config import PushConfig, check_repo
 from toccata.agents.sharing.formats import CARD_FILE, MANIFEST_FILE
-from toccata.agents.sharing.hub import refuse_others, upload
+from toccata.agents.sharing.hub import check_token, refuse_others, upload
 from toccata.agents.sharing.kinds import Shared, recognised
 from toccata.agents.sharing.manifest import Manifest, write_manifest
 from toccata.files import refuse_existing, whole_folder
@@ -47,6 +48,7 @@ def push(config: PushConfig, console: Console | None = None) -> str:
         _list(console, manifest)
         _say(console, f"written: {config.to}\nread it with: toccata pull {quote(str(config.to))} OUT")
         return str(config.to)
+    check_token(config.repo)  # before pieces are composed, which takes minutes
     with tempfile.TemporaryDirectory(prefix="toccata-push-") as name:
         folder = Path(name)
         manifest = write_repository(shared, config, folder, _printer(console))

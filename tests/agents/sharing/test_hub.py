@@ -10,6 +10,7 @@ from helpers.hub import FakeHub
 from helpers.runs import WritePrior
 from helpers.sharing import files_of, pulled, pushed
 from toccata.agents.prior.prior import Prior
+from toccata.agents.sharing import push
 from toccata.agents.sharing.formats import SharingError
 from toccata.files import FileError
 
@@ -152,3 +153,18 @@ def test_what_is_there_is_refused_before_anything_is_asked(hub: FakeHub, tmp_pat
     with pytest.raises(FileError, match="exists already; choose another OUT"):
         pulled("me/model", tmp_path / "out")
     assert not hub.requests
+
+
+def test_a_token_is_asked_for_before_pieces_are_composed(
+    hub: FakeHub, prior: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(push, "write_repository", None)  # which composes them
+    with pytest.raises(SharingError, match="uploading needs a token"):
+        pushed(prior)
+
+
+def test_a_token_that_no_header_takes(hub: FakeHub, prior: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "é")
+    with pytest.raises(SharingError, match="the token has characters that no token has; log in with `hf auth login`"):
+        pushed(prior, samples=0)

@@ -190,3 +190,10 @@ def test_metadata_are_yaml_of_the_same_values() -> None:
 
 def test_headings_are_lowered() -> None:
     assert lowered("# Title\n\nText\n\n## Part\n\n### Part of it\n") == "Text\n\n### Part\n\n#### Part of it"
+
+
+def test_the_command_that_reads_a_folder_is_one_for_a_shell(write_prior: WritePrior, tmp_path: Path) -> None:
+    write_prior("prior")
+    text, to = StringIO(), tmp_path / "to look at"
+    push(PushConfig(tmp_path / "prior", "me", to=to, samples=0), Console(file=text))
+    assert f"read it with: toccata pull '{to}' OUT" in text.getvalue()
