@@ -62,14 +62,16 @@ def remarks(results: Results) -> list[str]:
     """What the tables do not say, a line each."""
     listeners, checks, listening = results["listeners"], results["checks"], results["agreement"]
     lines = [
-        f"{listeners['counted']} listeners; {listeners['left_out']} left out who failed more than "
+        f"{counted(listeners['counted'], 'listener')}; {listeners['left_out']} left out who failed more than "
         f"{100 * results['settings']['max_failed']:g} % of their attention checks ({checks['failed']} of "
         f"{checks['answered']} answers wrong, of all listeners).",
-        f"{results['better']['votes']} votes on which is better, {results['person']['votes']} on which a person wrote. "
-        f"Intervals of strengths: {results['better']['interval']}.",
+        f"{counted(results['better']['votes'], 'vote')} on which is better, {results['person']['votes']} on which a "
+        f"person wrote.",
     ]
+    if results["better"]["sources"]:
+        lines[-1] += f" Intervals of strengths: {results['better']['interval']}."
     if listening["alpha"] is None:
-        lines.append(f"Agreement of listeners: {TOO_FEW}, {listening['pairs']} pairs with two or more votes.")
+        lines.append(f"Agreement of listeners: {TOO_FEW}, {counted(listening['pairs'], 'pair')} with two or more votes.")
     else:
         lines.append(
             f"Agreement of listeners on {listening['pairs']} pairs with two or more votes: "
@@ -81,6 +83,11 @@ def remarks(results: Results) -> list[str]:
     if results["left_out_of_data"]:
         lines.append(f"Pieces that are not in data/, as their files cannot be read: {results['left_out_of_data']}.")
     return lines
+
+
+def counted(number: int, name: str) -> str:
+    """A number of things: `1 vote`, `2 votes`."""
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def terminal_tables(results: Results) -> list[Table]:

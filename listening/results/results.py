@@ -62,7 +62,7 @@ def listen_results(config: ListenResultsConfig, console: Console | None = None) 
     for line in remarks(found):
         console.print(line, markup=False, highlight=False)
     if config.out is not None:
-        say_where(config.out, console)
+        say_where(config.out, bool(len(survey.better) or survey.plays.any()), console)
     return found
 
 
@@ -86,12 +86,10 @@ def results_of(survey: Survey, scores: list[Score | None], config: ListenResults
     }
 
 
-def say_where(out: Path, console: Console) -> None:
-    """Print where the files are, and what can be done with them."""
-    lines = [
-        f"read: {out / REPORT_FILE}",
-        f"fit a rating to it: toccata fit-rating --data {quote(str(out / DATA_FOLDER))} --out my-rating",
-    ]
+def say_where(out: Path, has_data: bool, console: Console) -> None:
+    """Print where the files are, and what can be done with them; `has_data`: whether a rating can be fitted."""
+    fit = f"fit a rating to it: toccata fit-rating --data {quote(str(out / DATA_FOLDER))} --out my-rating"
+    lines = [f"read: {out / REPORT_FILE}", fit if has_data else "there are no votes and plays to fit a rating to yet"]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 

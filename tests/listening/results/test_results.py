@@ -112,7 +112,8 @@ def test_lost_files_are_counted(database, tmp_path):
 def test_a_database_without_votes_gives_empty_tables(database, tmp_path):
     found, printed = quietly(ListenResultsConfig(database(PIECES), tmp_path / "out", models=(), judges=False))
     assert found["better"]["votes"] == 0 and found["agreement"]["alpha"] is None
-    assert "0 listeners" in printed and not (tmp_path / "out/sources.png").exists()
+    assert "0 listeners" in printed and "no votes and plays" in printed and "fit-rating" not in printed
+    assert "Intervals of strengths" not in printed and not (tmp_path / "out/sources.png").exists()
 
 
 def test_errors_of_the_command_are_one_line(busy, tmp_path, capsys):
