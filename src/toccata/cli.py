@@ -182,12 +182,12 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
     "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
     "study songs": ("toccata.agents.studies.songs.config:StudySongsConfig", study_songs),
-    "listen results": ("toccata.listening.results.config:ListenResultsConfig", listen_results),
     "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
     "listen": ("toccata.listening.config:ListenConfig", listen),
+    "listen results": ("toccata.listening.results.config:ListenResultsConfig", listen_results),
     "push": ("toccata.agents.sharing.config:PushConfig", push),
     "pull": ("toccata.agents.sharing.config:PullConfig", pull),
 }
@@ -292,7 +292,7 @@ def main() -> None:
 def _usage(group: str = "") -> str:
     """The text of `toccata --help`, of the commands whose names begin with `group`."""
     described = {name: (command.__doc__ or "").strip() for name, (_, command) in COMMANDS.items()}
-    lines = [f"  {name.removeprefix(group):<13} {text}" for name, text in described.items() if name.startswith(group)]
+    lines = [f"  {name.removeprefix(group):<14} {text}" for name, text in described.items() if name.startswith(group)]
     return "\n".join(
         [
             f"usage: toccata {group}COMMAND ...",
