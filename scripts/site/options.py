@@ -19,7 +19,8 @@ INTRODUCTION = """# Options
 
 Every flag of every command, with its default and the reason for it where there is one to give. This page is made from
 the settings in the code (`python scripts/site/generate.py`), so it is what `toccata help COMMAND` says. Every command
-takes `--debug` too, which prints the whole traceback of an error, and `--help`.
+takes `--debug` too, which prints the whole traceback of an error, and `--help`. The search finds a flag without its
+dashes: `prior-kl-coef`.
 
 A dash is a default of none: what happens then is in the last column, and what it becomes when nothing else is given in
 brackets. Lists are written with spaces,
