@@ -29,6 +29,7 @@ OF_WEIGHTS = ("fit.json", "MODEL_CARD.md", "report.md", "curves.png")  # what fi
 OF_RUN = ("versions.json", "progress.csv", "reference.zip")
 SAMPLE_BARS = 8
 ARGUMENT = re.compile(r"(--[\w-]+=)?([A-Za-z_]\w*:)?(.*)", re.DOTALL)
+RUN_AS_COMMAND = re.compile(r"[/\\]toccata([/\\]__main__\.py)?$")  # what Python runs for the command `toccata`
 TEXTS = (".json", ".md", ".txt", ".csv")
 
 
@@ -154,6 +155,8 @@ def _short_command(text: str) -> str:
             words = shlex.split(line)
         except ValueError:
             continue
+        if len(words) > 1 and RUN_AS_COMMAND.search(words[1]):
+            words = ["toccata", *words[2:]]
         lines.append(shlex.join(_short_argument(word) for word in words))
     return "".join(f"{line}\n" for line in lines)
 

@@ -71,7 +71,9 @@ def remarks(results: Results) -> list[str]:
     if results["better"]["sources"]:
         lines[-1] += f" Intervals of strengths: {results['better']['interval']}."
     if listening["alpha"] is None:
-        lines.append(f"Agreement of listeners: {TOO_FEW}, {counted(listening['pairs'], 'pair')} with two or more votes.")
+        lines.append(
+            f"Agreement of listeners: {TOO_FEW}, {counted(listening['pairs'], 'pair')} with two or more votes."
+        )
     else:
         lines.append(
             f"Agreement of listeners on {listening['pairs']} pairs with two or more votes: "

@@ -21,7 +21,7 @@ from toccata.agents.rivals.weights import shipped_folder
 from toccata.agents.runs.compose import compose
 from toccata.agents.runs.compose_config import ComposeConfig
 from toccata.agents.sharing.card import front_matter, lowered
-from toccata.agents.sharing.collecting import short
+from toccata.agents.sharing.collecting import _short_command, short
 from toccata.agents.sharing.config import PushConfig
 from toccata.agents.sharing.formats import SharingError
 from toccata.agents.sharing.kinds import recognised
@@ -197,3 +197,9 @@ def test_the_command_that_reads_a_folder_is_one_for_a_shell(write_prior: WritePr
     text, to = StringIO(), tmp_path / "to look at"
     push(PushConfig(tmp_path / "prior", "me", to=to, samples=0), Console(file=text))
     assert f"read it with: toccata pull '{to}' OUT" in text.getvalue()
+
+
+@pytest.mark.parametrize("program", ["/home/me/.venv/bin/toccata", "/home/me/toccata/src/toccata/__main__.py"])
+def test_the_command_of_a_run_is_one_that_others_can_type(program: str) -> None:
+    assert _short_command(f"python3 {program} train --run-dir runs/first\n") == "toccata train --run-dir first\n"
+    assert _short_command("python train.py --run-dir runs/first\n") == "python train.py --run-dir first\n"
