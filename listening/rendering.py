@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -170,7 +171,10 @@ def _encoded(audio: np.ndarray, rate: int, format: str) -> bytes:
         raise FileError("this libsndfile cannot write Opus; use --format wav")
     buffer = BytesIO()
     container, coding = ("OGG", "OPUS") if format == "opus" else ("WAV", "PCM_16")
-    soundfile.write(buffer, np.clip(audio, -1, 1), rate, format=container, subtype=coding)
+    # Signals are handled in the main thread: here libsndfile calls Python for each block, and Ctrl-C in such a call is
+    # lost, with the block
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(soundfile.write, buffer, np.clip(audio, -1, 1), rate, format=container, subtype=coding).result()
     return buffer.getvalue()
 
 

@@ -1,4 +1,6 @@
 import json
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from helpers.listening import tune, write_tunes
 from toccata.agents.generation.sound_options import SoundOptions
+from toccata.interrupts import Interrupted, on_signals
 from toccata.listening import rendering
 from toccata.listening.attention import attention_pairs
 from toccata.listening.config import LOUDNESS
@@ -123,6 +126,15 @@ def test_what_is_in_the_cache_is_not_rendered_again(
     assert renderings == [pieces[1], *pieces], "what is damaged or missing is made again"
     assert rendered_of(pieces, seconds=20.0)[0].sound != second[0].sound
     assert not list(cache.glob(".*")), "no temporary files"
+
+
+def test_a_signal_while_a_sound_is_encoded_stops_the_rendering() -> None:
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 60 * 48_000).astype(np.float32)
+    timer = threading.Timer(0.02, signal.raise_signal, [signal.SIGTERM])
+    with on_signals(), pytest.raises(Interrupted):
+        timer.start()
+        rendering._encoded(noise, 48_000, "opus")
+        timer.join()
 
 
 def test_long_recordings_fade_out(tmp_path: Path) -> None:
