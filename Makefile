@@ -9,7 +9,7 @@ ifndef RUN
 RUN := $(shell n=1; while [ -e runs/compose-$$n ]; do n=$$((n + 1)); done; echo runs/compose-$$n)
 endif
 
-.PHONY: help compose test test-slow test-frameworks test-processors test-browser release-check lint format bench bench-gpu setup sound clean
+.PHONY: help compose test test-slow test-frameworks test-processors test-browser release-check docs docs-serve docs-pages lint format bench bench-gpu setup sound clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -28,8 +28,8 @@ test-slow: sound  ## run the tests that need minutes
 test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md and docs/scale.md with RLlib, TorchRL, Tianshou, RL Zoo and MO-Gymnasium, in .venv-frameworks
 	.venv-frameworks/bin/pytest -m frameworks tests/frameworks $(ARGS)
 
-test-browser: sound  ## listeners' sessions on the page of toccata listen, in Chromium (the system's, or CHROMIUM=PATH); npm fetches axe-core
-	$(BIN)/pytest -m browser tests/listening/browser $(ARGS)
+test-browser: sound  ## listeners' sessions, and the documentation site, in Chromium (the system's, or CHROMIUM=PATH); npm fetches axe-core
+	$(BIN)/pytest -m browser tests/listening/browser tests/docs $(ARGS)
 
 release-check:  ## build wheel and sdist, and use each in a fresh environment away from the checkout (minutes)
 	@PYTHON="$(PYTHON)" bash scripts/check_release.sh
@@ -55,6 +55,15 @@ bench: sound  ## measure against the peers, write benchmarks/results.json
 
 bench-gpu: sound  ## measure training, scoring and fitting on a GPU, and run the tests that need one
 	$(BIN)/python benchmarks/bench_gpu.py; status=$$?; $(BIN)/pytest -m gpu $(ARGS) && exit $$status
+
+docs: setup  ## build the documentation site into build/site, links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: setup  ## show the site while pages are written
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+docs-pages: setup  ## renew options, data sheets and notebooks from the code
+	$(BIN)/python scripts/site/generate.py
 
 setup: .venv/ready  ## make .venv with everything pinned in constraints.txt (the others do this by themselves)
 

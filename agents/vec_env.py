@@ -123,7 +123,8 @@ class PianoVecEnv(BatchedVecEnv):
         return [dict(rng.bit_generator.state) for rng in self._rngs]
 
     def set_random_state(self, states: list[dict[str, Any]]) -> None:
-        """Restore what `random_state` returned."""
+        """Restore what `random_state` returned; seeds that were set for the next reset do not count any more."""
+        self.take_seeds_and_options()
         for rng, state in zip(self._rngs, states, strict=True):
             rng.bit_generator.state = state
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -13,16 +14,20 @@ from gymnasium import spaces
 
 from toccata.envs.codec import encode
 from toccata.envs.dynamics import MAX_OBSERVED_BEATS, RECENT_FRAMES, Dynamics
+from toccata.envs.dynamics.song import SongDynamics, most_bars, song_spaces, texts_of
 from toccata.envs.flat_actions import flat_masks, flat_space, unflatten
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
 from toccata.envs.reward_model import RewardModel, check_model, contributions, total
+from toccata.music.lyrics import Lyrics
+from toccata.music.lyrics.voices import checked_voice
 from toccata.music.score import Score
 from toccata.settings.genres import GENRES, check_genres, genre_index
 from toccata.settings.options import MAX_BARS
 
 OBSERVATIONS = ("full", "actions")
 REWARD_TIMES = ("piece", "bar")
+DEFAULT_BARS = 8
 STEPS_PER_BAR = 128  # limit of an episode: real keyboard music needs 30-40 steps a bar, the densest about 100
 MAX_TICKS_PER_BAR = 2**15  # of at most MAX_BARS bars: ticks stay far inside 32 bits
 REWARDED_PREFIX = "rewarded:"  # in the names of `PianoCore.state`, before the name of a reward term
@@ -65,7 +70,7 @@ class PianoCore:
         self,
         num_envs: int = 1,
         *,
-        bars: int = 8,
+        bars: int | None = None,
         genre: str | None = "classical",
         primer: Primer | None = None,
         reward: RewardModel | None = None,
@@ -79,6 +84,8 @@ class PianoCore:
         max_steps: int | None = None,
         genres: Sequence[str] = GENRES,
         observation_mask: bool = False,
+        lyrics: Lyrics | str | Sequence[Lyrics | str] | None = None,
+        voice: str = "soprano",
         flat: bool = False,
     ) -> None:
         if piano is not None and not isinstance(piano, Piano):
@@ -86,9 +93,13 @@ class PianoCore:
         if not isinstance(observation_mask, (bool, np.bool_)):
             raise TypeError(f"observation_mask must be True or False, got {observation_mask!r}")
         self.num_envs = _positive_int("num_envs", num_envs)
-        self.bars = _positive_int("bars", bars)
-        self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * bars if max_steps is None else max_steps)
         self.piano = piano or Piano()
+        self.lyrics = () if lyrics is None else texts_of(lyrics)
+        self.voice = checked_voice(voice)
+        self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
+        self.bars = DEFAULT_BARS if bars is None else _positive_int("bars", bars)
+        self.bars = most_bars(self.lyrics, self.piano, self.ticks_per_bar, bars) if self.lyrics else self.bars
+        self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * self.bars if max_steps is None else max_steps)
         self.genres = check_genres(genres)
         self.genre = None if genre is None else self.genres[genre_index(genre, self.genres)]
         self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]
@@ -99,11 +110,11 @@ class PianoCore:
         self.observation_mask = bool(observation_mask)
         self.flat = flat
         self.tempo_bpm = Score(tempo_bpm=tempo_bpm).tempo_bpm
-        self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
-        self._end_tick(self.ticks_per_bar)
+        self._end_tick(self.ticks_per_bar, self.bars)
         self.primer = None if primer is None else self._read_primer(primer)
 
-        self.dynamics = Dynamics(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
+        kind = partial(SongDynamics, self.lyrics, voice, bars) if self.lyrics else Dynamics
+        self.dynamics: Dynamics = kind(num_envs, self.piano, self.max_steps, keep_roll=observation == "full")
         self.time_limit: float = np.inf
         self.tempos_bpm = np.full(num_envs, self.tempo_bpm)
         self._rewarded: dict[str, np.ndarray] = {}  # (n,) by term: the sum of the rewards of this episode so far
@@ -134,13 +145,12 @@ class PianoCore:
     def illegal_penalty(self, penalty: float) -> None:
         self._illegal_penalty = checked_penalty(penalty)
 
-    def _end_tick(self, ticks_per_bar: int, primer_bars: int = 0) -> int:
-        """The last tick of a piece in this metre.
+    def _end_tick(self, ticks_per_bar: int, bars: int) -> int:
+        """The last tick of a piece of `bars`, its primer included, in this metre.
 
         Raises:
             ValueError: when a bar is no multiple of the piano's shortest value, or the piece would be too long.
         """
-        bars = primer_bars + self.bars
         if bars > MAX_BARS or ticks_per_bar > MAX_TICKS_PER_BAR:
             raise ValueError(
                 f"a piece has at most {MAX_BARS} bars, its primer included, of at most {MAX_TICKS_PER_BAR} ticks, "
@@ -160,6 +170,8 @@ class PianoCore:
         if self.observation_mask:
             size = int(np.prod(self.piano.nvec) if self.flat else np.sum(self.piano.nvec))
             shared["action_mask"] = spaces.Box(0, 1, (size,), np.int8)
+        if self.lyrics:
+            shared |= song_spaces()
         if self.observation == "actions":
             highest = np.array([MAX_TICKS_PER_BAR, MAX_TICKS_PER_BAR, MAX_BARS, MAX_BARS], np.int32)
             place = spaces.Box(np.zeros(4, np.int32), highest, dtype=np.int32)
@@ -194,8 +206,11 @@ class PianoCore:
             tempo_bpm = Score(tempo_bpm=options["tempo_bpm"]).tempo_bpm
 
         ticks_per_bar = self.ticks_per_bar if primer is None else primer.ticks_per_bar
-        end_tick = self._end_tick(ticks_per_bar, 0 if primer is None else primer.bars)
-        self.dynamics.begin(rows, ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
+        if isinstance(self.dynamics, SongDynamics):
+            self.dynamics.begin_songs(rows, rngs, ticks_per_bar=ticks_per_bar, primer=primer)
+        else:
+            end_tick = self._end_tick(ticks_per_bar, self.bars + (0 if primer is None else primer.bars))
+            self.dynamics.begin(rows, ticks_per_bar=ticks_per_bar, end_tick=end_tick, primer=primer)
         self.dynamics.states["genre"][rows] = [
             rng.integers(len(self.genres)) if number is None else number for rng in rngs
         ]
@@ -212,7 +227,7 @@ class PianoCore:
         score = encode(score, self.piano)[1].score
         if score.bars == 0:
             raise ValueError("a primer must have at least one bar, got an empty score")
-        return replace(score, length_ticks=self._end_tick(score.ticks_per_bar, score.bars - self.bars))
+        return replace(score, length_ticks=self._end_tick(score.ticks_per_bar, score.bars))
 
     def step(self, actions: np.ndarray, rows: np.ndarray | None = None) -> Step:
         """Play `actions`, and reward the envs whose piece, or next bars, are finished.
@@ -319,6 +334,8 @@ class PianoCore:
             genre=self.genres[state["genre"]],
             start_tick=int(state["start_tick"]),
             actions=self.dynamics.played[i, : state["steps"]].copy(),
+            lyrics=self.lyrics[self.dynamics.text[i]] if isinstance(self.dynamics, SongDynamics) else None,
+            voice=self.voice,
         )
 
     def primer_of(self, i: int) -> Score | None:
@@ -342,12 +359,11 @@ class PianoCore:
         last = [states["what"], states["value"]]
         if self.piano.velocities is not None:
             last.append(self.dynamics.last_velocity(rows))
-        shared = {
-            "last": np.stack(last, axis=1, dtype=np.int64),
-            "genre": states["genre"].astype(np.int64),
-        }
+        shared = {"last": np.stack(last, axis=1, dtype=np.int64), "genre": states["genre"].astype(np.int64)}
         if self.observation_mask:
             shared["action_mask"] = self.action_masks()[rows].astype(np.int8)
+        if isinstance(self.dynamics, SongDynamics):
+            shared |= self.dynamics.observe(rows)
         if self.observation == "actions":
             return {"place": self.dynamics.place(rows), "top": self.dynamics.top(rows), **shared}
         return {

@@ -67,6 +67,17 @@ class PianoEnv(gym.Env[Any, Any]):
     |-----|-------|-------|-------|-----|-----|---------|
     | action_mask | Box | (366,) | int8 | 0 | 1 | 1 for a legal `what`, then for a legal value |
 
+    With `lyrics` the words are in the observation. `syllables` has six columns for each of the next eight sung notes: 1
+    (a row after the last is 0); stress, 1 primary, 0.5 secondary, 0 none, -1 unknown; 1 for a later note of a melisma;
+    1 at the end of a line; beats until the note may begin, and until it must. `voice` has the `what` of the latest sung
+    note / 88; beats that it still sounds / 16; of the sung notes that are left the share, and those of the line / 64;
+    lines left / 64:
+
+    | Key | Space | Shape | Dtype | Min | Max | Meaning |
+    |-----|-------|-------|-------|-----|-----|---------|
+    | syllables | Box | (8, 6) | float32 | -1 | 16 | the next sung notes |
+    | voice | Box | (5,) | float32 | 0 | 1 | the sung line, and what is left |
+
     ## Rewards
 
     The score of the piece under `reward`, a `toccata.reward_models.RewardModel`: the whole score at the end
@@ -90,7 +101,7 @@ class PianoEnv(gym.Env[Any, Any]):
 
     | Argument | Default | Meaning |
     |----------|---------|---------|
-    | bars | 8 | bars to write, after the primer |
+    | bars | None | bars to write, after the primer; None is 8, with `lyrics` what the words need |
     | genre | "classical" | one of `genres`, or None to draw one for every piece |
     | primer | None | a `Score` or the path of a MIDI file to continue |
     | reward | None | a reward model; `gym.make` also takes the arguments of `load_reward`, such as "rating" |
@@ -104,6 +115,8 @@ class PianoEnv(gym.Env[Any, Any]):
     | max_steps | None | steps after which the episode is truncated; None is 128 a bar |
     | genres | GENRES | the genre names |
     | observation_mask | False | put the legal actions into the observation, as `action_mask` |
+    | lyrics | None | words for the highest line: a `Lyrics`, a text, or several, of which each piece draws one |
+    | voice | "soprano" | who sings them: soprano, alto, tenor or bass |
     | render_mode | None | "rgb_array" (a piano roll), "human" (in a window, else as text) or "ansi" (text) |
 
     `reset(options=...)` takes `primer`, `genre` and `tempo_bpm` for the piece that begins.

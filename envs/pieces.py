@@ -9,11 +9,12 @@ from typing import overload
 import numpy as np
 
 from toccata.envs.instrument import Piano
+from toccata.music.lyrics import Lyrics, Underlay, underlay
 from toccata.music.score import Score
 
 
 class Piece:
-    """A finished or partial piece; two are equal if their score, genre, start and actions are.
+    """A finished or partial piece; two are equal if their score, genre, start, actions and words are.
 
     Args:
         score: the whole piece, a primer included; or a function without arguments that returns it, which is called
@@ -22,6 +23,8 @@ class Piece:
         start_tick: where the agent's part begins, after a primer.
         actions: (steps, 2) integers, the `(what, value)` that the agent played, illegal ones as the rests that they
             became: played again they give this piece. (steps, 3) with velocities. None if no agent wrote it.
+        lyrics: the words that its highest line carries; None without words.
+        voice: that sings them: soprano, alto, tenor or bass.
     """
 
     def __init__(
@@ -30,11 +33,15 @@ class Piece:
         genre: str | None = None,
         start_tick: int = 0,
         actions: np.ndarray | None = None,
+        lyrics: Lyrics | None = None,
+        voice: str = "soprano",
     ) -> None:
         self._score = score
         self.genre = genre
         self.start_tick = start_tick
         self.actions = actions
+        self.lyrics = lyrics
+        self.voice = voice
 
     @property
     def score(self) -> Score:
@@ -42,6 +49,17 @@ class Piece:
         if not isinstance(self._score, Score):
             self._score = self._score()
         return self._score
+
+    @property
+    def underlay(self) -> Underlay | None:
+        """Which note carries which syllable, of an unfinished piece the first ones; None without words.
+
+        Raises:
+            LyricsError: when the piece has more sung notes than the words.
+        """
+        if self.lyrics is None:
+            return None
+        return underlay(self.score, self.lyrics, self.voice, self.start_tick, partial=True)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Piece):
@@ -52,7 +70,8 @@ class Piece:
             else np.array_equal(self.actions, other.actions)
         )
         same_place = (self.genre, self.start_tick) == (other.genre, other.start_tick)
-        return same_place and same_actions and self.score == other.score
+        same_words = (self.lyrics, self.voice) == (other.lyrics, other.voice)
+        return same_place and same_words and same_actions and self.score == other.score
 
     def __hash__(self) -> int:
         return hash((self.genre, self.start_tick, self.score))

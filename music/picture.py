@@ -6,10 +6,11 @@ is readable in print and with every kind of colour vision. The current tick is o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -121,17 +122,28 @@ def piano_roll_picture(
     return picture
 
 
-def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None = None) -> None:
+class Word(NamedTuple):
+    """A syllable above a note of a piano roll."""
+
+    tick: int
+    pitch: int
+    text: str
+
+
+def save_piano_roll(
+    score: Score, path: str | PathLike[str], title: str | None = None, words: Sequence[Word] = ()
+) -> None:
     """Write the score as a piano roll for a paper or a report, wrapped into lines.
 
-    A line has `BARS_PER_LINE` bars; in a piece that would need more than `MAX_LINES` lines it has more, narrower ones.
-    The range of pitches is that of the piece in whole octaves. An existing file is replaced once the new
-    one is complete.
+    A line has `BARS_PER_LINE` bars, with words half as many; in a piece that would need more than `MAX_LINES` lines it
+    has more, narrower ones. The range of pitches is that of the piece in whole octaves. An existing file is replaced
+    once the new one is complete.
 
     Args:
         score: any score; an empty one gives an empty bar.
         path: the file; its suffix (.png, .pdf, .svg) is the format. A PNG is 2,200 pixels wide.
         title: a line above the roll, as plain text without math markup.
+        words: above the notes that they are sung to, likewise.
 
     Raises:
         OSError: when the file cannot be written.
@@ -140,7 +152,7 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
     from matplotlib.figure import Figure
 
     bars = max(score.bars, 1)
-    bars_per_line = max(min(bars, BARS_PER_LINE), -(-bars // MAX_LINES))
+    bars_per_line = max(min(bars, BARS_PER_LINE // 2 if words else BARS_PER_LINE), -(-bars // MAX_LINES))
     lines = -(-bars // bars_per_line)
     lowest, highest = _whole_octaves(score.notes["pitch"])
 
@@ -155,7 +167,10 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
         y = height - head - (line + 1) * line_height - line * gap
         box = (left / width, y / height, (width - left - right) / width, line_height / height)
         axes: Axes = figure.add_axes(box)
-        _draw_line(axes, score, line * bars_per_line, bars_per_line, lowest, highest)
+        first_tick, end_tick = _draw_line(axes, score, line * bars_per_line, bars_per_line, lowest, highest)
+        for word in words:
+            if first_tick <= word.tick < end_tick:
+                axes.text(word.tick, word.pitch + 1.2, word.text, size=7, zorder=4, color=_unit(INK), parse_math=False)
     text: dict[str, Any] = {"color": _unit(INK), "va": "baseline", "parse_math": False}
     summary = f"{_with_noun(score.bars, 'bar')} · {_with_noun(len(score), 'note')} · {score.tempo_bpm:g} bpm"
     figure.text(left / width, 1 - (head - 0.16) / height, summary, size=9, **text)
@@ -169,8 +184,8 @@ def save_piano_roll(score: Score, path: str | PathLike[str], title: str | None =
     write_atomically(path, picture.getvalue())
 
 
-def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int, highest: int) -> None:
-    """Draw a line of `bars` bars from `first_bar` on, even if the piece ends before."""
+def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int, highest: int) -> tuple[int, int]:
+    """Draw a line of `bars` bars from `first_bar` on, even if the piece ends before; its first tick and its end."""
     from matplotlib.collections import PolyCollection
 
     lines = _bar_lines(score, max(first_bar + bars, score.bars))
@@ -211,6 +226,7 @@ def _draw_line(axes: Axes, score: Score, first_bar: int, bars: int, lowest: int,
         label.set_horizontalalignment("left")  # right of the bar line, so that it does not cover the lowest C
     axes.tick_params(length=0, pad=3, labelsize=8, labelcolor=_unit(INK))
     axes.set_frame_on(False)
+    return start, end
 
 
 def _bar_lines(score: Score, bars: int) -> np.ndarray:

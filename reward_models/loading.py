@@ -37,6 +37,13 @@ _BUILTIN = {
     "silence": _Builtin("rules", "Silence"),
     "repetition": _Builtin("rules", "Repetition"),
     "density": _Builtin("rules", "Density"),
+    "lyrics": _Builtin("lyrics.reward", "LyricsReward", has_weights=True),
+    "lyric_agreement": _Builtin("lyrics.agreement", "LyricAgreement", has_weights=True),
+    "stress_on_beats": _Builtin("lyrics.terms", "StressOnBeats"),
+    "stress_on_length": _Builtin("lyrics.terms", "StressOnLength"),
+    "line_end_degree": _Builtin("lyrics.terms", "LineEndDegree"),
+    "line_end_length": _Builtin("lyrics.terms", "LineEndLength"),
+    "phrase_arch": _Builtin("lyrics.terms", "PhraseArch"),
 }
 
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-venv=${1:-.venv} constraints=${2:-constraints.txt} extras=${3:-dev,bench,report,listen,hub,browser,docs}
+venv=${1:-.venv} constraints=${2:-constraints.txt} extras=${3:-dev,bench,report,lyrics,listen,hub,browser,docs}
 
 fail() {
     echo "setup: $1" >&2

@@ -75,7 +75,7 @@ def test_the_usage_names_every_command(capsys: pytest.CaptureFixture[str], monke
     cli.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "usage: toccata study COMMAND ..."
-    assert [line.split()[0] for line in lines if line.startswith("  ")] == ["rivals", "genres"]
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == ["rivals", "genres", "songs"]
     monkeypatch.setattr(sys, "argv", ["toccata", "--version"])
     cli.main()
     assert capsys.readouterr().out.startswith("toccata ")

@@ -32,20 +32,23 @@ from toccata.agents.runs.run_folder import Run
 from toccata.agents.sharing.config import PullConfig, PushConfig
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
+from toccata.agents.studies.songs.config import StudySongsConfig
 from toccata.envs import GENRES, Piano, PianoEnv, RewardModel
 from toccata.listening.config import ListenConfig
+from toccata.listening.results.config import ListenResultsConfig
 from toccata.music import Score
 from toccata.music.metrics import METRICS, measure
 from toccata.reward_models import load_reward
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 RUN_ELSEWHERE = {
     "rewards.md": "tests/reward_models/test_docs.py",
     "frameworks.md": "tests/frameworks/conftest.py",
     "scale.md": "tests/frameworks/conftest.py",
+    **{f"tutorials/{path.name}": "tests/docs/test_tutorials.py" for path in (ROOT / "docs/tutorials").glob("*.md")},
 }
 COMMANDS = {
     ("python", "train.py"): TrainConfig,
@@ -60,6 +63,8 @@ COMMANDS = {
     ("toccata", "fit-prior"): FitPriorConfig,
     ("toccata", "study rivals"): StudyRivalsConfig,
     ("toccata", "study genres"): StudyGenresConfig,
+    ("toccata", "study songs"): StudySongsConfig,
+    ("toccata", "listen results"): ListenResultsConfig,
     ("toccata", "fit-rival"): FitRivalConfig,
     ("toccata", "fit-rating"): FitRatingConfig,
     ("toccata", "harden"): HardenConfig,
@@ -70,6 +75,7 @@ COMMANDS = {
 OTHER_FLAGS = {"--help", "--debug", "--version", "--logdir"}  # of every command, of toccata, of tensorboard
 OTHER_FLAGS |= {"--with"}  # of compose; its field cannot be called so
 OTHER_FLAGS |= {"--algo", "--env", "--gym-packages"}  # of RL Zoo
+OTHER_FLAGS |= {"--listeners"}  # of examples/listening_study.py
 OTHER_FLAGS |= {"--head", "--port", "--address"}  # of Ray
 OTHER_FLAGS |= {"--works", "--seconds"}  # of benchmarks
 OTHER_FLAGS |= {"--doodle", "--billboard", "--run", "--pieces"}  # of benchmarks/dilemma.py
@@ -97,6 +103,10 @@ def by_name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+def in_docs(page: Path) -> str:
+    return page.relative_to(ROOT / "docs").as_posix() if page.is_relative_to(ROOT / "docs") else page.name
+
+
 def table_names(page: str, column: int = 0) -> list[str]:
     """The names in backquotes in one column of a page's tables."""
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -117,7 +127,7 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in RUN_ELSEWHERE], ids=by_name)
+@pytest.mark.parametrize("page", [page for page in PAGES if in_docs(page) not in RUN_ELSEWHERE], ids=by_name)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, workdir: Path) -> None:
     if page.name == "evaluation.md":
         write_metrics(workdir / "runs/folk/evaluation/metrics.json")
@@ -130,7 +140,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, workdir: Path)
 def test_pages_that_others_test_are_tested() -> None:
     for name, test in RUN_ELSEWHERE.items():
         assert (ROOT / "docs" / name).is_file()
-        assert name in (ROOT / test).read_text(encoding="utf-8")
+        assert name.partition("/")[0] in (ROOT / test).read_text(encoding="utf-8")
 
 
 def test_marks_are_known_and_few() -> None:
@@ -159,7 +169,7 @@ def test_commands_can_be_typed_as_they_stand(page: Path, workdir: Path) -> None:
     for words in commands(page):
         if words[0] == "make":
             assert all(word in targets or "=" in word for word in words[1:]), words
-        count = 3 if words[1:2] == ["study"] else 2  # words of the command's name
+        count = 3 if (words[0], " ".join(words[1:3])) in COMMANDS else 2  # words of the command's name
         config_type = COMMANDS.get((words[0], " ".join(words[1:count])))
         if config_type is None:
             continue
@@ -196,9 +206,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_the_index_and_in_the_readme() -> None:
-    names = {page.name for page in PAGES[1:]} - {"index.md"}
+    names = {name for name in map(in_docs, PAGES[1:]) if "/" not in name} - {"index.md"} | {"tutorials/index.md"}
     for file, folder in ((ROOT / "docs/index.md", ""), (ROOT / "README.md", "docs/")):
-        linked = set(re.findall(rf"\]\({folder}([\w-]+\.md)\)", file.read_text(encoding="utf-8")))
+        linked = set(re.findall(rf"\]\({folder}([\w/-]+\.md)\)", file.read_text(encoding="utf-8")))
         assert names <= linked, file.name
 
 

@@ -16,6 +16,7 @@ from toccata.stats import (
     mean_of_clusters,
     pearson,
     spearman,
+    wilson,
 )
 
 
@@ -126,3 +127,12 @@ def test_intervals_of_aucs_hold_the_true_one() -> None:
 
 def test_an_interval_in_words() -> None:
     assert str(Interval(2.314, 2.25, 2.381)) == "2.31 [2.25, 2.38]"
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [(0, 10, 0, 0.2775), (10, 10, 0.7225, 1), (5, 10, 0.2366, 0.7634), (20, 30, 0.4878, 0.8077)],
+)
+def test_wilson_intervals_of_known_shares(count: int, total: int, low: float, high: float) -> None:
+    share = wilson(count, total)
+    assert share == pytest.approx((count / total, low, high), abs=1e-4)

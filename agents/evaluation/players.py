@@ -13,6 +13,7 @@ from gymnasium import spaces
 from toccata.agents.generation.rollouts import play_pieces
 from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.dynamics import random_legal_actions
+from toccata.envs.dynamics.song import song_spaces
 from toccata.envs.pieces import Piece
 from toccata.errors import ToccataError
 from toccata.settings.options import shown
@@ -113,17 +114,20 @@ def _model_player(model: Any, environment: Mapping[str, Any]) -> Player:
     if "action_mask" in observed:
         arguments["observation_mask"] = True
     env = _env(1, arguments)
-    for kind in ("action_space", "observation_space"):
-        if getattr(model, kind, None) != getattr(env, kind):
+    unread = set(song_spaces()) - set(observed)  # of words: Toccata's own policies know them by the masks alone
+    read = {key: space for key, space in env.core.observation_space.items() if key not in unread}
+    for kind, space in (("action_space", env.action_space), ("observation_space", spaces.Dict(read))):
+        if getattr(model, kind, None) != space:
             raise EvaluationError(
                 f"{name_of(model)}: its {kind} is {shown(getattr(model, kind, None))}, not that of a piano, "
-                f"{shown(getattr(env, kind))}; wrap it in a function of observation and action mask"
+                f"{shown(space)}; wrap it in a function of observation and action mask"
             )
     takes_masks = "action_masks" in signature(model.predict).parameters
 
     def act(observations: Any, masks: np.ndarray, state: Any, starts: np.ndarray) -> tuple[np.ndarray, Any]:
         named = {"action_masks": masks} if takes_masks else {}
-        return model.predict(observations, state, episode_start=starts, **named)
+        observed = {key: observations[key] for key in read}
+        return model.predict(observed, state, episode_start=starts, **named)
 
     def play(count: int, seed: int) -> Played:
         model.action_space.seed(seed)  # DQN explores with it

@@ -18,6 +18,7 @@ from toccata.agents.vec_env import PianoVecEnv
 from toccata.envs.core import STEPS_PER_BAR
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
+from toccata.music.lyrics import Lyrics
 from toccata.music.score import Score
 from toccata.settings.genres import genre_index
 
@@ -27,10 +28,12 @@ def sample_pieces(
     piano: Piano,
     count: int,
     *,
-    bars: int,
+    bars: int | None,
     seed: int,
     genre: str | None,
     primer: Score | None = None,
+    lyrics: Lyrics | None = None,
+    voice: str = "soprano",
     beats_per_bar: float = 4,
     tempo_bpm: float = 120.0,
     temperature: float = 1.0,
@@ -47,11 +50,14 @@ def sample_pieces(
         network: on any device.
         piano: its instrument.
         count: number of pieces.
-        bars: to sample, after the primer.
+        bars: to sample, after the primer; with lyrics None: as many as they need.
         seed: equal seeds give equal pieces.
         genre: to condition on, one of the network's; None: unconditional.
         primer: a score to continue, in its metre and tempo, from the bar line at or after its end. The network is
             conditioned on its last 64 bars; the pieces contain all of it.
+        lyrics: words that the highest line carries, see `docs/lyrics.md`; not with a primer. They act through the
+            masks alone: the network does not observe them.
+        voice: that sings them: soprano, alto, tenor or bass.
         beats_per_bar: quarter notes in a bar, without a primer.
         tempo_bpm: quarter notes a minute, without a primer.
         temperature: divisor of the logits of both heads, greater than 0; towards 0 the likeliest `what` is played with
@@ -65,20 +71,29 @@ def sample_pieces(
         pieces that begin with the primer as the piano plays it; `start_tick` is its end, `actions` are those after it.
 
     Raises:
-        ValueError: for a value outside its range, naming it, and for a primer that the piano cannot play.
+        ValueError: for a value outside its range, naming it, for a primer that the piano cannot play, and for both a
+            primer and lyrics.
+        LyricsError: for an unknown voice, and for too few bars.
     """
+    if lyrics is None and bars is None:
+        raise ValueError("bars must be given where there are no lyrics that they follow from")
+    if lyrics is not None and primer is not None:
+        raise ValueError("a piece has a primer or lyrics, not both")
     _check_arguments(count, bars, temperature, top_p, max_steps)
     genre_number = NO_GENRE if genre is None else genre_index(genre, network.config.genres)
     prepared = PreparedPrimer.from_score(primer, piano, beats_per_bar, tempo_bpm)
     context = prepared.context
+    steps = max_steps if max_steps is not None or bars is None else STEPS_PER_BAR * bars  # None: those of a song
     env = PianoVecEnv(
         count,
-        bars=context.bars + bars,
+        bars=None if bars is None else context.bars + bars,
         observation="actions",
         piano=piano,
         beats_per_bar=context.beats_per_bar,
         tempo_bpm=context.tempo_bpm,
-        max_steps=len(prepared.actions) + (STEPS_PER_BAR * bars if max_steps is None else max_steps),
+        max_steps=None if steps is None else len(prepared.actions) + steps,
+        lyrics=lyrics,
+        voice=voice,
     )
     observations: Any = env.reset()
     for action in prepared.actions:
@@ -164,7 +179,7 @@ def nucleus(probs: torch.Tensor, top_p: float) -> torch.Tensor:
     return torch.zeros_like(probs).index_copy(1, columns, kept)
 
 
-def _check_arguments(count: int, bars: int, temperature: float, top_p: float, max_steps: int | None) -> None:
+def _check_arguments(count: int, bars: int | None, temperature: float, top_p: float, max_steps: int | None) -> None:
     """Raise ValueError naming the first value that is outside its range."""
     for name, value in (("count", count), ("bars", bars), ("max_steps", max_steps)):
         if value is not None and value < 1:
@@ -202,4 +217,4 @@ def _with_primer(prepared: PreparedPrimer, piece: Piece, genre: str | None) -> P
         length_ticks=start_tick + continuation.length_ticks,
     )
     assert piece.actions is not None  # an environment's pieces have them
-    return Piece(score, genre, start_tick, piece.actions[len(prepared.actions) :])
+    return Piece(score, genre, start_tick, piece.actions[len(prepared.actions) :], piece.lyrics, piece.voice)

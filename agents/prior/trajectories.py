@@ -11,11 +11,13 @@ from toccata.agents.policies.distribution import check_no_velocities
 from toccata.agents.policies.sequence_network import NO_GENRE
 from toccata.envs.codec import encode
 from toccata.envs.dynamics import Dynamics
+from toccata.envs.dynamics.song import SongDynamics
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece
 from toccata.music.score import TICKS_PER_BEAT, Score
 from toccata.settings.genres import GENRES
 
+Starts = dict[tuple[int, int, Score | None], list[int]]  # rows by ticks of a bar, end tick and primer
 FEW_PIECES = 64  # which are played side by side, whatever their lengths
 
 
@@ -58,7 +60,8 @@ def record_trajectories(
 
     Args:
         pieces: those without actions are encoded first; velocities in actions are left out. Each is played in its own
-            metre, to the bar line at or after its end; one without a genre gets the index `NO_GENRE`.
+            metre, to the bar line at or after its end; one without a genre gets the index `NO_GENRE`. The masks of a
+            piece that was played for words are those of its sung line.
         piano: the instrument; by default `Piano()`.
         genres: of the network that is to observe them.
 
@@ -83,10 +86,12 @@ def record_trajectories(
     last = np.zeros((*shape, 2), np.int64)
     masks = np.zeros((*shape, -(-sum(piano.nvec) // 8)), np.uint8)
     last[:, 1:] = actions[:, :-1]
-    for rows in _of_similar_length(lengths):
+    for rows in _side_by_side(pieces, lengths):
         dynamics = _begun([pieces[row] for row in rows], piano)
         all_rows = np.arange(len(rows))
         for step in range(int(lengths[rows].max())):
+            if isinstance(dynamics, SongDynamics):
+                dynamics.allow_rests(actions[rows, step])
             place[rows, step] = dynamics.place(all_rows)
             top[rows, step] = dynamics.top(all_rows)
             masks[rows, step] = np.packbits(dynamics.masks, axis=-1)
@@ -101,6 +106,20 @@ def record_trajectories(
     return Trajectories(observations, actions, masks, lengths, piano.nvec, tuple(genres))
 
 
+def _side_by_side(pieces: Sequence[Piece], lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """The indices of the pieces that are played in one batch: of one voice, or without words, and similar length."""
+    voices = np.array([piece.voice if _is_song(piece) else "" for piece in pieces])
+    for voice in np.unique(voices):
+        of_voice = np.flatnonzero(voices == voice)
+        for some in _of_similar_length(lengths[of_voice]):
+            yield of_voice[some]
+
+
+def _is_song(piece: Piece) -> bool:
+    """Whether it was played for words: one that was encoded need not keep to the rules of the sung line."""
+    return piece.lyrics is not None and piece.actions is not None
+
+
 def _of_similar_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
     """The indices of the lengths (n,), those together that lie between two powers of two; of at most 64 all."""
     if len(lengths) <= FEW_PIECES:
@@ -113,16 +132,30 @@ def _of_similar_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
 
 def _begun(pieces: Sequence[Piece], piano: Piano) -> Dynamics:
     """The instrument of each piece at its start: in its metre, after its primer."""
-    rows_by_start: dict[tuple[int, int, Score | None], list[int]] = {}  # `Dynamics.begin` is slow: one call a start
+    rows_by_start: Starts = {}  # `Dynamics.begin` is slow: one call a start
     for i, piece in enumerate(pieces):
         score = piece.score
         bar = round(score.beats_per_bar * TICKS_PER_BEAT)
         primer = score.slice(0, piece.start_tick) if piece.start_tick else None
         end_tick = score.barred(score.beats_per_bar).bars * bar
         rows_by_start.setdefault((bar, end_tick, primer), []).append(i)
+    if _is_song(pieces[0]):
+        return _songs_begun(pieces, piano, rows_by_start)
     dynamics = Dynamics(len(pieces), piano, max_steps=1)
     for (bar, end_tick, primer), group in rows_by_start.items():
         dynamics.begin(group, ticks_per_bar=bar, end_tick=end_tick, primer=primer)
+    return dynamics
+
+
+def _songs_begun(pieces: Sequence[Piece], piano: Piano, rows_by_start: Starts) -> SongDynamics:
+    """As `_begun`, for pieces with words of one voice."""
+    lyrics = [piece.lyrics for piece in pieces if piece.lyrics is not None]
+    # The limit of the episodes is not known; the masks differ only in pieces that came near it
+    dynamics = SongDynamics(lyrics, pieces[0].voice, None, len(pieces), piano, max_steps=1, is_limited=False)
+    for (bar, end_tick, primer), group in rows_by_start.items():
+        bars = (end_tick - (0 if primer is None else primer.length_ticks)) // bar
+        for row in group:
+            dynamics.begin_song(row, row, ticks_per_bar=bar, bars=bars, primer=primer)
     return dynamics
 
 

@@ -51,6 +51,7 @@ def compose_with(config: ComposeConfig, console: Console | None = None) -> list[
     """
     console = console or Console()
     assert config.composer is not None
+    assert config.bars is not None  # only with lyrics
     refuse_existing(config.out, "another --out")
     check_soundfont(config.sound.soundfont)
     primer = None if config.primer is None else read_primer(config)

@@ -35,6 +35,7 @@ from toccata.envs.excerpts import ExcerptDataset, usable_scores, why_unusable
 from toccata.envs.instrument import Piano
 from toccata.music.corpus import ALIASES, NAMED, Corpus, load_corpus
 from toccata.music.corpus.works import SPLITS
+from toccata.music.lyrics.lyrics import load_texts
 from toccata.reward_models import WeightedSum
 from toccata.settings.genres import genre_index, with_added
 from toccata.settings.options import ConfigError
@@ -64,7 +65,9 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     prior = config.prior
     if prior not in (None, NO_PRIOR, *SHIPPED):
         prior = str(Path(prior).absolute())
-    return replace(config, corpus=tuple(folders.get(name, name) for name in config.corpus), prior=prior)
+    corpus = tuple(folders.get(name, name) for name in config.corpus)
+    lyrics = None if config.lyrics is None else str(Path(config.lyrics).absolute())
+    return replace(config, corpus=corpus, prior=prior, lyrics=lyrics)
 
 
 def with_prior_genres(config: TrainConfig) -> TrainConfig:
@@ -117,9 +120,16 @@ def excerpt_dataset(
 
 
 def environment_arguments(config: TrainConfig) -> dict[str, Any]:
-    """The arguments of the run's environment; the agent adds the rewards, a rollout at a time."""
+    """The arguments of the run's environment; the agent adds the rewards, a rollout at a time.
+
+    Raises:
+        FileError, LyricsError: for words that cannot be read.
+    """
+    words: dict[str, Any] = {"bars": config.bars}
+    if config.lyrics is not None:
+        words = {"bars": None, "lyrics": load_texts(config.lyrics, config.language), "voice": config.voice}
     return {
-        "bars": config.bars,
+        **words,
         "genre": config.genre,
         "genres": config.all_genres,
         "beats_per_bar": config.beats_per_bar,
@@ -228,6 +238,8 @@ def _build_user_agent(config: TrainConfig, env: PianoVecEnv, arguments: dict[str
     """
     spec, policy_class = policy_spec(config.policy), imported_policy(config.policy)
     sequences = plays_sequences(policy_class)
+    if config.lyrics is not None and not sequences and config.clone_epochs:
+        raise ConfigError(f"clone_epochs must be 0 with lyrics, which real music has not, for policy {config.policy!r}")
     if config.algorithm != "ppo" and not sequences:
         raise ConfigError(f"algorithm {config.algorithm} needs a policy on sequences, which {config.policy!r} is not")
     algorithm = _sequence_algorithm(config, arguments) if sequences else ComposerPPO
@@ -251,7 +263,8 @@ def _try_policy(model: ComposerPPO, config: TrainConfig) -> None:
 
     Neither random states nor what the policy counts in training mode are changed.
     """
-    pianos = PianoVecEnv(1, **{**environment_arguments(config), "bars": 1})
+    arguments = environment_arguments(config)
+    pianos = PianoVecEnv(1, **{**arguments, "bars": 1 if config.lyrics is None else None})
     observations, masks = pianos.reset(), pianos.action_masks()
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []), torch.no_grad():
         model.policy.set_training_mode(False)

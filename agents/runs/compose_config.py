@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -21,6 +21,7 @@ from toccata.settings.options import (
     check_product,
 )
 
+DEFAULT_BARS = 8
 MAX_BARS_OF_PIECES = 2**20  # of all pieces, which are in memory together
 RANGES = {
     "bars": Range(1, MAX_BARS),
@@ -53,8 +54,23 @@ class ComposeConfig:
     genres: tuple[str, ...] = ()
     """Names of further genres, which the network was not fitted to: their embeddings are the mean of the known ones."""
 
-    bars: int = 8
-    """Bars to compose, after the primer."""
+    lyrics: Path | None = None
+    """Text file of words to sing, one line a phrase: the highest line of the piece carries its syllables, and the best
+    of --drafts is written with the words. Not with a primer or --with. See docs/lyrics.md."""
+
+    voice: Literal["soprano", "alto", "tenor", "bass"] = "soprano"
+    """Of --lyrics: who sings."""
+
+    language: str = "en"
+    """Of --lyrics: code of the language, such as de or it. English has syllables and stress from a dictionary, others
+    are hyphenated."""
+
+    sketch: bool = False
+    """Of --lyrics: write piece-000-sketch.wav too, the words at the pitches of their notes by the speech synthesizer
+    eSpeak NG (the program espeak-ng): a sketch of where the words are, not singing."""
+
+    bars: int | None = None
+    """Bars to compose, after the primer. By default 8, with --lyrics as many as the words need."""
 
     pieces: int = 4
     """How many different ones."""
@@ -71,7 +87,7 @@ class ComposeConfig:
     transformer, best-of-n, dream, dream-realism, chord-lstm, dcgan, wgan-gp. See docs/rivals.md."""
 
     drafts: int = 16
-    """Of --with best-of-n: drafts that each piece is chosen from."""
+    """Of --with best-of-n and --lyrics: drafts that each piece is chosen from; 1 chooses none."""
 
     temperature: float = 1.0
     """Of sampling: below 1 likely actions become likelier, above 1 less likely. Not of random, dreams and GANs, which
@@ -101,10 +117,18 @@ class ComposeConfig:
     def __post_init__(self) -> None:
         check_fields(self, RANGES)
         object.__setattr__(self, "genres", checked_additions(self.genres))  # frozen for everyone else
-        check_product(self, ("pieces", "bars"), MAX_BARS_OF_PIECES, "bars of all pieces")
+        if self.bars is None and self.lyrics is None:
+            object.__setattr__(self, "bars", DEFAULT_BARS)
+        if self.bars is not None:
+            check_product(self, ("pieces", "bars"), MAX_BARS_OF_PIECES, "bars of all pieces")
         given = {"prior": self.prior, "run": self.run, "with": self.composer}
         named = [f"--{name} {value}" for name, value in given.items() if value is not None]
         if len(named) > 1:
             raise ConfigError(f"give one of --prior, --run and --with, got {' and '.join(named)}")
+        for name, value in (("primer", self.primer), ("with", self.composer)):
+            if self.lyrics is not None and value is not None:
+                raise ConfigError(f"--lyrics is for a prior or a run, without a primer; got --{name} {value} too")
+        if self.sketch and self.lyrics is None:
+            raise ConfigError("--sketch is of the words of --lyrics, of which there are none")
         if self.composer is not None and self.genres:
             raise ConfigError(f"--genres adds to a prior or a run; --with {self.composer} has its own genres")

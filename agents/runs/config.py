@@ -143,6 +143,17 @@ class TrainConfig:
     tempo_bpm: float = 120.0
     """Quarter notes a minute."""
 
+    lyrics: str | None = None
+    """Text file of words to sing, or a folder of such files *.txt, of which each piece draws one (docs/lyrics.md); bars
+    follow from the words then, and --bars is the length of real music only. `--rewards + lyrics 1.0` rewards what fits
+    the words. For transformer, lstm and wavenet, and policies of your own."""
+
+    voice: Literal["soprano", "alto", "tenor", "bass"] = "soprano"
+    """Of --lyrics: who sings."""
+
+    language: str = "en"
+    """Of --lyrics: code of the language, such as de or it."""
+
     policy: str = "transformer"
     """Network: transformer, lstm or wavenet (convolutions), on the actions of the episode so far; mlp or cnn, on the
     recent piano roll; or a policy class of your own, package.module:Class, with arguments as in
@@ -158,7 +169,9 @@ class TrainConfig:
 
     prior_kl_coef: float | None = None
     """Penalty in reward per nat of the KL of a piece from the reference policy, which is the prior after cloning
-    (transformer, lstm, wavenet). By default 0.01, and 0 for a randomly initialised reference."""
+    (transformer, lstm, wavenet). By default 0.01, which ends a default run at about 13 nats; without it agents get no
+    more reward, and how far they go differs by seed (docs/overoptimisation.md). 0 for a randomly initialised reference.
+    """
 
     prior_kl_target: float | None = None
     """Nats a piece that prior-kl-coef is adapted to after each rollout; None keeps it fixed."""
@@ -174,10 +187,10 @@ class TrainConfig:
     """With --algorithm best-of-n: pieces of which the best is kept. It divides --num-envs."""
 
     num_envs: int = 64
-    """Environments in parallel."""
+    """Environments in parallel: of whole pieces also the pieces that each is compared with."""
 
     n_steps: int = 128
-    """Steps of each environment in a rollout."""
+    """Steps of each environment in a rollout, of --algorithm ppo: about half of a default piece."""
 
     batch_size: int = 2048
     """Steps in a minibatch of the update."""
@@ -187,19 +200,23 @@ class TrainConfig:
     teaches less than a new one."""
 
     learning_rate: float | None = None
-    """Of Adam. By default 1e-4 of ppo, and 5e-5 of grpo and best-of-n."""
+    """Of Adam. By default 1e-4 of ppo, and 5e-5 of grpo and best-of-n: twice that gains reward at more KL and less
+    realism (docs/overoptimisation.md)."""
 
     gamma: float = 1.0
-    """Discount factor; episodes have a fixed length, so none is needed."""
+    """Discount factor of --algorithm ppo; episodes have a fixed length, so none is needed, and with less the bars
+    before a reward would count less than those after."""
 
     gae_lambda: float = 0.97
-    """Of generalised advantage estimation."""
+    """Lambda of generalised advantage estimation (Schulman et al. 2016), of --algorithm ppo: 1 sums what is to come,
+    with much variance; 0 trusts the value function alone. At 0.97 a reward reaches back over the bar that it is given
+    for: after 30 steps it counts 0.4."""
 
     clip_range: float = 0.2
-    """Clipping range of the probability ratio in PPO's surrogate objective."""
+    """Clipping range of the probability ratio in PPO's surrogate objective; 0.2 is that of Schulman et al. 2017."""
 
     ent_coef: float = 0.001
-    """Weight of the entropy bonus."""
+    """Weight of the entropy bonus; small, as a policy that was fitted to music is random by itself."""
 
     target_kl: float | None = 0.01
     """An update stops early when its approximate KL from the rollout's policy exceeds 1.5 times this; None: never."""
@@ -255,6 +272,8 @@ class TrainConfig:
         object.__setattr__(self, "genres", checked_additions(self.genres))
         self._check_command()
         self._check_policy()
+        if self.lyrics is not None and self.policy in POLICIES and self.policy not in SEQUENCE_POLICIES:
+            raise ConfigError(f"lyrics need policy {SEQUENCE_NAMES}, or one of your own, got {self.policy!r}")
         self._check_algorithm()
         self._fill_in_reference()
         if not self.rewards:

@@ -52,6 +52,8 @@ class Dynamics:
             velocities (n, max_steps, 3).
     """
 
+    state_arrays: tuple[str, ...] = STATE_ARRAYS
+
     def __init__(self, num_envs: int, piano: Piano, max_steps: int, *, keep_roll: bool = False) -> None:
         self.piano = piano
         self.num_envs = num_envs
@@ -132,7 +134,7 @@ class Dynamics:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array that the next steps depend on, by name."""
-        return {name: getattr(self, name) for name in STATE_ARRAYS}
+        return {name: getattr(self, name) for name in self.state_arrays}
 
     def set_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restore what `arrays` returned.
@@ -140,12 +142,12 @@ class Dynamics:
         Raises:
             ValueError: when it comes from another number of envs, or from another piano.
         """
-        for name in STATE_ARRAYS:
+        for name in self.state_arrays:
             new, current = arrays[name], getattr(self, name)
             fits = new.shape[::2] == current.shape[::2] if name == "notes" else new.shape == current.shape
             if not fits or new.dtype != current.dtype:
                 raise ValueError(f"the state's {name} has shape {new.shape}, this piano's {current.shape}")
-        for name in STATE_ARRAYS:
+        for name in self.state_arrays:
             setattr(self, name, arrays[name])
         self._note_bound = int(self.states["notes"].max())
 

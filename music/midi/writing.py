@@ -27,13 +27,26 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
         MidiError: when the score lasts 4 million ticks or more, or has more than 200,000 notes.
         OSError: when the file cannot be written.
     """
+    write_atomically(path, midi_bytes(score, str(path)))
+
+
+def midi_bytes(score: Score, name: str = "score") -> bytes:
+    """The content of the file that `write_midi` writes.
+
+    Args:
+        score: any score.
+        name: of it, for errors.
+
+    Raises:
+        MidiError: as `write_midi`.
+    """
     with redirect_stdout(io.StringIO()):  # its synthesizer prints the path of the library if the variable CI is set
         import pretty_midi
 
     if score.length_ticks >= MAX_TICKS:
-        raise MidiError(f"{path}: the score lasts {score.length_ticks:,} ticks, not below {MAX_TICKS:,}")
+        raise MidiError(f"{name}: the score lasts {score.length_ticks:,} ticks, not below {MAX_TICKS:,}")
     if len(score) > MAX_NOTES:
-        raise MidiError(f"{path}: the score has {len(score):,} notes, more than {MAX_NOTES:,}")
+        raise MidiError(f"{name}: the score has {len(score):,} notes, more than {MAX_NOTES:,}")
     # pretty_midi truncates to whole microseconds a beat: with half a microsecond more it rounds.
     microseconds_per_beat = round(6e7 / score.tempo_bpm)
     tempo_bpm = 6e7 / (microseconds_per_beat + 0.5)
@@ -56,7 +69,7 @@ def write_midi(score: Score, path: str | PathLike[str]) -> None:
     midi.instruments.append(piano)
     buffer = io.BytesIO()
     midi.write(buffer)
-    write_atomically(path, _with_keys(buffer.getvalue(), score.key_signatures))
+    return _with_keys(buffer.getvalue(), score.key_signatures)
 
 
 def _with_keys(data: bytes, keys: Sequence[KeySignature]) -> bytes:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from toccata.music.musicxml.directions import VELOCITY_PER_PERCENT
 from toccata.music.notation.clefs import Clef, clefs
 from toccata.music.notation.keys import Key
 from toccata.music.notation.layout import Measure
+from toccata.music.notation.metres import Division
 from toccata.music.notation.spelling import STEPS, key_alter
 from toccata.music.notation.staves import Written, silent_measure, staff_measures
 from toccata.music.notation.values import DOTTED, PLAIN, Value
@@ -46,6 +47,14 @@ class Staff(NamedTuple):
     clefs: list[Clef]
 
 
+class LyricMark(NamedTuple):
+    """What is written under a note: a syllable, or the end of the line of a melisma."""
+
+    text: str  # empty at the end of a melisma
+    syllabic: Literal["single", "begin", "middle", "end"]
+    extend: Literal["", "start", "stop"]
+
+
 class Page(NamedTuple):
     """What the measures of a file are written from; lists have an item a measure."""
 
@@ -54,8 +63,9 @@ class Page(NamedTuple):
     staves: list[Staff]
     keys: list[list[tuple[int, Key]]]  # (tick from the start of the bar, key): that at its start, and those within
     marks: dict[int, str]  # measure -> dynamic mark at its start
-    tempo_bpm: float
+    tempo_bpm: float | None  # None: another part has it
     divisions: int
+    lyrics: Mapping[int, LyricMark]  # by the index of the note
 
 
 class Place(NamedTuple):
@@ -99,8 +109,8 @@ def add_measure(part: Element, page: Page, index: int) -> None:
     if bar.first:
         measure.set("implicit", "yes")
     _add_attributes(measure, page, index)
-    if not index:
-        _add_tempo(measure, page)
+    if not index and page.tempo_bpm is not None:
+        _add_tempo(measure, page.bars[0].division, page.tempo_bpm)
     if index in page.marks:
         SubElement(SubElement(_direction(measure, 1, "below"), "dynamics"), page.marks[index])
     for number in range(1, len(page.staves) + 1):
@@ -178,9 +188,8 @@ def _direction(measure: Element, staff: int, placement: str | None = None) -> El
     return kind
 
 
-def _add_tempo(measure: Element, page: Page) -> None:
+def _add_tempo(measure: Element, division: Division, tempo_bpm: float) -> None:
     """Add a metronome mark, rounded to a whole number, and the exact tempo of the sound."""
-    division = page.bars[0].division
     lengths = {after - before for before, after in pairwise([*division.beats, division.ticks])}
     beat = lengths.pop() if len(lengths) == 1 else division.pulse
     beat = beat if beat <= WHOLE and (beat in PLAIN or beat in DOTTED) else TICKS_PER_BEAT
@@ -189,9 +198,9 @@ def _add_tempo(measure: Element, page: Page) -> None:
     SubElement(metronome, "beat-unit").text = PLAIN.get(beat) or DOTTED[beat]
     if beat in DOTTED:
         SubElement(metronome, "beat-unit-dot")
-    SubElement(metronome, "per-minute").text = str(max(round(page.tempo_bpm * TICKS_PER_BEAT / beat), 1))
+    SubElement(metronome, "per-minute").text = str(max(round(tempo_bpm * TICKS_PER_BEAT / beat), 1))
     SubElement(direction, "staff").text = "1"
-    SubElement(direction, "sound", tempo=f"{page.tempo_bpm:.12g}")
+    SubElement(direction, "sound", tempo=f"{tempo_bpm:.12g}")
 
 
 def _add_octave_line(measure: Element, staff: int, kind: str) -> None:
@@ -280,6 +289,8 @@ def _elements(
         _add_ties(element, ties)
         if value.triplet and not order:
             _add_triplet(element, value, bar, alone)
+        if note and index in page.lyrics and note.onset == value.start + bar.start:
+            _add_lyric(element, page.lyrics[index])
         yield element
 
 
@@ -309,6 +320,16 @@ def _add_ties(element: Element, ties: Sequence[str]) -> None:
         notations = SubElement(element, "notations")
         for tie in ties:
             SubElement(notations, "tied", type=tie)
+
+
+def _add_lyric(element: Element, mark: LyricMark) -> None:
+    """Add a syllable, or the end of a melisma."""
+    lyric = SubElement(element, "lyric", number="1")
+    if mark.text:
+        SubElement(lyric, "syllabic").text = mark.syllabic
+        SubElement(lyric, "text").text = mark.text
+    if mark.extend:
+        SubElement(lyric, "extend", type=mark.extend)
 
 
 def _add_triplet(element: Element, value: Value, bar: Measure, alone: bool) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import lcm
 from os import PathLike
 from pathlib import Path
@@ -17,7 +18,7 @@ from toccata.errors import printable
 from toccata.files import write_atomically
 from toccata.music.musicxml.assembly import MAX_TICKS, Section, assembled_score
 from toccata.music.musicxml.errors import MusicXMLError
-from toccata.music.musicxml.measure_elements import Note, Page, Staff, add_measure, staff_of
+from toccata.music.musicxml.measure_elements import LyricMark, Note, Page, Staff, add_measure, staff_of
 from toccata.music.musicxml.own_fields import MAX_OWN_TICKS, NAME, field_texts, own_fields
 from toccata.music.musicxml.tree import MAX_EVENTS
 from toccata.music.notation.dynamics import dynamic_marks
@@ -34,8 +35,34 @@ DOCTYPE = (
 )
 
 
+class PartPlan(NamedTuple):
+    """A part of a file: which notes each of its staves has."""
+
+    name: str
+    program: int  # of General MIDI, counted from 1
+    staves: list[tuple[np.ndarray, str]]  # (notes,) bool, and the sign of the clef that the staff begins with
+    lyrics: Mapping[int, LyricMark]  # by the index of the note, what is written under it
+
+
+def piano_part(score: Score, members: np.ndarray | None = None) -> PartPlan:
+    """The part of a piano, one staff a hand.
+
+    Args:
+        score: any score.
+        members: (notes,) bool, those that the piano plays; by default all.
+    """
+    plays = np.ones(len(score), bool) if members is None else members
+    right = np.zeros(len(score), bool)
+    right[plays] = right_hand(replace(score, notes=score.notes[plays]))
+    return PartPlan("Piano", 1, [(right, "G"), (plays & ~right, "F")], {})
+
+
 def write_musicxml(
-    score: Score, path: str | PathLike[str], title: str | None = None, composer: str | None = None
+    score: Score,
+    path: str | PathLike[str],
+    title: str | None = None,
+    composer: str | None = None,
+    parts: Sequence[PartPlan] = (),
 ) -> None:
     """Write a MusicXML file for piano that `read_musicxml` reads back as an equal score.
 
@@ -49,6 +76,7 @@ def write_musicxml(
         path: of the file.
         title: of the piece; by default the name of the file without suffix.
         composer: by default "Toccata".
+        parts: that have each note once; by default a piano has all.
 
     Raises:
         MusicXMLError: when the score is longer than what `read_musicxml` reads.
@@ -63,7 +91,8 @@ def write_musicxml(
     events = len(score) + LEAST_EVENTS * len(bars)
     if events <= MAX_EVENTS:
         plan = _plan(score, bars)
-        root = _document(score, grid, plan, _text(path.stem if title is None else title), _text(composer or "Toccata"))
+        texts = _text(path.stem if title is None else title), _text(composer or "Toccata")
+        root = _document(score, grid, plan, parts or [piano_part(score)], *texts)
         events = sum(1 + len(measure) for measure in root.iter("measure"))
     if events > MAX_EVENTS:
         raise MusicXMLError(f"{path}: the score needs {events:,} notes and other events, more than {MAX_EVENTS:,}")
@@ -100,7 +129,14 @@ def _read_back(score: Score, bars: Sequence[Measure]) -> Score:
     return assembled_score(rows, sections, [(0, score.tempo_bpm)])
 
 
-def _document(score: Score, grid: tuple[np.ndarray, np.ndarray], plan: _Plan, title: str, composer: str) -> Element:
+def _document(
+    score: Score,
+    grid: tuple[np.ndarray, np.ndarray],
+    plan: _Plan,
+    parts: Sequence[PartPlan],
+    title: str,
+    composer: str,
+) -> Element:
     """The root element of a file."""
     bars, shift, exact = plan
     divisions = lcm(TICKS_PER_BEAT, score.ticks_per_beat)
@@ -116,33 +152,50 @@ def _document(score: Score, grid: tuple[np.ndarray, np.ndarray], plan: _Plan, ti
         miscellaneous = SubElement(identification, "miscellaneous")
         for text in field_texts(own_fields(score, len(bars), shift)):
             SubElement(miscellaneous, "miscellaneous-field", name=NAME).text = text
-    parts = SubElement(root, "part-list")
-    part = SubElement(parts, "score-part", id="P1")
-    SubElement(part, "part-name").text = "Piano"
-    SubElement(SubElement(part, "score-instrument", id="P1-I1"), "instrument-name").text = "Piano"
-    midi = SubElement(part, "midi-instrument", id="P1-I1")
-    for name in ("midi-channel", "midi-program"):
-        SubElement(midi, name).text = "1"
-    music = SubElement(root, "part", id="P1")
-    page = _page(score, grid, bars, divisions)
-    for index in range(len(bars)):
-        add_measure(music, page, index)
+    names = SubElement(root, "part-list")
+    for number, part in enumerate(parts, start=1):
+        _add_part_name(names, part, number)
+    for number, page in enumerate(_pages(score, grid, bars, divisions, parts), start=1):
+        music = SubElement(root, "part", id=f"P{number}")
+        for index in range(len(bars)):
+            add_measure(music, page, index)
     return root
 
 
-def _page(score: Score, grid: tuple[np.ndarray, np.ndarray], bars: list[Measure], divisions: int) -> Page:
-    """What the measures are written from."""
+def _add_part_name(names: Element, part: PartPlan, number: int) -> None:
+    """Add a part to the list of parts."""
+    element = SubElement(names, "score-part", id=f"P{number}")
+    SubElement(element, "part-name").text = part.name
+    SubElement(SubElement(element, "score-instrument", id=f"P{number}-I1"), "instrument-name").text = part.name
+    midi = SubElement(element, "midi-instrument", id=f"P{number}-I1")
+    SubElement(midi, "midi-channel").text = str(number)
+    SubElement(midi, "midi-program").text = str(part.program)
+
+
+def _pages(
+    score: Score,
+    grid: tuple[np.ndarray, np.ndarray],
+    bars: list[Measure],
+    divisions: int,
+    parts: Sequence[PartPlan],
+) -> Iterator[Page]:
+    """What the measures of each part are written from; the tempo is above the first, dynamics are in the last."""
     in_force = keys(score)
     starts = [bar.start for bar in bars]
     notes = _notes(score, grid, spelled(score, in_force), divisions)
-    right = right_hand(score)
     marks = dynamic_marks(score.notes["velocity"], np.searchsorted(starts, grid[0], side="right") - 1, len(bars))
-    staves = [
-        staff_of(notes, np.flatnonzero(hand).tolist(), bars, sign) for hand, sign in ((right, "G"), (~right, "F"))
-    ]
-    return Page(
-        bars, notes, staves, _keys_by_measure(score, in_force, bars, staves[0]), dict(marks), score.tempo_bpm, divisions
-    )
+    for part in parts:
+        staves = [staff_of(notes, np.flatnonzero(members).tolist(), bars, sign) for members, sign in part.staves]
+        yield Page(
+            bars,
+            notes,
+            staves,
+            _keys_by_measure(score, in_force, bars, staves[0]),
+            dict(marks) if part is parts[-1] else {},
+            score.tempo_bpm if part is parts[0] else None,
+            divisions,
+            part.lyrics,
+        )
 
 
 def _notes(score: Score, grid: tuple[np.ndarray, np.ndarray], positions: np.ndarray, divisions: int) -> list[Note]:

@@ -13,6 +13,7 @@ from toccata.reward_models.preferences.bach_doodle import holds_counts, holds_se
 from toccata.reward_models.preferences.csv_rows import open_text
 from toccata.reward_models.preferences.fma import is_fma, read_fma
 from toccata.reward_models.preferences.manifest import is_manifest, read_manifest
+from toccata.reward_models.preferences.pairs import PAIRS_FILE, with_pairs
 from toccata.reward_models.preferences.pdmx import is_pdmx, read_pdmx
 from toccata.reward_models.preferences.table import PreferenceError, PreferenceTable
 
@@ -26,13 +27,13 @@ TABLES = (  # searched for in a folder, in this order
 SUPPORTED = (
     "a manifest CSV with the columns file,plays,likes[,genre,split]; sessions (.json, .jsonl, .jsonl.gz) or "
     "melodies.jsonl of the Bach Doodle; tracks.csv of the FMA; PDMX.csv; or a folder that holds one of "
-    f"{', '.join(TABLES)}"
+    f"{', '.join((*TABLES, PAIRS_FILE))}"
 )
 HEAD_CHARACTERS = 2**20  # read to recognise a file: a session of the Bach Doodle has 10,000 a harmonization
 HEAD_LINES = 100  # tried in turn, as the first ones may be damaged
 
 
-def read_preferences(path: str | PathLike[str]) -> PreferenceTable:
+def read_preferences(path: str | PathLike[str], pairs: str | PathLike[str] | None = None) -> PreferenceTable:
     """Read preference data of any supported kind, recognised by its content.
 
     - A manifest: a CSV file (comma, semicolon or tab) with the columns `file`, `plays`, `likes` and optionally `genre`
@@ -40,7 +41,12 @@ def read_preferences(path: str | PathLike[str]) -> PreferenceTable:
     - The Google Bach Doodle: sessions in the full schema (`.json`, `.jsonl`, `.jsonl.gz`), or `melodies.jsonl`.
     - The Free Music Archive: `tracks.csv`, with `fma_small` or another of its archives next to it or to its folder.
     - PDMX: `PDMX.csv`, with its MIDI files in the same folder.
-    - A folder that holds one of these under its usual name; a manifest is `manifest.csv`.
+    - A folder that holds one of these under its usual name; a manifest is `manifest.csv`. Votes on pairs in its file
+      `pairs.csv` are read too, or alone; see `with_pairs`.
+
+    Args:
+        path: of a file or folder.
+        pairs: file of votes on pairs; by default `pairs.csv`, where `path` is a folder that holds one.
 
     Only the table is read: an unreadable sound or MIDI file is an error of `Preference.load`.
 
@@ -48,20 +54,38 @@ def read_preferences(path: str | PathLike[str]) -> PreferenceTable:
         PreferenceError: when the path does not exist, holds no supported data, has an unknown split, or no usable row.
     """
     path = Path(path)
-    if path.is_dir():
-        table_path = next((path / name for name in TABLES if (path / name).is_file()), None)
-        if table_path is None:
-            raise PreferenceError(f"{path}: holds no preference data; it can be {SUPPORTED}")
-        path = table_path
-    if not path.is_file():
-        raise PreferenceError(f"{path}: no such file or folder; it can be {SUPPORTED}")
-    try:
-        table = _read_file(path)
-    except OSError as error:
-        raise PreferenceError(f"{path}: {error.strerror or error}") from error
+    pairs = None if pairs is None else Path(pairs)
+    if path.is_dir() and pairs is None and (path / PAIRS_FILE).is_file():
+        pairs = path / PAIRS_FILE
+    table_path = _table_path(path)
+    if table_path is not None:
+        path, table = table_path, _read_table(table_path)
+    elif pairs is not None:
+        table = PreferenceTable(())
+    else:
+        raise PreferenceError(f"{path}: holds no preference data; it can be {SUPPORTED}")
+    if pairs is not None:
+        table = with_pairs(table, pairs)
     if not table.preferences:
         raise PreferenceError(f"{path}: has no usable row: {table.summary()}")
     return table
+
+
+def _table_path(path: Path) -> Path | None:
+    """The table of plays and likes in a folder, None where there is none; any other path as it is."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in TABLES if (path / name).is_file()), None)
+
+
+def _read_table(path: Path) -> PreferenceTable:
+    """The table of plays and likes in a file."""
+    if not path.is_file():
+        raise PreferenceError(f"{path}: no such file or folder; it can be {SUPPORTED}")
+    try:
+        return _read_file(path)
+    except OSError as error:
+        raise PreferenceError(f"{path}: {error.strerror or error}") from error
 
 
 def _read_file(path: Path) -> PreferenceTable:

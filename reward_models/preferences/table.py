@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class Preference:
 
     Args:
         name: used in messages: its file, or "melodies.jsonl, line 3".
-        plays: number of plays, above 0.
+        plays: number of plays, above 0; or 0 of a piece of which only votes on pairs are known.
         likes: number of likes, 0..plays.
         genre: as the source writes it; None where it has none.
         split: "train", "valid" or "test"; None where the source has none.
@@ -112,8 +113,8 @@ class Preference:
 
     @property
     def popularity(self) -> float:
-        """Popularity p of the piece; see the function `popularity`."""
-        return popularity(self.likes, self.plays)
+        """Popularity p of the piece; see the function `popularity`. NaN without plays and likes."""
+        return popularity(self.likes, self.plays) if self.plays or self.likes else math.nan
 
     def load(self, seconds: float | None = None) -> Score | np.ndarray:
         """Read the piece.
@@ -176,6 +177,17 @@ class LeftOutRows:
             self.rows.append(self._further.setdefault(reason, LeftOut("further row", reason)))
 
 
+class Pair(NamedTuple):
+    """A vote on two pieces of a table."""
+
+    first: int
+    """Index of a piece in `PreferenceTable.preferences`."""
+    second: int
+    """Index of the other."""
+    share: float
+    """1 where the first was preferred, 0 where the second was, 0.5 for a tie."""
+
+
 @dataclass(frozen=True)
 class PreferenceTable:
     """The preferences of a data set."""
@@ -184,6 +196,8 @@ class PreferenceTable:
     left_out: tuple[LeftOut, ...] = ()
     merged: int = 0
     """Rows whose counts were added to those of another row of the same piece."""
+    pairs: tuple[Pair, ...] = ()
+    """Votes on pairs of the pieces."""
 
     def __len__(self) -> int:
         """Number of pieces."""
@@ -194,6 +208,8 @@ class PreferenceTable:
         text = f"{len(self)} piece{'' if len(self) == 1 else 's'}"
         if self.merged:
             text += f"; {self.merged} more rows added to them"
+        if self.pairs:
+            text += f"; {len(self.pairs)} votes on pairs of them"
         if self.left_out:
             first = {row.reason: row for row in reversed(self.left_out)}
             counts = Counter(row.reason for row in self.left_out)

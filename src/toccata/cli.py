@@ -18,6 +18,7 @@ import tyro
 from toccata._version import __version__
 from toccata.errors import ToccataError, one_line
 from toccata.interrupts import Interrupted, on_signals
+from toccata.settings.examples import EXAMPLES, examples_of
 from toccata.settings.options import refuse_empty
 from toccata.user_code import user_line
 
@@ -124,6 +125,13 @@ def study_genres(config: Any) -> None:
     run_study(config)
 
 
+def study_songs(config: Any) -> None:
+    """Compose songs for poems, and measure words, melody and originality beside random play and real songs."""
+    from toccata.agents.studies.songs.study import study_songs as run_study
+
+    run_study(config)
+
+
 def listen(config: Any) -> None:
     """Let people compare and like pieces in their browsers, and keep their votes."""
     from toccata.listening.listen import listen as run_server
@@ -136,6 +144,13 @@ def metrics(config: Any) -> None:
     from toccata.agents.evaluation.metrics_of_files import measure_to_table
 
     measure_to_table(config)
+
+
+def listen_results(config: Any) -> None:
+    """Say what listeners preferred and liked, and write it as data that a rating can be fitted to."""
+    from toccata.listening.results.results import listen_results as run_results
+
+    run_results(config)
 
 
 def push(config: Any) -> None:
@@ -152,6 +167,7 @@ def pull(config: Any) -> None:
     run_pull(config)
 
 
+FIRST_STEPS = ("compose", "train", "evaluate")  # commands whose first examples `toccata --help` prints
 DEBUG = "--debug"  # an option of every command
 WITH_REWARDS = ("train", "evaluate")  # commands that take --rewards
 LONGEST_MESSAGE = 2000  # characters of an error that are printed
@@ -165,6 +181,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "dream": ("toccata.agents.rivals.dreaming.config:DreamConfig", dream),
     "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
     "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
+    "study songs": ("toccata.agents.studies.songs.config:StudySongsConfig", study_songs),
+    "listen results": ("toccata.listening.results.config:ListenResultsConfig", listen_results),
     "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
@@ -205,6 +223,10 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
             config = tyro.cli(config_type, prog=prog, args=arguments, default=_settings_of(config.resume))
         with on_signals():
             command(config)
+    except SystemExit as stop:
+        if {"-h", "--help"} & set(arguments) and not stop.code:  # tyro has printed the help
+            print(f"\nexamples:\n{examples_of(name)}")
+        raise
     except KeyboardInterrupt as stop:
         print(" ".join(str(stop).split()) or "stopped", file=sys.stderr)
         return 128 + (stop.signal if isinstance(stop, Interrupted) else signal.SIGINT)
@@ -246,6 +268,8 @@ def _settings_of(folder: Path) -> Any:
 def main() -> None:
     """`toccata COMMAND ...`."""
     arguments = sys.argv[1:]
+    if arguments[:1] == ["help"]:  # `toccata help compose` is `toccata compose --help`
+        arguments = [*arguments[1:], "--help"]
     grouped = {name.split()[0] for name in COMMANDS if " " in name} - set(COMMANDS)  # such as `study genres`
     in_group = bool(arguments) and arguments[0] in grouped and arguments[1:2] not in ([], ["-h"], ["--help"])
     if in_group or " ".join(arguments[:2]) in COMMANDS:  # a folder of a command's name is given as ./results
@@ -274,7 +298,9 @@ def _usage(group: str = "") -> str:
             f"usage: toccata {group}COMMAND ...",
             "\nA piano on which reinforcement-learning agents compose.\n\ncommands:",
             *lines,
-            f"\ntoccata {group}COMMAND --help lists the options of a command; toccata --version prints the version.",
+            *([] if group else ["\nexamples:\n" + "\n".join(f"  {EXAMPLES[name][0][0]}" for name in FIRST_STEPS)]),
+            f"\ntoccata help {group}COMMAND lists the options of a command, with examples; so does its --help.",
+            "toccata --version prints the version.",
             "With --debug a command prints the whole traceback of an error.",
         ]
     )

@@ -45,6 +45,23 @@ def bootstrap_difference(ours: np.ndarray, theirs: np.ndarray, rng: np.random.Ge
     return percentile_interval(ours.mean() - theirs.mean(), resampled)
 
 
+def wilson(count: float, total: int) -> Interval:
+    """A share with its 95 % interval.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22.
+
+    Args:
+        count: successes, 0..total; half ones are possible.
+        total: independent trials, at least 1.
+    """
+    z = 1.959964  # of 95 %
+    share = count / total
+    scale = 1 + z**2 / total
+    centre = (share + z**2 / (2 * total)) / scale
+    half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / scale
+    return Interval(share, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
 def mean_of_clusters(clusters: Sequence[np.ndarray]) -> Interval:
     """Mean of the means of k clusters, such as seeds, with its t interval.
 

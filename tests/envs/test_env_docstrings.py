@@ -60,6 +60,17 @@ def test_the_mask_table_equals_the_space() -> None:
     assert f"`action_mask` of `observation_mask=True` is {flat.shape} {flat.dtype}" in PianoDiscreteEnv.__doc__
 
 
+def test_the_table_of_words_equals_the_spaces() -> None:
+    text = PianoEnv.__doc__
+    rows = table(text[text.index("With `lyrics` the words") :], "| Key")
+    space = PianoEnv(lyrics="la").observation_space
+    assert {row["Key"] for row in rows} == set(space) - set(PianoEnv().observation_space)
+    for row in rows:
+        part = space[row["Key"]]
+        assert (row["Space"], row["Shape"], row["Dtype"]) == (type(part).__name__, str(part.shape), str(part.dtype))
+        assert (row["Min"], row["Max"]) == bounds(part)
+
+
 def test_the_action_table_equals_the_space() -> None:
     space = PianoEnv().action_space
     assert f"`MultiDiscrete({space.nvec.tolist()})`" in PianoEnv.__doc__

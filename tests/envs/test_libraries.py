@@ -23,6 +23,13 @@ def test_ppo(algorithm: type[PPO], env: type[PianoEnv]) -> None:
     assert model.num_timesteps == 64
 
 
+def test_maskable_ppo_reads_the_words() -> None:
+    env = PianoEnv(piano=SMALL, lyrics=["la la", "oh day"])
+    model = MaskablePPO("MultiInputPolicy", env, n_steps=32, batch_size=16, n_epochs=1, policy_kwargs=NET, seed=0)
+    model.learn(64)
+    assert {"syllables", "voice"} < set(model.observation_space)
+
+
 def test_maskable_ppo_never_plays_an_illegal_action() -> None:
     env = gym.make("toccata/Piano-v0", bars=1, observation="actions")
     model = MaskablePPO("MultiInputPolicy", env, n_steps=64, batch_size=32, n_epochs=1, policy_kwargs=NET, seed=0)

@@ -35,7 +35,7 @@ def test_actions_have_three_columns(pieces: Pieces) -> None:
     assert len({int(velocity) for score in pieces.scores for velocity in score.notes["velocity"]}) == 3
 
 
-@pytest.mark.parametrize("name", ["rating", "realism", "typicality", "silence", "repetition", "density"])
+@pytest.mark.parametrize("name", ["rating", "realism", "typicality", "silence", "repetition", "density", "lyrics"])
 def test_rewards_are_finite(pieces: Pieces, name: str) -> None:
     assert checked(load_reward(name), pieces).shape == (3,)
 

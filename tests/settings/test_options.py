@@ -36,9 +36,13 @@ from toccata.agents.studies.genres import config as study_genres_config
 from toccata.agents.studies.genres.config import StudyGenresConfig
 from toccata.agents.studies.rivals import config as study_rivals_config
 from toccata.agents.studies.rivals.config import StudyRivalsConfig
+from toccata.agents.studies.songs import config as study_songs_config
+from toccata.agents.studies.songs.config import StudySongsConfig
 from toccata.envs import core
 from toccata.listening import config as listen_config
 from toccata.listening.config import ListenConfig
+from toccata.listening.results import config as listen_results_config
+from toccata.listening.results.config import ListenResultsConfig
 from toccata.reward_models.rating.fitting import config as rating_config
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 from toccata.settings.options import MAX_BARS, ConfigError, Range, refuse_empty, shown
@@ -56,6 +60,8 @@ CONFIGS: list[tuple[type, dict[str, Any], dict[str, Range]]] = [
     (FitRivalConfig, {"rival": "markov", "out": Path("out")}, fit_rival_config.RANGES),
     (StudyRivalsConfig, {"out": Path("out")}, study_rivals_config.RANGES),
     (StudyGenresConfig, {"out": Path("out")}, study_genres_config.RANGES),
+    (StudySongsConfig, {"out": Path("out")}, study_songs_config.RANGES),
+    (ListenResultsConfig, {"database": Path("listening.sqlite")}, listen_results_config.RANGES),
     (ListenConfig, {"folders": ("pieces",)}, listen_config.RANGES),
     (PushConfig, {"folder": Path("run"), "repo": "me/run"}, sharing_config.PUSH_RANGES),
     (PullConfig, {"source": "me/run"}, {}),

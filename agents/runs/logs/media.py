@@ -41,7 +41,8 @@ class PieceMedia:
     ) -> None:
         self.events = [each.writer for each in writers if isinstance(each, TensorBoardOutputFormat)]
         self.model = model
-        self.environment = {**environment, "bars": min(environment["bars"], MOST_BARS)}
+        bars = environment["bars"]  # None: those of a song, which follow from its words
+        self.environment = {**environment, "bars": None if bars is None else min(bars, MOST_BARS)}
         self.warn = warn
 
     def write(self) -> None:

@@ -15,6 +15,8 @@ RANGES = {
     "folds": Range(0, 20),
     "members": Range(1, 16),
     "pessimism": Range(0, 10, whole=False),
+    "pair_weight": Range(0, 1000, whole=False),
+    "negatives": Range(10, 100_000),
     "min_notes": Range(1, 10_000),
     "synthetic_pieces": Range(10, 10**6),
     "transcriber_epochs": Range(1, 1000),
@@ -29,14 +31,20 @@ class FitRatingError(ToccataError, ValueError):
 class FitRatingConfig:
     """Fit a rating network: sound in, predicted popularity out.
 
-    It takes a table of pieces with plays and likes, and writes a reward for `train.py --rewards rating:OUT 1.0`.
+    It takes pieces with plays and likes, or votes on pairs of pieces, or both, and writes a reward for
+    `train.py --rewards rating:OUT 1.0`.
     """
 
     data: Path
     """A manifest CSV (file,plays,likes[,genre,split]) with sound or MIDI files, or a public data set; docs/rating.md
-    lists them."""
+    lists them. A folder with pairs.csv gives votes on pairs, beside a manifest or alone."""
     out: Path
     """Folder to write rating.safetensors, config.json, report.md and curves.png into; must not hold a network yet."""
+    pairs: Path | None = None
+    """CSV file of votes on pairs (first,second,choice or better,worse), a row a vote; its files are in its folder or
+    below. By default pairs.csv in the folder of --data, where there is one."""
+    pair_weight: float = 1.0
+    """Weight of the Bradley-Terry loss of votes on pairs beside the mean squared error of plays and likes."""
     seed: int = 0
     """Random seed; equal seeds on one machine give equal networks."""
     copies: int = 6
@@ -49,6 +57,8 @@ class FitRatingConfig:
     """Networks in the ensemble; of three or more the last is the sibling member, which no agent is trained against."""
     pessimism: float = 1.0
     """Standard deviations of the ensemble that are subtracted from its mean."""
+    negatives: int = 1_000
+    """Synthetic negatives that are scores, and a tenth as many recordings of noise; fewer take less time."""
     min_notes: int = 8
     """Scores of fewer notes are left out: their counts show how an interface was tried out rather than a preference."""
     sound_fonts: tuple[Path, ...] = ()

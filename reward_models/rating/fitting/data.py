@@ -16,9 +16,11 @@ from toccata.reward_models.preferences import LeftOut, Preference, PreferenceErr
 from toccata.reward_models.rating.fitting.agreement import note_features
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
 from toccata.reward_models.rating.fitting.features import PieceFeatures, WindowMels, augmented_mels, extract_features
+from toccata.reward_models.rating.fitting.pairs import Votes
 from toccata.reward_models.rating.network import RatingMember
 
 MIN_PIECES = 10  # fewer cannot be split into training, validation and test pieces
+NO_VOTES = Votes.of((), ())
 MAX_SECONDS = 64  # loaded of each piece, from its middle: `MAX_WINDOWS` windows
 
 
@@ -31,7 +33,8 @@ class RatedPieces:
         scores: of those pieces that are scores, in order; the others are recordings.
         features: of the n pieces and their augmented copies.
         ridge_features: (n, k) for the ridge regression.
-        popularity: (n,) p of each.
+        popularity: (n,) p of each; NaN where only votes on pairs are known.
+        votes: on pairs of the pieces.
     """
 
     preferences: tuple[Preference, ...]
@@ -39,6 +42,7 @@ class RatedPieces:
     features: PieceFeatures
     ridge_features: np.ndarray
     popularity: np.ndarray
+    votes: Votes = NO_VOTES
 
     @property
     def are_melodies(self) -> bool:
@@ -51,10 +55,22 @@ class RatedPieces:
         """(n,) group of each piece; a group is never divided between the parts of a split."""
         return [preference.group for preference in self.preferences]
 
+    @property
+    def counted(self) -> np.ndarray:
+        """(n,) bool, whether plays and likes of a piece are known."""
+        return np.isfinite(self.popularity)
+
     def targets(self) -> Tensor:
-        """(n,) float32 p with mean 0 and variance 1."""
-        spread = self.popularity.std()
-        return torch.from_numpy(((self.popularity - self.popularity.mean()) / spread).astype(np.float32))
+        """(n,) float32 p with mean 0 and variance 1; NaN where only votes on pairs are known."""
+        counted = self.popularity[self.counted]
+        mean, spread = (counted.mean(), counted.std()) if len(counted) else (0.0, 1.0)
+        return torch.from_numpy(((self.popularity - mean) / spread).astype(np.float32))
+
+    def observed(self) -> np.ndarray:
+        """(n,) what held-out predictions are compared with: `targets`, without any the strengths by all votes."""
+        if self.counted.any():
+            return self.targets().numpy()
+        return (self.votes.strengths(len(self.preferences)) / self.votes.discrimination()).astype(np.float32)
 
     def split_indices(self, *splits: str | None) -> np.ndarray:
         """Indices of the pieces of these splits; None selects pieces without a split."""
@@ -76,16 +92,17 @@ def load_rated_pieces(
         The pieces, and those left out because they cannot be read or are degenerate.
 
     Raises:
-        FitRatingError: when too few pieces are left, or all have the same popularity.
+        FitRatingError: when too few pieces are left, or all have the same popularity and there are no votes on pairs.
     """
     rng = np.random.default_rng(config.seed)
     preferences: list[Preference] = []
+    kept: list[int] = []  # their indices in the table
     scores: list[Score] = []
     left_out: list[LeftOut] = []
     bar = progress.add_task("extracting features", total=len(table.preferences))
 
     def copies() -> Iterator[list[WindowMels]]:
-        for preference in table.preferences:
+        for number, preference in enumerate(table.preferences):
             progress.advance(bar)
             try:
                 piece = preference.load(MAX_SECONDS)
@@ -96,6 +113,7 @@ def load_rated_pieces(
                 left_out.append(LeftOut(preference.name, reason, f"{len(piece)} notes"))
                 continue
             preferences.append(preference)
+            kept.append(number)
             if isinstance(piece, Score):
                 scores.append(piece)
             yield augmented_mels(piece, config.copies, banks, rng)
@@ -108,9 +126,18 @@ def load_rated_pieces(
 
     features = extract_features(members, copies())
     popularity = np.array([preference.popularity for preference in preferences])
-    if popularity.std() < 1e-6 * max(popularity.mean(), 1e-6):
+    votes = Votes.of(table.pairs, kept)
+    counted = popularity[np.isfinite(popularity)]
+    no_spread = not len(counted) or counted.std() < 1e-6 * max(counted.mean(), 1e-6)
+    if len(votes) and config.pair_weight and (no_spread or len(counted) < MIN_PIECES):
+        popularity[:] = np.nan  # the votes have to do
+    elif not len(counted):
         raise FitRatingError(
-            f"{config.data}: every piece has p = likes / plays * log(likes) = {popularity[0]:.4g}, so there is nothing "
+            f"{config.data}: there are no plays and likes, and no votes on pairs with a weight above 0"
+        )
+    elif no_spread:
+        raise FitRatingError(
+            f"{config.data}: every piece has p = likes / plays * log(likes) = {counted[0]:.4g}, so there is nothing "
             "to fit; p is 0 for pieces with no more than one like"
         )
     if sum(preference.split in (None, "train") for preference in preferences) < MIN_PIECES:
@@ -119,7 +146,7 @@ def load_rated_pieces(
         )
     only_scores = len(scores) == len(preferences)
     ridge_features = np.array([note_features(score) for score in scores]) if only_scores else _band_features(features)
-    return RatedPieces(tuple(preferences), tuple(scores), features, ridge_features, popularity), left_out
+    return RatedPieces(tuple(preferences), tuple(scores), features, ridge_features, popularity, votes), left_out
 
 
 def _degenerate(score: Score, min_notes: int) -> str | None:

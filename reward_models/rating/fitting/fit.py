@@ -33,8 +33,7 @@ from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
 from toccata.weights import CONFIG_FILE
 
-NEGATIVE_PIECES = 1000  # synthetic negatives that are scores
-NEGATIVE_RECORDINGS = 100  # and those that are recordings of noise
+PIECES_A_RECORDING = 10  # of the synthetic negatives: scores for each recording of noise
 SUPPORT_BARS = 8
 SUPPORT_PIECES = 150  # of each source of music beside the data, and half as many negatives of each kind
 FINAL_FIT = 1000  # added to the seed for the fit to all pieces; those of the cross-validation come before
@@ -67,7 +66,7 @@ def fit(
             loaded = PreferenceTable(rated.preferences, tuple(left_out)).summary()
             console.print(f"loaded: {loaded}", soft_wrap=True, markup=False)
         rng = np.random.default_rng([config.seed, 1])
-        negatives = extract_features(transcribers, _negatives(banks, rng))
+        negatives = extract_features(transcribers, _negatives(config.negatives, banks, rng))
         targets = rated.targets()
         splits = make_splits(config, rated)
         bar = progress.add_task("fitting", total=config.members * (len(splits) + 1))
@@ -84,6 +83,8 @@ def fit(
                 config.epochs,
                 seed=config.seed + number,
                 on_member=lambda: progress.advance(bar),
+                votes=rated.votes,
+                pair_weight=config.pair_weight,
             )
 
         results = (
@@ -94,20 +95,22 @@ def fit(
         console.print("fitting the support")
         fit_supports(members, *_support_statistics(config, members, rated, banks), config.seed)
     network_config = replace(network_config, skyline=rated.are_melodies, support=bool(config.supported))
+    counted = rated.popularity[rated.counted]
     facts = {
         "pieces": len(rated.preferences),
         "left_out": dict(Counter(row.reason for row in (*table.left_out, *left_out))),
         "sources": dict(Counter(preference.source for preference in rated.preferences if preference.source)),
         "groups": len(set(rated.groups)),
-        "p_mean": float(rated.popularity.mean()),
-        "p_std": float(rated.popularity.std()),
+        "p_mean": float(counted.mean()) if len(counted) else None,
+        "p_std": float(counted.std()) if len(counted) else None,
+        "votes": len(rated.votes),
         "transcription_f1": transcription_f1 or "transcribers of the shipped rating",
         "held_out": results,
         "sound_fonts": [bank.soundfont.name for bank in banks],
         "options": {
             key: value
             for key, value in asdict(config).items()
-            if key not in ("data", "out", "sound_fonts", "supported")
+            if key not in ("data", "out", "pairs", "sound_fonts", "supported")
         },
         "supported": [Path(name).name for name in config.supported],
     }
@@ -132,12 +135,12 @@ def _support_statistics(
     return {"rated pieces": rated.features.melody, **music}, others
 
 
-def _negatives(banks: Sequence[NoteBank], rng: np.random.Generator) -> Iterator[list[WindowMels]]:
+def _negatives(count: int, banks: Sequence[NoteBank], rng: np.random.Generator) -> Iterator[list[WindowMels]]:
     """Spectrograms of the synthetic negatives, of each unchanged and through random conditions."""
-    for _ in range(NEGATIVE_PIECES):
+    for _ in range(count):
         windows = score_windows(synthetic_negative(rng))
         yield [score_window_mels(windows), random_window_mels(windows, banks, rng)]
-    for _ in range(NEGATIVE_RECORDINGS):
+    for _ in range(count // PIECES_A_RECORDING):
         noise = noise_audio(rng)
         yield [audio_window_mels(noise), audio_window_mels(random_recording(noise[None], rng)[0])]
 
@@ -167,7 +170,7 @@ def main(config: FitRatingConfig) -> None:
     if (config.out / CONFIG_FILE).exists():
         raise FitRatingError(f"{config.out}: already holds a rating network; choose another folder")
     console = Console(stderr=True)
-    table = read_preferences(config.data)
+    table = read_preferences(config.data, config.pairs)
     console.print(f"{config.data}: {table.summary()}", soft_wrap=True, markup=False)
     with whole_folder(config.out, "add") as folder:  # before the fit: a folder that cannot be written fails at once
         model, facts, curves, rated = fit(config, table, console)

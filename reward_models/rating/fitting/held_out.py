@@ -11,6 +11,7 @@ from toccata.reward_models.preferences import group_folds
 from toccata.reward_models.rating.fitting.agreement import Agreement, agreement, calibration, noise_ceiling, ridge
 from toccata.reward_models.rating.fitting.config import FitRatingConfig
 from toccata.reward_models.rating.fitting.data import RatedPieces
+from toccata.reward_models.rating.fitting.pairs import Votes, held_out_votes
 from toccata.reward_models.rating.model import RATING_LIMIT
 from toccata.reward_models.rating.network import RatingConfig, RatingMember
 
@@ -49,9 +50,12 @@ def evaluate_held_out(
     Returns:
         `agreement` by prediction: the `score`, the `mean` of the reward members, the `sibling member`, the mean of
         `all members`, a `ridge` regression and a `constant`; that of the mean also by `source` of the counts.
-        `calibration` of the mean by decile, in p. `noise_ceiling` of the test pieces.
+        `calibration` of the mean by decile, in p. `noise_ceiling` of the test pieces. With votes on pairs, `votes` by
+        prediction: `held_out_votes` between test pieces of one split. Without plays and likes, agreement is that with
+        `RatedPieces.observed`, and `calibration` and `noise_ceiling` are missing.
     """
-    targets = rated.targets().numpy()
+    targets = rated.observed()
+    known = np.isfinite(targets)
     names = ("score", "mean", "sibling member", "all members", "ridge")
     predictions = {name: np.zeros(len(targets), np.float32) for name in names}
     constant = np.zeros(len(targets), np.float32)
@@ -64,11 +68,12 @@ def evaluate_held_out(
         predictions["score"][test] = np.clip(score, -RATING_LIMIT, RATING_LIMIT)
         predictions["sibling member"][test] = ratings[:, -1]
         predictions["all members"][test] = ratings.mean(1)
-        predictions["ridge"][test] = ridge(rated.ridge_features[train], targets[train], rated.ridge_features[test])
-        constant[test] = targets[train].mean()
+        fitted = train[known[train]]
+        predictions["ridge"][test] = ridge(rated.ridge_features[fitted], targets[fitted], rated.ridge_features[test])
+        constant[test] = targets[fitted].mean()
     if config.reward_members == config.members:
         del predictions["sibling member"]
-    tested = np.concatenate([test for _, _, test in splits])
+    tested = np.concatenate([test[known[test]] for _, _, test in splits])
     groups = np.array(rated.groups)
     results = {name: agreement(values[tested], targets[tested], groups[tested]) for name, values in predictions.items()}
     mse = float(np.mean((constant[tested] - targets[tested]) ** 2))
@@ -77,9 +82,14 @@ def evaluate_held_out(
     for source in sorted(set(sources[tested])) if len(set(sources[tested])) > 1 else ():
         index = tested[sources[tested] == source]
         results[f"mean, {source}"] = agreement(predictions["mean"][index], targets[index], groups[index])
-    mean, spread = rated.popularity.mean(), rated.popularity.std()
-    return {
-        "agreement": {name: asdict(result) for name, result in results.items()},
-        "calibration": calibration(mean + spread * predictions["mean"][tested], rated.popularity[tested]),
-        "noise_ceiling": noise_ceiling([rated.preferences[index] for index in tested]),
-    }
+    found: dict[str, object] = {"agreement": {name: asdict(result) for name, result in results.items()}}
+    if len(rated.votes):
+        of_splits = [rated.votes.among(test) for _, _, test in splits]
+        votes = Votes(*(np.concatenate([getattr(each, name) for each in of_splits]) for name in Votes.__annotations__))
+        found["votes"] = {name: held_out_votes(votes, each, len(targets)) for name, each in predictions.items()}
+    if rated.counted.any():
+        counted = rated.popularity[rated.counted]
+        predicted = counted.mean() + counted.std() * predictions["mean"][tested]
+        found["calibration"] = calibration(predicted, rated.popularity[tested])
+        found["noise_ceiling"] = noise_ceiling([rated.preferences[index] for index in tested])
+    return found

@@ -18,8 +18,8 @@ def command(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(RIVALS, "scales", Rival("scales", "for tests", "helpers.rivals:load"))
     monkeypatch.setattr(
-        "toccata.agents.runs.compose.write_piece",
-        lambda piece, folder, stem, *_: piece.score.to_midi(folder / f"{stem}.mid"),
+        "toccata.agents.runs.compose.write_song",
+        lambda piece, folder, stem, *_, **__: piece.score.to_midi(folder / f"{stem}.mid"),
     )
 
     def call(*arguments: str) -> tuple[int, str]:

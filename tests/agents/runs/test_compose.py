@@ -58,8 +58,8 @@ def command(
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only MIDI files are written: sound and pictures have tests of their own."""
     monkeypatch.setattr(
-        "toccata.agents.runs.compose.write_piece",
-        lambda piece, folder, stem, *_: piece.score.to_midi(folder / f"{stem}.mid"),
+        "toccata.agents.runs.compose.write_song",
+        lambda piece, folder, stem, *_, **__: piece.score.to_midi(folder / f"{stem}.mid"),
     )
 
 

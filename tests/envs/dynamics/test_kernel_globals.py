@@ -10,7 +10,7 @@ from types import CodeType, ModuleType
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from toccata.envs.dynamics import kernels, observations
+from toccata.envs.dynamics import kernels, observations, song_kernels
 from toccata.music.sound import mixing
 
 
@@ -50,7 +50,7 @@ def foreign_globals(module: ModuleType) -> dict[str, set[str]]:
     return {name: names for name, names in reads.items() if names}
 
 
-@pytest.mark.parametrize("module", [kernels, observations, mixing], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [kernels, observations, song_kernels, mixing], ids=lambda module: module.__name__)
 def test_compiled_functions_read_no_global_of_another_module(module: ModuleType) -> None:
     assert foreign_globals(module) == {}
 

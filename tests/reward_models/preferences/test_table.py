@@ -73,8 +73,13 @@ def test_popularity_rises_with_likes_and_falls_with_plays(likes, plays):
 def test_counts_without_a_popularity_are_errors(likes, plays, reason):
     with pytest.raises(PreferenceError, match=reason):
         popularity(likes, plays)
-    with pytest.raises(PreferenceError, match=reason):
-        Preference("x", plays, likes, score=TUNE)
+    if likes or plays:
+        with pytest.raises(PreferenceError, match=reason):
+            Preference("x", plays, likes, score=TUNE)
+
+
+def test_a_piece_of_which_only_votes_are_known_has_no_popularity():
+    assert math.isnan(Preference("x", 0, 0, score=TUNE).popularity)
 
 
 def test_transpositions_rhythms_and_modes_share_a_contour():

@@ -22,6 +22,7 @@ SHORT_FIT = {
     "refit_transcribers": True,
     "synthetic_pieces": 10,
     "transcriber_epochs": 1,
+    "negatives": 10,
     "copies": 1,
     "epochs": 2,
     "folds": 2,
@@ -30,12 +31,10 @@ SHORT_FIT = {
 
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small networks, few negatives and a short report, so that a fit takes a second."""
+    """Small networks and a short report, so that a fit takes a second."""
     few = {name: piece for name, piece in sanity_probes().items() if name in ("silence", "one note")}
     small = partial(RatingConfig, bins=4, channels=8, sound_channels=4, hidden=8)
     monkeypatch.setattr(fit, "RatingConfig", small)
-    monkeypatch.setattr(fit, "NEGATIVE_PIECES", 6)
-    monkeypatch.setattr(fit, "NEGATIVE_RECORDINGS", 2)
     monkeypatch.setattr(transcription, "TEST_PIECES", 2)
     monkeypatch.setattr(agreement, "RESAMPLES", 10)
     monkeypatch.setattr(report, "sanity_probes", lambda: few)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from toccata.reward_models.loading import load_reward
 from toccata.reward_models.preferences import read_preferences
 from toccata.reward_models.rating.fitting import fit as fit_module
 from toccata.reward_models.rating.fitting.config import FitRatingConfig, FitRatingError
-from toccata.reward_models.rating.fitting.fit import NEGATIVE_PIECES, NEGATIVE_RECORDINGS, fit, main
+from toccata.reward_models.rating.fitting.fit import fit, main
 from toccata.reward_models.rating.fitting.sanity_probes import parse_melody
 from toccata.reward_models.rating.model import RatingModel
 from toccata.reward_models.rating.network import RatingConfig
@@ -138,7 +139,7 @@ def test_pieces_of_a_single_group_can_be_fitted(small_network, short_fit, make_t
 
 
 def test_there_are_many_negatives():
-    assert NEGATIVE_PIECES >= 300 and NEGATIVE_RECORDINGS >= 50
+    assert FitRatingConfig(data=Path(), out=Path()).negatives >= 500  # and a tenth as many recordings of noise
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ FACTS = {
     "left_out": {"unreadable file": 2, "no plays": 1},
     "sources": {},
     "groups": 38,
+    "votes": 0,
     "p_mean": 0.125,
     "p_std": 0.5,
     "held_out": {

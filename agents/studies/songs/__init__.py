@@ -1,0 +1,1 @@
+"""Songs for poems, measured beside random play and real songs."""

@@ -1,0 +1,1 @@
+"""Rewards of songs: how well the words of a piece fit the notes that they are sung to."""
