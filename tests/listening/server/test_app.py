@@ -1,3 +1,4 @@
+import asyncio
 import json
 import sqlite3
 from collections import Counter
@@ -267,6 +268,29 @@ def test_a_body_without_end_is_cut_off(browser: Browser) -> None:
     headers = {"x-csrf-token": browser.csrf, "content-type": "application/json"}
     answer = browser.client.post("/api/vote", content=endless(), headers=headers)
     assert answer.status_code == 413
+
+
+def test_a_connection_that_is_lost_within_a_body_is_no_fault_of_the_server(browser: Browser) -> None:
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.client.cookies.items())
+    headers = {"host": "localhost", "cookie": cookies, "x-csrf-token": browser.csrf, "content-type": "application/json"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/vote",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    sent = []
+
+    async def receive() -> dict:
+        return messages.pop(0)
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    asyncio.run(browser.client.app(scope, receive, send))  # raises nothing that would be printed
+    assert sent[0]["status"] == 400
 
 
 def test_vote_of_another_listener(browser: Browser, connect: Callable[..., Browser]) -> None:
