@@ -58,7 +58,7 @@ def _patterns(language: str) -> object:
     """
     import pyphen
 
-    name = AMERICAN if language == ENGLISH else language.replace("-", "_")
+    name = AMERICAN if language.lower() == ENGLISH else language.replace("-", "_")
     known = pyphen.language_fallback(name) if name else None
     if known is None:
         two_letters = sorted({name for name in pyphen.LANGUAGES if "_" not in name})
@@ -74,6 +74,11 @@ def check_language(language: str) -> str:
         raise LyricsError(f"language must be a code such as 'en', got {language!r}")
     _patterns(language)
     return language
+
+
+def is_english(language: str) -> bool:
+    """Whether a code such as "en", "en_GB" or "EN-us" is of English."""
+    return language.lower().replace("-", "_").split("_")[0] == ENGLISH
 
 
 @lru_cache(maxsize=4096)
@@ -93,7 +98,7 @@ def split_word(word: str, language: str) -> tuple[tuple[str, int | None], ...]:
     letters = _letters(word)
     positions = frozenset(_patterns(language).positions(letters))  # type: ignore[attr-defined]  # Pyphen, which ships no types
     stresses: list[int | None] | None = None
-    if language.split("_")[0].split("-")[0] == ENGLISH:
+    if is_english(language):
         stresses = _stresses(letters)
         count = len(stresses) if stresses else _vowel_groups(letters, positions) - _has_silent_e(letters)
     else:

@@ -109,3 +109,8 @@ def test_joined_syllables_are_the_word(parts: list[tuple[str, str]], language: s
     assert "".join(pieces) == word
     assert all(any(char.isalpha() for char in piece) for piece in pieces)
     assert not any(unicodedata.combining(piece[0]) for piece in pieces)
+
+
+@pytest.mark.parametrize("language", ["EN", "en_GB", "en-US"])
+def test_codes_of_english_in_any_case(language: str) -> None:
+    assert split_word("tiger", language) == (("tiger"[:2], 1), ("ger", 0))
