@@ -118,7 +118,7 @@ class Lyrics:
 
 
 def load_texts(path: str | PathLike[str], language: str = ENGLISH) -> tuple[Lyrics, ...]:
-    """The lyrics in a text file, or those of every file *.txt in a folder, by their names.
+    """The lyrics in a text file, or those of every file *.txt in a folder, by their names; hidden ones are left out.
 
     Raises:
         FileError, LyricsError: as `Lyrics.load`; and for a folder without such a file.
@@ -126,7 +126,7 @@ def load_texts(path: str | PathLike[str], language: str = ENGLISH) -> tuple[Lyri
     path = Path(path)
     if not path.is_dir():
         return (Lyrics.load(path, language),)
-    files = sorted(path.glob("*.txt"))
+    files = sorted(file for file in path.glob("*.txt") if not (file.is_dir() or file.name.startswith(".")))
     if not files:
         raise LyricsError(f"{path}: has no file *.txt")
     return tuple(Lyrics.load(file, language) for file in files)
