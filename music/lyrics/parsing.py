@@ -24,9 +24,7 @@ LONGEST_SHOWN = 40  # characters of the text in a message
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _QUOTE = f"[{APOSTROPHES}‘]"
 # Of parts of a word: after the marks of a melisma, and after the hyphens of a compound such as "rock-'n'-roll".
-_BOUNDARY = re.compile(
-    rf"(?<={MELISMA})(?!{MELISMA})|(?:(?<=[^\W_]-)|(?<=[^\W_]{_QUOTE}-))(?={_QUOTE}?[^\W_])"
-)
+_BOUNDARY = re.compile(rf"(?<={MELISMA})(?!{MELISMA})|(?:(?<=[^\W_]-)|(?<=[^\W_]{_QUOTE}-))(?={_QUOTE}?[^\W_])")
 _DASH = re.compile(r"(—|–|--+)(?=\w)")
 
 
@@ -72,7 +70,9 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
         LyricsError: naming source, line and value.
     """
     for number, raw in enumerate(_LINE_END.split(text), start=1):
-        visible = "".join(char for char in raw if unicodedata.category(char) != "Cf")  # not soft hyphens, byte order marks
+        visible = "".join(
+            char for char in raw if unicodedata.category(char) != "Cf"
+        )  # not soft hyphens, byte order marks
         if visible.lstrip().startswith(COMMENT):
             continue
         place = f"{source}, line {number}"
@@ -141,7 +141,9 @@ def _word(word: str, language: str, place: str) -> list[Syllable]:
         first, end = letters[0], letters[-1] + 1
         if end - first > MAX_WORD:
             shown = shortened(body, LONGEST_SHOWN)
-            raise LyricsError(f"{place}: '{shown}' has {end - first:,} letters; a word without hyphens has at most {MAX_WORD}")
+            raise LyricsError(
+                f"{place}: '{shown}' has {end - first:,} letters; a word without hyphens has at most {MAX_WORD}"
+            )
         pieces = split_word(body[first:end], language)
         for i, (text, stress) in enumerate(pieces):
             text = (before + body[:first] if i == 0 else "") + text + (body[end:] if i == len(pieces) - 1 else "")
