@@ -70,9 +70,7 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
         LyricsError: naming source, line and value.
     """
     for number, raw in enumerate(_LINE_END.split(text), start=1):
-        visible = "".join(
-            char for char in raw if unicodedata.category(char) != "Cf"
-        )  # not soft hyphens, byte order marks
+        visible = "".join(char for char in raw if unicodedata.category(char) != "Cf")  # such as soft hyphens
         if visible.lstrip().startswith(COMMENT):
             continue
         place = f"{source}, line {number}"
