@@ -8,8 +8,8 @@ import ipaddress
 import os
 import socket
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from toccata.errors import ToccataError
+from toccata.errors import ToccataError, printable
 from toccata.files import FileError, read_bytes
 from toccata.listening.attention import attention_pairs
 from toccata.listening.config import ListenConfig
@@ -84,7 +84,8 @@ def listen(config: ListenConfig, console: Console | None = None) -> None:
             timeout_graceful_shutdown=3,
             limit_concurrency=1000,
         )
-        server_socket.listen(BACKLOG)
+        with _named_errors(config.host, config.port):  # two that render at once may both have bound it
+            server_socket.listen(BACKLOG)
         for line in _addresses(config.host, server_socket.getsockname()[1], token):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
         uvicorn.Server(settings).run([server_socket])
@@ -148,7 +149,7 @@ def _row(rendered: Rendered) -> PieceRow:
     return PieceRow(
         digest=piece.digest,
         source=piece.source,
-        file=str(piece.file.resolve()),
+        file=printable(str(piece.file.resolve())),  # SQLite takes UTF-8 only
         by_person=piece.by_person,
         genre=piece.genre,
         seconds=rendered.seconds,
@@ -179,13 +180,23 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ListenError(f"host {host}: {error.strerror or error}") from error
     try:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(address)
-    except OSError as error:
+        with _named_errors(host, port):
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(address)
+    except ListenError:
         server.close()
+        raise
+    return server
+
+
+@contextmanager
+def _named_errors(host: str, port: int) -> Iterator[None]:
+    """A block whose OSError becomes a ListenError that names the address."""
+    try:
+        yield
+    except OSError as error:
         hint = "; choose another --port, or 0 for a free one" if error.errno in (errno.EADDRINUSE, errno.EACCES) else ""
         raise ListenError(f"host {host}, port {port}: {error.strerror}{hint}") from error
-    return server
 
 
 def _only_server_of(database: Path) -> ExitStack:

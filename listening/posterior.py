@@ -11,6 +11,7 @@ import numpy as np
 
 SOURCE_STD = 1.0  # prior standard deviation of the mean strength of a source, in logits
 PIECE_STD = 1.0  # and of the pieces about it: the better of two is preferred in about 80 % of the votes
+PENDING = 64  # votes that are taken into account before the matrix of all pairs of pieces is written anew
 NODES = 15  # of Gauss-Hermite quadrature; the information is exact to 2e-4 bit for the variances of the prior
 
 
@@ -28,13 +29,21 @@ class Posterior:
 
     Attributes:
         mean: (pieces,) float64, in logits.
-        covariance: (pieces, pieces) float64.
     """
 
     def __init__(self, sources: Sequence[object]) -> None:
         labels = np.unique([str(source) for source in sources], return_inverse=True)[1]
         self.mean = np.zeros(len(sources))
-        self.covariance = SOURCE_STD**2 * (labels[:, None] == labels) + PIECE_STD**2 * np.eye(len(sources))
+        self._covariance = SOURCE_STD**2 * (labels[:, None] == labels) + PIECE_STD**2 * np.eye(len(sources))
+        self._factors = np.zeros((0, len(sources)))  # of the latest votes: covariance = _covariance - F^T F
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(pieces, pieces) float64."""
+        if len(self._factors):
+            self._covariance -= self._factors.T @ self._factors
+            self._factors = self._factors[:0]
+        return self._covariance
 
     def update(self, first: int, second: int, first_preferred: float) -> None:
         """Take a vote into account.
@@ -45,11 +54,16 @@ class Posterior:
             first_preferred: 1 when the first was preferred, 0 the second, 0.5 a tie.
         """
         probability = 1 / (1 + np.exp(self.mean[second] - self.mean[first]))
-        column = self.covariance[:, first] - self.covariance[:, second]
+        factors = self._factors
+        column = self._covariance[first] - self._covariance[second]  # rows: it is symmetric
+        column = column - (factors[:, first] - factors[:, second]) @ factors
         variance = column[first] - column[second]
         weight = probability * (1 - probability)
         self.mean += column * ((first_preferred - probability) / (1 + weight * variance))
-        self.covariance -= np.outer(column, column * (weight / (1 + weight * variance)))
+        factor = column * np.sqrt(weight / (1 + weight * variance))
+        self._factors = np.concatenate([factors, factor[None]])
+        if len(self._factors) >= PENDING:
+            _ = self.covariance
 
     def information(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Expected information of a vote on each pair, in bits.
@@ -65,8 +79,9 @@ class Posterior:
         Returns:
             (pairs,) float64 in [0, 1].
         """
-        diagonal = np.diag(self.covariance)
-        variance = diagonal[first] + diagonal[second] - 2 * self.covariance[first, second]
+        covariance = self.covariance
+        diagonal = np.diag(covariance)
+        variance = diagonal[first] + diagonal[second] - 2 * covariance[first, second]
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
         weights = weights / weights.sum()
         spread = np.sqrt(np.maximum(variance, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -18,14 +19,15 @@ from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.sources import Found
 from toccata.music.expression import expressive
 from toccata.music.score import Score
-from toccata.music.sound.audio_files import read_audio
+from toccata.music.sound.audio_files import AudioError, read_audio
 from toccata.music.sound.bank import default_soundfont
 from toccata.music.sound.listening import FADE_SECONDS, render_for_listening
 from toccata.music.sound.loudness import at_loudness
 
-FORMAT = 2  # of what is in the cache; is counted up when it is made in another way
+FORMAT = 3  # of what is in the cache; is counted up when it is made in another way
 SAMPLE_RATES = {"opus": 48_000, "wav": 44_100}  # Opus has no 44.1 kHz
-SILENCE = 0.001  # of the peak, -60 dB; what is below at the beginning of a recording is left out
+SILENCE = 0.001  # of the peak, -60 dB; what is below at the beginning and the end of a recording is left out
+MIN_SECONDS = 1  # of a recording: of less than that nobody can say what it is
 SUFFIXES = {"opus": ".ogg", "wav": ".wav"}
 
 
@@ -134,6 +136,10 @@ def _render(piece: Found, seconds: float, format: str, options: SoundOptions, so
     rate = SAMPLE_RATES[format]
     if piece.score is None:
         audio, score = _cut(read_audio(piece.file, rate), rate, seconds), Score()
+        if len(audio) < MIN_SECONDS * rate:
+            raise AudioError(
+                f"{piece.file}: holds {len(audio) / rate:.1f} s of sound, at least {MIN_SECONDS} are needed"
+            )
     else:
         score = excerpt(expressive(piece.score) if options.expression else piece.score, seconds)
         audio = render_for_listening(score, rate, options.soundfont, stereo=options.stereo, reverb=options.reverb)
@@ -146,9 +152,9 @@ def _render(piece: Found, seconds: float, format: str, options: SoundOptions, so
 
 
 def _cut(audio: np.ndarray, rate: int, seconds: float) -> np.ndarray:
-    """The beginning of a recording, without silence before it; it fades out where it is cut."""
-    loud = np.abs(audio) > SILENCE * np.abs(audio).max()
-    audio = audio[int(loud.argmax()) :]
+    """The beginning of a recording, without silence before and after it; it fades out where it is cut."""
+    loud = np.flatnonzero(np.abs(audio) > SILENCE * np.abs(audio).max())
+    audio = audio[loud[0] : loud[-1] + 1] if len(loud) else audio[:0]
     if len(audio) <= seconds * rate:
         return audio
     audio = audio[: round(seconds * rate)].copy()
@@ -165,7 +171,10 @@ def _encoded(audio: np.ndarray, rate: int, format: str) -> bytes:
         raise FileError("this libsndfile cannot write Opus; use --format wav")
     buffer = BytesIO()
     container, coding = ("OGG", "OPUS") if format == "opus" else ("WAV", "PCM_16")
-    soundfile.write(buffer, np.clip(audio, -1, 1), rate, format=container, subtype=coding)
+    # Signals are handled in the main thread: here libsndfile calls Python for each block, and Ctrl-C in such a call is
+    # lost, with the block
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(soundfile.write, buffer, np.clip(audio, -1, 1), rate, format=container, subtype=coding).result()
     return buffer.getvalue()
 
 

@@ -83,11 +83,18 @@ class Selection:
         """What the listener is asked: the pair that is still open, else a new one; None when nothing is left."""
         open_pair = None
         for pair in self.store.open_pairs(listener):
-            if open_pair is None and {pair.first, pair.second} <= self._served:
+            if open_pair is None and self._can_be_asked(pair):
                 open_pair = pair
-            else:  # its pieces are not here this time
+            else:  # its pieces are not here this time, or are said to be by somebody else
                 self.store.drop(pair)
         return open_pair or self._new_pair(listener)
+
+    def _can_be_asked(self, pair: Pair) -> bool:
+        """Whether both pieces are here, and one of them by a person where that is the question."""
+        if pair.question == "better":
+            return {pair.first, pair.second} <= self._served
+        pieces = [self.pieces[index] for index in self._indices({pair.first, pair.second})]
+        return sorted(piece.by_person for piece in pieces) == [False, True]
 
     def _new_pair(self, listener: str) -> Pair | None:
         asked = self.store.asked(listener)
@@ -123,11 +130,14 @@ class Selection:
             for pair in asked
             if pair.question == question and pair.first in self._index and pair.second in self._index
         }
+        checked = {each for pair in asked if pair.attention for each in (pair.first, pair.second)}
+        # What was heard in a check was written by a person, as who knows how checks are made knows
+        known = self._indices(checked) if question == "person" else []
         last = {asked[-1].first, asked[-1].second} if asked else set()
         for most in (CANDIDATES, None):
             first, second = self._candidates(question, most)
             pairs = zip(first.tolist(), second.tolist(), strict=True)
-            new = np.array([frozenset(pair) not in had for pair in pairs], bool)
+            new = np.array([frozenset(pair) not in had for pair in pairs], bool) & ~np.isin(first, known)
             first, second = first[new], second[new]
             if len(first):
                 break

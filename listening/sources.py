@@ -10,6 +10,7 @@ from pathlib import Path
 
 from toccata.errors import ToccataError, printable
 from toccata.files import FileError, cache_folder, is_file, is_folder, read_json, sha256_of_file
+from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.music.corpus.loading import ALIASES, NAMED, load_corpus, music_files
 from toccata.music.corpus.parsing import MIDI_SUFFIXES, NOTATION_SUFFIXES, Job, parse_all
 from toccata.music.score import Score
@@ -83,7 +84,7 @@ def _named(places: Iterable[tuple[str, bool]]) -> list[tuple[str, str, bool]]:
         key = place if _is_corpus(place) else Path(place).resolve()
         by_people[key] = place, by_person or _is_corpus(place) or by_people.get(key, ("", False))[1]
     named: list[tuple[str, str, bool]] = []
-    taken: set[str] = set()
+    taken = {ATTENTION_SOURCE}  # which results leave out
     for key, (place, by_person) in by_people.items():
         stem = key if isinstance(key, str) else printable(key.parent.name if key.name == EVALUATION else key.name)
         name, number = stem or "pieces", 2
@@ -101,7 +102,7 @@ def _of_folder(folder: Path, most: int, seed: int, seen: set[str]) -> tuple[list
     paths, failures = _files_of(folder)
     if not paths:
         reason = f"has no {EVALUATION}; toccata evaluate makes it" if _is_run(folder) else "has no music"
-        raise SourceError(f"{folder}: {reason}")
+        raise SourceError("; ".join([f"{folder}: {reason}", *failures[:1]]))
     digests = _digests_of(paths, failures)
     genre = _genre_of_run(folder)
     pieces: list[Found] = []

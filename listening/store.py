@@ -65,7 +65,7 @@ class Store:
         try:
             # Each statement is its own transaction unless `transaction` begins one
             self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                path.absolute(), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             try:
                 self._prepare()

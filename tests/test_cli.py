@@ -240,6 +240,17 @@ def test_too_little_memory_is_one_line(command, monkeypatch: pytest.MonkeyPatch)
     assert command("train") == (1, "error: not enough memory: Unable to allocate 100 TiB\n")
 
 
+@pytest.mark.parametrize("arguments", [("help",), ("train", "--help")])
+def test_who_stops_reading_gets_no_complaint(arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "toccata", *arguments]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=120)
+    os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
 def test_names_that_are_not_utf8_are_printed_with_backslashes(tmp_path: Path) -> None:
     code = "import sys; from toccata.cli import run_command; sys.exit(run_command('evaluate'))"
     done = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], cwd=tmp_path, capture_output=True, timeout=120)

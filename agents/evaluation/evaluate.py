@@ -32,7 +32,7 @@ from toccata.agents.evaluation.report.findings import kl_line, remarks
 from toccata.agents.evaluation.report.page import Report, write_report
 from toccata.agents.evaluation.report.provenance import provenance
 from toccata.agents.evaluation.subject import Subject
-from toccata.agents.generation.piece_files import write_piece
+from toccata.agents.generation.song_files import write_song
 from toccata.agents.generation.sound_options import DEFAULT_SOUND, SoundOptions
 from toccata.agents.runs.builders import environment_arguments, excerpt_dataset, load_agent
 from toccata.agents.runs.config import DEFAULT_REWARDS, MAX_BARS_OF_ENVS, TrainConfig
@@ -271,7 +271,7 @@ def _evaluate(
         stems = {f"piece-{number:03d}": ("agent", number) for number in range(written)}
         stems |= {composer: (composer, 0) for composer in composed if composer != "agent"}
         for stem, (composer, number) in bar.track(list(stems.items()), description="writing pieces"):
-            write_piece(composed[composer][number], folder, stem, sound, _credit(subject, composer, seed))
+            write_song(composed[composer][number], folder, stem, sound, _credit(subject, composer, seed))
         write_atomically(folder / "metrics.json", (json.dumps(summary, indent=2) + "\n").encode())
         lines = [kl_line(summary)] if "kl" in summary else []
         lines += [*remarks(summary), *(f"warning: {line}" for line in subject.warnings)]

@@ -108,6 +108,8 @@ class AccessMiddleware:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self.app, self.access = app, access
         self._listeners, self._addresses = Buckets(access.listener_rate), Buckets(access.address_rate)
+        # Behind a proxy all have one address: who has no token must not use up what those with one may ask
+        self._strangers = Buckets(access.address_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -130,7 +132,7 @@ class AccessMiddleware:
             given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get(TOKEN, [""])[0]
             if scope["method"] == "GET" and scope["path"] == "/" and self._has_token(given):
                 await _enter(with_headers, self.access)
-            elif wait := self._addresses.take(_address(scope)):  # nobody can try many tokens
+            elif wait := self._strangers.take(_address(scope)):
                 await _answer(with_headers, 429, "too many requests", wait)
             else:
                 await _answer(with_headers, 401, NO_TOKEN)

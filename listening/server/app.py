@@ -13,7 +13,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -78,6 +78,7 @@ def make_app(state: ServerState, access: Access, static: Path) -> AccessMiddlewa
     handlers: dict[Any, Any] = {
         HTTPException: lambda _, error: _error(error.status_code, error.detail),
         RequestError: lambda _, error: _error(error.status, str(error)),
+        ClientDisconnect: lambda *_: _error(400, "the request was cut off"),  # nobody reads it; no traceback is printed
         sqlite3.Error: lambda _, error: _error(503, "the answer could not be saved; try again"),
     }
     app = Starlette(routes=routes, exception_handlers=handlers)

@@ -99,6 +99,8 @@ class ServerState:
     def withdraw(self, listener: str) -> None:
         """Delete a listener and all that is of it."""
         with self._lock:
+            was_asked = bool(self.store.asked(listener))
             self.store.withdraw(listener)
             self._radios.pop(listener, None)
-            self._selection.reset()
+            if was_asked:  # all votes are read again then, seconds of many pieces and votes
+                self._selection.reset()

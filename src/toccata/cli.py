@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import traceback
@@ -139,18 +140,18 @@ def listen(config: Any) -> None:
     run_server(config)
 
 
-def metrics(config: Any) -> None:
-    """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
-    from toccata.agents.evaluation.metrics_of_files import measure_to_table
-
-    measure_to_table(config)
-
-
 def listen_results(config: Any) -> None:
     """Say what listeners preferred and liked, and write it as data that a rating can be fitted to."""
     from toccata.listening.results.results import listen_results as run_results
 
     run_results(config)
+
+
+def metrics(config: Any) -> None:
+    """Measure MIDI and MusicXML files: every metric in a table, or a row for each file as CSV."""
+    from toccata.agents.evaluation.metrics_of_files import measure_to_table
+
+    measure_to_table(config)
 
 
 def push(config: Any) -> None:
@@ -182,12 +183,12 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {  # configuration clas
     "study rivals": ("toccata.agents.studies.rivals.config:StudyRivalsConfig", study_rivals),
     "study genres": ("toccata.agents.studies.genres.config:StudyGenresConfig", study_genres),
     "study songs": ("toccata.agents.studies.songs.config:StudySongsConfig", study_songs),
-    "listen results": ("toccata.listening.results.config:ListenResultsConfig", listen_results),
     "fit-rival": ("toccata.agents.rivals.fitting.config:FitRivalConfig", fit_rival),
     "fit-rating": ("toccata.reward_models.rating.fitting.config:FitRatingConfig", fit_rating),
     "harden": ("toccata.agents.hardening.config:HardenConfig", harden),
     "fit-prior": ("toccata.agents.prior.fitting.fit_config:FitPriorConfig", fit_prior),
     "listen": ("toccata.listening.config:ListenConfig", listen),
+    "listen results": ("toccata.listening.results.config:ListenResultsConfig", listen_results),
     "push": ("toccata.agents.sharing.config:PushConfig", push),
     "pull": ("toccata.agents.sharing.config:PullConfig", pull),
 }
@@ -234,6 +235,8 @@ def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | N
         print(f"error: not enough memory: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
         return 1
     except (ToccataError, OSError) as error:  # others are bugs, which keep their traceback
+        if isinstance(error, BrokenPipeError) and _output_has_gone():
+            return 128 + signal.SIGPIPE
         print_error(error, debug)
         return 1
     return 0
@@ -246,6 +249,16 @@ def print_error(error: BaseException, debug: bool) -> None:
     print(f"error: {one_line(error, LONGEST_MESSAGE)}", file=sys.stderr)
     if not debug and (line := user_line(error)) is not None:
         print(f"{line}\n({DEBUG} prints the whole traceback)", file=sys.stderr)
+
+
+def _output_has_gone() -> bool:
+    """Whether nobody reads standard output any more, as after `toccata help train | head`; then it is closed."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    gone = any(events & select.POLLERR for _, events in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
+    return gone
 
 
 def _settings_file(arguments: Sequence[str]) -> Path | None:
@@ -277,16 +290,26 @@ def main() -> None:
     if arguments and arguments[0] in COMMANDS:
         sys.exit(run_command(arguments[0], arguments[1:], prog=f"toccata {arguments[0]}"))
     if arguments and arguments[0] == "--version":
-        print(f"toccata {__version__}")
+        _show(f"toccata {__version__}")
     elif not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage())
+        _show(_usage())
     elif arguments[0] in grouped:
-        print(_usage(f"{arguments[0]} "))
+        _show(_usage(f"{arguments[0]} "))
     else:
         near = get_close_matches(arguments[0], COMMANDS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         print(f"error: unknown command {arguments[0]!r}{hint}\n\n{_usage()}", file=sys.stderr)
         sys.exit(2)
+
+
+def _show(text: str) -> None:
+    """Print what a user asked for; who has stopped reading gets no complaint."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        if not _output_has_gone():
+            raise
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _usage(group: str = "") -> str:

@@ -56,6 +56,16 @@ def test_a_room_of_folders(tmp_path: Path, store: Store) -> None:
     assert again.served == state.served, "the same ids when it is started again"
 
 
+def test_a_name_that_is_not_utf_8(tmp_path: Path, store: Store) -> None:
+    folder = write_tunes(tmp_path / "a", 1)
+    try:
+        (folder / "tune-0.mid").rename(folder / os.fsdecode(b"\xff.mid"))
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    state_of(ListenConfig((str(folder),), seconds=2.0), store, quiet())
+    assert [file for (file,) in store.rows("SELECT file FROM pieces WHERE source = 'a'")] == [rf"{folder}/\xff.mid"]
+
+
 def test_one_piece_is_radio_only(tmp_path: Path, store: Store) -> None:
     from toccata.listening.server import api
 
@@ -114,6 +124,22 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         with pytest.raises(ListenError, match="choose another --port, or 0 for a free one"):
             listen(config, quiet())
     assert not (tmp_path / "my.sqlite").exists()
+
+
+def test_a_port_that_another_server_took_while_pieces_were_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with module._bound("127.0.0.1", 0) as other:
+
+        def rendered_meanwhile(*arguments: object) -> ServerState:
+            other.listen()
+            return make_state(*arguments)  # type: ignore[arg-type]  # handed through
+
+        monkeypatch.setattr(module, "make_state", rendered_meanwhile)
+        port = other.getsockname()[1]
+        config = ListenConfig((str(write_tunes(tmp_path / "a", 1)),), port=port, db=tmp_path / "my.sqlite", seconds=2.0)
+        with pytest.raises(ListenError, match=rf"host 127\.0\.0\.1, port {port}: .*choose another --port"):
+            listen(config, quiet())
 
 
 def test_without_the_packages_of_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

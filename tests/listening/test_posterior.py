@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toccata.listening.posterior import PIECE_STD, SOURCE_STD, Posterior
+from toccata.listening.posterior import PENDING, PIECE_STD, SOURCE_STD, Posterior
 
 
 def test_before_any_vote_pairs_of_two_sources_tell_more() -> None:
@@ -38,6 +38,27 @@ def test_a_vote_moves_the_mean_and_shrinks_the_variance() -> None:
     assert np.diag(posterior.covariance)[0] < np.diag(before)[0]
     again = posterior.information(np.array([0, 0]), np.array([2, 1]))
     assert again[0] < Posterior(["a", "a", "b"]).information(np.array([0]), np.array([2]))[0]
+
+
+def test_updates_are_those_of_sequential_logistic_regression() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=6)
+    posterior = Posterior(labels.tolist())
+    mean, covariance = np.zeros(6), 1.0 * (labels[:, None] == labels) + np.eye(6)
+    for number in range(3 * PENDING):
+        first, second = rng.choice(6, 2, replace=False)
+        preferred = float(rng.choice([0.0, 0.5, 1.0]))
+        design = np.zeros(6)
+        design[first], design[second] = 1, -1
+        probability = 1 / (1 + np.exp(-design @ mean))  # by the information matrix, not its inverse
+        precision = np.linalg.inv(covariance) + probability * (1 - probability) * np.outer(design, design)
+        covariance = np.linalg.inv(precision)
+        mean = mean + covariance @ design * (preferred - probability)
+        posterior.update(int(first), int(second), preferred)
+        if number % 50 == 0:
+            np.testing.assert_allclose(posterior.covariance, covariance, atol=1e-9)
+    np.testing.assert_allclose(posterior.mean, mean, atol=1e-9)
+    np.testing.assert_allclose(posterior.covariance, covariance, atol=1e-9)
 
 
 def test_a_tie_moves_equal_pieces_nowhere() -> None:

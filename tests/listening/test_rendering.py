@@ -1,4 +1,6 @@
 import json
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from helpers.listening import tune, write_tunes
 from toccata.agents.generation.sound_options import SoundOptions
+from toccata.interrupts import Interrupted, on_signals
 from toccata.listening import rendering
 from toccata.listening.attention import attention_pairs
 from toccata.listening.config import LOUDNESS
@@ -125,6 +128,15 @@ def test_what_is_in_the_cache_is_not_rendered_again(
     assert not list(cache.glob(".*")), "no temporary files"
 
 
+def test_a_signal_while_a_sound_is_encoded_stops_the_rendering() -> None:
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 60 * 48_000).astype(np.float32)
+    timer = threading.Timer(0.02, signal.raise_signal, [signal.SIGTERM])
+    with on_signals(), pytest.raises(Interrupted):
+        timer.start()
+        rendering._encoded(noise, 48_000, "opus")
+        timer.join()
+
+
 def test_long_recordings_fade_out(tmp_path: Path) -> None:
     rate = 8_000
     (tmp_path / "a").mkdir()
@@ -134,6 +146,27 @@ def test_long_recordings_fade_out(tmp_path: Path) -> None:
     audio, rate = soundfile.read(each.sound)
     assert len(audio) / rate == 3.0
     assert np.abs(audio[-50:]).max() < 0.001 < np.abs(audio[: rate // 10]).max()
+
+
+def test_of_a_recording_silence_at_both_ends_is_not_heard(tmp_path: Path) -> None:
+    rate = 8_000
+    (tmp_path / "a").mkdir()
+    tone = 0.3 * np.sin(np.arange(2 * rate)).astype(np.float32)
+    write_wav(tmp_path / "a/x.wav", np.concatenate([np.zeros(rate), tone, np.zeros(3 * rate)]).astype(np.float32), rate)
+    pieces, _ = find_pieces([str(tmp_path / "a")], (), 10, 0)
+    (each,) = rendered_of(pieces, format="wav")
+    assert each.seconds == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(24_000), np.full(1, 0.5), np.r_[np.zeros(8_000), 0.5, np.zeros(8_000)]])
+def test_recordings_in_which_nothing_is_heard_are_left_out(tmp_path: Path, samples: np.ndarray) -> None:
+    folder = write_tunes(tmp_path / "a", 1)
+    write_wav(folder / "quiet.wav", samples.astype(np.float32), 8_000)
+    pieces, _ = find_pieces([str(folder)], (), 10, 0)
+    rendered, failures = render_all(pieces, 30.0, "opus", OPTIONS)
+    assert len(rendered) == 1
+    assert len(failures) == 1
+    assert "quiet.wav: holds 0.0 s of sound, at least 1 are needed" in failures[0]
 
 
 def test_a_damaged_recording_is_left_out(tmp_path: Path) -> None:

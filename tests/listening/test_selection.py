@@ -64,7 +64,7 @@ def test_every_pair_is_asked_once_and_then_nothing_is_left(store: Store) -> None
     ]
     person = [frozenset((pair.first, pair.second)) for pair in asked if pair.question == "person"]
     assert len(better) == len(set(better)) == 15, "6 pieces"
-    assert len(person) == len(set(person)) == 8, "2 by people, 4 by machines"
+    assert len(person) == len(set(person)) == 4, "2 by people, of which one was in the check, 4 by machines"
     assert sum(pair.attention is not None for pair in asked) == 1
     assert chosen.next_pair(EVEN) is None
 
@@ -169,6 +169,28 @@ def test_pairs_of_pieces_that_are_gone_are_dropped(store: Store) -> None:
     assert new is not None
     assert pair.first not in (new.first, new.second)
     assert store.open_pairs(EVEN) == [new]
+
+
+def test_what_was_in_a_check_is_known_to_be_by_a_person(store: Store) -> None:
+    chosen = selection(store, each=8, checks=8)
+    known: set[int] = set()
+    for pair in answer_all(chosen, ODD):
+        if pair.attention:
+            known |= {pair.first, pair.second}
+        assert pair.question == "better" or not known & {pair.first, pair.second}
+    assert len(known) == 16
+
+
+def test_a_question_whose_answer_has_changed_is_dropped(store: Store) -> None:
+    chosen = selection(store)
+    pair = chosen.next_pair(ODD)
+    assert pair is not None
+    assert pair.question == "person"
+    machines = [Asked(piece.id, piece.source, False) for piece in chosen.pieces]  # without --people the next time
+    new = Selection(store, machines, [], np.random.default_rng(0)).next_pair(ODD)
+    assert new is not None
+    assert new.question == "better"
+    assert store.open_pairs(ODD) == [new]
 
 
 def test_many_pieces_are_sampled(store: Store) -> None:

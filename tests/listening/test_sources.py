@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from helpers.listening import tune, write_tunes
+from toccata.listening.schema import ATTENTION_SOURCE
 from toccata.listening.sources import Found, SourceError, find_pieces
 from toccata.music.sound.audio_files import write_wav
 
@@ -82,6 +83,11 @@ def test_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert [(piece.source, piece.by_person) for piece in pieces] == [("out", True), ("out (2)", False)]
 
 
+def test_the_name_of_attention_checks_is_not_that_of_a_folder(tmp_path: Path) -> None:
+    (piece,) = found(write_tunes(tmp_path / ATTENTION_SOURCE, 1))
+    assert piece.source == "attention check (2)", "results leave the other out"
+
+
 def test_the_choice_depends_on_seed_and_pieces_alone(tmp_path: Path) -> None:
     folder = write_tunes(tmp_path / "a", 12)
     chosen = {piece.file.name for piece in found(folder, most=4)}
@@ -110,6 +116,10 @@ def test_sources_without_a_piece(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="empty: has no music"):
         found(tmp_path / "empty")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/more").symlink_to(write_tunes(tmp_path / "a", 1))
+    with pytest.raises(SourceError, match=r"linked: has no music; .*more: is a link to a folder"):
+        found(tmp_path / "linked")
     (tmp_path / "empty/letter.mid").write_text("Dear Clara,")
     with pytest.raises(SourceError, match=r"no piece can be heard; .*letter\.mid"):
         found(tmp_path / "empty")

@@ -211,7 +211,7 @@ def test_what_fails_leaves_the_earlier_evaluation(
     def full(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("toccata.agents.evaluation.evaluate.write_piece", full)
+    monkeypatch.setattr("toccata.agents.evaluation.evaluate.write_song", full)
     with pytest.raises(OSError, match="disk full"):
         evaluate_folder(EvaluateConfig(run, pieces=1, samples=2, device="cpu"), Console(file=StringIO()))
     assert {path.name: path.read_bytes() for path in (run / "evaluation").iterdir()} == before

@@ -32,7 +32,7 @@ from toccata.settings.options import ConfigError
 def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sound and pictures have tests of their own."""
     for module in ("evaluation.evaluate", "runs.compose"):
-        monkeypatch.setattr(f"toccata.agents.{module}.write_piece", lambda *_: None)
+        monkeypatch.setattr(f"toccata.agents.{module}.write_song", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("no_files")

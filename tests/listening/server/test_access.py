@@ -108,6 +108,13 @@ def test_tokens_cannot_be_tried_without_end(connect: Callable[..., Browser]) -> 
     assert statuses == [401] * 5 + [429] * 2
 
 
+def test_who_has_no_token_takes_nothing_from_who_has_one(connect: Callable[..., Browser]) -> None:
+    browser = connect(Access(TOKEN, address_rate=Rate(5, 0.001)))  # of one address, as behind a proxy
+    assert [browser.get("/api/session").status_code for _ in range(6)] == [401] * 5 + [429]
+    browser.get(f"/?token={TOKEN}")
+    assert browser.get("/api/session").status_code == 200
+
+
 def test_a_bucket_fills_again() -> None:
     now = [0.0]
     buckets = Buckets(Rate(2, 0.5), most=2, clock=lambda: now[0])

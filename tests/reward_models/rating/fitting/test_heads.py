@@ -145,7 +145,7 @@ def fits(monkeypatch):
     """(member index, training pieces, validation pieces, seed) of each call of `fit_head`, which is replaced."""
     calls = []
 
-    def fit(pretrained, index, features, negatives, targets, train, valid, epochs, seed, votes=None):
+    def fit(pretrained, index, features, negatives, targets, train, valid, epochs, seed, votes=None, pair_weight=1.0):
         calls.append((index, train, valid, seed))
         return pretrained, [{"train_mse": 1.0, "valid_mse": 1.0}]
 
