@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from toccata.envs.codec import encode
 from toccata.envs.dynamics import MAX_OBSERVED_BEATS, RECENT_FRAMES, Dynamics
-from toccata.envs.dynamics.song import SongDynamics, most_bars, song_spaces, texts_of
+from toccata.envs.dynamics.song import SongDynamics, bars_of_four_beats, most_bars, song_spaces, texts_of
 from toccata.envs.flat_actions import flat_masks, flat_space, unflatten
 from toccata.envs.instrument import Piano
 from toccata.envs.pieces import Piece, Pieces
@@ -99,7 +99,8 @@ class PianoCore:
         self.ticks_per_bar = Score(beats_per_bar=beats_per_bar).ticks_per_bar
         self.bars = DEFAULT_BARS if bars is None else _positive_int("bars", bars)
         self.bars = most_bars(self.lyrics, self.piano, self.ticks_per_bar, bars) if self.lyrics else self.bars
-        self.max_steps = _positive_int("max_steps", STEPS_PER_BAR * self.bars if max_steps is None else max_steps)
+        steps = STEPS_PER_BAR * (bars_of_four_beats(self.bars, self.ticks_per_bar) if self.lyrics else self.bars)
+        self.max_steps = _positive_int("max_steps", steps if max_steps is None else max_steps)
         self.genres = check_genres(genres)
         self.genre = None if genre is None else self.genres[genre_index(genre, self.genres)]
         self.observation = OBSERVATIONS[_index("observation", observation, OBSERVATIONS)]

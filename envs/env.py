@@ -112,7 +112,7 @@ class PianoEnv(gym.Env[Any, Any]):
     | beats_per_bar | 4 | quarter notes in a bar; with a primer, those of the primer |
     | tempo_bpm | 120.0 | quarter notes a minute, 4 to 600; with a primer, those of the primer |
     | illegal_penalty | 0.0 | subtracted from the reward for each illegal action |
-    | max_steps | None | steps after which the episode is truncated; None is 128 a bar |
+    | max_steps | None | steps until the episode is truncated; None is 128 a bar, with `lyrics` more in long ones |
     | genres | GENRES | the genre names |
     | observation_mask | False | put the legal actions into the observation, as `action_mask` |
     | lyrics | None | words for the highest line: a `Lyrics`, a text, or several, of which each piece draws one |

@@ -64,7 +64,8 @@ def sample_pieces(
             its likeliest value.
         top_p: in (0, 1]; each action is sampled from the smallest set with at least this probability (nucleus sampling,
             Holtzman et al. 2020, over `(what, value)`).
-        max_steps: actions after which the rest of the piece is silent; by default 128 a bar.
+        max_steps: actions after which the rest of the piece is silent; by default 128 a bar, with lyrics 128 for each
+            four beats of a longer bar.
         on_progress: called after every step with the fraction of the least finished piece that is done, in [0, 1].
 
     Returns:
@@ -83,7 +84,9 @@ def sample_pieces(
     genre_number = NO_GENRE if genre is None else genre_index(genre, network.config.genres)
     prepared = PreparedPrimer.from_score(primer, piano, beats_per_bar, tempo_bpm)
     context = prepared.context
-    steps = max_steps if max_steps is not None or bars is None else STEPS_PER_BAR * bars  # None: those of a song
+    steps = max_steps  # None: those of a song
+    if steps is None and bars is not None and lyrics is None:
+        steps = STEPS_PER_BAR * bars
     env = PianoVecEnv(
         count,
         bars=None if bars is None else context.bars + bars,

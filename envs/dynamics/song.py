@@ -55,6 +55,11 @@ def most_bars(lyrics: Sequence[Lyrics], piano: Piano, ticks_per_bar: int, bars: 
     return max(schedule(each, piano, ticks_per_bar, bars).bars for each in lyrics)
 
 
+def bars_of_four_beats(bars: int, ticks_per_bar: int) -> int:
+    """How many bars of 4/4 are as long, rounded up, but at least `bars`: longer bars hold more syllables."""
+    return max(bars, -(-bars * ticks_per_bar // (4 * TICKS_PER_BEAT)))
+
+
 def song_spaces() -> dict[str, spaces.Space]:
     """The spaces of what is observed of the words."""
     return {

@@ -109,9 +109,9 @@ def choose(
 ) -> None:
     """Replace the actions of the envs `rows` by what they become, and move their voices on.
 
-    An illegal action becomes a rest of its value. Where a rest is not legal, it repeats the last sung pitch, or plays
-    the highest legal key, with its value or the nearest legal one. A rest that would pass the last tick at which the
-    next sung note can begin becomes the longest one that does not.
+    An illegal action becomes a rest of its value; when few steps are left, of the nearest legal one. Where a rest is
+    not legal, it repeats the last sung pitch, or plays the highest legal key, with its value or the nearest legal one.
+    A rest that would pass the last tick at which the next sung note can begin becomes the longest one that does not.
 
     Args:
         actions: (n, 2) or (n, 3), replaced.
@@ -139,6 +139,7 @@ def choose(
                 what = repeated if voice.pitch >= 0 and mask[repeated] else keys
                 while not mask[what]:  # a sung one, if the bar has accompaniment
                     what -= 1
+            if not mask[0] or _in_a_hurry(state, voice, values[-1], limits.max_steps):
                 while value > 0 and not mask[whats + value]:
                     value -= 1
                 while not mask[whats + value]:
@@ -189,14 +190,16 @@ def restrict_masks(
         clock = state.clock
         if clock >= state.end_tick:
             continue
+        hurry = _in_a_hurry(state, voice, values[-1], limits.max_steps)
         if voice.sung == voice.total and clock >= voice.end_tick:  # the piece ends with the words
             mask[1:whats] = False
+            if hurry:
+                _keep_the_longest(mask[whats : whats + len(values)])
             continue
         note = _due(voice, clock, windows.earliest[i], windows.rest_after[i])
         is_due = note != NONE_DUE
         struck = voice.onset_tick == clock  # a sung note at this tick; a higher one may take its place
         sings = voice.end_tick > clock
-        hurry = _in_a_hurry(state, voice, values[-1], limits.max_steps)
         if is_due:
             whole_values = mask[whats : whats + len(values)].copy()
             earliest, latest, rest_after = windows.earliest[i], windows.latest[i], windows.rest_after[i]

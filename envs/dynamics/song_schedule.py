@@ -38,7 +38,7 @@ def shortest_sung(piano: Piano) -> int:
     """The shortest value of a sung note.
 
     Raises:
-        LyricsError: for a piano without a value of a sixteenth or more.
+        LyricsError: for a piano without a value of an eighth or more.
     """
     shortest = min((value for value in piano.values if value >= SHORTEST_TICKS), default=None)
     if shortest is None:
@@ -65,7 +65,7 @@ def schedule(lyrics: Lyrics, piano: Piano, ticks_per_bar: int, bars: int | None 
         bars: of the song; None: as many as the text needs.
 
     Raises:
-        LyricsError: for too few or too many bars, and for a piano without a value of a sixteenth or more.
+        LyricsError: for too few or too many bars, and for a piano without a value of an eighth or more.
     """
     step, shortest = piano.values[0], shortest_sung(piano)
     closest = _up(max(CLOSEST_TICKS, shortest), step)

@@ -117,8 +117,13 @@ class Lyrics:
         return indices
 
 
+def text_files(folder: Path) -> list[Path]:
+    """The files *.txt in a folder, by their names, without hidden ones."""
+    return sorted(path for path in folder.glob("*.txt") if not (path.is_dir() or path.name.startswith(".")))
+
+
 def load_texts(path: str | PathLike[str], language: str = ENGLISH) -> tuple[Lyrics, ...]:
-    """The lyrics in a text file, or those of every file *.txt in a folder, by their names.
+    """The lyrics in a text file, or those of every file *.txt in a folder, by their names; hidden ones are left out.
 
     Raises:
         FileError, LyricsError: as `Lyrics.load`; and for a folder without such a file.
@@ -126,7 +131,7 @@ def load_texts(path: str | PathLike[str], language: str = ENGLISH) -> tuple[Lyri
     path = Path(path)
     if not path.is_dir():
         return (Lyrics.load(path, language),)
-    files = sorted(path.glob("*.txt"))
+    files = text_files(path)
     if not files:
         raise LyricsError(f"{path}: has no file *.txt")
     return tuple(Lyrics.load(file, language) for file in files)

@@ -9,18 +9,22 @@ from dataclasses import dataclass, replace
 
 from toccata.errors import shortened
 from toccata.music.lyrics.errors import LyricsError
-from toccata.music.lyrics.words import APOSTROPHES, ENGLISH, split_word
+from toccata.music.lyrics.words import APOSTROPHES, is_english, split_word
 
 MELISMA = "_"
 COMMENT = "#"  # a line that begins with it is not sung
 MAX_SYLLABLES = 2000  # of a text: about forty minutes of song
 MAX_LINE_NOTES = 64  # a line is a phrase, sung in one breath
 MAX_NOTES = 16  # of one syllable
+MAX_WORD = 64  # characters between hyphens: longer than the words of dictionaries, and split within a second
 SCRIPTS = ("LATIN", "GREEK", "CYRILLIC")  # of the languages whose vowels are known
 IN_WORDS = frozenset("&%@#")  # punctuation in Unicode, but said as words
 LONGEST_SHOWN = 40  # characters of the text in a message
 
-_BOUNDARY = re.compile(rf"(?<={MELISMA})(?!{MELISMA})|(?<=[^\W_]-)(?=[^\W_])")  # of parts of a word
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_QUOTE = f"[{APOSTROPHES}‘]"
+# Of parts of a word: after the marks of a melisma, and after the hyphens of a compound such as "rock-'n'-roll".
+_BOUNDARY = re.compile(rf"(?<={MELISMA})(?!{MELISMA})|(?:(?<=[^\W_]-)|(?<=[^\W_]{_QUOTE}-))(?={_QUOTE}?[^\W_])")
 _DASH = re.compile(r"(—|–|--+)(?=\w)")
 
 
@@ -65,13 +69,13 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
     Raises:
         LyricsError: naming source, line and value.
     """
-    for number, raw in enumerate(text.splitlines(), start=1):
-        if raw.lstrip().startswith(COMMENT):
+    for number, raw in enumerate(_LINE_END.split(text), start=1):
+        visible = "".join(char for char in raw if unicodedata.category(char) != "Cf")  # such as soft hyphens
+        if visible.lstrip().startswith(COMMENT):
             continue
         place = f"{source}, line {number}"
-        line = unicodedata.normalize("NFC", raw)
+        line = unicodedata.normalize("NFC", visible)
         _check_characters(line, language, place)
-        line = "".join(char for char in line if unicodedata.category(char) != "Cf")  # such as soft hyphens
         found = [each for word in _DASH.sub(r"\1 ", line).split() for each in _word(word, language, place)]
         notes = sum(syllable.notes for syllable in found)
         if notes > MAX_LINE_NOTES:
@@ -85,12 +89,12 @@ def syllables_of(text: str, language: str, source: str) -> Iterator[Syllable]:
 
 def _check_characters(line: str, language: str, place: str) -> None:
     """Raise LyricsError for the first character that is neither a letter that can be sung, nor punctuation."""
-    scripts = SCRIPTS[:1] if language[:2] == ENGLISH else SCRIPTS
+    scripts = SCRIPTS[:1] if is_english(language) else SCRIPTS
     previous_kind = ""
     for char in line:
         kind = unicodedata.category(char)
         problem = None
-        if char in APOSTROPHES or char.isspace() or kind == "Cf":
+        if char in APOSTROPHES or char == "\t" or kind[0] == "Z":
             kind = "P"
         elif kind[0] == "L":
             name = unicodedata.name(char, "")
@@ -107,7 +111,7 @@ def _check_characters(line: str, language: str, place: str) -> None:
             problem = "a symbol: write it in words, or leave it out"
         if problem:
             code = f"U+{ord(char):04X}"
-            raise LyricsError(f"{place}: {shortened(line, LONGEST_SHOWN)!r} has {code}, {problem}")
+            raise LyricsError(f"{place}: '{shortened(line, LONGEST_SHOWN)}' has {code}, {problem}")
         previous_kind = kind
 
 
@@ -118,11 +122,14 @@ def _word(word: str, language: str, place: str) -> list[Syllable]:
     for part in _BOUNDARY.split(word):
         body = part.rstrip(MELISMA)
         marks = len(part) - len(body)
+        if found and body.startswith("-"):  # "well_-known"
+            found[-1] = replace(found[-1], text=found[-1].text + "-")
+            body = body[1:]
         letters = [i for i, char in enumerate(body) if char.isalpha() or unicodedata.combining(char)]
         if not letters:
             if marks and not found:
                 shown = shortened(word, LONGEST_SHOWN)
-                raise LyricsError(f"{place}: {shown!r}: the mark {MELISMA} of a melisma must follow a syllable")
+                raise LyricsError(f"{place}: '{shown}': the mark {MELISMA} of a melisma must follow a syllable")
             if found:
                 last = found[-1]
                 found[-1] = _with_notes(last, last.text + body, last.notes + marks, place)
@@ -130,6 +137,11 @@ def _word(word: str, language: str, place: str) -> list[Syllable]:
                 before += body
             continue
         first, end = letters[0], letters[-1] + 1
+        if end - first > MAX_WORD:
+            shown = shortened(body, LONGEST_SHOWN)
+            raise LyricsError(
+                f"{place}: '{shown}' has {end - first:,} letters; a word without hyphens has at most {MAX_WORD}"
+            )
         pieces = split_word(body[first:end], language)
         for i, (text, stress) in enumerate(pieces):
             text = (before + body[:first] if i == 0 else "") + text + (body[end:] if i == len(pieces) - 1 else "")
@@ -144,5 +156,5 @@ def _word(word: str, language: str, place: str) -> list[Syllable]:
 def _with_notes(syllable: Syllable, text: str, notes: int, place: str) -> Syllable:
     """The syllable with another text and number of notes; raises LyricsError naming the place for too many."""
     if notes > MAX_NOTES:
-        raise LyricsError(f"{place}: {shortened(text, LONGEST_SHOWN)!r} has {notes} notes, at most {MAX_NOTES}")
+        raise LyricsError(f"{place}: '{shortened(text, LONGEST_SHOWN)}' has {notes} notes, at most {MAX_NOTES}")
     return replace(syllable, text=text, notes=notes)

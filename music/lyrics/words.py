@@ -18,6 +18,8 @@ AMERICAN = "en_US"  # the spelling of the dictionary
 APOSTROPHES = "'’ʼ`´"
 VOWELS = frozenset("aeiouyæœøαεηιουωаеёиоуыэюяіїє")
 DIGRAPHS = frozenset({"th", "sh", "ch", "ph", "gh", "wh", "rh", "ck", "qu"})  # two letters of one consonant
+# A stop or f before r or l: with the vowel after it they are one syllable, "é-cri-re", "a-fraid".
+CLUSTERS = frozenset({"br", "cr", "dr", "fr", "gr", "kr", "pr", "tr", "vr", "bl", "cl", "fl", "gl", "kl", "pl"})
 
 # Words of the closed classes: in verse their single syllable is unstressed unless the metre stresses it. The dictionary
 # gives many of them a primary stress, because it has them as they are said alone.
@@ -58,7 +60,7 @@ def _patterns(language: str) -> object:
     """
     import pyphen
 
-    name = AMERICAN if language == ENGLISH else language.replace("-", "_")
+    name = AMERICAN if language.lower() == ENGLISH else language.replace("-", "_")
     known = pyphen.language_fallback(name) if name else None
     if known is None:
         two_letters = sorted({name for name in pyphen.LANGUAGES if "_" not in name})
@@ -74,6 +76,11 @@ def check_language(language: str) -> str:
         raise LyricsError(f"language must be a code such as 'en', got {language!r}")
     _patterns(language)
     return language
+
+
+def is_english(language: str) -> bool:
+    """Whether a code such as "en", "en_GB" or "EN-us" is of English."""
+    return language.lower().replace("-", "_").split("_")[0] == ENGLISH
 
 
 @lru_cache(maxsize=4096)
@@ -93,7 +100,7 @@ def split_word(word: str, language: str) -> tuple[tuple[str, int | None], ...]:
     letters = _letters(word)
     positions = frozenset(_patterns(language).positions(letters))  # type: ignore[attr-defined]  # Pyphen, which ships no types
     stresses: list[int | None] | None = None
-    if language.split("_")[0].split("-")[0] == ENGLISH:
+    if is_english(language):
         stresses = _stresses(letters)
         count = len(stresses) if stresses else _vowel_groups(letters, positions) - _has_silent_e(letters)
     else:
@@ -214,7 +221,15 @@ def _boundary_cost(letters: str, i: int, positions: frozenset[int]) -> int:
         return WITHIN_VOWELS
     if _is_vowel(after):
         return BEFORE_VOWEL
-    following = letters[i + 2 : i + 3] if letters[i : i + 2] in DIGRAPHS else letters[i + 1 : i + 2]
+    if _begins_with_cluster(letters[i - 1 :]):
+        return OTHER_BOUNDARY
+    together = letters[i : i + 2] in DIGRAPHS or _begins_with_cluster(letters[i:])
+    following = letters[i + 2 : i + 3] if together else letters[i + 1 : i + 2]
     if not following or not _is_vowel(following):
         return OTHER_BOUNDARY
     return BEFORE_CONSONANT if _is_vowel(before) else BETWEEN_CONSONANTS
+
+
+def _begins_with_cluster(letters: str) -> bool:
+    """Whether it begins with one of `CLUSTERS`; not before a last y, as in "ug-ly"."""
+    return letters[:2] in CLUSTERS and letters[1:] != "ly"

@@ -111,6 +111,15 @@ def test_batched_songs_equal_single_ones(mode: str, assert_same) -> None:
     assert sung == set(TEXTS)
 
 
+def test_the_fewest_bars_are_enough_in_every_metre(play_episode) -> None:
+    """The limit of the steps grows with the length of the bars, as the syllables that they hold do."""
+    for beats, notes in ((2, 3), (4, 7), (12, 23), (32, 63)):
+        env = gym.make("toccata/Piano-v0", lyrics="la " * notes, bars=1, beats_per_bar=beats)
+        assert env.unwrapped.core.max_steps == 128 * max(1, beats // 4)
+        piece = play_episode(env, seed=0)[-1][-1]["piece"]
+        assert len(piece.underlay) == notes
+
+
 def test_the_state_of_a_song_can_be_restored() -> None:
     def made(**changes: object) -> PianoVectorEnv:
         return PianoVectorEnv(3, **{"lyrics": TEXTS, "observation": "actions", **changes})

@@ -28,6 +28,7 @@ from toccata.files import FileError, is_folder, whole_folder, write_atomically
 from toccata.interrupts import Interrupted
 from toccata.music.corpus import load_corpus
 from toccata.music.lyrics import Lyrics
+from toccata.music.lyrics.lyrics import text_files
 from toccata.music.originality import OriginalityIndex
 from toccata.music.score import Score
 from toccata.music.songs.corpus import corpus_songs
@@ -121,7 +122,7 @@ def read_poems(folder: Path, language: str) -> dict[str, Lyrics]:
     """
     if not is_folder(folder):
         raise FileError(f"{folder}: is no folder; poems are texts NAME.txt in a folder")
-    files = sorted(folder.glob("*.txt"))
+    files = text_files(folder)
     if not files:
         raise FileError(f"{folder}: has no text NAME.txt")
     return {path.stem: Lyrics.load(path, language) for path in files}

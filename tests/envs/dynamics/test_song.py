@@ -147,6 +147,26 @@ def test_when_few_steps_are_left_the_words_come_first() -> None:
     assert len(underlay(dynamics.score(0, 2 * BAR, 120.0), text)) == 7
 
 
+def test_when_few_steps_are_left_rests_are_long_whatever_is_played() -> None:
+    """Illegal actions, and the rests after the words, cannot use up the steps before the piece ends."""
+    text = words("a b c d e f g")
+    needed = 6 * 8 + 4
+    for always in ([REST, 0], [REST + 5, 0]):  # a rest of one tick, and a key below the voice
+        dynamics = begun(text, bars=4, max_steps=needed)
+        while dynamics.states["clock"][0] < 4 * BAR:
+            dynamics.step(np.array([always]))
+        assert dynamics.states["steps"][0] <= needed
+        assert len(underlay(dynamics.score(0, 4 * BAR, 120.0), text)) == 7
+
+    dynamics = begun(words("a"), bars=4, max_steps=60)
+    played_bass(dynamics)
+    act(dynamics, C5, 24)
+    while dynamics.states["clock"][0] < 4 * BAR:  # the shortest value that is legal
+        value = np.flatnonzero(dynamics.masks[0, dynamics.whats :])[0]
+        assert dynamics.step(np.array([[REST, value]])).all()
+    assert dynamics.states["steps"][0] <= 60
+
+
 def test_a_piano_without_the_voice() -> None:
     with pytest.raises(LyricsError, match=r"the soprano sings 60\.\.79, the piano has the keys 21\.\.50"):
         begun(words("a"), piano=Piano(highest=50))

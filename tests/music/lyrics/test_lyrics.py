@@ -76,5 +76,7 @@ def test_folders_of_texts(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("two")
     (tmp_path / "a.txt").write_text("one")
     (tmp_path / "README.md").write_text("3")
+    (tmp_path / "._a.txt").write_bytes(b"\xff")  # as some systems write beside a file
+    (tmp_path / "folder.txt").mkdir()
     assert [str(each) for each in load_texts(tmp_path)] == ["one", "two"]
     assert load_texts(tmp_path / "b.txt") == (Lyrics.parse("two"),)

@@ -41,6 +41,11 @@ def test_a_poem() -> None:
         ("so\u00adft\ufeff hy\u200dphen", "soft hy- phen"),
         ("cafe\u0301", "ca- fé"),  # composed
         ("rock 'n' roll", "rock 'n' roll"),
+        ("rock-'n'-roll", "rock-- 'n'-- roll"),
+        ("rock-‘n’-roll", "rock-- ‘n’-- roll"),
+        ("well_-known", "well-2- known"),
+        ("\ufeff# a comment\none", "one"),
+        ("one\x85two", "one / two"),
     ],
 )
 def test_marks_and_odd_input(text: str, expected: str) -> None:
@@ -58,7 +63,11 @@ def test_marks_and_odd_input(text: str, expected: str) -> None:
         ("שלום", "has U\\+05E9, HEBREW LETTER SHIN; language 'en' is read in Latin letters"),
         ("日本", "has U\\+65E5, CJK UNIFIED IDEOGRAPH-65E5"),
         ("любовь", "CYRILLIC SMALL LETTER EL; language 'en' is read in Latin letters"),
-        ("a\0b", r"line 1: 'a\\\\x00b' has U\+0000, a control character"),
+        ("a\0b", r"line 1: 'a\\x00b' has U\+0000, a control character"),
+        ("a\x0cb", r"line 1: 'a\\x0cb' has U\+000C, a control character"),
+        ("a\x1fb", "has U\\+001F, a control character"),
+        ("a" * 65, "has 65 letters; a word without hyphens has at most 64"),
+        ("ba" * 500_000, "has 1,000,000 letters; a word without hyphens has at most 64"),
         ("\u0301x", "has U\\+0301, a combining mark without a letter before it"),
         ("_a", "'_a': the mark _ of a melisma must follow a syllable"),
         ("oh _", "the mark _ of a melisma must follow a syllable"),

@@ -109,3 +109,21 @@ def test_joined_syllables_are_the_word(parts: list[tuple[str, str]], language: s
     assert "".join(pieces) == word
     assert all(any(char.isalpha() for char in piece) for piece in pieces)
     assert not any(unicodedata.combining(piece[0]) for piece in pieces)
+
+
+@pytest.mark.parametrize("language", ["EN", "en_GB", "en-US"])
+def test_codes_of_english_in_any_case(language: str) -> None:
+    assert split_word("tiger", language) == (("tiger"[:2], 1), ("ger", 0))
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", "a-fraid a-cross ug-ly deep-ly hun-dred"),
+        ("fr", "é-cri-re a-près mon-tre é-gli-se"),
+        ("es", "a-bril"),
+    ],
+)
+def test_a_stop_and_r_or_l_begin_a_syllable_together(language: str, expected: str) -> None:
+    found = ["-".join(text for text, _ in split_word(word.replace("-", ""), language)) for word in expected.split()]
+    assert " ".join(found) == expected
