@@ -384,7 +384,8 @@ def _run_ppo(training: Training, bar: Bar) -> str:
                 config.total_timesteps - done,
                 CallbackList([*callbacks, user, between_rollouts]),
                 log_interval=1,
-                reset_num_timesteps=done == 0,
+                # A run that was saved before its first rollout has begun its pieces already.
+                reset_num_timesteps=done == 0 and model.last_observations is None,
             )
             between_rollouts.rollout_start = model.num_timesteps
             checkpoint(is_regular=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from toccata.agents.evaluation.players import player_of
 from toccata.agents.runs.builders import environment_arguments, load_agent
 from toccata.agents.runs.config import TrainConfig
 from toccata.agents.runs.run_folder import Run, RunError
+from toccata.agents.vec_env import PianoVecEnv
 from toccata.settings.options import ConfigError
 
 CHANGES: dict[str, Any] = {
@@ -48,6 +51,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one(toy: Toy, texts: Path, algori
         key.startswith("reward/") and "stress" in key for key in rows_of(resumed.folder)[-1]
     )
     play_what_was_trained(uninterrupted)
+
+
+def test_a_run_that_is_stopped_before_its_first_rollout_is_resumed_exactly(
+    toy: Toy, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which text each environment begins with is drawn once."""
+    uninterrupted = train_quietly(toy("uninterrupted", total_timesteps=96, **CHANGES))
+    usual = PianoVecEnv.reset
+
+    def reset(self: PianoVecEnv) -> Any:
+        if self.num_envs == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return usual(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PianoVecEnv, "reset", reset)
+        with pytest.raises(KeyboardInterrupt, match="stopped and saved at step 0"):
+            train_quietly(toy("stopped", total_timesteps=96, **CHANGES))
+    train_quietly(resumed_config(Path("stopped")))
+    assert_equal_runs(uninterrupted.folder, Path("stopped"))
 
 
 def play_what_was_trained(run: Run) -> None:
