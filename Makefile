@@ -28,8 +28,8 @@ test-slow: sound  ## run the tests that need minutes
 test-frameworks: .venv-frameworks/ready  ## run docs/frameworks.md and docs/scale.md with RLlib, TorchRL, Tianshou, RL Zoo and MO-Gymnasium, in .venv-frameworks
 	.venv-frameworks/bin/pytest -m frameworks tests/frameworks $(ARGS)
 
-test-browser: sound  ## listeners' sessions, and the documentation site, in Chromium (the system's, or CHROMIUM=PATH); npm fetches axe-core
-	$(BIN)/pytest -m browser tests/listening/browser tests/docs $(ARGS)
+test-browser: sound  ## listeners' sessions, reports and the documentation site in Chromium (the system's, or CHROMIUM=PATH); npm fetches axe-core
+	$(BIN)/pytest -m browser $(ARGS)
 
 release-check:  ## build wheel and sdist, and use each in a fresh environment away from the checkout (minutes)
 	@PYTHON="$(PYTHON)" bash scripts/check_release.sh

@@ -1,9 +1,11 @@
 """What every test relies on: one thread, no window, one corpus cache for the whole suite."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -14,6 +16,15 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
     os.environ.setdefault(variable, "1")  # unless the user sets another number
 os.environ["MPLBACKEND"] = "Agg"
 
+CHROMIUM_FLAGS = [
+    "--no-sandbox",  # containers run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",  # nothing but the page asks for anything
+    "--disable-component-update",
+    "--disable-sync",
+]
 EXAMPLES = 50 if "CI" in os.environ else 25  # of properties that do not say how many: the suite must be quick at hand
 hypothesis.settings.register_profile("toccata", deadline=None, derandomize="CI" in os.environ, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("toccata")
@@ -58,3 +69,17 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bass = [(96 * bar, 96, int(rng.choice([48, 53, 55])), 80) for bar in range(4)]
         Score(sorted(tune + bass), length_ticks=384).to_midi(root / "classical" / f"tune-{number}.mid")
     return root
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser that CHROMIUM names, or that the system has."""
+    api = pytest.importorskip("playwright.sync_api", reason='needs playwright: pip install "toccata[browser]"')
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not path:
+        pytest.skip("needs Chromium, on the path or named by the environment variable CHROMIUM")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,16 +17,6 @@ from toccata.music.score import Score
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
-
-FLAGS = [
-    "--no-sandbox",  # containers run as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",  # nothing but the page asks for anything
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def write_tunes(folder: Path, seeds: range) -> None:
@@ -85,20 +73,6 @@ def start(pieces: Path) -> Iterator[Callable[..., Server]]:
 def server(start: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
     """The server of most tests; each test is a listener of its own."""
     return start(tmp_path_factory.mktemp("votes") / "votes.sqlite")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The browser that CHROMIUM names, or that the system has."""
-    api = pytest.importorskip("playwright.sync_api", reason='needs playwright: pip install "toccata[browser]"')
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not path:
-        pytest.skip("needs Chromium, on the path or named by the environment variable CHROMIUM")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

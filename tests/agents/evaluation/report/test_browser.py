@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ from toccata.agents.evaluation.compare.compare import compare
 from toccata.agents.evaluation.config import CompareConfig
 from toccata.agents.runs.run_folder import Run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WINDOWS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
@@ -25,16 +22,7 @@ WIDER = """() => [...document.querySelectorAll("main *")]
     .filter(each => !each.closest(".scroll") && each.getBoundingClientRect().right > innerWidth + 1)
     .map(each => each.outerHTML.slice(0, 99))"""
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +40,9 @@ def pages(evaluated: tuple[Path, dict[str, Any], str], tmp_path_factory: pytest.
     }
 
 
-def opened(browser: Any, path: Path, messages: list[str], **window: Any) -> Any:
+def opened(chromium: Any, path: Path, messages: list[str], **window: Any) -> Any:
     """The page in a new window; requests and messages of the console are collected."""
-    page = browser.new_context(**window).new_page()
+    page = chromium.new_context(**window).new_page()
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("requestfailed", lambda request: messages.append(f"failed: {request.url[:80]}"))
@@ -72,10 +60,10 @@ def opened(browser: Any, path: Path, messages: list[str], **window: Any) -> Any:
 @pytest.mark.parametrize("name", ["report", "compare"])
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 def test_pages_fit_every_window_and_ask_for_nothing(
-    browser: Any, pages: dict[str, Path], name: str, window: dict[str, Any]
+    chromium: Any, pages: dict[str, Path], name: str, window: dict[str, Any]
 ) -> None:
     messages: list[str] = []
-    page = opened(browser, pages[name], messages, **window)
+    page = opened(chromium, pages[name], messages, **window)
     if window.get("java_script_enabled", True):
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -86,9 +74,9 @@ def test_pages_fit_every_window_and_ask_for_nothing(
     page.context.close()
 
 
-def test_audio_and_cursor(browser: Any, pages: dict[str, Path]) -> None:
+def test_audio_and_cursor(chromium: Any, pages: dict[str, Path]) -> None:
     messages: list[str] = []
-    page = opened(browser, pages["report"], messages, **WINDOWS["desktop"])
+    page = opened(chromium, pages["report"], messages, **WINDOWS["desktop"])
     page.wait_for_function("[...document.querySelectorAll('audio')].every(each => each.readyState > 0)")
     durations = page.evaluate("[...document.querySelectorAll('audio')].map(each => each.duration)")
     assert durations == pytest.approx([4.0] * len(durations), abs=0.1)  # a bar of 2 s at 120 bpm, release and reverb
@@ -108,8 +96,8 @@ def test_audio_and_cursor(browser: Any, pages: dict[str, Path]) -> None:
     page.context.close()
 
 
-def test_print_has_no_players(browser: Any, pages: dict[str, Path]) -> None:
-    page = opened(browser, pages["report"], [], viewport={"width": 760, "height": 1000}, color_scheme="dark")
+def test_print_has_no_players(chromium: Any, pages: dict[str, Path]) -> None:
+    page = opened(chromium, pages["report"], [], viewport={"width": 760, "height": 1000}, color_scheme="dark")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert not page.locator("audio").first.is_visible()
