@@ -78,6 +78,8 @@ def _collect_run(run: Run, into: Path, samples: int) -> list[str]:
     own += [run.config.policy] if run.config.is_user_policy else []
     if own:
         remarks.append(f"code of your own is not shared: {', '.join(own)}; others need it, and --trust")
+    if run.config.lyrics is not None:
+        remarks.append(f"the words are not shared: {short(run.config.lyrics)}, which others need to evaluate the run")
     return remarks + _collect_evaluation(run, into, samples)
 
 
@@ -129,8 +131,9 @@ def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run with the last name of each path."""
     settings = dict(settings)
     settings["corpus"] = [short(name) for name in settings.get("corpus", ())]
-    if isinstance(settings.get("prior"), str):
-        settings["prior"] = short(settings["prior"])
+    for name in ("prior", "lyrics"):
+        if isinstance(settings.get(name), str):
+            settings[name] = short(settings[name])
     settings["rewards"] = [[_short_reward(text), weight] for text, weight in settings["rewards"]]
     return settings
 

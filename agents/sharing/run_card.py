@@ -158,7 +158,9 @@ def _training(config: TrainConfig, folder: Path) -> str:
     changed = {name for name in vars(default) if getattr(config, name) != getattr(default, name)}
     names = [name for name in vars(default) if name in changed - set(NOT_SETTINGS)]
     rows = [["setting", "value", "default"]]
-    rows += [[name, str(getattr(config, name)), str(getattr(default, name))] for name in names]
+    for name in names:
+        value = str(getattr(config, name))
+        rows.append([name, short(value) if name == "lyrics" else value, str(getattr(default, name))])
     table = f"\n\n{markdown_table(rows)}" if len(rows) > 1 else "\n\nAll other settings are the defaults."
     path = folder / "command.txt"
     command = read_bytes(path, MAX_TEXT_BYTES).decode("utf-8", "replace").strip() if path.is_file() else ""
@@ -168,6 +170,8 @@ def _training(config: TrainConfig, folder: Path) -> str:
 
 def bars_of(config: TrainConfig) -> str:
     """The length of its pieces in words."""
+    if config.lyrics is not None:
+        return "as many bars as its words need"
     return "1 bar" if config.bars == 1 else f"{config.bars} bars"
 
 

@@ -46,8 +46,8 @@ def read_arms(folders: Sequence[Path]) -> list[Arm]:
         folders: of runs, or of runs of several seeds.
 
     Raises:
-        OveroptimiseError: for no run at all, two runs with the same settings and seed, and a run whose pieces have
-            another length, metre, tempo or genre than those of the first.
+        OveroptimiseError: for no run at all, one with lyrics, two runs with the same settings and seed, and a run whose
+            pieces have another length, metre, tempo or genre than those of the first.
         RunError, ConfigError: naming a folder that is no run, or has no model yet.
     """
     runs = [Run.open(run) for folder in folders for run in seed_runs(folder) or [folder]]
@@ -58,6 +58,8 @@ def read_arms(folders: Sequence[Path]) -> list[Arm]:
     for run in runs:
         if not run.has_model:
             raise RunError(f"{run.folder}: has no model.zip; its training was stopped before the first checkpoint")
+        if run.config.lyrics is not None:
+            raise OveroptimiseError(f"{run.folder}: was trained on lyrics, and a study keeps pieces without their words")
         for name in SAME:
             ours, theirs = getattr(run.config, name), getattr(first.config, name)
             if ours != theirs:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from helpers.runs import WritePrior
+from helpers.runs import Toy, WritePrior, train_quietly
 from helpers.sharing import files_of, pulled, pushed
 from toccata.agents.evaluation.config import EvaluateConfig
 from toccata.agents.evaluation.evaluate import evaluate_folder
@@ -20,6 +20,7 @@ from toccata.agents.rivals.registry import load_rival
 from toccata.agents.rivals.weights import shipped_folder
 from toccata.agents.runs.compose import compose
 from toccata.agents.runs.compose_config import ComposeConfig
+from toccata.agents.runs.run_folder import Run
 from toccata.agents.sharing.card import front_matter, lowered
 from toccata.agents.sharing.collecting import _short_command, short
 from toccata.agents.sharing.config import PushConfig
@@ -169,6 +170,20 @@ def test_what_cannot_be_shared(write_prior: WritePrior, tmp_path: Path) -> None:
         file.write(b"x")
     with pytest.raises(WeightsError, match=r"prior\.safetensors: its SHA-256 is not the one in config\.json"):
         pushed(tmp_path / "prior", to=tmp_path / "other-out")
+
+
+def test_the_words_of_a_run_are_named_without_their_folder(toy: Toy, write_prior: WritePrior, tmp_path: Path) -> None:
+    write_prior("small", backbone="lstm")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/one.txt").write_text("Tyger Tyger")
+    words = {"policy": "lstm", "prior": "small", "clone_epochs": 0, "lyrics": "texts", "rewards": (("lyrics", 1.0),)}
+    run = train_quietly(toy("song", total_timesteps=64, num_envs=2, n_steps=32, batch_size=32, **words))
+    assert Path(str(run.config.lyrics)).is_absolute()
+    repository = Path(pushed(run.folder, to=tmp_path / "repository", samples=1))
+    assert json.loads((repository / "config.json").read_text())["lyrics"] == "texts"
+    for name, data in files_of(repository).items():
+        assert str(tmp_path).encode() not in data, name
+    assert Run.open(pulled(repository, tmp_path / "pulled")).config.lyrics == "texts"
 
 
 def test_paths_are_shortened() -> None:

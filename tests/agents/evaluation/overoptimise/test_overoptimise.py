@@ -165,11 +165,13 @@ def test_arms_are_named_by_what_their_folders_have_in_common(writes_run: Callabl
 def test_what_cannot_be_studied_is_named(writes_run: Callable[..., Path], tmp_path: Path) -> None:
     one, twin = writes_run("one"), writes_run("twin", device="cpu")
     longer, empty = writes_run("longer", bars=9), writes_run("empty", seed=1)
+    song = writes_run("song", policy="lstm", lyrics="words.txt")
     (empty / "model.zip").unlink()
     for folders, error, message in (
         ([], OveroptimiseError, "needs at least one run folder"),
         ([one, twin], OveroptimiseError, r"twin: has the settings and the seed of .*one"),
         ([one, longer], OveroptimiseError, r"longer: its bars is 9, that of .*one 8; their pieces cannot be compared"),
+        ([song], OveroptimiseError, r"song: was trained on lyrics, and a study keeps pieces without their words"),
         ([one, empty], RunError, r"empty: has no model\.zip"),
         ([tmp_path], RunError, "not a run folder"),
         ([tmp_path / "nowhere"], RunError, "no such run folder"),
