@@ -59,7 +59,9 @@ def read_arms(folders: Sequence[Path]) -> list[Arm]:
         if not run.has_model:
             raise RunError(f"{run.folder}: has no model.zip; its training was stopped before the first checkpoint")
         if run.config.lyrics is not None:
-            raise OveroptimiseError(f"{run.folder}: was trained on lyrics, and a study keeps pieces without their words")
+            raise OveroptimiseError(
+                f"{run.folder}: was trained on lyrics, and a study keeps pieces without their words"
+            )
         for name in SAME:
             ours, theirs = getattr(run.config, name), getattr(first.config, name)
             if ours != theirs:
